@@ -1,0 +1,4 @@
+//! The session component of `lemon:session`.
+
+#![no_std]
+#![deny(missing_docs)]

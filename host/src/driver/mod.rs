@@ -1,0 +1,98 @@
+//! Drivers: where sessions are kept.
+//!
+//! [`Driver`] is the contract, the same as the interface `lemon:session/storage` states for components. A driver is one
+//! file beside this one; [`registry`] maps the scheme of a storage URL to it.
+
+mod error;
+pub mod registry;
+mod types;
+
+use async_trait::async_trait;
+
+pub use error::{Error, Result};
+pub use registry::{Registry, StorageOptions};
+pub use types::{
+    Change, CreateOutcome, Grace, Key, Listed, LoadOutcome, Loaded, Record, Rename, Stored, TableName, UpdateOutcome,
+    Variable, Write,
+};
+
+/// A store of sessions.
+///
+/// A store is dumb about sessions and strict about atomicity. Each method is one transaction: all of it happens or
+/// nothing, whatever other callers do meanwhile, on this host or another one. Lost races are answers; an [`Error`] means
+/// trouble, and that nothing is known.
+///
+/// Values are bytes a store never looks into. Times are in seconds since 1970-01-01T00:00:00Z; `now` is the caller's, and
+/// a session is live as long as `now < record.expires`.
+///
+/// A future of a driver that is dropped before it is ready leaves the store as it was or as it would be afterwards, never
+/// in between.
+#[async_trait]
+pub trait Driver: Send + Sync + 'static {
+    /// What this store is, for people: `SQLite in sessions.db`. Without passwords.
+    fn summary(&self) -> String;
+
+    /// The session of a key, with the variables of one application, in one round trip.
+    ///
+    /// Values longer than `inline_bytes` may be answered as [`Stored::Large`]. A former key within its grace leads to its
+    /// session; [`Loaded::renewal`] then holds the nonce. Every [`LoadOutcome::Ended`] is counted in the store
+    /// ([`Driver::reused`]).
+    async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome>;
+
+    /// The value of one variable of a live session, or none. Follows a former key within its grace, as `load` does.
+    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>>;
+
+    /// Stores a new session; its `version` becomes 1 and its `size` that of `writes`, whatever `record` says.
+    ///
+    /// Never overwrites: answers [`CreateOutcome::Exists`] for any key that is there, live, expired or ended.
+    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome>;
+
+    /// Applies `change` to a live session, all of it or nothing, in one round trip.
+    ///
+    /// Never recreates: a session that was destroyed, has expired or was given another key answers
+    /// [`UpdateOutcome::Gone`]; a former key is not followed here. Writes of different variables by concurrent callers all
+    /// survive; of one variable, the last. When `expected` is given and is not the session's version, the answer is
+    /// [`UpdateOutcome::Conflict`].
+    ///
+    /// The version grows by one when `change` has clears, writes or an owner. `accessed` becomes the later of itself
+    /// and `now`. If the new key of a rename is taken, that is an error.
+    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome>;
+
+    /// Ends a session: its variables are removed at once, its key is remembered for `remember` seconds. Tells whether there
+    /// was a live one. One that has expired is removed.
+    async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool>;
+
+    /// Ends all live sessions of an owner as [`Driver::destroy`] does, but the one of the key `except`; returns how many.
+    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64>;
+
+    /// Removes expired sessions and forgotten keys, at most `limit` of them; returns how many. Stores that expire by
+    /// themselves have nothing to do.
+    async fn cleanup(&self, now: u64, limit: u32) -> Result<u32>;
+
+    /// How many sessions are live.
+    async fn count(&self, now: u64) -> Result<u64>;
+
+    /// How often an ended key that is still remembered was presented since: what `lemon-session stats` shows.
+    async fn reused(&self, now: u64) -> Result<u64>;
+
+    /// Live sessions in the order of their keys: those after the key `after`, those of `owner` if given, at most `limit`.
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>>;
+
+    /// The names and sizes of all variables of a live session, as `(application, name, bytes)`, sorted; none if there is
+    /// no such session. For the operator's `show`.
+    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>>;
+
+    /// Creates the tables, or brings those of an older version up to date. What is there stays.
+    async fn create_tables(&self) -> Result<()>;
+
+    /// Removes the tables and all that is in them.
+    async fn drop_tables(&self) -> Result<()>;
+
+    /// Whether the tables are there.
+    async fn tables_exist(&self) -> Result<bool>;
+
+    /// Writes out what is still in memory and ends background work. Called once, last.
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+//! Which driver a storage URL means.
+
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+
+use super::{Driver, Error, Result, TableName};
+
+/// What a driver is opened with.
+#[derive(Clone, Debug, Default)]
+pub struct StorageOptions {
+    /// The storage URL, `sqlite:sessions.db` for example. May hold a password: it is not for logs.
+    pub url: String,
+    /// The table the sessions are kept in.
+    pub table: TableName,
+    /// The driver's own options, by name. A driver refuses those it does not know.
+    pub options: BTreeMap<String, String>,
+}
+
+/// A driver that is being opened.
+pub type Opening = Pin<Box<dyn Future<Output = Result<Arc<dyn Driver>>> + Send>>;
+
+/// Opens a driver.
+pub type Open = fn(StorageOptions) -> Opening;
+
+/// Maps the schemes of storage URLs to drivers.
+#[derive(Clone, Default)]
+pub struct Registry {
+    drivers: BTreeMap<&'static str, Open>,
+}
+
+impl Registry {
+    /// A registry without drivers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The drivers of this crate.
+    pub fn builtin() -> Self {
+        Self::new()
+    }
+
+    /// Adds a driver. Fails when there is one for the scheme.
+    pub fn register(&mut self, scheme: &'static str, open: Open) -> Result<()> {
+        if self.drivers.contains_key(scheme) {
+            return Err(Error::invalid(format!("there is a driver for {scheme}: already")));
+        }
+        self.drivers.insert(scheme, open);
+        Ok(())
+    }
+
+    /// Opens the store that `options.url` names.
+    pub async fn open(&self, options: StorageOptions) -> Result<Arc<dyn Driver>> {
+        let scheme = options.url.split_once(':').map_or("", |(scheme, _)| scheme);
+        let open = self.drivers.get(scheme).ok_or_else(|| {
+            let known: Vec<_> = self.drivers.keys().map(|scheme| format!("{scheme}:")).collect();
+            Error::invalid(format!(
+                "{scheme:?} is not the scheme of a storage URL: it begins with one of {}",
+                known.join(", ")
+            ))
+        })?;
+        open(options).await
+    }
+}

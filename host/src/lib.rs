@@ -1,0 +1,5 @@
+//! Sessions for WebAssembly applications: storage drivers and a wasmtime host for `lemon:session`.
+
+#![deny(missing_docs)]
+
+pub mod driver;
