@@ -3,9 +3,9 @@
 #![deny(missing_docs)]
 
 pub mod bindings;
+mod component;
 pub mod compose;
 pub mod config;
-mod component;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod context;

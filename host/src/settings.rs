@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{bindings::lemon::session::settings, context::SessionCtxView};
+
 pub use crate::bindings::lemon::session::{
     settings::{CookieSettings, Defaults as Settings, Limits, Reservation},
     types::{SameSite, Secure},
@@ -21,6 +23,12 @@ pub struct Problem {
     pub key: String,
     /// What is wrong, and what would be right.
     pub message: String,
+}
+
+impl settings::Host for SessionCtxView<'_> {
+    fn get_defaults(&mut self) -> Settings {
+        self.ctx.settings().clone()
+    }
 }
 
 impl fmt::Display for Problem {
@@ -139,10 +147,14 @@ impl Settings {
     fn check_reserved(&self, checks: &mut Checks<'_>) {
         for (i, Reservation { name, key_hash }) in self.reserved.iter().enumerate() {
             checks.that(is_name(name, self.limits.app_length), name, || {
-                format!("an application's name has 1 to {} characters, none a control character", self.limits.app_length)
+                format!(
+                    "an application's name has 1 to {} characters, none a control character",
+                    self.limits.app_length
+                )
             });
             checks.that(key_hash.len() == 64 && key_hash.bytes().all(|byte| byte.is_ascii_hexdigit()), name, || {
-                "the SHA-256 hash of the key is to stand here, 64 hexadecimal digits: printf %s KEY | sha256sum".to_owned()
+                "the SHA-256 hash of the key is to stand here, 64 hexadecimal digits: printf %s KEY | sha256sum"
+                    .to_owned()
             });
             checks.that(self.reserved.iter().take(i).all(|other| other.name != *name), name, || {
                 "is reserved twice; one key holds a name".to_owned()
@@ -164,7 +176,10 @@ impl CookieSettings {
             format!("{:?} is no path: it begins with /, in ASCII, without ; and at most 1024 characters", self.path)
         });
         checks.that(self.domain.is_empty() || is_host_name(&self.domain), "domain", || {
-            format!("{:?} is not the name of a host, as example.org is; leave it empty for this host alone", self.domain)
+            format!(
+                "{:?} is not the name of a host, as example.org is; leave it empty for this host alone",
+                self.domain
+            )
         });
         checks.that(is_attribute(&self.comment), "comment", || {
             "a comment is ASCII, without ; and control characters, at most 1024 characters".to_owned()

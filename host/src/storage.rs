@@ -173,7 +173,12 @@ impl Host for SessionCtxView<'_> {
 
 /// The one way a driver's error reaches a guest: the details go to the log, a plain case to the guest.
 fn failure(error: driver::Error) -> Failure {
-    let causes: Vec<_> = std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect();
+    let mut causes = Vec::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
+    }
     if error.is_unknown_location() {
         tracing::warn!(%error, "a session was asked for in a place that is not configured");
         Failure::UnknownLocation(error.to_string())

@@ -149,12 +149,7 @@ impl Document {
 
 impl Section<'_> {
     /// Reads a key into `target`, which stays as it is when the key is not there.
-    pub(super) fn read<T>(
-        &mut self,
-        key: &'static str,
-        target: &mut T,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) {
+    pub(super) fn read<T>(&mut self, key: &'static str, target: &mut T, parse: impl FnOnce(&str) -> Result<T, String>) {
         self.known.push(key);
         let Some(entry) = self.content.entries.iter_mut().find(|entry| entry.key == key) else { return };
         entry.is_read = true;
