@@ -6,6 +6,8 @@ pub mod bindings;
 pub mod compose;
 pub mod config;
 mod component;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod context;
 pub mod driver;
 pub mod engine;
