@@ -2,15 +2,17 @@
 # make build  leaves the command and the components in dist/
 # make test   runs all tests
 # make lint   checks format and style
+# make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
 # make clean  removes what was built
 
 CARGO ?= cargo
 ADDR ?= 127.0.0.1:8080
+SECONDS ?= 30
 EXAMPLES = -p visits -p counter
 COMPONENTS = $(EXAMPLES) -p rogue
 WASM = --target wasm32-wasip2
 
-.PHONY: run build test lint clean target
+.PHONY: run build test lint fuzz clean target
 
 run: build
 	dist/lemon-session serve dist/visits.wasm --addr $(ADDR) --storage sqlite:sessions.db
@@ -31,6 +33,11 @@ lint: target
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(WASM) -p lemon-session-component $(COMPONENTS) -- -D warnings
+
+fuzz:
+	cd guest && for target in codec cookie json options; do \
+		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(SECONDS) || exit 1; \
+	done
 
 clean:
 	$(CARGO) clean
