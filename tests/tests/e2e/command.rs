@@ -229,7 +229,7 @@ fn wrong_use_exits_with_2_and_help_has_an_example_each() {
 #[test]
 fn trouble_exits_with_1_and_says_what_would_be_right() {
     let launch = Launch::new("visits");
-    for (url, why) in [("nonsense:there", "sqlite:"), ("sqlite:missing/folder/sessions.db", "sessions.db")] {
+    for (url, why) in [("nonsense:there", "sqlite:"), ("sqlite:missing/folder/sessions.db", "missing/folder")] {
         let output = launch.command(&["stats", "--storage", url]);
         assert_eq!(output.status, 1, "{output:?}");
         assert!(output.stderr.contains(why), "{output:?}");
