@@ -1,0 +1,174 @@
+//! How a value is stored: a format version byte, then bincode.
+//!
+//! bincode 2 is no longer maintained (RUSTSEC-2025-0141), so it stays behind this module, and the version byte before its
+//! bytes lets another encoding take over without touching what is stored.
+
+use alloc::{format, string::String, vec::Vec};
+
+use bincode::config;
+
+use crate::{Error, Result, Value};
+
+/// The format that is written.
+pub const VERSION: u8 = 1;
+
+/// Format 1. The order of the cases is part of the format.
+#[derive(bincode::Encode, bincode::BorrowDecode)]
+enum Stored<'a> {
+    Null,
+    Boolean(bool),
+    Integer(i64),
+    Real(f64),
+    Text(&'a str),
+
+    Bytes(&'a [u8]),
+    Json(&'a str),
+}
+
+/// The bytes of a value.
+///
+/// Fails with `invalid-value` for `json` that is not RFC 8259 JSON.
+pub fn encode(value: &Value) -> Result<Vec<u8>> {
+    let stored = match value {
+        Value::Null => Stored::Null,
+        Value::Boolean(value) => Stored::Boolean(*value),
+        Value::Integer(value) => Stored::Integer(*value),
+        Value::Real(value) => Stored::Real(*value),
+        Value::Text(value) => Stored::Text(value),
+        Value::Bytes(value) => Stored::Bytes(value),
+        Value::Json(value) => {
+            serde_json::from_str::<serde::de::IgnoredAny>(value)
+                .map_err(|error| not_json(error.line(), error.column()))?;
+            Stored::Json(value)
+        }
+    };
+    bincode::encode_to_vec((VERSION, stored), config::standard())
+        .map_err(|_| Error::InvalidValue(String::from("cannot be stored")))
+}
+
+fn not_json(line: usize, column: usize) -> Error {
+    Error::InvalidValue(format!("not JSON (RFC 8259): line {line}, column {column}"))
+}
+
+/// The value of stored bytes.
+///
+/// Fails with `unreadable` for an unknown format version and for bytes that no encoder wrote.
+pub fn decode(bytes: &[u8]) -> Result<Value> {
+    let (version, bytes) = bytes.split_first().ok_or_else(|| Error::Unreadable(String::from("nothing is stored")))?;
+    if *version != VERSION {
+        return Err(Error::Unreadable(format!("stored in format {version}; this version reads format {VERSION}")));
+    }
+    let damaged = || Error::Unreadable(format!("damaged, or not of format {VERSION}"));
+    let (stored, read) = bincode::borrow_decode_from_slice(bytes, config::standard()).map_err(|_| damaged())?;
+    if read != bytes.len() {
+        return Err(damaged());
+    }
+    Ok(match stored {
+        Stored::Null => Value::Null,
+        Stored::Boolean(value) => Value::Boolean(value),
+        Stored::Integer(value) => Value::Integer(value),
+        Stored::Real(value) => Value::Real(value),
+        Stored::Text(value) => Value::Text(value.into()),
+        Stored::Bytes(value) => Value::Bytes(value.into()),
+        Stored::Json(value) => Value::Json(value.into()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn values() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Boolean),
+            any::<i64>().prop_map(Value::Integer),
+            any::<f64>().prop_map(Value::Real),
+            any::<String>().prop_map(Value::Text),
+            any::<Vec<u8>>().prop_map(Value::Bytes),
+            any::<Vec<String>>().prop_map(|list| Value::Json(serde_json::to_string(&list).unwrap())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_round_trips(value in values()) {
+            let bytes = encode(&value).unwrap();
+            prop_assert_eq!(bytes[0], VERSION);
+            prop_assert_eq!(decode(&bytes).unwrap(), value);
+        }
+
+        #[test]
+        fn any_bytes_decode_or_fail_cleanly(bytes: Vec<u8>) {
+            if let Ok(value) = decode(&bytes) && !matches!(value, Value::Json(_)) {
+                prop_assert_eq!(decode(&encode(&value).unwrap()).unwrap(), value);
+            }
+        }
+
+        #[test]
+        fn cut_short_bytes_are_unreadable(value in values()) {
+            let bytes = encode(&value).unwrap();
+            for length in 0..bytes.len() {
+                prop_assert!(matches!(decode(&bytes[..length]), Err(Error::Unreadable(_))));
+            }
+        }
+    }
+
+    #[test]
+    fn nan_keeps_its_bits() {
+        let nan = f64::from_bits(0x7ff8_0000_0000_1234);
+        let Value::Real(read) = decode(&encode(&Value::Real(nan)).unwrap()).unwrap() else { panic!() };
+        assert_eq!(read.to_bits(), nan.to_bits());
+    }
+
+    /// What format 1 looks like in a store. These bytes never change.
+    fn format_1() -> [(&'static [u8], Value); 8] {
+        [
+            (&[1, 0], Value::Null),
+            (&[1, 1, 1], Value::Boolean(true)),
+            (&[1, 2, 1], Value::Integer(-1)),
+            (&[1, 2, 253, 255, 255, 255, 255, 255, 255, 255, 255], Value::Integer(i64::MIN)),
+            (&[1, 3, 0, 0, 0, 0, 0, 0, 248, 63], Value::Real(1.5)),
+            (&[1, 4, 3, 0xe2, 0x82, 0xac], Value::Text("€".into())),
+            (&[1, 5, 2, 0, 255], Value::Bytes(vec![0, 255])),
+            (b"\x01\x06\x07{\"a\":1}", Value::Json("{\"a\":1}".into())),
+        ]
+    }
+
+    #[test]
+    fn format_1_is_read_and_written_as_ever() {
+        for (bytes, value) in format_1() {
+            assert_eq!(decode(bytes).unwrap(), value);
+            assert_eq!(encode(&value).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn an_unknown_format_is_refused_by_name() {
+        for version in [0, 2, 255] {
+            assert!(
+                matches!(decode(&[version, 0]), Err(Error::Unreadable(text)) if text.contains(&format!("format {version}")))
+            );
+        }
+    }
+
+    #[test]
+    fn trailing_bytes_and_impossible_lengths_are_unreadable() {
+        for bytes in [&[1, 0, 0][..], &[1, 4, 253, 255, 255, 255, 255, 255, 255, 255, 255], &[1, 7], &[1, 4, 1, 0xff]] {
+            assert!(matches!(decode(bytes), Err(Error::Unreadable(_))), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn json_is_rfc_8259_to_any_depth_and_kept_to_the_letter() {
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        for text in ["{}", " [1, 1.0, 1e400, \"\\ud83d\\ude00\"] ", "{\"a\":1,\"a\":2}", "\"text\"", "0", &deep] {
+            assert_eq!(decode(&encode(&Value::Json(text.into())).unwrap()).unwrap(), Value::Json(text.into()));
+        }
+        for text in ["", "{", "[1,]", "{'a':1}", "NaN", "01", "[1] [2]", "\"\u{1}\"", "{\"a\"}", "tru", "[\"\\x\"]"] {
+            assert!(matches!(encode(&Value::Json(text.into())), Err(Error::InvalidValue(_))), "{text}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+use alloc::{string::String, vec::Vec};
+
+use crate::bindings::{
+    settings::Defaults,
+    storage::{Change, CreateOutcome, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome, Write},
+};
+
+/// What the component imports: the clock, randomness, the settings and the store. The methods of the store are those of
+/// the interface `lemon:session/storage`.
+#[expect(missing_docs, reason = "the documentation is in wit/storage.wit")]
+pub trait Env {
+    /// The wall clock, in seconds since 1970-01-01T00:00:00Z.
+    fn now(&self) -> u64;
+    /// Fills `bytes` from a cryptographically secure source.
+    fn random(&self, bytes: &mut [u8]);
+    /// The settings; asked for once.
+    fn defaults(&self) -> Defaults;
+
+    fn load(&self, at: &Location, key: &[u8], app: &str, now: u64, inline: u32) -> Result<LoadOutcome, Failure>;
+    fn fetch(&self, at: &Location, key: &[u8], app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>, Failure>;
+    fn create(
+        &self,
+        at: &Location,
+        key: &[u8],
+        record: &SessionRecord,
+        writes: &[Write],
+    ) -> Result<CreateOutcome, Failure>;
+    fn update(
+        &self,
+        at: &Location,
+        key: &[u8],
+        change: &Change,
+        expected: Option<u64>,
+        now: u64,
+    ) -> Result<UpdateOutcome, Failure>;
+    fn destroy(&self, at: &Location, key: &[u8], now: u64, remember: u32) -> Result<bool, Failure>;
+    fn destroy_owned(
+        &self,
+        at: &Location,
+        owner: &str,
+        except: Option<&[u8]>,
+        now: u64,
+        remember: u32,
+    ) -> Result<u64, Failure>;
+    fn cleanup(&self, at: &Location, now: u64, limit: u32) -> Result<u32, Failure>;
+    fn cleanup_later(&self, at: &Location, now: u64);
+    fn count(&self, at: &Location, now: u64) -> Result<u64, Failure>;
+    fn list(
+        &self,
+        at: &Location,
+        now: u64,
+        owner: Option<&str>,
+        after: Option<&[u8]>,
+        limit: u32,
+    ) -> Result<Vec<Listed>, Failure>;
+    fn create_tables(&self, at: &Location) -> Result<(), Failure>;
+    fn drop_tables(&self, at: &Location) -> Result<(), Failure>;
+    fn tables_exist(&self, at: &Location) -> Result<bool, Failure>;
+}
+
+/// One plain case for the application; the detail stays in the host's log.
+impl From<Failure> for crate::Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::MissingTables(_) => Self::Storage(String::from(
+                "the session tables are not there; create them with `lemon-session tables create`",
+            )),
+            Failure::UnknownLocation(text) => Self::InvalidOption(text),
+            Failure::Unavailable(_) => Self::Storage(String::from("the session store is unavailable")),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Session ids: 256 random bits as 43 characters of base64url (OWASP asks for 64 bits, ASVS 7.2.3 for 128).
+
+use alloc::string::String;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use sha2::{Digest, Sha256};
+
+/// The length of an id in characters.
+pub const LENGTH: usize = 43;
+
+/// What the store knows a session by: the SHA-256 digest of its id.
+pub type Key = [u8; 32];
+
+/// Makes an id from 256 random bits.
+///
+/// The seed's hash is added to them bit by bit: whatever the seed, the result is as random as `random` is.
+pub fn new(mut random: [u8; 32], seed: &str) -> String {
+    if !seed.is_empty() {
+        for (byte, personal) in random.iter_mut().zip(Sha256::digest(seed.as_bytes())) {
+            *byte ^= personal;
+        }
+    }
+    Base64UrlUnpadded::encode_string(&random)
+}
+
+/// Whether a text has the form of an id.
+pub fn is_well_formed(text: &[u8]) -> bool {
+    text.len() == LENGTH && Base64UrlUnpadded::decode(text, &mut [0; 32]).is_ok()
+}
+
+/// The key of an id.
+pub fn key(id: &str) -> Key {
+    Sha256::digest(id.as_bytes()).into()
+}
+
+/// The id that follows `old` in a renewal.
+///
+/// Everybody who holds the old id and reads the renewal's nonce from the store comes to the same new id, though the store
+/// never sees either: that is how parallel requests agree on one successor.
+pub fn successor(old: &str, nonce: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"lemon:session renewal\0");
+    hash.update(old.as_bytes());
+    hash.update(nonce);
+    Base64UrlUnpadded::encode_string(&hash.finalize())
+}
+
+/// A key in hexadecimal.
+pub fn to_hex(key: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    key.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}
+
+/// Reads a key of 64 hexadecimal digits.
+pub fn from_hex(text: &str) -> Option<Key> {
+    let mut key = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let digit = |ascii: u8| char::from(ascii).to_digit(16);
+        *byte = (digit(digits[0])? << 4 | digit(digits[1])?) as u8;
+    }
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_256_bits_in_43_characters() {
+        let id = new([0xff; 32], "");
+        assert_eq!(id.len(), LENGTH);
+        assert!(is_well_formed(id.as_bytes()));
+    }
+
+    #[test]
+    fn a_seed_changes_ids_and_never_makes_two_of_them_equal() {
+        assert_ne!(new([1; 32], "a"), new([1; 32], "b"));
+        assert_ne!(new([1; 32], "a"), new([2; 32], "a"));
+    }
+
+    #[test]
+    fn malformed_ids_are_recognised() {
+        let id = new([7; 32], "");
+        for text in ["", "abc", &id[1..], &id.replace(&id[..1], "'"), &(id.clone() + "A"), "'; DROP TABLE Session; --"]
+        {
+            assert!(!is_well_formed(text.as_bytes()), "{text}");
+        }
+        assert!(!is_well_formed(&[0xff; LENGTH]));
+        // The last character carries four bits only: any other form of it would be a second name for the same bits.
+        assert!(!is_well_formed("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB".as_bytes()));
+    }
+
+    #[test]
+    fn a_successor_is_determined_by_old_id_and_nonce() {
+        assert_eq!(successor("a", b"n"), successor("a", b"n"));
+        assert_ne!(successor("a", b"n"), successor("a", b"m"));
+        assert_ne!(successor("a", b"n"), successor("b", b"n"));
+        assert!(is_well_formed(successor("a", b"n").as_bytes()));
+    }
+
+    #[test]
+    fn hexadecimal_round_trips() {
+        let key = key("id");
+        assert_eq!(from_hex(&to_hex(&key)), Some(key));
+        assert_eq!(from_hex(&to_hex(&key).to_uppercase()), Some(key));
+        for text in ["", "zz", &"g".repeat(64), &"é".repeat(32), &"+1".repeat(32)] {
+            assert_eq!(from_hex(text), None, "{text}");
+        }
+    }
+}

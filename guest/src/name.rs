@@ -1,0 +1,41 @@
+//! The rules for names: of variables, applications and owners.
+
+use alloc::format;
+
+use crate::{Error, Result};
+
+/// The longest owner, in characters.
+pub const OWNER_LENGTH: u32 = 255;
+
+/// Checks a name: 1 to `limit` characters, none of them a control character. `what` names it in the error.
+pub fn check(what: &str, name: &str, limit: u32) -> Result<()> {
+    let length = name.chars().count();
+    if length == 0 {
+        return Err(Error::InvalidName(format!("{what} is empty; it has 1 to {limit} characters")));
+    }
+    if length > limit as usize {
+        return Err(Error::InvalidName(format!("{what} has {length} characters; the limit is {limit}")));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Error::InvalidName(format!("{what} holds a control character")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn length_is_counted_in_characters() {
+        assert!(check("key", &"é".repeat(32), 32).is_ok());
+        assert!(matches!(check("key", &"é".repeat(33), 32), Err(Error::InvalidName(text)) if text.contains("33")));
+    }
+
+    #[test]
+    fn empty_and_control_characters_are_refused() {
+        for name in ["", "a\nb", "\0", "a\u{7f}"] {
+            assert!(matches!(check("key", name, 32), Err(Error::InvalidName(_))), "{name:?}");
+        }
+    }
+}

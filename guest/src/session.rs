@@ -1,0 +1,608 @@
+//! A session: its variables, its id, and what `save` writes.
+
+use alloc::{
+    borrow::ToOwned,
+    format,
+    rc::Rc,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::cell::{Ref, RefCell, RefMut};
+
+use crate::{
+    Env, Error, Result, Value, World,
+    bindings::{
+        storage::{
+            Change, CreateOutcome, Grace, LoadOutcome, Loaded, Location, Rename, SessionRecord, UpdateOutcome, Write,
+        },
+        types::Header,
+    },
+    codec,
+    cookie::Cookie,
+    expiry::Expiry,
+    id::{self, Key},
+    name,
+    pending::{Application, Found},
+    reservation::Token,
+    start::INLINE_BYTES,
+};
+
+/// How often `save` repeats an addition that other saves overtook before it answers `conflict`.
+const ADD_ATTEMPTS: u32 = 1000;
+
+/// A handle: one application's view of a session. `lemon:session/sessions.session`.
+pub struct Session<E: Env> {
+    core: Rc<Core<E>>,
+    app: usize,
+    token: Option<Token>,
+}
+
+/// What all handles of one start share.
+struct Core<E: Env> {
+    world: Rc<World<E>>,
+    parameters: Parameters,
+    state: RefCell<State>,
+}
+
+/// What a start asked for.
+pub(crate) struct Parameters {
+    pub location: Location,
+    pub strict: bool,
+    pub seed: String,
+    pub expiry: Expiry,
+    /// None when the application named the session by its id.
+    pub cookie: Option<Cookie>,
+}
+
+pub(crate) struct State {
+    id: String,
+    key: Key,
+    record: SessionRecord,
+    applications: Vec<Application>,
+    /// Whether this start began it.
+    created: bool,
+    /// Whether the store has it.
+    stored: bool,
+    /// Whether it has ended, so that no handle is of use any more.
+    ended: bool,
+    new_id: Option<String>,
+    new_owner: Option<Option<String>>,
+    /// Whether the browser has to be given the cookie.
+    cookie_due: bool,
+}
+
+impl State {
+    /// A session that the store has, found under `id`.
+    pub fn resumed(id: String, loaded: Loaded, app: &str) -> Self {
+        let mut state = Self {
+            key: id::key(&id),
+            id,
+            record: loaded.record,
+            applications: Vec::from([Application::new(app, loaded.variables)]),
+            created: false,
+            stored: true,
+            ended: false,
+            new_id: None,
+            new_owner: None,
+            cookie_due: false,
+        };
+        state.follow(loaded.renewal);
+        state
+    }
+
+    /// A new session.
+    pub fn begun(id: String, expiry: Expiry, app: &str, now: u64) -> Self {
+        let record = SessionRecord {
+            created: now,
+            accessed: now,
+            expires: expiry.first(now),
+            ends: expiry.ends(now),
+            renewed: now,
+            owner: None,
+            version: 0,
+            size: 0,
+        };
+        Self {
+            key: id::key(&id),
+            id,
+            record,
+            applications: Vec::from([Application::new(app, Vec::new())]),
+            created: true,
+            stored: false,
+            ended: false,
+            new_id: None,
+            new_owner: None,
+            cookie_due: true,
+        }
+    }
+
+    /// Goes over to the id that a renewal gave the session, if it was found under its former one.
+    fn follow(&mut self, renewal: Option<Vec<u8>>) {
+        if let Some(nonce) = renewal {
+            self.become_id(id::successor(&self.id, &nonce));
+        }
+    }
+
+    fn become_id(&mut self, id: String) {
+        self.key = id::key(&id);
+        self.id = id;
+        self.cookie_due = true;
+    }
+
+    /// The store has these now.
+    fn committed(&mut self, writes: Vec<Write>) {
+        for write in writes {
+            if let Some(application) = self.applications.iter_mut().find(|application| application.name == write.app) {
+                application.committed(&write.name, write.value);
+            }
+        }
+        self.applications.iter_mut().for_each(Application::clears_committed);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.new_owner.as_ref().is_none_or(Option::is_none)
+            && self.applications.iter().all(|application| application.keys().next().is_none())
+    }
+}
+
+impl<E: Env> Drop for Core<E> {
+    fn drop(&mut self) {
+        self.world.reservations().closed(&self.state.get_mut().key);
+    }
+}
+
+impl<E: Env> Session<E> {
+    pub(crate) fn open(world: &Rc<World<E>>, parameters: Parameters, state: State) -> Result<Self> {
+        world.reservations().opened(&state.key);
+        let core = Core { world: world.clone(), parameters, state: RefCell::new(state) };
+        let session = Self { core: Rc::new(core), app: 0, token: None };
+        drop(session.application()?);
+        Ok(session)
+    }
+
+    /// The session's id; after `regenerate_id`, the new one.
+    pub fn id(&self) -> String {
+        let state = self.core.state.borrow();
+        state.new_id.as_ref().unwrap_or(&state.id).clone()
+    }
+
+    /// The digest of the id in hexadecimal.
+    pub fn digest(&self) -> String {
+        id::to_hex(&id::key(&self.id()))
+    }
+
+    /// The application whose variables this handle reads and writes.
+    pub fn app(&self) -> String {
+        self.core.state.borrow().applications[self.app].name.clone()
+    }
+
+    /// Whether this start began the session.
+    pub fn created(&self) -> bool {
+        self.core.state.borrow().created
+    }
+
+    /// When the session expires unless it is used again.
+    pub fn expires_at(&self) -> u64 {
+        self.core.state.borrow().record.expires
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, key: &str) -> Result<Option<Value>> {
+        self.check_key(key)?;
+        let found = self.application()?.get(key)?;
+        match found {
+            Found::Nothing => Ok(None),
+            Found::Value(value) => Ok(Some(value)),
+            Found::InStore => self.fetch(key),
+        }
+    }
+
+    /// Sets a variable.
+    pub fn set(&self, key: &str, value: &Value) -> Result<()> {
+        self.check_key(key)?;
+        let bytes = codec::encode(value)?;
+        let limit = self.core.world.settings().limits.value_bytes;
+        if bytes.len() > limit as usize {
+            return Err(Error::TooLarge(format!(
+                "the value of '{key}' has {} bytes; the limit value-bytes is {limit}",
+                bytes.len()
+            )));
+        }
+        let mut application = self.application_mut()?;
+        self.check_room(&application, key)?;
+        application.set(key, bytes);
+        Ok(())
+    }
+
+    /// Adds to an integer; returns the sum.
+    pub fn add(&self, key: &str, delta: i64) -> Result<i64> {
+        self.check_key(key)?;
+        let mut application = self.application_mut()?;
+        self.check_room(&application, key)?;
+        application.add(key, delta)
+    }
+
+    /// Removes a variable; tells whether it was there.
+    pub fn delete(&self, key: &str) -> Result<bool> {
+        self.check_key(key)?;
+        Ok(self.application_mut()?.delete(key))
+    }
+
+    /// Whether there is such a variable.
+    pub fn has_key(&self, key: &str) -> Result<bool> {
+        self.check_key(key)?;
+        Ok(self.application()?.has(key))
+    }
+
+    /// The names of all variables, sorted.
+    pub fn keys(&self) -> Result<Vec<String>> {
+        Ok(self.application()?.keys().cloned().collect())
+    }
+
+    /// All variables, sorted by name.
+    pub fn entries(&self) -> Result<Vec<(String, Value)>> {
+        let mut entries = Vec::new();
+        for key in self.keys()? {
+            if let Some(value) = self.get(&key)? {
+                entries.push((key, value));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Reads a variable and removes it.
+    pub fn take(&self, key: &str) -> Result<Option<Value>> {
+        let value = self.get(key)?;
+        self.delete(key)?;
+        Ok(value)
+    }
+
+    /// Removes all of the application's variables.
+    pub fn clear(&self) -> Result<()> {
+        self.application_mut()?.clear();
+        Ok(())
+    }
+
+    /// The same session, with the variables of another application.
+    pub fn application_named(&self, name: &str) -> Result<Self> {
+        name::check("the application's name", name, self.core.world.settings().limits.app_length)?;
+        let key = self.live()?.key;
+        let reservations = self.core.world.reservations();
+        let token = match reservations.check(&key, name, None) {
+            Ok(()) => None,
+            Err(_) => reservations.check(&key, name, self.token).map(|()| self.token)?,
+        };
+        self.view(name, token)
+    }
+
+    /// Reserves an application name.
+    pub fn reserve(&self, name: &str, key: Option<&str>) -> Result<Self> {
+        name::check("the application's name", name, self.core.world.settings().limits.app_length)?;
+        let session = self.live()?.key;
+        let token = self.core.world.reservations().reserve(&session, name, key)?;
+        self.view(name, Some(token))
+    }
+
+    /// Ends the reservation of a name.
+    pub fn release(&self, name: &str) -> Result<()> {
+        let key = self.live()?.key;
+        self.core.world.reservations().release(&key, name, self.token)
+    }
+
+    /// Gives the session a new id when it is saved.
+    pub fn regenerate_id(&self) -> Result<()> {
+        let id = self.core.world.new_id(&self.core.parameters.seed);
+        self.live_mut()?.new_id = Some(id);
+        Ok(())
+    }
+
+    /// Says whose session this is.
+    pub fn set_owner(&self, owner: Option<String>) -> Result<()> {
+        if let Some(owner) = &owner {
+            name::check("the owner", owner, name::OWNER_LENGTH)?;
+        }
+        self.live_mut()?.new_owner = Some(owner);
+        Ok(())
+    }
+
+    /// Whose session this is.
+    pub fn owner(&self) -> Result<Option<String>> {
+        let state = self.live()?;
+        Ok(state.new_owner.as_ref().unwrap_or(&state.record.owner).clone())
+    }
+
+    /// Stores all changes in one transaction; returns the headers to send.
+    pub fn save(&self) -> Result<Vec<Header>> {
+        let mut state = self.live_mut()?;
+        let now = self.core.world.env.now();
+        if state.stored {
+            self.core.update(&mut state, now)?;
+        } else if !(self.core.world.settings().lazy && state.is_empty()) {
+            self.core.create(&mut state, now)?;
+        } else {
+            return Ok(Vec::new());
+        }
+        let due = core::mem::take(&mut state.cookie_due);
+        Ok(match &self.core.parameters.cookie {
+            Some(cookie) if due => headers(cookie.set(&state.id, state.record.expires.saturating_sub(now))),
+            _ => Vec::new(),
+        })
+    }
+
+    /// Ends the session at once; returns the headers that delete the cookie.
+    pub fn destroy(&self) -> Result<Vec<Header>> {
+        let mut state = self.live_mut()?;
+        if state.stored {
+            self.core.destroy(&mut state)?;
+        }
+        state.ended = true;
+        Ok(self.core.parameters.cookie.iter().flat_map(|cookie| headers(cookie.delete())).collect())
+    }
+
+    fn live(&self) -> Result<Ref<'_, State>> {
+        let state = self.core.state.borrow();
+        if state.ended { Err(Error::Gone) } else { Ok(state) }
+    }
+
+    fn live_mut(&self) -> Result<RefMut<'_, State>> {
+        let state = self.core.state.borrow_mut();
+        if state.ended { Err(Error::Gone) } else { Ok(state) }
+    }
+
+    /// The application's variables, if this handle may see them.
+    fn application(&self) -> Result<Ref<'_, Application>> {
+        let state = self.live()?;
+        self.core.world.reservations().check(&state.key, &state.applications[self.app].name, self.token)?;
+        Ok(Ref::map(state, |state| &state.applications[self.app]))
+    }
+
+    fn application_mut(&self) -> Result<RefMut<'_, Application>> {
+        drop(self.application()?);
+        Ok(RefMut::map(self.live_mut()?, |state| &mut state.applications[self.app]))
+    }
+
+    fn check_key(&self, key: &str) -> Result<()> {
+        name::check("the variable's name", key, self.core.world.settings().limits.key_length)
+    }
+
+    fn check_room(&self, application: &Application, key: &str) -> Result<()> {
+        let limit = self.core.world.settings().limits.variables;
+        if !application.has(key) && application.keys().count() >= limit as usize {
+            return Err(Error::TooLarge(format!(
+                "the application has {limit} variables, the limit of the setting variables"
+            )));
+        }
+        Ok(())
+    }
+
+    fn fetch(&self, key: &str) -> Result<Option<Value>> {
+        let state = self.live()?;
+        let (env, location) = (&self.core.world.env, &self.core.parameters.location);
+        let app = &state.applications[self.app].name;
+        let bytes = env.fetch(location, &state.key, app, key, env.now())?;
+        bytes.as_deref().map(codec::decode).transpose()
+    }
+
+    /// A handle on an application's variables, which are loaded now unless they were before.
+    fn view(&self, name: &str, token: Option<Token>) -> Result<Self> {
+        let mut state = self.live_mut()?;
+        let known = state.applications.iter().position(|application| application.name == name);
+        let app = match known {
+            Some(app) => app,
+            None => {
+                let variables = if state.stored { self.core.load(&mut state, name)?.variables } else { Vec::new() };
+                state.applications.push(Application::new(name, variables));
+                state.applications.len() - 1
+            }
+        };
+        Ok(Self { core: self.core.clone(), app, token })
+    }
+}
+
+impl<E: Env> Core<E> {
+    /// An application's variables as they are stored now. The session ends here when the store has it no more.
+    ///
+    /// The version that `strict` goes by stays that of the start: what the application read first is the oldest it knows.
+    fn load(&self, state: &mut State, app: &str) -> Result<Loaded> {
+        let env = &self.world.env;
+        match env.load(&self.parameters.location, &state.key, app, env.now(), INLINE_BYTES)? {
+            LoadOutcome::Found(mut loaded) => {
+                self.follow(state, loaded.renewal.take());
+                Ok(loaded)
+            }
+            LoadOutcome::Absent | LoadOutcome::Expired | LoadOutcome::Ended => {
+                state.ended = true;
+                Err(Error::Gone)
+            }
+        }
+    }
+
+    /// Stores a new session.
+    fn create(&self, state: &mut State, now: u64) -> Result<()> {
+        if let Some(id) = state.new_id.take() {
+            self.rename(state, id);
+        }
+        let mut writes = Vec::new();
+        for application in &state.applications {
+            application.writes(&mut writes)?;
+        }
+        let size =
+            writes.iter().map(|write| write.name.len() + write.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+        let limit = self.world.settings().limits.session_bytes;
+        if size > limit as usize {
+            return Err(too_large(size as u64, limit));
+        }
+        let record = SessionRecord {
+            accessed: now,
+            expires: self
+                .parameters
+                .expiry
+                .pushed(state.record.expires, state.record.ends, now)
+                .unwrap_or(state.record.expires),
+            owner: state.new_owner.clone().unwrap_or_default(),
+            version: 1,
+            size: size as u64,
+            ..state.record
+        };
+        match self.world.env.create(&self.parameters.location, &state.key, &record, &writes)? {
+            CreateOutcome::Created => {}
+            // 256 random bits do not meet twice: the randomness of this host is broken.
+            CreateOutcome::Exists => return Err(Error::Storage(String::from("a new id was taken already"))),
+        }
+        state.stored = true;
+        state.record = record;
+        state.new_owner = None;
+        state.committed(writes);
+        Ok(())
+    }
+
+    /// Writes what changed, if anything did.
+    fn update(&self, state: &mut State, now: u64) -> Result<()> {
+        let settings = self.world.settings();
+        let renews = settings.renew_after != 0 && self.parameters.cookie.is_some();
+        let mut renewal = None;
+        if renews && state.new_id.is_none() && now.saturating_sub(state.record.renewed) >= settings.renew_after.into() {
+            let mut nonce = [0; 32];
+            self.world.env.random(&mut nonce);
+            renewal = Some(Vec::from(nonce));
+        }
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let change = self.change(state, renewal.as_deref(), now)?;
+            let Some((change, new_id)) = change else { return Ok(()) };
+            let adds = state.applications.iter().any(Application::adds);
+            let expected = (self.parameters.strict || adds).then_some(state.record.version);
+            match self.world.env.update(&self.parameters.location, &state.key, &change, expected, now)? {
+                UpdateOutcome::Committed(version) => {
+                    self.committed(state, change, new_id, version, now);
+                    return Ok(());
+                }
+                UpdateOutcome::TooLarge(size) => return Err(too_large(size, settings.limits.session_bytes)),
+                UpdateOutcome::Conflict(_) if !self.parameters.strict && attempts < ADD_ATTEMPTS => {
+                    self.reload_added(state)?;
+                }
+                UpdateOutcome::Conflict(_) => {
+                    state.ended = true;
+                    return Err(Error::Conflict);
+                }
+                // Another request may have renewed the id in the meantime: the session is then found under its new one.
+                UpdateOutcome::Gone if renews && self.renewed_meanwhile(state)? => renewal = None,
+                UpdateOutcome::Gone => {
+                    state.ended = true;
+                    return Err(Error::Gone);
+                }
+            }
+        }
+    }
+
+    /// The change to be written, with the id that it gives the session; none when there is nothing to write.
+    fn change(&self, state: &State, renewal: Option<&[u8]>, now: u64) -> Result<Option<(Change, Option<String>)>> {
+        let settings = self.world.settings();
+        let (new_id, grace) = match (&state.new_id, renewal) {
+            (Some(id), _) => (Some(id.clone()), None),
+            (None, Some(nonce)) => {
+                let until = now.saturating_add(settings.renew_grace.into());
+                (Some(id::successor(&state.id, nonce)), Some(Grace { until, nonce: nonce.to_owned() }))
+            }
+            (None, None) => (None, None),
+        };
+        let mut writes = Vec::new();
+        for application in &state.applications {
+            application.writes(&mut writes)?;
+        }
+        let cleared = state.applications.iter().filter(|application| application.is_cleared());
+        let change = Change {
+            clears: cleared.map(|application| application.name.clone()).collect(),
+            writes,
+            owner: state.new_owner.clone(),
+            expires: self.parameters.expiry.pushed(state.record.expires, state.record.ends, now),
+            rename: new_id.as_ref().map(|id| Rename { to: id::key(id).to_vec(), grace }),
+            max_size: settings.limits.session_bytes.into(),
+            remember: settings.remember_ended,
+        };
+        let is_empty = change.clears.is_empty()
+            && change.writes.is_empty()
+            && change.owner.is_none()
+            && change.expires.is_none()
+            && change.rename.is_none();
+        Ok((!is_empty).then_some((change, new_id)))
+    }
+
+    fn committed(&self, state: &mut State, change: Change, new_id: Option<String>, version: u64, now: u64) {
+        state.record.version = version;
+        if let Some(owner) = change.owner {
+            state.record.owner = owner;
+            state.new_owner = None;
+        }
+        if let Some(expires) = change.expires {
+            state.record.expires = expires;
+            state.cookie_due |= self.parameters.cookie.as_ref().is_some_and(Cookie::is_persistent);
+        }
+        if let Some(id) = new_id {
+            state.record.renewed = now;
+            state.new_id = None;
+            self.rename(state, id);
+        }
+        state.committed(change.writes);
+    }
+
+    /// Reads again what is to be added to. The oldest version read is the one that the next update has to find.
+    fn reload_added(&self, state: &mut State) -> Result<()> {
+        let mut version = u64::MAX;
+        for index in 0..state.applications.len() {
+            if state.applications[index].adds() {
+                let name = state.applications[index].name.clone();
+                let loaded = self.load(state, &name)?;
+                state.applications[index].reload(loaded.variables);
+                version = version.min(loaded.record.version);
+            }
+        }
+        state.record.version = version;
+        Ok(())
+    }
+
+    fn destroy(&self, state: &mut State) -> Result<()> {
+        let env = &self.world.env;
+        let remember = self.world.settings().remember_ended;
+        let destroyed = env.destroy(&self.parameters.location, &state.key, env.now(), remember)?;
+        if !destroyed && self.world.settings().renew_after != 0 && self.renewed_meanwhile(state)? {
+            env.destroy(&self.parameters.location, &state.key, env.now(), remember)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the session goes on under an id that another request gave it; goes over to it then.
+    fn renewed_meanwhile(&self, state: &mut State) -> Result<bool> {
+        let env = &self.world.env;
+        let app = &state.applications[0].name;
+        let outcome = env.load(&self.parameters.location, &state.key, app, env.now(), 0)?;
+        let LoadOutcome::Found(Loaded { renewal: renewal @ Some(_), .. }) = outcome else { return Ok(false) };
+        self.follow(state, renewal);
+        Ok(true)
+    }
+
+    fn follow(&self, state: &mut State, renewal: Option<Vec<u8>>) {
+        let old = state.key;
+        state.follow(renewal);
+        self.world.reservations().renamed(&old, &state.key);
+    }
+
+    fn rename(&self, state: &mut State, id: String) {
+        let old = state.key;
+        state.become_id(id);
+        self.world.reservations().renamed(&old, &state.key);
+    }
+}
+
+fn too_large(size: u64, limit: u32) -> Error {
+    Error::TooLarge(format!("the session would have {size} bytes; the limit session-bytes is {limit}"))
+}
+
+/// The response headers around a `Set-Cookie`: no cache may keep it (OWASP Session Management Cheat Sheet).
+fn headers(cookie: String) -> Vec<Header> {
+    Vec::from([("set-cookie".to_string(), cookie), ("cache-control".to_string(), "no-store".to_string())])
+}
+
+#[cfg(test)]
+mod tests;

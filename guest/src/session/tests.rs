@@ -1,0 +1,884 @@
+use crate::{
+    Error, Result, Value,
+    bindings::{
+        sessions::{Cookie, Options},
+        settings::Reservation,
+        types::SameSite,
+    },
+    id, manager, start,
+    testing::{NOW, Outside, carrying, cookie, options, sent_id},
+};
+
+fn plain() -> Outside {
+    Outside::new(|_| ())
+}
+
+fn one() -> Value {
+    Value::Integer(1)
+}
+
+// Beginning and resuming.
+
+#[test]
+fn a_first_visit_begins_a_session_and_a_second_resumes_it() {
+    let outside = plain();
+    let first = outside.start(options()).unwrap();
+    assert!(first.created());
+    first.set("variable1", &Value::Text("Python Rules!".into())).unwrap();
+    let id = sent_id(&first.save().unwrap()).unwrap();
+    assert_eq!(id, first.id());
+
+    let second = outside.resume(&id).unwrap();
+    assert!(!second.created());
+    assert_eq!(second.id(), id);
+    assert_eq!(second.get("variable1").unwrap(), Some(Value::Text("Python Rules!".into())));
+}
+
+#[test]
+fn the_response_that_sets_the_cookie_must_not_be_stored() {
+    let headers = plain().start(options()).unwrap().save().unwrap();
+    assert_eq!(headers.len(), 2);
+    assert_eq!(headers[1], ("cache-control".into(), "no-store".into()));
+}
+
+#[test]
+fn max_age_is_the_idle_time_and_the_slice_that_may_pass_unwritten() {
+    let headers = plain().start(options()).unwrap().save().unwrap();
+    assert!(headers[0].1.ends_with("; Max-Age=1512"), "{}", headers[0].1);
+}
+
+#[test]
+fn headers_are_returned_once() {
+    let session = plain().start(options()).unwrap();
+    assert_eq!(session.save().unwrap().len(), 2);
+    session.set("a", &one()).unwrap();
+    assert!(session.save().unwrap().is_empty());
+}
+
+#[test]
+fn an_id_that_is_unknown_is_never_adopted() {
+    let outside = plain();
+    let made_up = id::new([7; 32], "");
+    let session = outside.resume(&made_up).unwrap();
+    assert!(session.created());
+    assert_ne!(session.id(), made_up);
+    session.save().unwrap();
+    assert!(outside.resume(&made_up).unwrap().created());
+}
+
+#[test]
+fn the_id_of_an_ended_session_is_never_adopted() {
+    let outside = plain();
+    let id = outside.visited();
+    outside.resume(&id).unwrap().destroy().unwrap();
+    let session = outside.resume(&id).unwrap();
+    assert!(session.created());
+    assert_ne!(session.id(), id);
+}
+
+#[test]
+fn of_several_cookies_the_one_live_session_is_used() {
+    let outside = plain();
+    let id = outside.visited();
+    let field = format!("session={}; session={id}; session=x", id::new([7; 32], ""));
+    let session = outside.start(Options { cookies: vec![field.into()], ..options() }).unwrap();
+    assert_eq!(session.id(), id);
+}
+
+#[test]
+fn of_two_live_sessions_neither_is_used() {
+    let outside = plain();
+    let field = format!("session={}; session={}", outside.visited(), outside.visited());
+    assert!(outside.start(Options { cookies: vec![field.into()], ..options() }).unwrap().created());
+}
+
+#[test]
+fn an_early_return_writes_nothing() {
+    let outside = plain();
+    let session = outside.start(options()).unwrap();
+    session.set("a", &one()).unwrap();
+    drop(session);
+    assert!(outside.calls().is_empty());
+    assert_eq!(outside.stored(), 0);
+}
+
+#[test]
+fn lazy_stores_nothing_until_there_is_a_variable_or_an_owner() {
+    let outside = Outside::new(|settings| settings.lazy = true);
+    let session = outside.start(options()).unwrap();
+    assert!(session.save().unwrap().is_empty());
+    assert_eq!(outside.stored(), 0);
+    session.set("a", &one()).unwrap();
+    assert!(sent_id(&session.save().unwrap()).is_some());
+    assert_eq!(outside.stored(), 1);
+
+    let owned = outside.start(options()).unwrap();
+    owned.set_owner(Some("ann".into())).unwrap();
+    assert!(sent_id(&owned.save().unwrap()).is_some());
+}
+
+#[test]
+fn a_session_without_variables_is_stored_unless_lazy() {
+    let outside = plain();
+    outside.start(options()).unwrap().save().unwrap();
+    assert_eq!(outside.stored(), 1);
+}
+
+#[test]
+fn a_seed_changes_ids_and_leaves_them_well_formed() {
+    let id = |seed: &str| {
+        let session = plain().start(Options { seed: Some(seed.into()), ..options() }).unwrap();
+        session.id()
+    };
+    assert_ne!(id("a"), id("b"));
+    assert_eq!(id("a"), id("a"), "the randomness of this test repeats itself");
+    assert!(id::is_well_formed(id("a").as_bytes()));
+}
+
+// The parameter session-id.
+
+#[test]
+fn with_a_session_id_no_cookie_is_read_and_none_is_sent() {
+    let outside = plain();
+    let id = outside.visited();
+    let other = outside.visited();
+    let options = Options { session_id: Some(id.clone()), ..carrying(&other) };
+    let session = outside.start(options).unwrap();
+    assert_eq!(session.id(), id);
+    outside.wait(1000);
+    assert!(session.save().unwrap().is_empty());
+    assert!(session.destroy().unwrap().is_empty());
+}
+
+#[test]
+fn a_session_id_that_is_unknown_begins_a_session_of_another_id() {
+    let outside = plain();
+    let unknown = id::new([7; 32], "");
+    let session = outside.start(Options { session_id: Some(unknown.clone()), ..options() }).unwrap();
+    assert!(session.created());
+    assert_ne!(session.id(), unknown);
+    assert!(session.save().unwrap().is_empty());
+    let again = outside.start(Options { session_id: Some(session.id()), ..options() }).unwrap();
+    assert!(!again.created());
+}
+
+#[test]
+fn a_malformed_session_id_is_an_invalid_option() {
+    let options = Options { session_id: Some("abc".into()), ..options() };
+    assert!(matches!(plain().start(options), Err(Error::InvalidOption(text)) if text.contains("43")));
+}
+
+// Parameters.
+
+fn refused(change: impl FnOnce(&mut Options)) -> Error {
+    let outside = Outside::new(|settings| settings.max_lifetime = 10_000);
+    let mut options = options();
+    change(&mut options);
+    outside.start(options).err().expect("refused")
+}
+
+#[test]
+fn impossible_parameters_are_refused() {
+    assert!(matches!(refused(|options| options.app = Some("".into())), Error::InvalidName(_)));
+    assert!(matches!(refused(|options| options.app = Some("a".repeat(256))), Error::InvalidName(_)));
+    assert!(matches!(refused(|options| options.app = Some("a b".into())), Error::InvalidOption(_)));
+    assert!(matches!(refused(|options| options.expires = Some(0)), Error::InvalidOption(_)));
+    assert!(matches!(refused(|options| options.expires = Some(10_001)), Error::InvalidOption(_)));
+    for cleanup in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+        assert!(matches!(refused(|options| options.cleanup = Some(cleanup)), Error::InvalidOption(_)), "{cleanup}");
+    }
+    let none = Cookie { same_site: Some(SameSite::None), ..cookie() };
+    assert!(matches!(refused(|options| options.cookie = Some(none)), Error::InvalidOption(_)));
+    assert!(matches!(refused(|options| options.cookies = vec![vec![b'a'; 16385]]), Error::TooLarge(_)));
+}
+
+#[test]
+fn the_cookie_bears_the_name_of_the_application_or_its_own() {
+    let outside = plain();
+    let named = |app: &str, name: Option<&str>| {
+        let cookie = Cookie { name: name.map(Into::into), ..cookie() };
+        let options = Options { app: Some(app.into()), cookie: Some(cookie), ..options() };
+        outside.start(options).unwrap().save().unwrap()[0].1.split('=').next().unwrap().to_owned()
+    };
+    assert_eq!(named("shop", None), "shop");
+    assert_eq!(named("my shop", Some("sid")), "sid");
+}
+
+#[test]
+fn cleanup_is_a_probability_per_start() {
+    let started = |probability: f64| {
+        let outside = plain();
+        for _ in 0..1000 {
+            outside.start(Options { cleanup: Some(probability), ..options() }).unwrap();
+        }
+        outside.calls().iter().filter(|call| **call == "cleanup-later").count()
+    };
+    assert_eq!(started(1.0), 1000);
+    assert_eq!(started(0.0), 0);
+    let some = started(0.1);
+    assert!((50..200).contains(&some), "{some} of 1000 at 0.1");
+}
+
+// Variables.
+
+#[test]
+fn every_kind_of_value_comes_back_as_it_was() {
+    let outside = plain();
+    let values = [
+        ("null", Value::Null),
+        ("boolean", Value::Boolean(false)),
+        ("integer", Value::Integer(i64::MIN)),
+        ("real", Value::Real(1.0)),
+        ("text", Value::Text("1 €".into())),
+        ("bytes", Value::Bytes(vec![0, 255])),
+        ("json", Value::Json("{\"a\": [1, 1.0, null]}".into())),
+    ];
+    let session = outside.start(options()).unwrap();
+    for (key, value) in &values {
+        session.set(key, value).unwrap();
+        assert_eq!(session.get(key).unwrap().as_ref(), Some(value), "before save");
+    }
+    session.save().unwrap();
+    let session = outside.resume(&session.id()).unwrap();
+    for (key, value) in &values {
+        assert_eq!(session.get(key).unwrap().as_ref(), Some(value), "after save");
+    }
+    let mut sorted = values.to_vec();
+    sorted.sort_by_key(|(key, _)| *key);
+    let entries: Vec<_> = sorted.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    assert_eq!(session.entries().unwrap(), entries);
+}
+
+#[test]
+fn null_is_not_absence() {
+    let session = plain().start(options()).unwrap();
+    session.set("a", &Value::Null).unwrap();
+    assert_eq!(session.get("a").unwrap(), Some(Value::Null));
+    assert!(session.has_key("a").unwrap());
+    assert_eq!(session.get("b").unwrap(), None);
+}
+
+#[test]
+fn deleted_variables_are_gone_at_once_and_after_save() {
+    let outside = plain();
+    let id = outside.visited();
+    let session = outside.resume(&id).unwrap();
+    assert!(session.delete("a").unwrap());
+    assert!(!session.delete("a").unwrap());
+    assert_eq!(session.get("a").unwrap(), None);
+    assert!(session.keys().unwrap().is_empty());
+    session.save().unwrap();
+    assert_eq!(outside.resume(&id).unwrap().get("a").unwrap(), None);
+}
+
+#[test]
+fn a_message_that_is_taken_is_shown_once() {
+    let outside = plain();
+    let id = outside.visited();
+    let session = outside.resume(&id).unwrap();
+    assert_eq!(session.take("a").unwrap(), Some(one()));
+    assert_eq!(session.take("a").unwrap(), None);
+    session.save().unwrap();
+    assert_eq!(outside.resume(&id).unwrap().take("a").unwrap(), None);
+}
+
+#[test]
+fn clear_also_removes_what_others_set_before_it_is_saved() {
+    let outside = plain();
+    let id = outside.visited();
+    let clearing = outside.resume(&id).unwrap();
+    let setting = outside.resume(&id).unwrap();
+    clearing.clear().unwrap();
+    clearing.set("c", &one()).unwrap();
+    setting.set("b", &one()).unwrap();
+    setting.save().unwrap();
+    clearing.save().unwrap();
+    assert_eq!(outside.resume(&id).unwrap().keys().unwrap(), ["c"]);
+}
+
+#[test]
+fn keys_and_values_past_their_limits_are_refused() {
+    let outside = Outside::new(|settings| {
+        settings.limits.value_bytes = 10;
+        settings.limits.variables = 2;
+    });
+    let session = outside.start(options()).unwrap();
+    for key in ["", "a\0", &"k".repeat(33)] {
+        assert!(matches!(session.set(key, &one()), Err(Error::InvalidName(_))), "{key:?}");
+        assert!(matches!(session.get(key), Err(Error::InvalidName(_))), "{key:?}");
+    }
+    assert!(
+        matches!(session.set("a", &Value::Bytes(vec![0; 10])), Err(Error::TooLarge(text)) if text.contains("value-bytes"))
+    );
+    assert!(matches!(session.set("a", &Value::Json("{".into())), Err(Error::InvalidValue(_))));
+    session.set("a", &one()).unwrap();
+    session.set(&"k".repeat(32), &one()).unwrap();
+    session.set("a", &one()).unwrap();
+    assert!(matches!(session.set("c", &one()), Err(Error::TooLarge(text)) if text.contains("variables")));
+    assert!(matches!(session.add("c", 1), Err(Error::TooLarge(_))));
+    session.delete("a").unwrap();
+    session.set("c", &one()).unwrap();
+}
+
+#[test]
+fn a_session_past_its_limit_is_not_saved_and_can_be_mended() {
+    let outside = Outside::new(|settings| settings.limits.session_bytes = 100);
+    let id = outside.visited();
+    let session = outside.resume(&id).unwrap();
+    session.set("b", &Value::Bytes(vec![0; 100])).unwrap();
+    assert!(matches!(session.save(), Err(Error::TooLarge(text)) if text.contains("session-bytes")));
+    assert_eq!(outside.resume(&id).unwrap().keys().unwrap(), ["a"]);
+    session.set("b", &Value::Bytes(vec![0; 10])).unwrap();
+    session.save().unwrap();
+    assert_eq!(outside.resume(&id).unwrap().keys().unwrap(), ["a", "b"]);
+
+    let new = outside.start(options()).unwrap();
+    new.set("b", &Value::Bytes(vec![0; 100])).unwrap();
+    assert!(matches!(new.save(), Err(Error::TooLarge(_))));
+    assert_eq!(outside.stored(), 1);
+}
+
+#[test]
+fn a_large_value_is_fetched_only_when_it_is_asked_for() {
+    let outside = plain();
+    let large = Value::Bytes(vec![7; 100_000]);
+    let session = outside.start(options()).unwrap();
+    session.set("large", &large).unwrap();
+    session.save().unwrap();
+    outside.calls();
+
+    let session = outside.resume(&session.id()).unwrap();
+    assert!(session.has_key("large").unwrap());
+    assert_eq!(outside.calls(), ["load"]);
+    assert_eq!(session.get("large").unwrap(), Some(large));
+    assert_eq!(outside.calls(), ["fetch"]);
+}
+
+#[test]
+fn data_of_an_unknown_format_is_unreadable_and_left_alone() {
+    let outside = plain();
+    let id = outside.visited();
+    outside.corrupt("session", "a", &[9, 1]);
+    let session = outside.resume(&id).unwrap();
+    assert!(matches!(session.get("a"), Err(Error::Unreadable(text)) if text.contains("format 9")));
+    session.set("b", &one()).unwrap();
+    session.save().unwrap();
+    assert!(matches!(outside.resume(&id).unwrap().get("a"), Err(Error::Unreadable(_))));
+}
+
+// Concurrent requests.
+
+#[test]
+fn different_variables_of_concurrent_requests_all_survive() {
+    let outside = plain();
+    let id = outside.visited();
+    let requests: Vec<_> = (0..50).map(|_| outside.resume(&id).unwrap()).collect();
+    for (n, request) in requests.iter().enumerate() {
+        request.set(&format!("k{n}"), &one()).unwrap();
+    }
+    for request in &requests {
+        request.save().unwrap();
+    }
+    assert_eq!(outside.resume(&id).unwrap().keys().unwrap().len(), 51);
+}
+
+#[test]
+fn of_the_same_variable_the_last_save_wins_and_with_strict_the_loser_hears_conflict() {
+    let outside = plain();
+    let id = outside.visited();
+    let save = |strict| {
+        let options = || Options { strict: Some(strict), ..carrying(&id) };
+        let (first, second) = (outside.start(options()).unwrap(), outside.start(options()).unwrap());
+        first.set("a", &Value::Integer(1)).unwrap();
+        second.set("a", &Value::Integer(2)).unwrap();
+        second.save().unwrap();
+        (first.save(), first)
+    };
+    assert!(save(false).0.is_ok());
+    assert_eq!(outside.resume(&id).unwrap().get("a").unwrap(), Some(Value::Integer(1)));
+    let (outcome, first) = save(true);
+    assert_eq!(outcome, Err(Error::Conflict));
+    assert_eq!(outside.resume(&id).unwrap().get("a").unwrap(), Some(Value::Integer(2)));
+    assert_eq!(first.get("a"), Err(Error::Gone), "a handle that lost is of no use any more");
+}
+
+#[test]
+fn strict_goes_by_what_was_read_first() {
+    let outside = plain();
+    let id = outside.visited();
+    let strict = outside.start(Options { strict: Some(true), ..carrying(&id) }).unwrap();
+    let other = outside.resume(&id).unwrap();
+    other.set("a", &Value::Integer(2)).unwrap();
+    other.save().unwrap();
+    strict.application_named("late").unwrap();
+    strict.set("a", &Value::Integer(3)).unwrap();
+    assert_eq!(strict.save(), Err(Error::Conflict));
+}
+
+#[test]
+fn additions_of_concurrent_requests_are_never_lost() {
+    let outside = plain();
+    let id = outside.visited();
+    let requests: Vec<_> = (0..20).map(|_| outside.resume(&id).unwrap()).collect();
+    for request in &requests {
+        assert_eq!(request.add("a", 1).unwrap(), 2);
+        assert_eq!(request.get("a").unwrap(), Some(Value::Integer(2)));
+        request.application_named("other").unwrap().add("n", 2).unwrap();
+    }
+    for request in &requests {
+        request.save().unwrap();
+    }
+    let session = outside.resume(&id).unwrap();
+    assert_eq!(session.get("a").unwrap(), Some(Value::Integer(21)));
+    assert_eq!(session.application_named("other").unwrap().get("n").unwrap(), Some(Value::Integer(40)));
+}
+
+#[test]
+fn only_integers_that_fit_can_be_added_to() {
+    let outside = plain();
+    let session = outside.start(options()).unwrap();
+    session.set("text", &Value::Text("1".into())).unwrap();
+    session.set("most", &Value::Integer(i64::MAX)).unwrap();
+    for (key, delta) in [("text", 1), ("most", 1)] {
+        assert!(matches!(session.add(key, delta), Err(Error::InvalidValue(_))), "{key}");
+    }
+    assert_eq!(session.add("most", -1).unwrap(), i64::MAX - 1);
+    assert_eq!(session.add("new", 5).unwrap(), 5);
+    session.save().unwrap();
+    let session = outside.resume(&session.id()).unwrap();
+    assert_eq!(session.add("new", 5).unwrap(), 10);
+    assert_eq!(session.add("new", 5).unwrap(), 15);
+    session.delete("new").unwrap();
+    assert_eq!(session.add("new", 5).unwrap(), 5);
+    session.save().unwrap();
+    assert_eq!(outside.resume(&session.id()).unwrap().get("new").unwrap(), Some(Value::Integer(5)));
+}
+
+#[test]
+fn a_save_never_brings_a_session_back() {
+    for end in [
+        (|outside, id| outside.resume(id).unwrap().destroy().map(drop)) as fn(&Outside, &str) -> Result<()>,
+        |outside, _| {
+            outside.wait(10_000);
+            Ok(())
+        },
+        |outside, id| {
+            let login = outside.resume(id)?;
+            login.regenerate_id()?;
+            login.save().map(drop)
+        },
+    ] {
+        let outside = plain();
+        let id = outside.visited();
+        let slow = outside.resume(&id).unwrap();
+        slow.set("late", &one()).unwrap();
+        end(&outside, &id).unwrap();
+        let stored = outside.stored();
+        assert_eq!(slow.save(), Err(Error::Gone));
+        assert_eq!(slow.get("late"), Err(Error::Gone));
+        assert_eq!(outside.stored(), stored);
+        assert!(outside.resume(&id).unwrap().created());
+    }
+}
+
+// The end.
+
+#[test]
+fn destroy_ends_the_session_at_once_and_deletes_the_cookie() {
+    let outside = plain();
+    let id = outside.visited();
+    let session = outside.resume(&id).unwrap();
+    let other = session.application_named("other").unwrap();
+    session.set("b", &one()).unwrap();
+    let headers = session.destroy().unwrap();
+    assert_eq!(headers[0].1, "session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
+    assert_eq!(headers[1].1, "no-store");
+    assert_eq!(outside.stored(), 0);
+    for outcome in [session.get("a").err(), session.save().err(), session.destroy().err(), other.get("a").err()] {
+        assert_eq!(outcome, Some(Error::Gone));
+    }
+    assert!(outside.resume(&id).unwrap().created());
+}
+
+#[test]
+fn a_session_that_was_never_saved_can_be_destroyed() {
+    let outside = plain();
+    outside.start(options()).unwrap().destroy().unwrap();
+    assert!(outside.calls().is_empty());
+}
+
+#[test]
+fn a_session_lives_to_the_second() {
+    let outside = Outside::new(|settings| settings.touch_after = Some(0));
+    let id = outside.visited();
+    outside.wait(1439);
+    assert!(!outside.resume(&id).unwrap().created());
+    outside.wait(1);
+    assert!(outside.resume(&id).unwrap().created());
+    assert_eq!(outside.stored(), 0, "touching an expired session destroys it");
+}
+
+#[test]
+fn every_use_gives_the_idle_time_anew() {
+    let outside = plain();
+    let id = outside.visited();
+    for _ in 0..100 {
+        outside.wait(1440);
+        let session = outside.resume(&id).unwrap();
+        assert!(!session.created());
+        session.save().unwrap();
+    }
+    outside.wait(1440 + 72);
+    assert!(outside.resume(&id).unwrap().created());
+}
+
+#[test]
+fn a_hundred_reads_of_a_fresh_session_cost_at_most_one_write() {
+    let outside = plain();
+    let id = outside.visited();
+    outside.calls();
+    for _ in 0..100 {
+        let session = outside.resume(&id).unwrap();
+        session.get("a").unwrap();
+        session.save().unwrap();
+        outside.wait(1);
+    }
+    let writes = outside.calls().iter().filter(|call| **call != "load").count();
+    assert_eq!(writes, 1);
+}
+
+#[test]
+fn the_cookie_is_renewed_with_the_session() {
+    let outside = plain();
+    let id = outside.visited();
+    outside.wait(72);
+    assert!(outside.resume(&id).unwrap().save().unwrap().is_empty());
+    outside.wait(1);
+    let headers = outside.resume(&id).unwrap().save().unwrap();
+    assert_eq!(sent_id(&headers), Some(id));
+    assert!(headers[0].1.ends_with("Max-Age=1512"));
+}
+
+#[test]
+fn a_cookie_of_the_browsers_run_is_sent_once() {
+    let outside = Outside::new(|settings| settings.cookie.lifetime = Some(0));
+    let id = outside.visited();
+    outside.wait(1000);
+    assert!(outside.resume(&id).unwrap().save().unwrap().is_empty());
+    assert_eq!(outside.resume(&id).unwrap().expires_at(), NOW + 1000 + 1512);
+}
+
+#[test]
+fn without_rolling_a_session_ends_with_its_first_idle_time() {
+    let outside = Outside::new(|settings| settings.rolling = false);
+    let id = outside.visited();
+    outside.wait(1439);
+    outside.resume(&id).unwrap().save().unwrap();
+    outside.wait(1);
+    assert!(outside.resume(&id).unwrap().created());
+}
+
+#[test]
+fn max_lifetime_ends_a_session_however_often_it_is_used() {
+    let outside = Outside::new(|settings| settings.max_lifetime = 3000);
+    let id = outside.visited();
+    for _ in 0..2 {
+        outside.wait(1400);
+        outside.resume(&id).unwrap().save().unwrap();
+    }
+    outside.wait(199);
+    assert!(!outside.resume(&id).unwrap().created());
+    outside.wait(1);
+    assert!(outside.resume(&id).unwrap().created());
+}
+
+#[test]
+fn trouble_in_the_store_reaches_the_application_without_its_details() {
+    let outside = plain();
+    let id = outside.visited();
+    let session = outside.resume(&id).unwrap();
+    session.set("a", &one()).unwrap();
+    outside.fail(true);
+    let errors = [
+        session.save().unwrap_err(),
+        session.destroy().unwrap_err(),
+        session.application_named("other").err().unwrap(),
+        outside.resume(&id).err().unwrap(),
+    ];
+    for error in errors {
+        assert!(matches!(&error, Error::Storage(text) if !text.contains("hunter2")), "{error:?}");
+    }
+    outside.fail(false);
+    session.save().unwrap();
+}
+
+// The id.
+
+#[test]
+fn regenerate_id_moves_all_variables_and_the_old_id_is_dead_at_once() {
+    let outside = plain();
+    let old = outside.visited();
+    let session = outside.resume(&old).unwrap();
+    session.application_named("other").unwrap().set("b", &one()).unwrap();
+    session.regenerate_id().unwrap();
+    session.set_owner(Some("ann".into())).unwrap();
+    assert_ne!(session.id(), old);
+    outside.calls();
+    let sent = sent_id(&session.save().unwrap()).unwrap();
+    assert_eq!(outside.calls(), ["update"], "one transaction");
+    assert_eq!(sent, session.id());
+    assert!(outside.resume(&old).unwrap().created());
+
+    let session = outside.resume(&sent).unwrap();
+    assert_eq!(session.get("a").unwrap(), Some(one()));
+    assert_eq!(session.application_named("other").unwrap().get("b").unwrap(), Some(one()));
+    assert_eq!(session.owner().unwrap().as_deref(), Some("ann"));
+}
+
+#[test]
+fn a_new_session_can_regenerate_its_id() {
+    let outside = plain();
+    let session = outside.start(options()).unwrap();
+    let first = session.id();
+    session.regenerate_id().unwrap();
+    let sent = sent_id(&session.save().unwrap()).unwrap();
+    assert_ne!(sent, first);
+    assert!(!outside.resume(&sent).unwrap().created());
+    assert!(outside.resume(&first).unwrap().created());
+}
+
+fn renewing() -> Outside {
+    Outside::new(|settings| settings.renew_after = 600)
+}
+
+#[test]
+fn renewal_gives_a_new_id_and_the_old_one_leads_to_it_for_the_grace() {
+    let outside = renewing();
+    let old = outside.visited();
+    outside.wait(599);
+    assert_eq!(sent_id(&outside.resume(&old).unwrap().save().unwrap()), Some(old.clone()), "pushed, not renewed");
+    outside.wait(1);
+    let new = sent_id(&outside.resume(&old).unwrap().save().unwrap()).unwrap();
+    assert_ne!(new, old);
+
+    outside.wait(59);
+    let late = outside.resume(&old).unwrap();
+    assert!(!late.created());
+    assert_eq!(late.id(), new);
+    late.set("late", &one()).unwrap();
+    assert_eq!(sent_id(&late.save().unwrap()), Some(new.clone()));
+
+    outside.wait(1);
+    assert!(outside.resume(&old).unwrap().created(), "after the grace the old id is nobody");
+    assert_eq!(outside.resume(&new).unwrap().get("late").unwrap(), Some(one()));
+}
+
+#[test]
+fn however_many_race_for_a_renewal_there_is_one_successor() {
+    let outside = renewing();
+    let old = outside.visited();
+    outside.wait(600);
+    let requests: Vec<_> = (0..10).map(|_| outside.resume(&old).unwrap()).collect();
+    for (n, request) in requests.iter().enumerate() {
+        request.set(&format!("k{n}"), &one()).unwrap();
+    }
+    let sent: Vec<_> = requests.iter().map(|request| sent_id(&request.save().unwrap()).unwrap()).collect();
+    assert!(sent.iter().all(|id| *id == sent[0] && *id != old));
+    assert_eq!(outside.stored(), 1);
+    assert_eq!(outside.resume(&sent[0]).unwrap().keys().unwrap().len(), 11);
+}
+
+#[test]
+fn a_session_that_is_renewed_meanwhile_can_be_destroyed_and_looked_into() {
+    let outside = renewing();
+    let old = outside.visited();
+    outside.wait(600);
+    let (destroying, looking) = (outside.resume(&old).unwrap(), outside.resume(&old).unwrap());
+    let new = sent_id(&outside.resume(&old).unwrap().save().unwrap()).unwrap();
+    assert!(looking.application_named("other").unwrap().keys().unwrap().is_empty());
+    assert_eq!(looking.id(), new);
+    destroying.destroy().unwrap();
+    assert_eq!(outside.stored(), 0);
+}
+
+#[test]
+fn a_login_ends_a_renewed_id_too() {
+    let outside = renewing();
+    let old = outside.visited();
+    outside.wait(600);
+    outside.resume(&old).unwrap().save().unwrap();
+    let login = outside.resume(&old).unwrap();
+    login.regenerate_id().unwrap();
+    let new = sent_id(&login.save().unwrap()).unwrap();
+    assert!(outside.resume(&old).unwrap().created());
+    assert!(!outside.resume(&new).unwrap().created());
+}
+
+// Applications and reservations.
+
+#[test]
+fn applications_share_a_session_and_never_each_others_variables() {
+    let outside = plain();
+    let session = outside.start(options()).unwrap();
+    let other = session.application_named("other").unwrap();
+    session.set("a", &Value::Integer(1)).unwrap();
+    other.set("a", &Value::Integer(2)).unwrap();
+    assert_eq!(other.id(), session.id());
+    session.save().unwrap();
+
+    let named = Cookie { name: Some("session".into()), ..cookie() };
+    let options = Options { app: Some("other".into()), cookie: Some(named), ..carrying(&session.id()) };
+    let other = outside.start(options).unwrap();
+    assert_eq!(other.app(), "other");
+    assert_eq!(other.get("a").unwrap(), Some(Value::Integer(2)));
+    other.clear().unwrap();
+    other.save().unwrap();
+    assert_eq!(outside.resume(&session.id()).unwrap().get("a").unwrap(), Some(Value::Integer(1)));
+}
+
+#[test]
+fn a_reserved_application_opens_only_to_the_holder() {
+    let outside = plain();
+    let id = outside.visited();
+    let instance = outside.instance();
+    let page = start(&instance, carrying(&id)).unwrap();
+    let sneaky = page.application_named("auth").unwrap();
+    let auth = page.reserve("auth", None).unwrap();
+    auth.set("user", &Value::Text("ann".into())).unwrap();
+
+    let is_reserved = |outcome: Result<()>| assert!(matches!(outcome, Err(Error::Reserved(_))), "{outcome:?}");
+    is_reserved(page.application_named("auth").map(drop));
+    is_reserved(page.reserve("auth", None).map(drop));
+    is_reserved(page.reserve("auth", Some("guess")).map(drop));
+    is_reserved(page.release("auth"));
+    is_reserved(sneaky.get("user").map(drop));
+    is_reserved(sneaky.set("user", &one()));
+    is_reserved(sneaky.delete("user").map(drop));
+    is_reserved(sneaky.keys().map(drop));
+    is_reserved(sneaky.entries().map(drop));
+    is_reserved(sneaky.take("user").map(drop));
+    is_reserved(sneaky.clear());
+    is_reserved(sneaky.add("n", 1).map(drop));
+    is_reserved(sneaky.has_key("user").map(drop));
+    let named = Cookie { name: Some("session".into()), ..cookie() };
+    let options = Options { app: Some("auth".into()), cookie: Some(named), ..carrying(&id) };
+    is_reserved(start(&instance, options).map(drop));
+
+    assert_eq!(auth.get("user").unwrap(), Some(Value::Text("ann".into())));
+    auth.release("auth").unwrap();
+    assert_eq!(page.application_named("auth").unwrap().get("user").unwrap(), Some(Value::Text("ann".into())));
+}
+
+#[test]
+fn a_reservation_outlives_its_holder_and_its_sessions_id() {
+    let instance = plain().instance();
+    let page = start(&instance, options()).unwrap();
+    drop(page.reserve("auth", Some("key")).unwrap());
+    assert!(page.application_named("auth").is_err());
+    page.regenerate_id().unwrap();
+    page.save().unwrap();
+    assert!(page.application_named("auth").is_err());
+    let again = page.reserve("auth", Some("key")).unwrap();
+    again.set("user", &one()).unwrap();
+    again.release("auth").unwrap();
+    assert!(page.application_named("auth").is_ok());
+}
+
+#[test]
+fn a_reservation_is_over_with_the_last_handle_of_its_session() {
+    let outside = plain();
+    let id = outside.visited();
+    let instance = outside.instance();
+    let page = start(&instance, carrying(&id)).unwrap();
+    drop(page.reserve("auth", None).unwrap());
+    drop(page);
+    assert!(start(&instance, carrying(&id)).unwrap().application_named("auth").is_ok());
+}
+
+#[test]
+fn what_the_site_reserves_opens_only_to_the_key() {
+    let hash = id::to_hex(&id::key("secret"));
+    let outside = Outside::new(|settings| {
+        settings.reserved = vec![
+            Reservation { name: "auth".into(), key_hash: hash },
+            Reservation { name: "shut".into(), key_hash: "".into() },
+        ];
+    });
+    let page = outside.start(options()).unwrap();
+    for outcome in [
+        page.application_named("auth"),
+        page.reserve("auth", None),
+        page.reserve("auth", Some("guess")),
+        page.reserve("shut", None),
+        outside.start(Options { app: Some("auth".into()), ..options() }),
+    ] {
+        assert!(matches!(outcome.map(drop), Err(Error::Reserved(_))));
+    }
+    let auth = page.reserve("auth", Some("secret")).unwrap();
+    auth.set("user", &one()).unwrap();
+    assert!(auth.application_named("auth").is_ok());
+    assert!(page.application_named("auth").is_err());
+    auth.release("auth").unwrap();
+    assert!(matches!(auth.get("user"), Err(Error::Reserved(_))), "the site's reservation stands");
+}
+
+// Owners and the manager.
+
+#[test]
+fn all_sessions_of_an_owner_are_listed_and_ended_but_one() {
+    let outside = plain();
+    let owned = |owner: &str| {
+        let session = outside.start(options()).unwrap();
+        session.set_owner(Some(owner.into())).unwrap();
+        session.save().unwrap();
+        session
+    };
+    let (here, _there, other) = (owned("ann"), owned("ann"), owned("bob"));
+    let world = outside.instance();
+    let location = options().location;
+    let page = manager::list(&world, &location, Some("ann"), None, 10).unwrap();
+    assert_eq!(page.entries.len(), 2);
+    assert!(page.entries.iter().any(|entry| entry.digest == here.digest()));
+    assert_eq!(manager::destroy_owned(&world, &location, "ann", Some(&here.digest())).unwrap(), 1);
+    assert_eq!(manager::count(&world, &location).unwrap(), 2);
+    assert!(!outside.resume(&here.id()).unwrap().created());
+    assert!(!outside.resume(&other.id()).unwrap().created());
+}
+
+#[test]
+fn a_list_comes_in_pages() {
+    let outside = plain();
+    for _ in 0..5 {
+        outside.visited();
+    }
+    let world = outside.instance();
+    let mut digests = Vec::new();
+    let mut after = None;
+    loop {
+        let page = manager::list(&world, &options().location, None, after.as_deref(), 2).unwrap();
+        digests.extend(page.entries.into_iter().map(|entry| entry.digest));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(digests.len(), 5);
+    assert!(digests.is_sorted());
+}
+
+#[test]
+fn what_is_no_digest_is_refused() {
+    let world = plain().instance();
+    assert!(matches!(manager::destroy(&world, &options().location, "abc"), Err(Error::InvalidName(_))));
+}
+
+#[test]
+fn owners_are_checked() {
+    let session = plain().start(options()).unwrap();
+    for owner in [String::new(), "a\n".into(), "a".repeat(256)] {
+        assert!(matches!(session.set_owner(Some(owner)), Err(Error::InvalidName(_))));
+    }
+    session.set_owner(Some("ann".into())).unwrap();
+    session.set_owner(None).unwrap();
+    assert_eq!(session.owner().unwrap(), None);
+}

@@ -1,0 +1,143 @@
+use alloc::{format, rc::Rc, string::String, vec::Vec};
+use core::cell::OnceCell;
+
+use crate::{
+    Env, Error, Result, Session,
+    bindings::{
+        sessions::Options,
+        settings::Defaults,
+        storage::{LoadOutcome, Loaded},
+    },
+    cookie::{self, Cookie},
+    expiry::Expiry,
+    id, name,
+    reservation::Reservations,
+    session::{Parameters, State},
+};
+
+/// Values longer than this are loaded when they are asked for.
+pub(crate) const INLINE_BYTES: u32 = 8192;
+
+/// What all sessions of one instance of the component share.
+pub struct World<E> {
+    pub(crate) env: E,
+    settings: OnceCell<(Defaults, Reservations)>,
+}
+
+impl<E: Env> World<E> {
+    /// A new instance. The settings are asked for when they are needed first.
+    pub const fn new(env: E) -> Self {
+        Self { env, settings: OnceCell::new() }
+    }
+
+    pub(crate) fn settings(&self) -> &Defaults {
+        &self.shared().0
+    }
+
+    pub(crate) fn reservations(&self) -> &Reservations {
+        &self.shared().1
+    }
+
+    fn shared(&self) -> &(Defaults, Reservations) {
+        self.settings.get_or_init(|| {
+            let settings = self.env.defaults();
+            let reservations = Reservations::new(&settings.reserved);
+            (settings, reservations)
+        })
+    }
+
+    pub(crate) fn new_id(&self, seed: &str) -> String {
+        let mut random = [0; 32];
+        self.env.random(&mut random);
+        id::new(random, seed)
+    }
+}
+
+/// Begins a session, unless the request brings one that exists: `lemon:session/sessions.start`.
+pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E>> {
+    let settings = world.settings();
+    let app = options.app.as_deref().unwrap_or(&settings.app);
+    name::check("the application's name", app, settings.limits.app_length)?;
+    let idle = options.expires.unwrap_or(settings.expires);
+    check_idle(idle, settings)?;
+    let cleanup = options.cleanup.unwrap_or(settings.cleanup);
+    if !(0.0..=1.0).contains(&cleanup) {
+        return Err(Error::InvalidOption(String::from("cleanup is a probability: a number from 0 to 1")));
+    }
+    let (cookie, candidates) = match &options.session_id {
+        Some(id) if id::is_well_formed(id.as_bytes()) => (None, Vec::from([id.clone()])),
+        Some(_) => {
+            let text = format!("session-id is not one: {} characters of base64url are", id::LENGTH);
+            return Err(Error::InvalidOption(text));
+        }
+        None => {
+            let cookie = Cookie::new(&options, &settings.cookie, app)?;
+            let ids = cookie::candidates(&options.cookies, cookie.name(), settings.limits.header_bytes)?;
+            (Some(cookie), ids)
+        }
+    };
+
+    let now = world.env.now();
+    if is_due(world, cleanup) {
+        world.env.cleanup_later(&options.location, now);
+    }
+    let mut live = Vec::new();
+    for id in candidates {
+        if let Some(loaded) = find(world, &options, &id, app, now)? {
+            live.push((id, loaded));
+        }
+    }
+    // Two live sessions under one name: one of them may have been planted, and nobody can tell which. Neither is used.
+    let found = if live.len() == 1 { live.pop() } else { None };
+
+    let parameters = Parameters {
+        strict: options.strict.unwrap_or(settings.strict),
+        seed: options.seed.unwrap_or_else(|| settings.seed.clone()),
+        expiry: Expiry::new(idle, settings),
+        location: options.location,
+        cookie,
+    };
+    let app = options.app.as_deref().unwrap_or(&settings.app);
+    let state = match found {
+        Some((id, loaded)) => State::resumed(id, loaded, app),
+        None => State::begun(world.new_id(&parameters.seed), parameters.expiry, app, now),
+    };
+    Session::open(world, parameters, state)
+}
+
+fn check_idle(idle: u32, settings: &Defaults) -> Result<()> {
+    if idle == 0 {
+        return Err(Error::InvalidOption(String::from("expires is 0; a session lasts at least a second")));
+    }
+    if settings.max_lifetime != 0 && idle > settings.max_lifetime {
+        return Err(Error::InvalidOption(format!(
+            "expires is {idle} seconds; the setting max-lifetime allows {}",
+            settings.max_lifetime
+        )));
+    }
+    Ok(())
+}
+
+/// Draws once, with the given probability. Nothing is drawn for 0 and 1.
+fn is_due<E: Env>(world: &World<E>, probability: f64) -> bool {
+    if probability <= 0.0 || probability >= 1.0 {
+        return probability >= 1.0;
+    }
+    let mut random = [0; 8];
+    world.env.random(&mut random);
+    // 53 bits are what a real between 0 and 1 has room for.
+    ((u64::from_le_bytes(random) >> 11) as f64) < probability * (1_u64 << 53) as f64
+}
+
+/// The live session of an id. One that has expired is destroyed at once.
+fn find<E: Env>(world: &World<E>, options: &Options, id: &str, app: &str, now: u64) -> Result<Option<Loaded>> {
+    let key = id::key(id);
+    match world.env.load(&options.location, &key, app, now, INLINE_BYTES)? {
+        LoadOutcome::Found(loaded) => Ok(Some(loaded)),
+        LoadOutcome::Absent | LoadOutcome::Ended => Ok(None),
+        LoadOutcome::Expired => {
+            world.env.destroy(&options.location, &key, now, 0)?;
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The component: its imports as [`Env`], its exports as handles on [`Session`].
+
+use alloc::{rc::Rc, string::String, vec::Vec};
+
+use crate::{
+    Env, Error, Value, World,
+    bindings::{
+        export, manager, sessions,
+        settings::Defaults,
+        settings_import,
+        storage::{
+            self, Change, CreateOutcome, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome, Write,
+        },
+        types::Header,
+        wasi::clocks::wall_clock,
+    },
+};
+
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+/// The component's imports.
+struct Imports;
+
+impl Env for Imports {
+    fn now(&self) -> u64 {
+        wall_clock::now().seconds
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        use rand::TryRng;
+        // wasi:random/random cannot fail; were that to change, an id may not be made of anything else.
+        if rand::rngs::SysRng.try_fill_bytes(bytes).is_err() {
+            core::arch::wasm32::unreachable();
+        }
+    }
+
+    fn defaults(&self) -> Defaults {
+        settings_import::get_defaults()
+    }
+
+    fn load(&self, at: &Location, key: &[u8], app: &str, now: u64, inline: u32) -> Result<LoadOutcome, Failure> {
+        storage::load(at, key, app, now, inline)
+    }
+
+    fn fetch(&self, at: &Location, key: &[u8], app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>, Failure> {
+        storage::fetch(at, key, app, name, now)
+    }
+
+    fn create(
+        &self,
+        at: &Location,
+        key: &[u8],
+        record: &SessionRecord,
+        writes: &[Write],
+    ) -> Result<CreateOutcome, Failure> {
+        storage::create(at, key, record, writes)
+    }
+
+    fn update(
+        &self,
+        at: &Location,
+        key: &[u8],
+        change: &Change,
+        expected: Option<u64>,
+        now: u64,
+    ) -> Result<UpdateOutcome, Failure> {
+        storage::update(at, key, change, expected, now)
+    }
+
+    fn destroy(&self, at: &Location, key: &[u8], now: u64, remember: u32) -> Result<bool, Failure> {
+        storage::destroy(at, key, now, remember)
+    }
+
+    fn destroy_owned(
+        &self,
+        at: &Location,
+        owner: &str,
+        except: Option<&[u8]>,
+        now: u64,
+        remember: u32,
+    ) -> Result<u64, Failure> {
+        storage::destroy_owned(at, owner, except, now, remember)
+    }
+
+    fn cleanup(&self, at: &Location, now: u64, limit: u32) -> Result<u32, Failure> {
+        storage::cleanup(at, now, limit)
+    }
+
+    fn cleanup_later(&self, at: &Location, now: u64) {
+        storage::cleanup_later(at, now);
+    }
+
+    fn count(&self, at: &Location, now: u64) -> Result<u64, Failure> {
+        storage::count(at, now)
+    }
+
+    fn list(
+        &self,
+        at: &Location,
+        now: u64,
+        owner: Option<&str>,
+        after: Option<&[u8]>,
+        limit: u32,
+    ) -> Result<Vec<Listed>, Failure> {
+        storage::list(at, now, owner, after, limit)
+    }
+
+    fn create_tables(&self, at: &Location) -> Result<(), Failure> {
+        storage::create_tables(at)
+    }
+
+    fn drop_tables(&self, at: &Location) -> Result<(), Failure> {
+        storage::drop_tables(at)
+    }
+
+    fn tables_exist(&self, at: &Location) -> Result<bool, Failure> {
+        storage::tables_exist(at)
+    }
+}
+
+/// Makes room for what the host passes in. std brings this along; here it has to be ours.
+///
+/// # Safety
+///
+/// Only the canonical ABI calls it, with what it got from here.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cabi_realloc(old: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
+    use alloc::alloc::{Layout, alloc, realloc};
+    if old_size == 0 && size == 0 {
+        return core::ptr::without_provenance_mut(align);
+    }
+    // SAFETY: the canonical ABI passes alignments that are powers of two, and sizes of what it allocated here.
+    let new = unsafe {
+        match old_size {
+            0 => alloc(Layout::from_size_align_unchecked(size, align)),
+            _ => realloc(old, Layout::from_size_align_unchecked(old_size, align), size),
+        }
+    };
+    if new.is_null() {
+        core::arch::wasm32::unreachable();
+    }
+    new
+}
+
+/// The one instance. A component has one thread.
+struct Instance(core::cell::OnceCell<Rc<World<Imports>>>);
+
+// SAFETY: wasm32-wasip2 components have one thread, and no component is entered again before it returned.
+unsafe impl Sync for Instance {}
+
+static INSTANCE: Instance = Instance(core::cell::OnceCell::new());
+
+fn world() -> &'static Rc<World<Imports>> {
+    INSTANCE.0.get_or_init(|| Rc::new(World::new(Imports)))
+}
+
+struct Component;
+
+type Session = crate::Session<Imports>;
+
+export!(Component with_types_in crate::bindings::generated);
+
+impl sessions::Guest for Component {
+    type Session = Session;
+
+    fn start(options: sessions::Options) -> Result<sessions::Session, Error> {
+        crate::start(world(), options).map(sessions::Session::new)
+    }
+}
+
+impl sessions::GuestSession for Session {
+    fn id(&self) -> String {
+        self.id()
+    }
+
+    fn digest(&self) -> String {
+        self.digest()
+    }
+
+    fn app(&self) -> String {
+        self.app()
+    }
+
+    fn created(&self) -> bool {
+        self.created()
+    }
+
+    fn get(&self, key: String) -> Result<Option<Value>, Error> {
+        self.get(&key)
+    }
+
+    fn set(&self, key: String, value: Value) -> Result<(), Error> {
+        self.set(&key, &value)
+    }
+
+    fn add(&self, key: String, delta: i64) -> Result<i64, Error> {
+        self.add(&key, delta)
+    }
+
+    fn delete(&self, key: String) -> Result<bool, Error> {
+        self.delete(&key)
+    }
+
+    fn has_key(&self, key: String) -> Result<bool, Error> {
+        self.has_key(&key)
+    }
+
+    fn keys(&self) -> Result<Vec<String>, Error> {
+        self.keys()
+    }
+
+    fn entries(&self) -> Result<Vec<(String, Value)>, Error> {
+        self.entries()
+    }
+
+    fn take(&self, key: String) -> Result<Option<Value>, Error> {
+        self.take(&key)
+    }
+
+    fn clear(&self) -> Result<(), Error> {
+        self.clear()
+    }
+
+    fn application(&self, name: String) -> Result<sessions::Session, Error> {
+        self.application_named(&name).map(sessions::Session::new)
+    }
+
+    fn reserve(&self, name: String, key: Option<String>) -> Result<sessions::Session, Error> {
+        self.reserve(&name, key.as_deref()).map(sessions::Session::new)
+    }
+
+    fn release(&self, name: String) -> Result<(), Error> {
+        self.release(&name)
+    }
+
+    fn regenerate_id(&self) -> Result<(), Error> {
+        self.regenerate_id()
+    }
+
+    fn set_owner(&self, owner: Option<String>) -> Result<(), Error> {
+        self.set_owner(owner)
+    }
+
+    fn owner(&self) -> Result<Option<String>, Error> {
+        self.owner()
+    }
+
+    fn expires_at(&self) -> u64 {
+        self.expires_at()
+    }
+
+    fn save(&self) -> Result<Vec<Header>, Error> {
+        self.save()
+    }
+
+    fn destroy(&self) -> Result<Vec<Header>, Error> {
+        self.destroy()
+    }
+}
+
+impl manager::Guest for Component {
+    fn create_tables(location: Location) -> Result<(), Vec<Error>> {
+        crate::manager::create_tables(world(), &location)
+    }
+
+    fn drop_tables(location: Location) -> Result<(), Vec<Error>> {
+        crate::manager::drop_tables(world(), &location)
+    }
+
+    fn tables_exist(location: Location) -> Result<bool, Error> {
+        crate::manager::tables_exist(world(), &location)
+    }
+
+    fn cleanup(location: Location, limit: u32) -> Result<u32, Error> {
+        crate::manager::cleanup(world(), &location, limit)
+    }
+
+    fn count(location: Location) -> Result<u64, Error> {
+        crate::manager::count(world(), &location)
+    }
+
+    fn list(
+        location: Location,
+        owner: Option<String>,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<manager::Page, Error> {
+        crate::manager::list(world(), &location, owner.as_deref(), after.as_deref(), limit)
+    }
+
+    fn destroy(location: Location, digest: String) -> Result<bool, Error> {
+        crate::manager::destroy(world(), &location, &digest)
+    }
+
+    fn destroy_owned(location: Location, owner: String, except: Option<String>) -> Result<u64, Error> {
+        crate::manager::destroy_owned(world(), &location, &owner, except.as_deref())
+    }
+}
