@@ -46,6 +46,7 @@ pub fn answer(out: ResponseOutparam, status: u16, headers: &[(String, String)], 
     for (name, value) in headers {
         fields.append(name, value.as_bytes()).expect("a header of ours is well-formed");
     }
+    fields.append("content-length", body.len().to_string().as_bytes()).expect("a number is well-formed");
     let response = OutgoingResponse::new(fields);
     response.set_status_code(status).expect("a status of ours is one of HTTP");
     let content = response.body().expect("the body is taken once");

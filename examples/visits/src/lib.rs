@@ -23,7 +23,12 @@ impl wasip2::exports::http::incoming_handler::Guest for Visits {
         match page(&Request::new(&request)) {
             Ok((mut headers, html)) => {
                 headers.push(header("content-type", "text/html; charset=utf-8"));
-                answer(out, 200, &headers, &format!("<!DOCTYPE html>\n<title>Visits</title>\n{html}\n"));
+                answer(
+                    out,
+                    200,
+                    &headers,
+                    &format!("<!DOCTYPE html>\n<title>Visits</title>\n<link rel=icon href=data:,>\n{html}\n"),
+                );
             }
             Err(error) => answer(out, status(&error), &[], &format!("{error:?}\n")),
         }

@@ -21,7 +21,7 @@ async fn chromium_walks_through_the_three_pages() {
     assert_ne!(cookie.secure(), Some(true));
     let expires = cookie.expires_datetime().expect("the cookie outlives the browser").unix_timestamp();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
-    assert!((now + 1380..=now + 1441).contains(&expires), "{} seconds", expires - now);
+    assert!((now + 1380..=now + 1513).contains(&expires), "{} seconds", expires - now);
     let visible = client.execute("return document.cookie", vec![]).await.unwrap();
     assert_eq!(visible, "", "out of reach of scripts");
 

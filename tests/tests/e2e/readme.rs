@@ -45,7 +45,7 @@ fn the_commands_in_the_readme_print_what_it_says() {
         let arguments: Vec<_> = command.split_whitespace().collect();
         if arguments[0] == "serve" {
             assert_eq!(arguments[1], "visits.wasm");
-            let greeting = launch.clone().start().greeting;
+            let greeting = launch.clone().start().greeting.clone();
             let address = greeting.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
             assert_eq!(format!("{}\n", greeting.replace(address, "http://127.0.0.1:8080")), expected);
         } else {

@@ -6,6 +6,7 @@ use clap::{ValueEnum, builder::TypedValueParser};
 use tracing::level_filters::LevelFilter;
 
 #[derive(clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Log")]
 pub struct Args {
     /// How log lines look.

@@ -13,6 +13,7 @@ use lemon_session_host::{
 };
 
 #[derive(clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Storage")]
 pub struct Args {
     /// Where the sessions are stored, if not where lemon.ini says. Without either: sqlite:sessions.db.

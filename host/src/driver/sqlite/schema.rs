@@ -20,7 +20,7 @@ const VERSION: i64 = 1;
 
 /// The longest value, in bytes, that is kept beside the names. A row of a table without row ids may fill a quarter of a
 /// page; longer ones would be spread over two.
-pub const INLINE: usize = 800;
+pub const INLINE: usize = 400;
 
 /// The version of the tables in a database.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! One connection writes; concurrent saves share a transaction.
 //!
 //! A caller that finds the writer free commits its own change on its own thread: no hop, no wait, nothing copied. One
-//! that finds it taken leaves a copy of its change in the queue, and a thread of the runtime's blocking pool commits all that
-//! is queued as one transaction, each change under a savepoint of its own, again and again until the queue is empty. It
-//! waits for nobody, so a change is never held up to make a group larger. A caller is answered when its
-//! transaction is committed.
+//! that finds it taken leaves a copy of its change in the queue. Who has the writer commits what was queued meanwhile as one
+//! transaction, each change under a savepoint of its own; if there is still more, a thread of the runtime's blocking
+//! pool takes over until the queue is empty. No change is ever held up to make a group larger, and a caller is answered when
+//! its transaction is committed.
 //!
 //! Where a commit waits for the disk (`synchronous` = FULL), or another process is writing, it is always the pool that
 //! commits: no thread of the runtime sleeps.
@@ -13,7 +13,7 @@ use std::{
     cell::Cell,
     collections::VecDeque,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -30,6 +30,9 @@ const QUEUE: usize = 1024;
 
 /// How many changes may share a transaction.
 const GROUP: usize = 256;
+
+/// How many changes of others a caller commits beside its own.
+const FAVOUR: usize = 16;
 
 /// The length of the write-ahead log, in pages, from which on it is copied back into the database.
 const LOG_PAGES: u32 = 4000;
@@ -48,8 +51,8 @@ pub struct Writer {
     connection: Mutex<Option<Connection>>,
     queue: Mutex<VecDeque<Box<dyn Queued>>>,
     room: Arc<Semaphore>,
-    /// Whether the queue is being worked off, or is about to be.
-    draining: AtomicBool,
+    /// Whether somebody has the writer, and sees to it that what is queued is committed: see [`Turn`].
+    taken: AtomicBool,
     checkpointing: AtomicBool,
 }
 
@@ -61,7 +64,7 @@ impl Writer {
             connection: Mutex::default(),
             queue: Mutex::default(),
             room: Arc::new(Semaphore::new(QUEUE)),
-            draining: AtomicBool::default(),
+            taken: AtomicBool::default(),
             checkpointing: AtomicBool::default(),
         }
     }
@@ -100,21 +103,27 @@ impl Writer {
         if self.options.durable {
             return None;
         }
-        let mut connection = match self.connection.try_lock() {
-            Ok(connection) => connection,
-            Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(std::sync::TryLockError::WouldBlock) => return None,
+        let turn = self.take()?;
+        let answer = {
+            let mut connection = match self.connection.try_lock() {
+                Ok(connection) => connection,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return None,
+            };
+            match self.connected(&mut connection).map(|connection| commit_alone(connection, work)) {
+                Ok(Err(error)) if is_busy(&error) => return None,
+                Ok(answer) => answer.map_err(|error| self.options.failure(error)).and_then(|answer| answer),
+                Err(error) => Err(error),
+            }
         };
-        let connection = match self.connected(&mut connection) {
-            Ok(connection) => connection,
-            Err(error) => return Some(Err(error)),
-        };
-        let answer = match commit_alone(connection, work) {
-            Err(error) if is_busy(&error) => return None,
-            answer => answer.map_err(|error| self.options.failure(error)).and_then(|answer| answer),
-        };
+        turn.commit_queued(FAVOUR, Duration::ZERO);
         self.checkpoint_if_long();
         Some(answer)
+    }
+
+    fn take(self: &Arc<Self>) -> Option<Turn> {
+        let taken = self.taken.swap(true, Ordering::SeqCst);
+        (!taken).then(|| Turn { writer: Arc::clone(self), begun: true })
     }
 
     fn connected<'a>(&self, connection: &'a mut MutexGuard<'_, Option<Connection>>) -> Result<&'a mut Connection> {
@@ -130,59 +139,16 @@ impl Writer {
         connection.as_mut().ok_or_else(|| self.options.missing_tables())
     }
 
-    /// Sees to it that what is queued is committed.
+    /// Sees to it that what is queued is committed. Whoever has the writer does that by himself.
     fn drain_soon(self: &Arc<Self>) {
-        if self.draining.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        let draining = Draining(Arc::clone(self));
+        let Some(mut turn) = self.take() else { return };
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(move || draining.0.drain())),
-            Err(_) => draining.0.drain(),
-        }
-    }
-
-    fn drain(self: &Arc<Self>) {
-        loop {
-            let group: Vec<_> = {
-                let mut queue = lock(&self.queue);
-                let size = queue.len().min(GROUP);
-                queue.drain(..size).collect()
-            };
-            if !group.is_empty() {
-                self.commit_group(group);
-                continue;
+            Ok(runtime) => {
+                turn.begun = false;
+                runtime.spawn_blocking(move || turn.drain());
             }
-            self.draining.store(false, Ordering::SeqCst);
-            // Whoever queued something since then either starts to drain by himself, or saw that this one still did.
-            if lock(&self.queue).is_empty() || self.draining.swap(true, Ordering::SeqCst) {
-                return;
-            }
+            Err(_) => turn.drain(),
         }
-    }
-
-    fn commit_group(self: &Arc<Self>, mut group: Vec<Box<dyn Queued>>) {
-        let committed = {
-            let mut connection = lock(&self.connection);
-            self.connected(&mut connection).and_then(|connection| {
-                connection.busy_timeout(self.options.busy_timeout).map_err(|error| self.options.failure(error))?;
-                let committed = commit_group(connection, &self.options, &mut group);
-                let patient = connection.busy_timeout(Duration::ZERO);
-                committed.and(patient).map_err(|error| self.options.failure(error))
-            })
-        };
-        match committed {
-            Ok(()) => group.into_iter().for_each(Queued::answer),
-            Err(error) => {
-                // Those that were queued meanwhile have waited as long.
-                group.extend(lock(&self.queue).drain(..));
-                for mut change in group {
-                    change.fail(&error);
-                    change.answer();
-                }
-            }
-        }
-        self.checkpoint_if_long();
     }
 
     /// Has the log copied back into the database when it has become long. That waits for the disk, and is therefore done
@@ -222,9 +188,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Commits what is queued and closes the connection.
-    pub fn close(self: &Arc<Self>) -> Result<()> {
-        self.drain();
+    /// Closes the connection.
+    pub fn close(&self) -> Result<()> {
         let Some(connection) = lock(&self.connection).take() else { return Ok(()) };
         let copied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         copied.map_err(|error| self.options.failure(error))
@@ -236,12 +201,79 @@ thread_local! {
     static LOGGED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// That somebody drains the queue: ends with the task, also when the task is dropped or panics.
-struct Draining(Arc<Writer>);
+/// The right to write, and the duty to see to the queue.
+struct Turn {
+    writer: Arc<Writer>,
+    begun: bool,
+}
 
-impl Drop for Draining {
+impl Turn {
+    fn drain(mut self) {
+        self.begun = true;
+        while self.commit_queued(GROUP, self.writer.options.busy_timeout) {
+            self.writer.checkpoint_if_long();
+        }
+    }
+
+    /// Commits at most `most` of the queued changes as one transaction; false when there are none, or another process has
+    /// the database for longer than `patience` when there is none.
+    fn commit_queued(&self, most: usize, patience: Duration) -> bool {
+        let writer = &self.writer;
+        let mut group: Vec<_> = {
+            let mut queue = lock(&writer.queue);
+            let most = most.min(queue.len());
+            queue.drain(..most).collect()
+        };
+        if group.is_empty() {
+            return false;
+        }
+        let committed = {
+            let mut connection = lock(&writer.connection);
+            writer.connected(&mut connection).and_then(|connection| {
+                let failure = |error| writer.options.failure(error);
+                connection.busy_timeout(patience).map_err(failure)?;
+                let begun = run(connection, "BEGIN IMMEDIATE");
+                connection.busy_timeout(Duration::ZERO).map_err(failure)?;
+                match begun {
+                    Err(error) if is_busy(&error) && patience.is_zero() => Ok(false),
+                    begun => begun
+                        .and_then(|()| commit_group(connection, &writer.options, &mut group))
+                        .map_err(failure)
+                        .map(|()| true),
+                }
+            })
+        };
+        match committed {
+            Ok(true) => group.into_iter().for_each(Queued::answer),
+            Ok(false) => {
+                let mut queue = lock(&writer.queue);
+                group.into_iter().rev().for_each(|change| queue.push_front(change));
+                return false;
+            }
+            Err(error) => {
+                // Those that were queued meanwhile have waited as long.
+                group.extend(lock(&writer.queue).drain(..));
+                for mut change in group {
+                    change.fail(&error);
+                    change.answer();
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.draining.store(false, Ordering::SeqCst);
+        if !self.begun {
+            // The runtime is ending and will run nothing any more: whoever waits learns it by this.
+            lock(&self.writer.queue).clear();
+        }
+        self.writer.taken.store(false, Ordering::SeqCst);
+        // Whoever queued something before that relied on this turn.
+        if !lock(&self.writer.queue).is_empty() {
+            self.writer.drain_soon();
+        }
     }
 }
 
@@ -304,8 +336,8 @@ fn commit_alone<T>(
     }
 }
 
+/// Ends a transaction that was begun.
 fn commit_group(connection: &Connection, options: &Options, group: &mut [Box<dyn Queued>]) -> rusqlite::Result<()> {
-    run(connection, "BEGIN IMMEDIATE")?;
     let committed = run_group(connection, options, group).and_then(|()| run(connection, "COMMIT"));
     if committed.is_err() {
         roll_back(connection)?;

@@ -1,6 +1,6 @@
 //! One application that is served.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -17,7 +17,7 @@ use wasmtime_wasi_http::{
     p2::bindings::ProxyPre as Pre,
 };
 
-use super::{failure::Failure, guest::Guest, workers::Workers};
+use super::{failure::Failure, guest::Guest, request_id::RequestId, workers::Workers};
 
 /// An application, ready to answer requests.
 pub struct Application {
@@ -59,7 +59,11 @@ impl Application {
     }
 
     /// Has the application answer a request.
-    pub async fn answer(&self, request: http::Request<Incoming>) -> Result<http::Response<WasiBody>, Failure> {
+    pub async fn answer(
+        &self,
+        id: RequestId,
+        request: http::Request<Incoming>,
+    ) -> Result<http::Response<WasiBody>, Failure> {
         if request.body().size_hint().lower() > u64::from(self.settings.body_bytes) {
             return Err(Failure::BodyTooLarge);
         }
@@ -67,9 +71,14 @@ impl Application {
         let Ok(Ok(permit)) = permit else { return Err(Failure::Overloaded) };
 
         let request = request.map(|body| limited(body, self.settings.body_bytes as usize));
-        // The guest's own time ends it a moment earlier or later; the client is not kept waiting for that.
-        let time = self.settings.request_time + Duration::from_millis(100);
-        let response = timeout(time, self.handler.handle((), request)).await.map_err(|_| Failure::TimedOut)??;
+        let begun = Instant::now();
+        let answered = timeout(self.settings.request_time, self.handler.handle(id, request)).await;
+        let response = match answered {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) if begun.elapsed() < self.settings.request_time => return Err(error.into()),
+            // A guest that is stopped for its time may leave first, with an error that does not tell.
+            Ok(Err(_)) | Err(_) => return Err(Failure::TimedOut),
+        };
         // The request is in flight until the last byte of its response is.
         Ok(response.map(|body| {
             body.map_err(move |error| {

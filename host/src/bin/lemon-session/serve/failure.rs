@@ -49,7 +49,7 @@ impl Failure {
     pub fn into_response(self, id: RequestId) -> Response<WasiBody> {
         let status = self.status();
         match &self {
-            Self::Failed(error) => tracing::error!(request = %id, "the application failed: {error:?}"),
+            Self::Failed(error) => tracing::error!(request = %id, "the application gave no answer: {error:?}"),
             Self::Overloaded | Self::TimedOut => tracing::warn!(request = %id, "{}", self.explanation()),
             Self::BadRequest(_) | Self::BodyTooLarge => tracing::debug!(request = %id, "{}", self.explanation()),
         }
@@ -71,7 +71,7 @@ impl From<wasmtime::Error> for Failure {
         if error.is::<ExpirationError>() {
             return Self::TimedOut;
         }
-        match error.downcast_ref::<InstantiationError<()>>() {
+        match error.downcast_ref::<InstantiationError<RequestId>>() {
             Some(instantiation) if instantiation.error.is::<NoSlot>() => Self::Overloaded,
             _ => Self::Failed(error),
         }

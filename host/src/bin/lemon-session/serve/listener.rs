@@ -88,7 +88,7 @@ async fn answer(site: &Site, peer: IpAddr, mut request: Request<Incoming>) -> Re
         return failure.into_response(id);
     }
     forwarded::normalise(request.headers_mut(), peer, &site.settings.trusted_proxies);
-    match site.application.answer(request).await {
+    match site.application.answer(id, request).await {
         Ok(response) => {
             tracing::debug!(request = %id, status = response.status().as_u16(), "answered");
             response

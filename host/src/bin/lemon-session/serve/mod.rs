@@ -89,6 +89,7 @@ fn engine(settings: &Server) -> Result<Engine> {
         memory_bytes: settings.memory as usize,
         epochs: true,
         cache: cache.ok(),
+        ..EngineOptions::default()
     };
     let engine = lemon_session_host::engine::engine(&options)
         .map_err(anyhow::Error::from)

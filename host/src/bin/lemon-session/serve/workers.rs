@@ -3,7 +3,10 @@
 use std::{
     future,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -19,7 +22,7 @@ use wasmtime_wasi_http::{
     handler::{HandlerState, Instance, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus},
 };
 
-use super::{failure::NoSlot, guest::Guest, guest_log::GuestLog};
+use super::{failure::NoSlot, guest::Guest, guest_log::GuestLog, request_id::RequestId};
 
 /// Makes the guests of one application.
 pub struct Workers {
@@ -54,12 +57,17 @@ impl HandlerState for Workers {
         store.epoch_deadline_async_yield_and_update(1);
         let proxy = timeout(self.settings.request_time, self.pre.instantiate_async(&mut store)).await??;
 
+        let expired = Arc::new(AtomicBool::new(false));
         Ok(Instance {
             store,
             proxy,
             view: Guest::http,
-            expiration: Expiration { request_time: self.settings.request_time, sleep: Box::pin(sleep(IDLE)) },
-            state: Worker { reuse: self.reuse },
+            expiration: Expiration {
+                request_time: self.settings.request_time,
+                sleep: Box::pin(sleep(IDLE)),
+                expired: expired.clone(),
+            },
+            state: Worker { reuse: self.reuse, expired, request: Mutex::default() },
         })
     }
 }
@@ -68,6 +76,7 @@ impl HandlerState for Workers {
 pub struct Expiration {
     request_time: Duration,
     sleep: Pin<Box<Sleep>>,
+    expired: Arc<AtomicBool>,
 }
 
 impl WorkerExpiration for Expiration {
@@ -80,18 +89,23 @@ impl WorkerExpiration for Expiration {
         if self.sleep.deadline() != deadline {
             self.sleep.as_mut().reset(deadline);
         }
-        self.sleep.as_mut().poll(cx)
+        let poll = self.sleep.as_mut().poll(cx);
+        self.expired.store(poll.is_ready(), Ordering::Relaxed);
+        poll
     }
 }
 
 /// One guest.
 pub struct Worker {
     reuse: usize,
+    expired: Arc<AtomicBool>,
+    /// The latest request.
+    request: Mutex<Option<RequestId>>,
 }
 
 impl WorkerState for Worker {
     type StoreData = Guest;
-    type RequestData = ();
+    type RequestData = RequestId;
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
         if total >= self.reuse {
@@ -106,16 +120,22 @@ impl WorkerState for Worker {
     fn on_request_start(
         &self,
         _: StoreContextMut<'_, Guest>,
-        (): (),
+        request: RequestId,
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
+        *self.request.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
         // `Expiration` sees to it, also where the guest keeps this future from being polled.
         Box::pin(future::pending())
     }
 
     fn drop(&self, store: Store<Guest>, result: Result<()>) {
-        if let Err(error) = result {
-            tracing::debug!("a guest was stopped: {error:?}");
+        let request = *self.request.lock().unwrap_or_else(PoisonError::into_inner);
+        match (result, request) {
+            // That it overran its time is in the log already.
+            (Err(error), Some(request)) if !self.expired.load(Ordering::Relaxed) => {
+                tracing::error!(%request, "the application was stopped: {error:?}");
+            }
+            _ => {}
         }
         drop(store);
     }
