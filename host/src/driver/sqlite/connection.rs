@@ -27,6 +27,15 @@ impl Options {
         self.path.exists()
     }
 
+    /// Which version of the tables there is; the file is left as it is.
+    pub fn version(&self) -> Result<schema::Version> {
+        if !self.file_exists() {
+            return Ok(schema::Version::None);
+        }
+        let version = self.connect().and_then(|connection| schema::version(&connection, &self.table));
+        version.map_err(|error| self.failure(error))
+    }
+
     /// A connection that only reads.
     pub fn connect_to_read(&self) -> Result<Connection> {
         self.connect_checked(|connection| connection.pragma_update(None, "query_only", true))

@@ -184,7 +184,7 @@ impl Driver for Sqlite {
 
     async fn drop_tables(&self) -> Result<()> {
         self.aside(|_, options| {
-            if !options.file_exists() {
+            if options.version()? == Version::None {
                 return Ok(());
             }
             let mut connection = options.connect_to_upgrade()?;
@@ -194,15 +194,7 @@ impl Driver for Sqlite {
     }
 
     async fn tables_exist(&self) -> Result<bool> {
-        self.aside(|_, options| {
-            if !options.file_exists() {
-                return Ok(false);
-            }
-            let connection = options.connect_to_upgrade()?;
-            let version = schema::version(&connection, &options.table).map_err(|error| options.failure(error))?;
-            Ok(version == Version::Current)
-        })
-        .await
+        self.aside(|_, options| Ok(options.version()? == Version::Current)).await
     }
 
     async fn close(&self) -> Result<()> {

@@ -14,7 +14,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -34,8 +34,14 @@ const GROUP: usize = 256;
 /// How many changes of others a caller commits beside its own.
 const FAVOUR: usize = 16;
 
-/// The length of the write-ahead log, in pages, from which on it is copied back into the database.
+/// After so many pages the write-ahead log is copied back into the database.
 const LOG_PAGES: u32 = 4000;
+
+/// How long a checkpoint may halt the saves to wait for readers.
+const LONGEST_HALT: Duration = Duration::from_millis(100);
+
+/// So many pages may be written while that is done; further saves wait for it.
+const LOG_SLACK: u32 = 4 * LOG_PAGES;
 
 /// What becomes of what a change wrote, beside its answer.
 pub enum Outcome<T> {
@@ -53,7 +59,11 @@ pub struct Writer {
     room: Arc<Semaphore>,
     /// Whether somebody has the writer, and sees to it that what is queued is committed: see [`Turn`].
     taken: AtomicBool,
+    /// The length of the log in pages, and from which length on it is to be copied back.
+    logged: AtomicU32,
+    due: AtomicU32,
     checkpointing: AtomicBool,
+    checkpoints: Mutex<()>,
 }
 
 impl Writer {
@@ -65,7 +75,10 @@ impl Writer {
             queue: Mutex::default(),
             room: Arc::new(Semaphore::new(QUEUE)),
             taken: AtomicBool::default(),
+            logged: AtomicU32::default(),
+            due: AtomicU32::new(LOG_PAGES),
             checkpointing: AtomicBool::default(),
+            checkpoints: Mutex::default(),
         }
     }
 
@@ -100,7 +113,7 @@ impl Writer {
 
     /// Writes on this thread, unless somebody else is writing or the commit would wait for the disk.
     fn write_now<T>(self: &Arc<Self>, work: impl Fn(&Connection) -> rusqlite::Result<Outcome<T>>) -> Option<Result<T>> {
-        if self.options.durable {
+        if self.options.durable || self.log_is_too_long() {
             return None;
         }
         let turn = self.take()?;
@@ -131,7 +144,7 @@ impl Writer {
             let opened = self.options.connect_to_write()?;
             opened.busy_timeout(Duration::ZERO).map_err(|error| self.options.failure(error))?;
             opened.wal_hook(Some(|_, pages| {
-                LOGGED.set(u32::try_from(pages).unwrap_or(0));
+                LOGGED.set(u32::try_from(pages).ok());
                 Ok(())
             }));
             **connection = Some(opened);
@@ -151,17 +164,24 @@ impl Writer {
         }
     }
 
+    fn log_is_too_long(&self) -> bool {
+        self.logged.load(Ordering::Relaxed) >= self.due.load(Ordering::Relaxed).saturating_add(LOG_SLACK)
+    }
+
     /// Has the log copied back into the database when it has become long. That waits for the disk, and is therefore done
     /// beside the saves.
     fn checkpoint_if_long(self: &Arc<Self>) {
-        if LOGGED.take() < LOG_PAGES || self.checkpointing.swap(true, Ordering::SeqCst) {
+        let Some(logged) = LOGGED.take() else { return };
+        if logged < self.logged.swap(logged, Ordering::Relaxed) {
+            // It has begun anew.
+            self.due.store(LOG_PAGES, Ordering::Relaxed);
+        }
+        if logged < self.due.load(Ordering::Relaxed) || self.checkpointing.swap(true, Ordering::SeqCst) {
             return;
         }
         let writer = Arc::clone(self);
         let checkpoint = move || {
-            if let Err(error) = writer.checkpoint() {
-                tracing::warn!(%error, "the write-ahead log could not be copied back");
-            }
+            writer.checkpoint();
             writer.checkpointing.store(false, Ordering::SeqCst);
         };
         match tokio::runtime::Handle::try_current() {
@@ -170,22 +190,23 @@ impl Writer {
         }
     }
 
-    fn checkpoint(&self) -> Result<()> {
-        let connection = self.options.connect_to_write()?;
-        let checkpoint = || {
-            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-                let (logged, copied): (i64, i64) = (row.get(1)?, row.get(2)?);
-                Ok(copied < logged)
-            })
-        };
-        let mut behind = checkpoint().map_err(|error| self.options.failure(error))?;
-        if behind {
-            // The log begins anew only when all of it was copied: what was written meanwhile is copied while nobody writes.
-            let _nobody_writes = lock(&self.connection);
-            behind = checkpoint().map_err(|error| self.options.failure(error))?;
+    fn checkpoint(&self) {
+        let _one_at_a_time = lock(&self.checkpoints);
+        let copied = self.options.connect_to_write().and_then(|connection| {
+            let copy = || {
+                connection.busy_timeout(LONGEST_HALT)?;
+                connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+                // It begins anew only when all of it was copied: what was written meanwhile is copied while nobody writes.
+                let _nobody_writes = lock(&self.connection);
+                connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
+            };
+            copy().map_err(|error| self.options.failure(error))
+        });
+        if let Err(error) = copied {
+            tracing::warn!(%error, "the write-ahead log could not be copied back into the database");
         }
-        tracing::trace!(behind, "copied the write-ahead log back");
-        Ok(())
+        // If a reader held it up: not again at once.
+        self.due.store(self.logged.load(Ordering::Relaxed).saturating_add(LOG_PAGES), Ordering::Relaxed);
     }
 
     /// Closes the connection.
@@ -198,7 +219,7 @@ impl Writer {
 
 thread_local! {
     /// The length of the log after this thread's last commit, in pages.
-    static LOGGED: Cell<u32> = const { Cell::new(0) };
+    static LOGGED: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
 /// The right to write, and the duty to see to the queue.
@@ -212,6 +233,9 @@ impl Turn {
         self.begun = true;
         while self.commit_queued(GROUP, self.writer.options.busy_timeout) {
             self.writer.checkpoint_if_long();
+            if self.writer.log_is_too_long() {
+                self.writer.checkpoint();
+            }
         }
     }
 

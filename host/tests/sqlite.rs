@@ -1,0 +1,412 @@
+//! What SQLite promises beyond the contract of every driver: the file, other processes, the end of a process.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use lemon_session_host::driver::{
+    Change, CreateOutcome, Driver, Key, LoadOutcome, Record, Registry, StorageOptions, Stored, TableName,
+    UpdateOutcome, Write,
+};
+use tempfile::TempDir;
+
+const NOW: u64 = 1_800_000_000;
+const RECORD: Record = Record {
+    created: NOW,
+    accessed: NOW,
+    expires: NOW + 1440,
+    ends: None,
+    renewed: NOW,
+    owner: None,
+    version: 0,
+    size: 0,
+};
+
+async fn open_with(file: &Path, table: &str, options: &[(&str, &str)]) -> Arc<dyn Driver> {
+    let options = StorageOptions {
+        url: format!("sqlite:{}", file.display()),
+        table: TableName::new(table).expect("a table's name"),
+        options: options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+    };
+    Registry::builtin().open(options).await.expect("the store opens")
+}
+
+async fn open(file: &Path) -> Arc<dyn Driver> {
+    open_with(file, "Session", &[]).await
+}
+
+async fn create(store: &dyn Driver, key: &Key) {
+    assert_eq!(store.create(key, &RECORD, &[]).await.expect("create"), CreateOutcome::Created);
+}
+
+fn put(name: &str, value: &[u8]) -> Write {
+    Write { app: "shop".to_owned(), name: name.to_owned(), value: Some(value.to_owned()) }
+}
+
+fn writing(writes: impl Into<Vec<Write>>) -> Change {
+    Change { writes: writes.into(), max_size: u64::MAX, ..Change::default() }
+}
+
+/// The names and values of a live session's variables.
+async fn variables(store: &dyn Driver, key: &Key) -> Vec<(String, Vec<u8>)> {
+    let LoadOutcome::Found(loaded) = store.load(key, "shop", NOW, u32::MAX).await.expect("load") else {
+        panic!("the session is live");
+    };
+    let value = |stored| match stored {
+        Stored::Inline(value) => value,
+        Stored::Large(bytes) => panic!("{bytes} bytes are less than was asked for"),
+    };
+    loaded.variables.into_iter().map(|variable| (variable.name, value(variable.value))).collect()
+}
+
+#[tokio::test]
+async fn a_new_file_is_for_its_owner_alone() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let store = open(&folder.path().join("sessions.db")).await;
+    store.create_tables().await.expect("create_tables");
+    create(&*store, &Key::of("a")).await;
+    let mut files = 0;
+    for file in fs::read_dir(folder.path()).expect("the folder") {
+        let file = file.expect("a file");
+        let mode = file.metadata().expect("its mode").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", file.path().display());
+        files += 1;
+    }
+    assert_eq!(files, 3, "the database, its log and the log's index");
+}
+
+#[tokio::test]
+async fn no_file_is_made_before_its_tables() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("sessions.db");
+    let store = open(&file).await;
+    for error in [
+        store.load(&Key::of("a"), "shop", NOW, 0).await.err(),
+        store.create(&Key::of("a"), &RECORD, &[]).await.err(),
+        store.count(NOW).await.err(),
+    ] {
+        let error = error.expect("there are no tables");
+        assert!(error.is_missing_tables(), "{error}");
+        assert!(error.to_string().contains("lemon-session tables create"), "{error}");
+    }
+    assert!(!store.tables_exist().await.expect("tables_exist"));
+    store.drop_tables().await.expect("there is nothing to drop");
+    assert!(!file.exists(), "a mistyped path leaves no file");
+    store.create_tables().await.expect("create_tables");
+    assert!(store.tables_exist().await.expect("tables_exist"), "the same handle sees them");
+    create(&*store, &Key::of("a")).await;
+}
+
+#[tokio::test]
+async fn several_tables_live_in_one_file() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("sessions.db");
+    let stores = [open_with(&file, "Session", &[]).await, open_with(&file, "select", &[]).await];
+    for store in &stores {
+        store.create_tables().await.expect("create_tables");
+        create(&**store, &Key::of("a")).await;
+    }
+    stores[0].update(&Key::of("a"), &writing([put("x", b"1")]), None, NOW).await.expect("update");
+    assert_eq!(variables(&*stores[1], &Key::of("a")).await, []);
+    stores[0].drop_tables().await.expect("drop_tables");
+    assert_eq!(stores[1].count(NOW).await.expect("count"), 1, "the other table stays");
+    assert!(!stores[0].tables_exist().await.expect("tables_exist"));
+}
+
+#[tokio::test]
+async fn tables_of_another_version_are_refused_and_left_as_they_are() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("sessions.db");
+    let store = open(&file).await;
+    store.create_tables().await.expect("create_tables");
+    create(&*store, &Key::of("a")).await;
+    store.close().await.expect("close");
+    let database = rusqlite::Connection::open(&file).expect("the database");
+    database.execute("UPDATE Session_meta SET version = 99", []).expect("the version is there");
+
+    let store = open(&file).await;
+    for error in [
+        store.load(&Key::of("a"), "shop", NOW, 0).await.err(),
+        store.update(&Key::of("a"), &writing([]), None, NOW).await.err(),
+        store.create_tables().await.err(),
+    ] {
+        let error = error.expect("the tables are unknown");
+        assert!(error.to_string().contains("layout 99"), "{error}");
+        assert!(!error.is_missing_tables(), "creating them would not help");
+    }
+    database.execute("UPDATE Session_meta SET version = 1", []).expect("the version is there");
+    assert_eq!(variables(&*store, &Key::of("a")).await, [], "the session is still there");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_a_clear_error() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("notes.txt");
+    fs::write(&file, "Dear diary, ".repeat(1000)).expect("a file");
+    let store = open(&file).await;
+    let error = store.load(&Key::of("a"), "shop", NOW, 0).await.expect_err("it is no database");
+    assert!(error.to_string().ends_with("notes.txt is no SQLite database"), "{error}");
+    store.create_tables().await.expect_err("it is no database");
+    assert!(fs::read_to_string(&file).expect("the file").starts_with("Dear diary"), "it is left as it is");
+}
+
+/// Has the database to write, as another process would, until it is dropped.
+struct Occupied(rusqlite::Connection);
+
+impl Occupied {
+    fn new(file: &Path) -> Self {
+        let connection = rusqlite::Connection::open(file).expect("the database");
+        connection.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+        Self(connection)
+    }
+}
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        self.0.execute_batch("ROLLBACK").expect("the lock is given back");
+    }
+}
+
+// On one thread: a save that slept on it would hold up everything else.
+#[tokio::test]
+async fn loads_go_on_while_another_process_writes_and_saves_wait_for_it() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("sessions.db");
+    let store = open_with(&file, "Session", &[("busy_timeout", "60000")]).await;
+    store.create_tables().await.expect("create_tables");
+    let key = Key::of("a");
+    create(&*store, &key).await;
+
+    let occupied = Occupied::new(&file);
+    let saves: Vec<_> = (0..20)
+        .map(|number| {
+            let store = Arc::clone(&store);
+            tokio::spawn(
+                async move { store.update(&key, &writing([put(&format!("{number:02}"), b"1")]), None, NOW).await },
+            )
+        })
+        .collect();
+    for _ in 0..100 {
+        assert_eq!(variables(&*store, &key).await, []);
+        tokio::task::yield_now().await;
+    }
+    assert!(saves.iter().all(|save| !save.is_finished()), "saves wait");
+    drop(occupied);
+    for save in saves {
+        let saved = save.await.expect("the save ends").expect("update");
+        assert!(matches!(saved, UpdateOutcome::Committed(_)), "{saved:?}");
+    }
+    assert_eq!(variables(&*store, &key).await.len(), 20);
+}
+
+#[tokio::test]
+async fn saves_give_up_after_busy_timeout_however_many_wait() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("sessions.db");
+    for synchronous in ["NORMAL", "FULL"] {
+        let store = open_with(&file, "Session", &[("busy_timeout", "200"), ("synchronous", synchronous)]).await;
+        store.create_tables().await.expect("create_tables");
+        let key = Key::of(synchronous);
+        create(&*store, &key).await;
+
+        let occupied = Occupied::new(&file);
+        let started = Instant::now();
+        let saves: Vec<_> = (0..3000)
+            .map(|number| {
+                let store = Arc::clone(&store);
+                tokio::spawn(
+                    async move { store.update(&key, &writing([put(&format!("{number}"), b"1")]), None, NOW).await },
+                )
+            })
+            .collect();
+        for save in saves {
+            let error = save.await.expect("the save ends").expect_err("nothing can be written");
+            assert!(!error.is_missing_tables() && !error.is_invalid(), "{error}");
+        }
+        // The first of them, those that waited for room behind them, and a slow machine.
+        assert!(started.elapsed() < Duration::from_secs(20), "they waited for {:?}", started.elapsed());
+        drop(occupied);
+        let saved = store.update(&key, &writing([put("x", b"1")]), None, NOW).await.expect("update");
+        assert_eq!(saved, UpdateOutcome::Committed(2), "nothing of those that failed was written");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn saves_that_are_given_up_are_done_whole_or_not_at_all() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("sessions.db");
+    for synchronous in ["NORMAL", "FULL"] {
+        let store = open_with(&file, "Session", &[("synchronous", synchronous)]).await;
+        store.create_tables().await.expect("create_tables");
+        let key = Key::of(synchronous);
+        create(&*store, &key).await;
+        let saves: Vec<_> = (0..300)
+            .map(|number: u32| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move {
+                    let value = number.to_be_bytes();
+                    store
+                        .update(
+                            &key,
+                            &writing([put(&format!("a{number}"), &value), put(&format!("b{number}"), &value)]),
+                            None,
+                            NOW,
+                        )
+                        .await
+                })
+            })
+            .collect();
+        for save in saves.iter().step_by(2) {
+            save.abort();
+        }
+        let mut kept = 0;
+        for save in saves {
+            if let Ok(saved) = save.await {
+                assert!(matches!(saved.expect("update"), UpdateOutcome::Committed(_)));
+                kept += 1;
+            }
+        }
+        // A save behind all others: what was queued before it is done.
+        store.update(&key, &writing([]), None, NOW).await.expect("update");
+        let variables = variables(&*store, &key).await;
+        let (a, b): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(name, _)| name.starts_with('a'));
+        assert!(a.len() >= kept, "those that were answered are there");
+        assert_eq!(a.len(), b.len(), "both variables of a save or neither");
+        let record = store.describe(&key, NOW).await.expect("describe").expect("a live session").0;
+        assert_eq!(record.version, 1 + a.len() as u64, "the version counts those that are there");
+    }
+}
+
+#[tokio::test]
+async fn close_copies_the_log_back_into_the_database() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("sessions.db");
+    let store = open(&file).await;
+    store.create_tables().await.expect("create_tables");
+    create(&*store, &Key::of("a")).await;
+    store.update(&Key::of("a"), &writing([put("x", b"1")]), None, NOW).await.expect("update");
+    store.close().await.expect("close");
+    assert!(!folder.path().join("sessions.db-wal").exists(), "there is no log any more");
+    let moved = folder.path().join("moved.db");
+    fs::rename(&file, &moved).expect("the file alone holds everything");
+    assert_eq!(variables(&*open(&moved).await, &Key::of("a")).await, [("x".to_owned(), b"1".to_vec())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_does_not_grow_without_bound() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("sessions.db");
+    let store = open(&file).await;
+    store.create_tables().await.expect("create_tables");
+    create(&*store, &Key::of("a")).await;
+    let mut longest = 0;
+    for number in 0..1500 {
+        store.update(&Key::of("a"), &writing([put("x", &[number as u8; 100_000])]), None, NOW).await.expect("update");
+        longest = longest.max(fs::metadata(folder.path().join("sessions.db-wal")).expect("the log").len());
+    }
+    assert!(longest > 1 << 20, "the log is in use");
+    assert!(longest < 60 << 20, "the log grew to {longest} bytes while 150 MB were written");
+}
+
+/// A process of its own that saves to the database, the same two variables in each save, and writes a line for each save
+/// that was acknowledged.
+fn process(file: &Path, name: &str, saves: u32) -> Child {
+    Command::new(std::env::current_exe().expect("this program"))
+        .args(["--ignored", "--exact", "saving_process", "--nocapture"])
+        .env("SAVES_TO", file)
+        .env("SAVES_AS", name)
+        .env("SAVES", saves.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this program starts again")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the process that other tests start"]
+async fn saving_process() {
+    let variable = |name: &str| std::env::var(name).expect("it is started by a test");
+    let (file, name) = (variable("SAVES_TO"), variable("SAVES_AS"));
+    let saves: u32 = variable("SAVES").parse().expect("a number");
+    let store = open(Path::new(&file)).await;
+    let tasks: Vec<_> = (0..4)
+        .map(|task| {
+            let (store, name) = (Arc::clone(&store), name.clone());
+            tokio::spawn(async move {
+                for number in 0..saves {
+                    let name = format!("{name} {task} {number:06}");
+                    let value = number.to_be_bytes().repeat(1 + 300 * (number as usize % 3));
+                    let change = writing([put(&format!("a {name}"), &value), put(&format!("b {name}"), &value)]);
+                    let saved = store.update(&Key::of("a"), &change, None, NOW).await.expect("update");
+                    assert!(matches!(saved, UpdateOutcome::Committed(_)), "{saved:?}");
+                    println!("saved {name}");
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("the task ends");
+    }
+}
+
+fn acknowledged(child: &mut Child) -> impl Iterator<Item = String> + use<> {
+    let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("saved ").map(str::to_owned))
+}
+
+/// Checks that exactly whole saves are there, and among them the given ones; returns how many.
+async fn check(file: &Path, acknowledged: &[String]) -> usize {
+    let variables = variables(&*open(file).await, &Key::of("a")).await;
+    let (a, b): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(name, _)| name.starts_with('a'));
+    let whole = a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.0[1..] == b.0[1..] && a.1 == b.1);
+    assert!(whole, "both variables of a save or neither");
+    for name in acknowledged {
+        assert!(a.binary_search_by(|(held, _)| held[2..].cmp(name)).is_ok(), "{name} was acknowledged");
+    }
+    let database = rusqlite::Connection::open(file).expect("the database");
+    let integrity: String =
+        database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("integrity_check");
+    assert_eq!(integrity, "ok");
+    a.len()
+}
+
+#[tokio::test]
+async fn acknowledged_saves_survive_kill_9() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("sessions.db");
+    let store = open(&file).await;
+    store.create_tables().await.expect("create_tables");
+    create(&*store, &Key::of("a")).await;
+    store.close().await.expect("close");
+    let mut all = Vec::new();
+    for round in 0..20 {
+        let mut child = process(&file, &format!("{round:02}"), 1_000_000);
+        let mut saved = acknowledged(&mut child);
+        all.extend(saved.by_ref().take(5 + 17 * round));
+        child.kill().expect("SIGKILL");
+        // Those that it still wrote before it died.
+        all.extend(saved);
+        child.wait().expect("it is dead");
+    }
+    assert!(check(&file, &all).await >= all.len());
+}
+
+#[tokio::test]
+async fn saves_of_several_processes_all_survive() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("sessions.db");
+    let store = open(&file).await;
+    store.create_tables().await.expect("create_tables");
+    create(&*store, &Key::of("a")).await;
+    let mut children = ["x", "y", "z"].map(|name| process(&file, name, 50));
+    for child in &mut children {
+        assert_eq!(acknowledged(child).count(), 4 * 50);
+        assert!(child.wait().expect("it ends").success());
+    }
+    assert_eq!(check(&file, &[]).await, 3 * 4 * 50);
+}
