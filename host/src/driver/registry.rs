@@ -48,7 +48,11 @@ impl Registry {
     /// The drivers of this crate.
     pub fn builtin() -> Self {
         let drivers: [(&'static str, Open); 1] = [("memory", Memory::open)];
-        Self { drivers: drivers.into() }
+        #[cfg_attr(not(feature = "redis"), expect(unused_mut, reason = "each feature adds its driver"))]
+        let mut registry = Self { drivers: drivers.into() };
+        #[cfg(feature = "redis")]
+        registry.drivers.extend(super::redis::SCHEMES);
+        registry
     }
 
     /// Adds a driver. Fails when there is one for the scheme.
