@@ -3,6 +3,6 @@
 local s = read(entry, ENTRY)
 if s.pending then return {'pending', s.pending} end
 if not s.expires then return {'none', s.to} end
-if ARGV[3] ~= '' and (not s.owner or ARGV[3] ~= '+' .. s.owner) then return {'none', false} end
+if ARGV[3] ~= '' and (not s.owner or ARGV[3] ~= '+' .. s.owner or not is_live(s)) then return {'none', false} end
 if finish(entry, key, s, tonumber(ARGV[2])) then return {'ended'} end
 return {'none', false}
