@@ -56,6 +56,11 @@ local function is_free(key)
   return call('EXISTS', key) == 0
 end
 
+-- Makes room for a session where `is_free`. A script that begins with a removal is let through where memory is short.
+local function clear(key)
+  if call('EXISTS', key) == 1 then call('DEL', key) end
+end
+
 -- The entry of a session that can be read, or nil and what to answer instead. A former key within its grace answers where to
 -- go on; what goes on there says by `identity` which session it is after, and may pass through any key with a grace.
 local function find(identity)

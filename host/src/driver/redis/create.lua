@@ -1,7 +1,7 @@
 -- ARGV: now, identity, until when the owner's index has the key, created, expires, ends, renewed, the owner after a +, size;
 -- then variables and their values.
 if not is_free(entry) then return {'exists'} end
-call('DEL', entry)
+clear(entry)
 
 local expires, ends, owner, indexed = ARGV[5], ARGV[6], ARGV[8], ARGV[3]
 local set = {

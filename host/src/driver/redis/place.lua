@@ -1,7 +1,7 @@
 -- The first step of a rename between two slots: puts a copy of the session, changed, where its new key is. It is pending until
 -- the old key was left. After the change come the old key and the fields of the session.
 if not is_free(entry) then return {'taken'} end
-call('DEL', entry)
+clear(entry)
 for first = after_change + 1, #ARGV, CHUNK do
   call('HSET', entry, unpack(ARGV, first, math.min(first + CHUNK - 1, #ARGV)))
 end

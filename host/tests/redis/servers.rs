@@ -1,9 +1,9 @@
 //! Redis servers that a test starts on free ports of this machine, in a temporary folder, and ends.
 
 use std::{
-    io::Write,
+    io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{LazyLock, Mutex},
     time::{Duration, Instant},
 };
@@ -23,6 +23,22 @@ impl RedisServer {
         let mut server = Self { port: free_port(), options, folder, process: None };
         server.start_again();
         server
+    }
+
+    /// One that speaks TLS alone, or none if this redis-server cannot.
+    pub fn start_tls(options: &[&str]) -> Option<Self> {
+        let help =
+            Command::new("redis-server").args(["--port", "0", "--tls-port", "1", "--tls-cert-file", "none"]).output();
+        if String::from_utf8_lossy(&help.ok()?.stdout).contains("Bad directive") {
+            return None;
+        }
+        let port = free_port();
+        let port_options = ["--port", "0", "--tls-auth-clients", "no", "--tls-port", &port.to_string()];
+        let options = port_options.iter().chain(options).map(|option| (*option).to_owned()).collect();
+        let folder = tempfile::tempdir().expect("a folder for a server");
+        let mut server = Self { port, options, folder, process: None };
+        server.start_again();
+        Some(server)
     }
 
     /// Starts it with the data that it had written, if any.
@@ -56,9 +72,38 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
+    /// Begins to note down the commands that reach it.
+    pub fn monitor(&self) -> Monitor {
+        let child =
+            Command::new("redis-cli").args(["-p", &self.port.to_string(), "monitor"]).stdout(Stdio::piped()).spawn();
+        let mut child = child.expect("redis-cli, which comes with Redis");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let first = lines.next().and_then(Result::ok);
+        assert_eq!(first.as_deref(), Some("OK"), "it has begun");
+        Monitor { child, lines }
+    }
+
     /// Runs redis-cli on it and returns what it prints.
     pub fn cli(&self, arguments: &[&str]) -> String {
         cli(self.port, arguments)
+    }
+}
+
+/// Notes down the commands that reach a server.
+pub struct Monitor {
+    child: Child,
+    lines: std::io::Lines<BufReader<ChildStdout>>,
+}
+
+impl Monitor {
+    /// The commands so far.
+    pub fn stop(mut self, server: &RedisServer) -> Vec<String> {
+        const LAST: &str = "the last command";
+        server.cli(&["echo", LAST]);
+        let lines = self.lines.by_ref().map_while(Result::ok).take_while(|line| !line.contains(LAST)).collect();
+        self.child.kill().expect("redis-cli can be ended");
+        self.child.wait().expect("redis-cli ends");
+        lines
     }
 }
 
