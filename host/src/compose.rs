@@ -17,10 +17,14 @@ pub enum Error {
     #[error("not a WebAssembly component: {0}")]
     NotAComponent(String),
     /// The application does not use sessions.
-    #[error("the application imports neither lemon:session/sessions nor lemon:session/manager: it does not use sessions")]
+    #[error(
+        "the application imports neither lemon:session/sessions nor lemon:session/manager: it does not use sessions"
+    )]
     NoSessions,
     /// The application was built against another version of the interface, or an altered one.
-    #[error("the application imports {import}; this session component has {offered}: build the application against its WIT")]
+    #[error(
+        "the application imports {import}; this session component has {offered}: build the application against its WIT"
+    )]
     OtherVersion {
         /// What the application imports.
         import: String,
@@ -28,7 +32,9 @@ pub enum Error {
         offered: String,
     },
     /// The application imports what would let it read every visitor's session.
-    #[error("the application imports {0}, which is the session component's alone; an application imports lemon:session/sessions")]
+    #[error(
+        "the application imports {0}, which is the session component's alone; an application imports lemon:session/sessions"
+    )]
     Forbidden(String),
     /// The joined component could not be written.
     #[error("cannot be joined with the session component: {0}")]

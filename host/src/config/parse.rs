@@ -22,16 +22,18 @@ pub(super) fn number(value: &str) -> Result<u32> {
 pub(super) fn seconds(value: &str) -> Result<u32> {
     let units = [("s", 1), ("m", 60), ("h", 60 * 60), ("d", 24 * 60 * 60)];
     scaled(value, units).ok_or_else(|| {
-        format!("{value:?} is not a time: seconds, or a number with s, m, h or d, as 24h, and at most {} days", u32::MAX / 86_400)
+        format!(
+            "{value:?} is not a time: seconds, or a number with s, m, h or d, as 24h, and at most {} days",
+            u32::MAX / 86_400
+        )
     })
 }
 
 /// Bytes, or a number with the unit `K` or `M`.
 pub(super) fn bytes(value: &str) -> Result<u32> {
     let units = [("K", 1 << 10), ("M", 1 << 20)];
-    scaled(value, units).ok_or_else(|| {
-        format!("{value:?} is not a size: bytes, or a number with K or M, as 64K, and less than 4096M")
-    })
+    scaled(value, units)
+        .ok_or_else(|| format!("{value:?} is not a size: bytes, or a number with K or M, as 64K, and less than 4096M"))
 }
 
 fn scaled<const N: usize>(value: &str, units: [(&str, u32); N]) -> Option<u32> {

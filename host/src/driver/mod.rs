@@ -8,6 +8,7 @@ pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod registry;
+pub mod sqlite;
 mod types;
 
 use async_trait::async_trait;

@@ -80,7 +80,8 @@ impl Sessions {
     pub async fn start(&self, options: Options) -> Result<Session> {
         let lease = Pool::lease(&self.pool).await?;
         let options = options.into();
-        let handle = call!(lease, |store, exports| exports.lemon_session_sessions().call_start(store, &options).await)??;
+        let handle =
+            call!(lease, |store, exports| exports.lemon_session_sessions().call_start(store, &options).await)??;
         Ok(Session::new(&lease, handle))
     }
 

@@ -15,7 +15,7 @@ use wasmtime_wasi::{
     WasiCtx, WasiCtxView, WasiView,
     clocks::{HostWallClock, WasiClocks, WasiClocksView},
     p2::bindings::{clocks::wall_clock, random::random},
-    random::{WasiRandom, WasiRandomView},
+    random::WasiRandom,
 };
 
 use super::{Error, Result};
