@@ -5,6 +5,8 @@
 
 mod error;
 pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod registry;
 pub mod sqlite;
 mod types;

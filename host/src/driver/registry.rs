@@ -65,7 +65,11 @@ impl Registry {
     /// The drivers of this crate.
     pub fn builtin() -> Self {
         let drivers: [(&'static str, Open); 2] = [("memory", Memory::open), ("sqlite", Sqlite::open)];
-        Self { drivers: drivers.into() }
+        #[cfg_attr(not(feature = "redis"), expect(unused_mut, reason = "each feature adds its driver"))]
+        let mut registry = Self { drivers: drivers.into() };
+        #[cfg(feature = "redis")]
+        registry.drivers.extend(super::redis::SCHEMES);
+        registry
     }
 
     /// Adds a driver. Fails when there is one for the scheme.

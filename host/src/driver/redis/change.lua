@@ -1,0 +1,96 @@
+-- What the scripts share that change a session.
+--
+-- ARGV: now; the expected version; the owner: nothing for no change, - for none, or the new one after a +; the expiry; the
+-- largest size; for how long an ended key is remembered; the new key; until when the old one leads to it; the nonce; until
+-- when the owner's index has the key; the token of a rename between two slots; how many prefixes of applications to clear
+-- follow, how many variables with the length of their name and their value, and how many to remove with the length of their
+-- name; and these. When the index has the key is given with its owner, as UNTIL:OWNER.
+local change = {
+  expected = ARGV[2], owner = ARGV[3], expires = ARGV[4], max_size = tonumber(ARGV[5]), remember = tonumber(ARGV[6]),
+  to = ARGV[7], grace = tonumber(ARGV[8]), nonce = ARGV[9], token = ARGV[11],
+}
+local indexed, indexed_owner = string.match(ARGV[10], '^(%d+):(.*)$')
+local first_clear = 15
+local first_write = first_clear + tonumber(ARGV[12])
+local first_removal = first_write + 3 * tonumber(ARGV[13])
+local after_change = first_removal + 2 * tonumber(ARGV[14])
+
+-- What the change makes of a session, or nil and why it is refused. Writes nothing.
+local function plan(s)
+  if change.expected ~= '' and change.expected ~= s.version then return nil, {'conflict', s.version} end
+
+  local size, removed, set = tonumber(s.size), {}, {}
+  if first_write > first_clear then
+    for _, field in ipairs(call('HKEYS', entry)) do
+      for i = first_clear, first_write - 1 do
+        local app = ARGV[i]
+        if string.sub(field, 1, #app) == app and not removed[field] then
+          removed[field] = true
+          size = size - (#field - #app) - call('HSTRLEN', entry, field)
+        end
+      end
+    end
+  end
+  local function held(field, name)
+    if removed[field] then return 0 end
+    local value = call('HSTRLEN', entry, field)
+    if value == 0 and call('HEXISTS', entry, field) == 0 then return 0 end
+    return name + value
+  end
+  for i = first_write, first_removal - 1, 3 do
+    local field, name, value = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
+    size = size - held(field, name) + name + #value
+    set[#set + 1] = field
+    set[#set + 1] = value
+  end
+  for i = first_removal, after_change - 1, 2 do
+    local field, name = ARGV[i], tonumber(ARGV[i + 1])
+    size = size - held(field, name)
+    removed[field] = true
+  end
+  if size > tonumber(s.size) and size > change.max_size then return nil, {'large', text(size)} end
+
+  local version, owner, expires = tonumber(s.version), s.owner, tonumber(s.expires)
+  if after_change > first_clear or change.owner ~= '' then version = version + 1 end
+  if change.owner ~= '' then owner = change.owner ~= '-' and string.sub(change.owner, 2) end
+  if change.expires ~= '' then
+    expires = math.max(expires, math.min(tonumber(change.expires), s.ends and tonumber(s.ends) or math.huge))
+  end
+  return {size = size, version = version, owner = owner, expires = expires, removed = removed, set = set}
+end
+
+-- Until when the index of the session's owner is known to have its key, in a cluster.
+local function covered(s, p, moves)
+  if p.owner == indexed_owner then return tonumber(indexed) end
+  if p.owner == s.owner and not moves then return tonumber(s.indexed or 0) end
+  return 0
+end
+
+local function commit(s, p)
+  local gone = {}
+  for field in pairs(p.removed) do gone[#gone + 1] = field end
+  for first = 1, #gone, CHUNK do
+    call('HDEL', entry, unpack(gone, first, math.min(first + CHUNK - 1, #gone)))
+  end
+
+  local set = p.set
+  local function add(field, value)
+    set[#set + 1] = field
+    set[#set + 1] = value
+  end
+  if now > tonumber(s.accessed) then add('accessed', ARGV[1]) end
+  add('version', text(p.version))
+  add('size', text(p.size))
+  if p.expires ~= tonumber(s.expires) then add('expires', text(p.expires)) end
+  if p.owner and p.owner ~= s.owner then add('owner', p.owner) end
+  if s.owner and not p.owner then call('HDEL', entry, 'owner') end
+  if p.owner and p.owner == indexed_owner then add('indexed', indexed) end
+  if change.to ~= '' then
+    add('renewed', ARGV[1])
+    if change.grace and change.grace > tonumber(s.reach or 0) then add('reach', text(change.grace)) end
+  end
+  for first = 1, #set, CHUNK do
+    call('HSET', entry, unpack(set, first, math.min(first + CHUNK - 1, #set)))
+  end
+  keep(entry, p.expires)
+end

@@ -1,0 +1,13 @@
+-- What the scripts share that end sessions.
+
+-- Ends a session, and tells whether it was live.
+local function finish(at, name, s, remember)
+  call('DEL', at)
+  if layout and s.owner then call('ZREM', prefix .. 'o:' .. s.owner, name) end
+  if not is_live(s) then return false end
+  if remember > 0 then
+    call('HSET', at, 'remembered', text(now + remember))
+    keep(at, now + remember)
+  end
+  return true
+end

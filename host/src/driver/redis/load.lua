@@ -1,0 +1,32 @@
+-- ARGV: now, identity, the prefix of the application's variables, the longest value to be answered whole.
+-- Answers a value that is longer by its size, a number.
+local s, answer = find(ARGV[2])
+if not s then
+  if answer[1] == 'ended' then call('HINCRBY', entry, 'reused', 1) end
+  return answer
+end
+
+local app, inline = ARGV[3], tonumber(ARGV[4])
+local found = {'found', record(s)}
+local fields = {}
+for _, field in ipairs(call('HKEYS', entry)) do
+  if string.sub(field, 1, #app) == app then fields[#fields + 1] = field end
+end
+
+-- Where the session is small, no value is long.
+if tonumber(s.size) <= inline then
+  for first = 1, #fields, CHUNK do
+    local last = math.min(first + CHUNK - 1, #fields)
+    for i, value in ipairs(call('HMGET', entry, unpack(fields, first, last))) do
+      found[#found + 1] = fields[first + i - 1]
+      found[#found + 1] = value
+    end
+  end
+else
+  for _, field in ipairs(fields) do
+    local size = call('HSTRLEN', entry, field)
+    found[#found + 1] = field
+    found[#found + 1] = size <= inline and call('HGET', entry, field) or size
+  end
+end
+return found

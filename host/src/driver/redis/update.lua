@@ -1,0 +1,30 @@
+-- KEYS[3], with a rename on a single server: the entry of the new key.
+local s = read(entry, ENTRY)
+if s.pending then return {'pending', s.pending} end
+if not is_live(s) then return {'gone'} end
+local p, refusal = plan(s)
+if not p then return refusal end
+
+local renames = change.to ~= ''
+if layout then
+  if renames and not is_free(KEYS[3]) then return {'taken'} end
+else
+  -- Between two slots a rename takes more steps.
+  if renames then
+    return {'move', text(p.expires), p.owner, s.identity, s.version, s.accessed, s.expires, call('HGETALL', entry)}
+  end
+  if p.owner and covered(s, p, false) < p.expires then return {'index', p.owner, text(p.expires)} end
+end
+
+commit(s, p)
+if layout then
+  if s.owner and (s.owner ~= p.owner or renames) then call('ZREM', prefix .. 'o:' .. s.owner, key) end
+  if p.owner and (s.owner ~= p.owner or renames or p.expires ~= tonumber(s.expires)) then
+    index(prefix .. 'o:' .. p.owner, renames and change.to or key, p.expires)
+  end
+  if renames then
+    call('RENAME', entry, KEYS[3])
+    leave(s, change.to, change.grace, change.nonce, change.remember, nil, 0)
+  end
+end
+return {'committed', text(p.version)}

@@ -1,0 +1,195 @@
+//! How sessions are kept: what the suite does not ask of every store.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    APP, HOUR, create, created, found, load, now, own_table, put, record, renaming_to,
+    servers::{RedisServer, can_start, cli},
+    shared_cluster, shared_server, writing,
+};
+use lemon_session_host::driver::{Change, Driver, Grace, Key, LoadOutcome, Record, TableName, UpdateOutcome};
+
+/// A session that was written to, renamed with and without a grace, an ended one, and one of an owner.
+async fn use_everything(driver: &dyn Driver) {
+    let owned = Record { owner: Some("Ada".to_owned()), ..record() };
+    create(driver, &Key::of("a"), &owned, &[put("x", b"1")]).await;
+    driver.update(&Key::of("a"), &writing([put("y", b"2")]), None, now()).await.expect("update");
+    let grace = Some(Grace { until: now() + 60, nonce: b"n".to_vec() });
+    driver.update(&Key::of("a"), &renaming_to(Key::of("b"), grace), None, now()).await.expect("update");
+    driver.update(&Key::of("b"), &renaming_to(Key::of("c"), None), None, now()).await.expect("update");
+    let longer = Change { expires: Some(now() + 2 * HOUR), ..writing([]) };
+    driver.update(&Key::of("c"), &longer, None, now()).await.expect("update");
+    create(driver, &Key::of("d"), &record(), &[put("x", b"1")]).await;
+    assert!(driver.destroy(&Key::of("d"), now(), 100).await.expect("destroy"));
+    assert_eq!(load(driver, &Key::of("d")).await, LoadOutcome::Ended);
+    assert_eq!(load(driver, &Key::of("a")).await, LoadOutcome::Ended);
+}
+
+/// All keys of a table with their time to live in seconds, on all nodes of these ports.
+fn times_to_live(ports: &[u16], table: &TableName) -> BTreeMap<String, i64> {
+    let mut found = BTreeMap::new();
+    for port in ports {
+        for key in cli(*port, &["--scan", "--pattern", &format!("{table}:*")]).lines() {
+            let left = cli(*port, &["ttl", key]).trim().parse().expect("a number");
+            found.insert(key.strip_prefix(&format!("{table}:")).expect("the prefix").to_owned(), left);
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn everything_but_the_layout_goes_by_itself() {
+    let mut stores = Vec::new();
+    let single = can_start().then(|| RedisServer::start(&[]));
+    stores.extend(single.as_ref().map(|server| (server.url(), vec![server.port])));
+    let ports = |cluster: &crate::servers::RedisCluster| cluster.nodes.iter().map(|node| node.port).collect();
+    stores.extend(shared_cluster().map(|cluster| (cluster.url(), ports(cluster))));
+    for (url, ports) in stores {
+        let table = own_table();
+        let driver = created(&url, &table).await;
+        use_everything(&*driver).await;
+        let mut left = times_to_live(&ports, &table);
+        assert_eq!(left.remove("layout"), Some(-1), "the tables stay");
+        let entry = |name: &str| format!("s:{}", Key::of(name).to_hex());
+        let session = left[&entry("c")];
+        assert!((2 * 3600 + 200..=2 * 3600 + 300).contains(&session), "a session's time and five minutes: {session}");
+        let ended = left[&entry("d")];
+        assert!((300..=400).contains(&ended), "its memory and five minutes: {ended}");
+        let index = left["o:Ada"];
+        assert!(index >= session, "an owner's index outlasts the sessions in it: {index}");
+        for (name, left) in left {
+            assert!((1..=4 * 3600 + 300).contains(&left), "{name} goes by itself: {left}");
+        }
+        driver.drop_tables().await.expect("drop_tables");
+        assert_eq!(times_to_live(&ports, &table), BTreeMap::new(), "nothing is left of a dropped table");
+    }
+}
+
+#[tokio::test]
+async fn drop_tables_leaves_other_tables_alone() {
+    for url in [shared_server().await, shared_cluster().map(|cluster| cluster.url())].into_iter().flatten() {
+        let table = own_table();
+        let longer = TableName::new(&format!("{table}_x")).expect("a table name");
+        let (one, other) = (created(&url, &table).await, created(&url, &longer).await);
+        for driver in [&one, &other] {
+            create(&**driver, &Key::of("a"), &record(), &[put("x", b"1")]).await;
+        }
+        one.drop_tables().await.expect("drop_tables");
+        assert!(!one.tables_exist().await.expect("tables_exist"));
+        assert_eq!(found(&*other, &Key::of("a")).await.variables.len(), 1);
+        other.drop_tables().await.expect("drop_tables");
+    }
+}
+
+/// How many commands reach the server while something is done, without those of scripts, by their names.
+fn count_commands(server: &RedisServer, done: impl FnOnce()) -> BTreeMap<String, usize> {
+    let monitor = server.monitor();
+    done();
+    let lines = monitor.stop(server);
+    let mut counts = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.contains("] \"") && !line.contains(" lua] ")) {
+        let command = line.split("] \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a command");
+        *counts.entry(command.to_ascii_uppercase()).or_default() += 1;
+    }
+    counts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn load_and_save_are_one_round_trip_each() {
+    if !can_start() {
+        return;
+    }
+    let server = RedisServer::start(&[]);
+    let driver = created(&server.url(), &own_table()).await;
+    let keys: Vec<Key> = (0..40).map(|n| Key::of(&n.to_string())).collect();
+    let run = async |rename: bool| {
+        for (n, key) in keys[..20].iter().enumerate() {
+            create(&*driver, key, &Record { owner: Some("Ada".to_owned()), ..record() }, &[put("x", b"1")]).await;
+            assert!(matches!(load(&*driver, key).await, LoadOutcome::Found(_)));
+            let longer = Change { expires: Some(now() + 2 * HOUR), ..writing([put("y", &[1; 5_000]), put("z", b"3")]) };
+            driver.update(key, &longer, None, now()).await.expect("update");
+            if rename {
+                driver.update(key, &renaming_to(keys[n + 20], None), None, now()).await.expect("update");
+            }
+            driver.destroy(if rename { &keys[n + 20] } else { key }, now(), 0).await.expect("destroy");
+        }
+    };
+    // The server has not seen the scripts yet.
+    run(false).await;
+    let handle = tokio::runtime::Handle::current();
+    let counts = tokio::task::block_in_place(|| count_commands(&server, || handle.block_on(run(true))));
+    assert_eq!(counts, BTreeMap::from([("EVALSHA".to_owned(), 5 * 20)]), "create, load, save, rename and destroy");
+}
+
+#[tokio::test]
+async fn server_without_memory_refuses_saves_and_keeps_sessions() {
+    if !can_start() {
+        return;
+    }
+    let server = RedisServer::start(&["--maxmemory", "20mb", "--maxmemory-policy", "noeviction"]);
+    let driver = created(&server.url(), &own_table()).await;
+    create(&*driver, &Key::of("a"), &record(), &[put("x", b"1")]).await;
+    let mut stored = Vec::new();
+    let error = loop {
+        let key = Key::of(&stored.len().to_string());
+        match driver.create(&key, &record(), &[put("large", &[7; 500_000])]).await {
+            Ok(_) => stored.push(key),
+            Err(error) => break error,
+        }
+        assert!(stored.len() < 100, "20 MB are full at some time");
+    };
+    assert!(error.to_string().contains("maxmemory"), "{error}");
+    let large = writing([put("y", &[7; 1_000_000])]);
+    let error = driver.update(&Key::of("a"), &large, None, now()).await.expect_err("full");
+    assert!(error.to_string().contains("maxmemory"), "{error}");
+    assert_eq!(found(&*driver, &Key::of("a")).await.record.version, 1, "nothing was written");
+    for key in &stored {
+        assert_eq!(found(&*driver, key).await.variables.len(), 1, "every session that was stored is there");
+    }
+    assert!(driver.destroy(&stored[0], now(), 0).await.expect("a full server still ends sessions"));
+}
+
+#[tokio::test]
+async fn session_is_evicted_as_a_whole() {
+    if !can_start() {
+        return;
+    }
+    let server = RedisServer::start(&["--maxmemory", "20mb", "--maxmemory-policy", "volatile-ttl"]);
+    let driver = created(&server.url(), &own_table()).await;
+    let keys: Vec<Key> = (0..300).map(|n| Key::of(&n.to_string())).collect();
+    let half = vec![7; 60_000];
+    for key in &keys {
+        create(&*driver, key, &record(), &[put("x", &half), put("y", &half)]).await;
+    }
+    let mut evicted = 0;
+    for key in &keys {
+        match load(&*driver, key).await {
+            LoadOutcome::Found(loaded) => assert_eq!(loaded.variables.len(), 2, "a session is whole"),
+            LoadOutcome::Absent => {
+                evicted += 1;
+                let answer = driver.update(key, &writing([put("z", b"3")]), None, now()).await.expect("update");
+                assert_eq!(answer, UpdateOutcome::Gone, "an evicted session is not begun again by a save");
+            }
+            other => panic!("an evicted session is absent, not {other:?}"),
+        }
+    }
+    assert!(evicted > 100, "36 MB do not fit into 20: {evicted} were evicted");
+    assert!(driver.tables_exist().await.expect("tables_exist"), "the tables are not evicted");
+}
+
+#[tokio::test]
+async fn scripts_that_the_server_forgot_are_sent_again() {
+    if !can_start() {
+        return;
+    }
+    let server = RedisServer::start(&[]);
+    let driver = created(&server.url(), &own_table()).await;
+    create(&*driver, &Key::of("a"), &record(), &[]).await;
+    for n in 0..20 {
+        server.cli(&["script", "flush"]);
+        let answer = driver.update(&Key::of("a"), &writing([put("x", b"1")]), None, now()).await.expect("update");
+        assert_eq!(answer, UpdateOutcome::Committed(2 + n));
+        server.cli(&["script", "flush"]);
+        assert_eq!(driver.fetch(&Key::of("a"), APP, "x", now()).await.expect("fetch"), Some(b"1".to_vec()));
+    }
+}
