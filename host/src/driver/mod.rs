@@ -6,6 +6,7 @@
 mod error;
 pub mod memory;
 pub mod registry;
+pub mod sqlite;
 mod types;
 
 use async_trait::async_trait;

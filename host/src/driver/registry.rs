@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
-use super::{Driver, Error, Result, TableName, memory::Memory};
+use super::{Driver, Error, Result, TableName, memory::Memory, sqlite::Sqlite};
 
 /// What a driver is opened with.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +47,7 @@ impl Registry {
 
     /// The drivers of this crate.
     pub fn builtin() -> Self {
-        let drivers: [(&'static str, Open); 1] = [("memory", Memory::open)];
+        let drivers: [(&'static str, Open); 2] = [("memory", Memory::open), ("sqlite", Sqlite::open)];
         Self { drivers: drivers.into() }
     }
 
