@@ -5,7 +5,11 @@
 
 mod error;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod registry;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod server;
 pub mod sqlite;
 mod types;
 
