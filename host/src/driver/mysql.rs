@@ -26,7 +26,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Result, StorageOptions, Stored,
     UpdateOutcome, Variable, Write,
-    registry::Opening,
+    registry::{Open, Opening},
     server::{
         Backend, Calls, Repeat, Server, SslMode, Trouble, check_change, check_owner, check_writes, known_until,
         last_writes,
@@ -35,6 +35,9 @@ use super::{
 
 /// What brings the tables from one layout to the next. Their layout is how many of these they went through.
 const LAYOUTS: &[&str] = &[include_str!("mysql.sql")];
+
+/// The schemes of its URLs.
+pub(super) const SCHEMES: [(&str, Open); 1] = [("mysql", MySql::open)];
 
 /// How many sessions one transaction of a cleanup removes.
 const CLEANUP_BATCH: u32 = 256;

@@ -1,0 +1,488 @@
+//! The interface `lemon:session/storage`, on top of the drivers.
+//!
+//! Every argument is the guest's: keys may have any length, limits any size. What cannot be is answered with a failure;
+//! nothing here panics.
+
+use std::error::Error;
+
+use crate::{
+    bindings::lemon::session::{
+        storage::{
+            Change, CreateOutcome, Failure, Grace, Host, Listed, LoadOutcome, Loaded, Rename, SessionRecord, Stored,
+            UpdateOutcome, Variable, Write,
+        },
+        types::Location,
+    },
+    context::SessionCtxView,
+    driver::{self, Driver, Key},
+};
+
+/// The most sessions that one `list` returns, as all of them are in memory at once.
+const LIST_LIMIT: u32 = 10_000;
+/// How many sessions a cleanup removes in one transaction.
+const CLEANUP_BATCH: u32 = 500;
+
+type Result<T> = std::result::Result<T, Failure>;
+
+impl SessionCtxView<'_> {
+    async fn driver(&self, location: &Location) -> Result<&dyn Driver> {
+        self.ctx.shared.stores.driver(location).await.map(|driver| &**driver).map_err(failure)
+    }
+}
+
+impl Host for SessionCtxView<'_> {
+    async fn load(
+        &mut self,
+        location: Location,
+        key: Vec<u8>,
+        app: String,
+        now: u64,
+        inline_bytes: u32,
+    ) -> Result<LoadOutcome> {
+        let key = to_key(&key)?;
+        let outcome = self.driver(&location).await?.load(&key, &app, now, inline_bytes).await.map_err(failure)?;
+        Ok(match outcome {
+            driver::LoadOutcome::Found(loaded) => LoadOutcome::Found(loaded.into()),
+            driver::LoadOutcome::Absent => LoadOutcome::Absent,
+            driver::LoadOutcome::Expired => LoadOutcome::Expired,
+            driver::LoadOutcome::Ended => {
+                tracing::warn!(session = &key.to_hex()[..8], "the id of a session that has ended was presented");
+                LoadOutcome::Ended
+            }
+        })
+    }
+
+    async fn fetch(
+        &mut self,
+        location: Location,
+        key: Vec<u8>,
+        app: String,
+        name: String,
+        now: u64,
+    ) -> Result<Option<Vec<u8>>> {
+        let key = to_key(&key)?;
+        self.driver(&location).await?.fetch(&key, &app, &name, now).await.map_err(failure)
+    }
+
+    async fn create(
+        &mut self,
+        location: Location,
+        key: Vec<u8>,
+        record: SessionRecord,
+        writes: Vec<Write>,
+    ) -> Result<CreateOutcome> {
+        let key = to_key(&key)?;
+        let writes: Vec<_> = writes.into_iter().map(driver::Write::from).collect();
+        let outcome = self.driver(&location).await?.create(&key, &record.into(), &writes).await.map_err(failure)?;
+        Ok(match outcome {
+            driver::CreateOutcome::Created => CreateOutcome::Created,
+            driver::CreateOutcome::Exists => CreateOutcome::Exists,
+        })
+    }
+
+    async fn update(
+        &mut self,
+        location: Location,
+        key: Vec<u8>,
+        change: Change,
+        expected: Option<u64>,
+        now: u64,
+    ) -> Result<UpdateOutcome> {
+        let key = to_key(&key)?;
+        let change = to_change(change)?;
+        let outcome = self.driver(&location).await?.update(&key, &change, expected, now).await.map_err(failure)?;
+        Ok(match outcome {
+            driver::UpdateOutcome::Committed(version) => UpdateOutcome::Committed(version),
+            driver::UpdateOutcome::Conflict(version) => UpdateOutcome::Conflict(version),
+            driver::UpdateOutcome::Gone => UpdateOutcome::Gone,
+            driver::UpdateOutcome::TooLarge(size) => UpdateOutcome::TooLarge(size),
+        })
+    }
+
+    async fn destroy(&mut self, location: Location, key: Vec<u8>, now: u64, remember: u32) -> Result<bool> {
+        let key = to_key(&key)?;
+        self.driver(&location).await?.destroy(&key, now, remember).await.map_err(failure)
+    }
+
+    async fn destroy_owned(
+        &mut self,
+        location: Location,
+        owner: String,
+        except: Option<Vec<u8>>,
+        now: u64,
+        remember: u32,
+    ) -> Result<u64> {
+        let except = except.as_deref().map(to_key).transpose()?;
+        let driver = self.driver(&location).await?;
+        driver.destroy_owned(&owner, except.as_ref(), now, remember).await.map_err(failure)
+    }
+
+    async fn cleanup(&mut self, location: Location, now: u64, limit: u32) -> Result<u32> {
+        let driver = self.driver(&location).await?;
+        let mut removed = 0;
+        while removed < limit {
+            let batch = CLEANUP_BATCH.min(limit - removed);
+            let count = driver.cleanup(now, batch).await.map_err(failure)?;
+            removed = removed.saturating_add(count);
+            if count < batch {
+                break;
+            }
+        }
+        Ok(removed)
+    }
+
+    fn cleanup_later(&mut self, location: Location, now: u64) {
+        if let Err(error) = self.ctx.shared.stores.cleanup_later(&location, now) {
+            failure(error);
+        }
+    }
+
+    async fn count(&mut self, location: Location, now: u64) -> Result<u64> {
+        self.driver(&location).await?.count(now).await.map_err(failure)
+    }
+
+    async fn list(
+        &mut self,
+        location: Location,
+        now: u64,
+        owner: Option<String>,
+        after: Option<Vec<u8>>,
+        limit: u32,
+    ) -> Result<Vec<Listed>> {
+        if limit > LIST_LIMIT {
+            return Err(Failure::Unavailable(format!("a list of {limit} sessions; at most {LIST_LIMIT} are returned")));
+        }
+        let after = after.as_deref().map(to_key).transpose()?;
+        let driver = self.driver(&location).await?;
+        let listed = driver.list(now, owner.as_deref(), after.as_ref(), limit).await.map_err(failure)?;
+        Ok(listed.into_iter().map(Listed::from).collect())
+    }
+
+    async fn create_tables(&mut self, location: Location) -> Result<()> {
+        self.driver(&location).await?.create_tables().await.map_err(failure)
+    }
+
+    async fn drop_tables(&mut self, location: Location) -> Result<()> {
+        self.driver(&location).await?.drop_tables().await.map_err(failure)
+    }
+
+    async fn tables_exist(&mut self, location: Location) -> Result<bool> {
+        self.driver(&location).await?.tables_exist().await.map_err(failure)
+    }
+}
+
+/// The one way a driver's error reaches a guest: the details go to the log, a plain case to the guest.
+fn failure(error: driver::Error) -> Failure {
+    let mut causes = Vec::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
+    }
+    if error.is_unknown_location() {
+        tracing::warn!(%error, "a session was asked for in a place that is not configured");
+        Failure::UnknownLocation(error.to_string())
+    } else if error.is_missing_tables() {
+        tracing::error!(%error, causes = causes.join(": "), "the tables of the sessions are missing");
+        Failure::MissingTables(error.to_string())
+    } else {
+        tracing::error!(%error, causes = causes.join(": "), "the store of the sessions is in trouble");
+        Failure::Unavailable(error.to_string())
+    }
+}
+
+fn to_key(bytes: &[u8]) -> Result<Key> {
+    Key::try_from(bytes).map_err(|_| {
+        tracing::warn!(bytes = bytes.len(), "a guest named a session by something that is not a SHA-256 digest");
+        Failure::Unavailable(format!("a session's key has 32 bytes, not {}", bytes.len()))
+    })
+}
+
+fn to_change(change: Change) -> Result<driver::Change> {
+    let rename = match change.rename {
+        None => None,
+        Some(Rename { to, grace }) => Some(driver::Rename {
+            to: to_key(&to)?,
+            grace: grace.map(|Grace { until, nonce }| driver::Grace { until, nonce }),
+        }),
+    };
+    Ok(driver::Change {
+        clears: change.clears,
+        writes: change.writes.into_iter().map(driver::Write::from).collect(),
+        owner: change.owner,
+        expires: change.expires,
+        rename,
+        max_size: change.max_size,
+        remember: change.remember,
+    })
+}
+
+impl From<Write> for driver::Write {
+    fn from(Write { app, name, value }: Write) -> Self {
+        Self { app, name, value }
+    }
+}
+
+impl From<SessionRecord> for driver::Record {
+    fn from(record: SessionRecord) -> Self {
+        let SessionRecord { created, accessed, expires, ends, renewed, owner, version, size } = record;
+        Self { created, accessed, expires, ends, renewed, owner, version, size }
+    }
+}
+
+impl From<driver::Record> for SessionRecord {
+    fn from(record: driver::Record) -> Self {
+        let driver::Record { created, accessed, expires, ends, renewed, owner, version, size } = record;
+        Self { created, accessed, expires, ends, renewed, owner, version, size }
+    }
+}
+
+impl From<driver::Loaded> for Loaded {
+    fn from(loaded: driver::Loaded) -> Self {
+        let variable = |driver::Variable { name, value }| {
+            let value = match value {
+                driver::Stored::Inline(bytes) => Stored::Inline(bytes),
+                driver::Stored::Large(size) => Stored::Large(size),
+            };
+            Variable { name, value }
+        };
+        Self {
+            record: loaded.record.into(),
+            variables: loaded.variables.into_iter().map(variable).collect(),
+            renewal: loaded.renewal,
+        }
+    }
+}
+
+impl From<driver::Listed> for Listed {
+    fn from(listed: driver::Listed) -> Self {
+        Self { key: listed.key.as_bytes().to_vec(), record: listed.record.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+    use crate::{
+        SessionCtx, Settings, Stores,
+        driver::{Registry, memory::Memory},
+        stores::Storage,
+    };
+
+    const NOW: u64 = 1000;
+
+    fn ctx() -> SessionCtx {
+        SessionCtx::new(Arc::new(Memory::new()))
+    }
+
+    fn at(url: &str) -> SessionCtx {
+        let stores = Stores::new(Storage::new(url), Default::default(), &Registry::builtin());
+        SessionCtx::with(stores, Settings::default()).unwrap()
+    }
+
+    fn here() -> Location {
+        Location::default()
+    }
+
+    fn key(id: &str) -> Vec<u8> {
+        Key::of(id).as_bytes().to_vec()
+    }
+
+    fn record() -> SessionRecord {
+        let owner = Some("lemon".to_owned());
+        SessionRecord {
+            created: NOW,
+            accessed: NOW,
+            expires: 2000,
+            ends: None,
+            renewed: NOW,
+            owner,
+            version: 1,
+            size: 0,
+        }
+    }
+
+    fn write(name: &str, value: &[u8]) -> Write {
+        Write { app: "shop".to_owned(), name: name.to_owned(), value: Some(value.to_vec()) }
+    }
+
+    fn change() -> Change {
+        Change {
+            clears: Vec::new(),
+            writes: vec![write("b", b"2")],
+            owner: None,
+            expires: Some(2500),
+            rename: None,
+            max_size: 1 << 20,
+            remember: 60,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_read() {
+        let mut ctx = ctx();
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        let created = store.create(here(), key("a"), record(), vec![write("a", b"1")]).await.unwrap();
+        assert!(matches!(created, CreateOutcome::Created));
+        let created = store.create(here(), key("a"), record(), Vec::new()).await.unwrap();
+        assert!(matches!(created, CreateOutcome::Exists));
+        let outcome = store.update(here(), key("a"), change(), Some(1), NOW).await.unwrap();
+        assert!(matches!(outcome, UpdateOutcome::Committed(2)), "{outcome:?}");
+        let outcome = store.update(here(), key("a"), change(), Some(1), NOW).await.unwrap();
+        assert!(matches!(outcome, UpdateOutcome::Conflict(2)), "{outcome:?}");
+        let outcome = store.update(here(), key("a"), Change { max_size: 1, ..change() }, None, NOW).await.unwrap();
+        assert!(!matches!(outcome, UpdateOutcome::Gone), "{outcome:?}");
+
+        let LoadOutcome::Found(loaded) = store.load(here(), key("a"), "shop".into(), NOW, 100).await.unwrap() else {
+            panic!()
+        };
+        assert_eq!((loaded.record.expires, loaded.record.owner.as_deref()), (2500, Some("lemon")));
+        let variables: Vec<_> = loaded.variables.iter().map(|variable| (&*variable.name, &variable.value)).collect();
+        assert!(
+            matches!(&variables[..], [("a", Stored::Inline(a)), ("b", Stored::Inline(b))] if a == b"1" && b == b"2"),
+            "{variables:?}"
+        );
+        let fetched = store.fetch(here(), key("a"), "shop".into(), "b".into(), NOW).await.unwrap();
+        assert_eq!(fetched.as_deref(), Some(&b"2"[..]));
+        assert_eq!(store.count(here(), NOW).await.unwrap(), 1);
+        let listed = store.list(here(), NOW, Some("lemon".into()), None, 10).await.unwrap();
+        assert_eq!(listed.iter().map(|listed| &listed.key).collect::<Vec<_>>(), [&key("a")]);
+        assert!(store.list(here(), NOW, None, Some(key("a")), 10).await.unwrap().is_empty());
+        assert_eq!(store.destroy_owned(here(), "lemon".into(), Some(key("a")), NOW, 60).await.unwrap(), 0);
+        assert_eq!(store.destroy_owned(here(), "lemon".into(), None, NOW, 60).await.unwrap(), 1);
+        let outcome = store.update(here(), key("a"), change(), None, NOW).await.unwrap();
+        assert!(matches!(outcome, UpdateOutcome::Gone), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn a_renamed_session_is_found_under_its_new_key_and_with_grace_under_the_old() {
+        let mut ctx = ctx();
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        store.create(here(), key("a"), record(), Vec::new()).await.unwrap();
+        let rename = Rename { to: key("b"), grace: Some(Grace { until: NOW + 10, nonce: vec![7] }) };
+        let renamed = Change { rename: Some(rename), ..change() };
+        store.update(here(), key("a"), renamed, None, NOW).await.unwrap();
+        for (id, now, nonce) in [("b", NOW, None), ("a", NOW, Some(vec![7]))] {
+            let outcome = store.load(here(), key(id), "shop".into(), now, 100).await.unwrap();
+            assert!(matches!(outcome, LoadOutcome::Found(loaded) if loaded.renewal == nonce), "{id}");
+        }
+        let outcome = store.load(here(), key("a"), "shop".into(), NOW + 10, 100).await.unwrap();
+        assert!(matches!(outcome, LoadOutcome::Ended));
+    }
+
+    #[tokio::test]
+    async fn a_large_value_is_answered_by_its_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ctx = at(&format!("sqlite:{}", folder.path().join("sessions.db").display()));
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        store.create_tables(here()).await.unwrap();
+        store.create(here(), key("a"), record(), vec![write("a", &[0; 100_000])]).await.unwrap();
+        let LoadOutcome::Found(loaded) = store.load(here(), key("a"), "shop".into(), NOW, 100).await.unwrap() else {
+            panic!()
+        };
+        assert!(matches!(loaded.variables[0].value, Stored::Large(100_000)));
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_no_digest_is_a_failure_everywhere() {
+        let mut ctx = ctx();
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        for key in [vec![], vec![0; 31], vec![0; 33], vec![0; 1 << 20]] {
+            assert!(store.load(here(), key.clone(), "a".into(), NOW, 0).await.is_err());
+            assert!(store.fetch(here(), key.clone(), "a".into(), "b".into(), NOW).await.is_err());
+            assert!(store.create(here(), key.clone(), record(), Vec::new()).await.is_err());
+            assert!(store.update(here(), key.clone(), change(), None, NOW).await.is_err());
+            assert!(store.destroy(here(), key.clone(), NOW, 0).await.is_err());
+            assert!(store.destroy_owned(here(), "a".into(), Some(key.clone()), NOW, 0).await.is_err());
+            assert!(store.list(here(), NOW, None, Some(key.clone()), 1).await.is_err());
+            let rename = Some(Rename { to: key, grace: None });
+            assert!(
+                store.update(here(), super::tests::key("a"), Change { rename, ..change() }, None, NOW).await.is_err()
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_without_bound_is_a_failure() {
+        let mut ctx = ctx();
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        assert!(store.list(here(), NOW, None, None, LIST_LIMIT).await.is_ok());
+        let failure = store.list(here(), NOW, None, None, u32::MAX).await;
+        assert!(matches!(failure, Err(Failure::Unavailable(text)) if text.contains("10000")));
+    }
+
+    #[tokio::test]
+    async fn cleanup_removes_at_most_the_limit() {
+        let mut ctx = ctx();
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        for n in 0..CLEANUP_BATCH + 20 {
+            store.create(here(), key(&n.to_string()), record(), Vec::new()).await.unwrap();
+        }
+        assert_eq!(store.cleanup(here(), 3000, 0).await.unwrap(), 0);
+        assert_eq!(store.cleanup(here(), 3000, CLEANUP_BATCH + 10).await.unwrap(), CLEANUP_BATCH + 10);
+        assert_eq!(store.cleanup(here(), 3000, u32::MAX).await.unwrap(), 10);
+    }
+
+    #[tokio::test]
+    async fn each_kind_of_trouble_has_its_case() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ctx = at(&format!("sqlite:{}", folder.path().join("sessions.db").display()));
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        let failure = store.load(here(), key("a"), "shop".into(), NOW, 100).await;
+        assert!(matches!(failure, Err(Failure::MissingTables(_))), "{failure:?}");
+        let elsewhere = Location { storage: Some("archive".to_owned()), table: None };
+        let failure = store.count(elsewhere, NOW).await;
+        assert!(matches!(failure, Err(Failure::UnknownLocation(_))), "{failure:?}");
+        let mut ctx = at("sqlite:no/such/folder/sessions.db");
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        let failure = store.tables_exist(here()).await;
+        assert!(matches!(failure, Err(Failure::Unavailable(_))), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn tables_are_created_and_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ctx = at(&format!("sqlite:{}", folder.path().join("sessions.db").display()));
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        assert!(!store.tables_exist(here()).await.unwrap());
+        store.create_tables(here()).await.unwrap();
+        assert!(store.tables_exist(here()).await.unwrap());
+        store.drop_tables(here()).await.unwrap();
+        assert!(!store.tables_exist(here()).await.unwrap());
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_reuse_of_an_ended_id_is_logged_by_the_beginning_of_its_digest() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let mut ctx = ctx();
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        store.create(here(), key("a"), record(), Vec::new()).await.unwrap();
+        assert!(store.destroy(here(), key("a"), NOW, 60).await.unwrap());
+        let outcome = store.load(here(), key("a"), "shop".into(), NOW, 100).await.unwrap();
+        assert!(matches!(outcome, LoadOutcome::Ended));
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let digest = Key::of("a").to_hex();
+        assert!(text.contains("WARN") && text.contains(&digest[..8]) && !text.contains(&digest[..9]), "{text}");
+    }
+}

@@ -1,0 +1,8 @@
+//! What a visitor, an attacker and an operator see of the built command.
+
+mod browser;
+mod command;
+mod hostile;
+mod readme;
+mod serve;
+mod visits;
