@@ -24,7 +24,7 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
-    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Result, StorageOptions, Stored,
+    Change, CreateOutcome, Driver, Key, Listed, LoadOutcome, Loaded, Record, Result, StorageOptions, Stored,
     UpdateOutcome, Variable, Write,
     registry::{Open, Opening},
     server::{

@@ -503,7 +503,9 @@ impl<M: Backend> Calls<M> {
                 Err(server.unreachable(format_args!("no answer within {:?} (connect-timeout)", server.connect_timeout)))
             }
             Err(PoolError::Closed) => Err(Error::unavailable("the store has been closed")),
-            Err(error) => Err(Error::unavailable(error.to_string())),
+            Err(PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_)) => {
+                Err(server.trouble("the pool of connections is not set up as it should be"))
+            }
         }
     }
 }
