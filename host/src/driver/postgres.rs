@@ -175,7 +175,10 @@ impl Connect for Connector {
 
 /// The text of an error, without the values that the server may quote.
 fn describe(error: &tokio_postgres::Error) -> String {
-    let Some(error) = error.as_db_error() else { return error.to_string() };
+    let Some(error) = error.as_db_error() else {
+        let why = std::iter::successors(std::error::Error::source(error), |why| why.source());
+        return why.fold(error.to_string(), |text, why| format!("{text}: {why}"));
+    };
     let code = error.code().code();
     // Class 22 is about data, class 23 about keys.
     if code.starts_with("22") || code.starts_with("23") {
@@ -243,7 +246,7 @@ impl Statements {
         let sql = |text: &str| server.sql(&text.replace("{follow}", follow).replace("{record}", record));
         Self {
             load: sql(r#"SELECT {record}, s.id IS NOT NULL, k.ended, k.expires, k.nonce,
-                    v.name, octet_length(v.value)::bigint, CASE WHEN octet_length(v.value) <= $4 THEN v.value END
+                    v.name, octet_length(v.value)::bigint, CASE WHEN octet_length(v.value) <= $4::bigint THEN v.value END
                 FROM {follow} LEFT JOIN "{table}_variable" v ON v.session = s.id AND v.app = $3
                 WHERE k.digest = $1 ORDER BY v.name"#),
             count_reuse: sql(r#"UPDATE "{table}" SET reused = reused + 1 WHERE digest = $1 AND ended"#),
