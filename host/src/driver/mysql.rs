@@ -76,9 +76,9 @@ impl MySql {
         let server = Arc::clone(self.calls.server());
         let migrated = self.calls.set_up((server, layouts), |connection, (server, layouts)| {
             Box::pin(async move {
-                lock(connection, server).await?;
-                let migrated = migrate(connection, server, layouts).await;
-                unlock(connection, server).await?;
+                lock(&mut connection.client, server).await?;
+                let migrated = migrate(&mut connection.client, server, layouts).await;
+                unlock(&mut connection.client, server).await?;
                 migrated
             })
         });
@@ -148,6 +148,32 @@ fn skips_locked(version: &str) -> bool {
     if version.contains("MariaDB") { version_number >= (10, 6) } else { version_number >= (8, 0) }
 }
 
+/// A connection.
+struct Connection {
+    client: Conn,
+    /// The server's `max_allowed_packet`.
+    largest: usize,
+}
+
+impl Connection {
+    /// Calls a procedure that takes all that a save writes. The client would split what is too large for the server, which
+    /// then breaks the connection.
+    async fn save(&mut self, sql: &str, parameters: &[Value]) -> Result<Row, ClientError> {
+        let bytes = parameters.iter().map(|value| if let Value::Bytes(bytes) = value { bytes.len() } else { 0 });
+        if bytes.sum::<usize>() + 1024 > self.largest {
+            return Err(DriverError::PacketTooLarge.into());
+        }
+        let rows: Vec<Row> = self.client.exec(sql, Params::Positional(parameters.to_vec())).await?;
+        rows.into_iter().next().ok_or_else(unexpected)
+    }
+
+    /// The one value of the one row that a procedure or an aggregate answers.
+    async fn value<T: FromValue>(&mut self, sql: &str, parameters: Vec<Value>) -> Result<T, ClientError> {
+        let row = self.client.exec_first(sql, Params::Positional(parameters)).await?;
+        column(&mut row.ok_or_else(unexpected)?, 0)
+    }
+}
+
 /// Makes connections.
 struct Connections {
     encrypted: Option<Opts>,
@@ -192,11 +218,8 @@ impl Connections {
     }
 }
 
-impl Manager for Connections {
-    type Type = Conn;
-    type Error = ClientError;
-
-    async fn create(&self) -> Result<Conn, ClientError> {
+impl Connections {
+    async fn connect(&self) -> Result<Conn, ClientError> {
         let without = DriverError::NoClientSslFlagFromServer;
         let Some(encrypted) = &self.encrypted else {
             return match &self.plain {
@@ -211,10 +234,21 @@ impl Manager for Connections {
             (connection, _) => connection,
         }
     }
+}
 
-    async fn recycle(&self, connection: &mut Conn, metrics: &Metrics) -> RecycleResult<ClientError> {
+impl Manager for Connections {
+    type Type = Connection;
+    type Error = ClientError;
+
+    async fn create(&self) -> Result<Connection, ClientError> {
+        let mut client = self.connect().await?;
+        let largest = client.query_first("SELECT @@max_allowed_packet").await?;
+        Ok(Connection { client, largest: largest.ok_or_else(unexpected)? })
+    }
+
+    async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<ClientError> {
         if metrics.last_used() > TRUSTED_IDLE {
-            connection.ping().await?;
+            connection.client.ping().await?;
         }
         Ok(())
     }
@@ -249,6 +283,7 @@ impl Backend for Connections {
         let text = describe(&error);
         let ClientError::Server(refusal) = error else {
             return match error {
+                ClientError::Driver(DriverError::PacketTooLarge) => Trouble::Refused(server.trouble(text)),
                 ClientError::Driver(DriverError::NoClientSslFlagFromServer) => Trouble::Refused(server.refused(
                     "it does not encrypt connections, which sslmode demands",
                 )),
@@ -269,10 +304,10 @@ impl Backend for Connections {
         }
     }
 
-    fn discard(connection: Conn) {
+    fn discard(connection: Connection) {
         // The client's own way would read the rest of the answer first, however long that takes.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(tokio::time::timeout(Duration::from_millis(100), connection.disconnect()));
+            runtime.spawn(tokio::time::timeout(Duration::from_millis(100), connection.client.disconnect()));
         }
     }
 }
@@ -359,14 +394,11 @@ fn optional<T>(value: Option<T>, some: impl FnOnce(T) -> Value) -> Value {
 fn column<T: FromValue>(row: &mut Row, index: usize) -> Result<T, ClientError> {
     // The error of the client would hold the value.
     let value = row.take_opt(index).and_then(Result::ok);
-    value.ok_or_else(|| DriverError::UnexpectedPacket { payload: Vec::new() }.into())
+    value.ok_or_else(unexpected)
 }
 
-/// The one value of the one row that a procedure or an aggregate answers.
-async fn single<T: FromValue>(connection: &mut Conn, sql: &str, params: Vec<Value>) -> Result<T, ClientError> {
-    let rows: Vec<Row> = connection.exec(sql, Params::Positional(params)).await?;
-    let row = rows.into_iter().next();
-    column(&mut row.ok_or(DriverError::UnexpectedPacket { payload: Vec::new() })?, 0)
+fn unexpected() -> ClientError {
+    DriverError::UnexpectedPacket { payload: Vec::new() }.into()
 }
 
 /// A record from the first eight columns of a row.
@@ -436,7 +468,7 @@ impl Driver for MySql {
                 let key = bytes(key.as_bytes());
                 let parameters =
                     vec![number((*inline_bytes).into()), number(*now), number(*now), bytes(app.as_bytes()), key.clone()];
-                let mut rows: Vec<Row> = connection.exec(&sql.load, Params::Positional(parameters)).await?;
+                let mut rows: Vec<Row> = connection.client.exec(&sql.load, Params::Positional(parameters)).await?;
                 let Some(first) = rows.first_mut() else { return Ok(LoadOutcome::Absent) };
                 let (found, ended, forgotten): (bool, bool, u64) =
                     (column(first, 8)?, column(first, 9)?, column(first, 10)?);
@@ -449,7 +481,7 @@ impl Driver for MySql {
                 if forgotten <= *now {
                     return Ok(LoadOutcome::Absent);
                 }
-                connection.exec_drop(&sql.count_reuse, (key,)).await?;
+                connection.client.exec_drop(&sql.count_reuse, (key,)).await?;
                 Ok(LoadOutcome::Ended)
             })
         });
@@ -463,7 +495,7 @@ impl Driver for MySql {
                 let names = [app.as_bytes(), name.as_bytes(), key.as_bytes()];
                 let times = [number(*now), number(*now)];
                 let parameters = times.into_iter().chain(names.map(bytes)).collect();
-                let row = connection.exec_first(&sql.fetch, Params::Positional(parameters)).await?;
+                let row = connection.client.exec_first(&sql.fetch, Params::Positional(parameters)).await?;
                 row.map(|mut row| column(&mut row, 0)).transpose()
             })
         });
@@ -487,7 +519,7 @@ impl Driver for MySql {
             Value::Bytes(pack(&writes)),
         ];
         let create = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
-            Box::pin(async move { single(connection, &sql.create, parameters.clone()).await })
+            Box::pin(async move { column(&mut connection.save(&sql.create, parameters).await?, 0) })
         });
         Ok(if create.await? { CreateOutcome::Created } else { CreateOutcome::Exists })
     }
@@ -512,10 +544,7 @@ impl Driver for MySql {
         ];
         let update = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
             Box::pin(async move {
-                let parameters = Params::Positional(parameters.clone());
-                let rows: Vec<Row> = connection.exec(&sql.update, parameters).await?;
-                let mut row =
-                    rows.into_iter().next().ok_or(DriverError::UnexpectedPacket { payload: Vec::new() })?;
+                let mut row = connection.save(&sql.update, parameters).await?;
                 let number = column(&mut row, 1)?;
                 Ok(match column::<String>(&mut row, 0)?.as_str() {
                     "committed" => UpdateOutcome::Committed(number),
@@ -532,7 +561,7 @@ impl Driver for MySql {
         let until = now.saturating_add(remember.into());
         let parameters = vec![bytes(key.as_bytes()), number(now), number(until)];
         let destroy = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
-            Box::pin(async move { single(connection, &sql.destroy, parameters.clone()).await })
+            Box::pin(async move { connection.value(&sql.destroy, parameters.clone()).await })
         });
         destroy.await
     }
@@ -542,7 +571,7 @@ impl Driver for MySql {
         let except = optional(except, |key| bytes(key.as_bytes()));
         let parameters = vec![bytes(owner.as_bytes()), except, number(now), number(until)];
         let destroy = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
-            Box::pin(async move { single(connection, &sql.destroy_owned, parameters.clone()).await })
+            Box::pin(async move { connection.value(&sql.destroy_owned, parameters.clone()).await })
         });
         destroy.await
     }
@@ -553,7 +582,7 @@ impl Driver for MySql {
             let batch = CLEANUP_BATCH.min(limit - removed);
             let parameters = vec![number(now), number(batch.into())];
             let cleanup = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
-                Box::pin(async move { single::<u32>(connection, &sql.cleanup, parameters.clone()).await })
+                Box::pin(async move { connection.value::<u32>(&sql.cleanup, parameters.clone()).await })
             });
             match cleanup.await? {
                 0 => break,
@@ -565,14 +594,14 @@ impl Driver for MySql {
 
     async fn count(&self, now: u64) -> Result<u64> {
         let count = self.calls.run(Repeat::Safe, (self.sql(), now), |connection, (sql, now)| {
-            Box::pin(single(connection, &sql.count, vec![number(*now)]))
+            Box::pin(connection.value(&sql.count, vec![number(*now)]))
         });
         count.await
     }
 
     async fn reused(&self, now: u64) -> Result<u64> {
         let reused = self.calls.run(Repeat::Safe, (self.sql(), now), |connection, (sql, now)| {
-            Box::pin(single(connection, &sql.reused, vec![number(*now)]))
+            Box::pin(connection.value(&sql.reused, vec![number(*now)]))
         });
         reused.await
     }
@@ -589,7 +618,7 @@ impl Driver for MySql {
                     parameters.insert(2, bytes(owner.as_bytes()));
                 }
                 let mut listed = Vec::new();
-                for mut row in connection.exec::<Row, _, _>(list, Params::Positional(parameters)).await? {
+                for mut row in connection.client.exec::<Row, _, _>(list, Params::Positional(parameters)).await? {
                     // The driver wrote no key that is shorter.
                     if let Ok(key) = Key::try_from(column::<Vec<u8>>(&mut row, 8)?.as_slice()) {
                         listed.push(Listed { key, record: record(&mut row)? });
@@ -605,7 +634,7 @@ impl Driver for MySql {
         let describe = self.calls.run(Repeat::Safe, (self.sql(), *key, now), |connection, (sql, key, now)| {
             Box::pin(async move {
                 let parameters = Params::Positional(vec![bytes(key.as_bytes()), number(*now)]);
-                let mut rows: Vec<Row> = connection.exec(&sql.describe, parameters).await?;
+                let mut rows: Vec<Row> = connection.client.exec(&sql.describe, parameters).await?;
                 let mut variables = Vec::with_capacity(rows.len());
                 for row in &mut rows {
                     let Some(app) = column::<Option<Vec<u8>>>(row, 8)? else { continue };
@@ -626,12 +655,12 @@ impl Driver for MySql {
         let input = (Arc::clone(self.calls.server()), self.sql());
         let drop = self.calls.set_up(input, |connection, (server, sql)| {
             Box::pin(async move {
-                lock(connection, server).await?;
+                lock(&mut connection.client, server).await?;
                 let mut dropped = Ok(());
                 for statement in &sql.drop_tables {
-                    dropped = dropped.and(connection.query_drop(statement).await);
+                    dropped = dropped.and(connection.client.query_drop(statement).await);
                 }
-                unlock(connection, server).await?;
+                unlock(&mut connection.client, server).await?;
                 dropped
             })
         });
@@ -640,7 +669,7 @@ impl Driver for MySql {
 
     async fn tables_exist(&self) -> Result<bool> {
         let layout = self.calls.run(Repeat::Safe, self.sql(), |connection, sql| {
-            Box::pin(async move { connection.query_first::<i64, _>(&sql.layout).await })
+            Box::pin(async move { connection.client.query_first::<i64, _>(&sql.layout).await })
         });
         let known = LAYOUTS.len() as i64;
         match layout.await {

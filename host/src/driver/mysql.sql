@@ -64,7 +64,8 @@ BEGIN
         RESIGNAL;
     END;
     START TRANSACTION;
-    DELETE FROM `{table}` WHERE digest = p_digest AND ended AND expires <= p_accessed;
+    DELETE s FROM `{table}` s FORCE INDEX (digest)
+    WHERE s.digest = p_digest AND s.ended AND s.expires <= p_accessed;
     INSERT INTO `{table}` (digest, created, accessed, expires, ends, renewed, owner, version, size)
     VALUES (p_digest, p_created, p_accessed, p_expires, p_ends, p_renewed, p_owner, 1, p_size);
     SET v_id = LAST_INSERT_ID();
@@ -167,7 +168,8 @@ whole: BEGIN
         IF p_new_digest = p_digest THEN
             SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = 1062, MESSAGE_TEXT = 'the new key of a session is taken';
         END IF;
-        DELETE FROM `{table}` WHERE digest = p_new_digest AND ended AND expires <= p_now;
+        DELETE s FROM `{table}` s FORCE INDEX (digest)
+        WHERE s.digest = p_new_digest AND s.ended AND s.expires <= p_now;
         IF p_leads_until IS NULL THEN
             SET v_era = v_era + 1;
         END IF;
@@ -269,7 +271,7 @@ BEGIN
     DECLARE due CURSOR FOR
         SELECT s.id
         FROM (SELECT digest FROM `{table}` WHERE expires <= p_now ORDER BY expires LIMIT p_most) d
-        STRAIGHT_JOIN `{table}` s ON s.digest = d.digest
+        STRAIGHT_JOIN `{table}` s FORCE INDEX (digest) ON s.digest = d.digest
         WHERE s.expires <= p_now FOR UPDATE {skip locked};
     DECLARE CONTINUE HANDLER FOR NOT FOUND SET v_done = TRUE;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN
