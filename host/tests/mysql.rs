@@ -112,8 +112,7 @@ fn mariadb() -> Option<OwnServer> {
     let mut install = Command::new(find("mariadb-install-db")?);
     install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
     install.arg(format!("--datadir={data}"));
-    let mut program =
-        vec![daemon.display().to_string(), "--no-defaults".to_owned(), format!("--datadir={data}")];
+    let mut program = vec![daemon.display().to_string(), "--no-defaults".to_owned(), format!("--datadir={data}")];
     if !user.is_empty() {
         install.arg(format!("--user={user}"));
         program.push(format!("--user={user}"));
@@ -200,7 +199,8 @@ async fn change_that_is_larger_than_a_packet_is_a_clear_error() {
         let record = sql::record();
         driver.create(&Key::of("a"), &record, &[]).await.expect("create");
         let mut connection = Conn::from_url(url).await.expect("a connection");
-        let most: usize = connection.query_first("SELECT @@max_allowed_packet").await.expect("a setting").expect("a row");
+        let most: usize =
+            connection.query_first("SELECT @@max_allowed_packet").await.expect("a setting").expect("a row");
         connection.disconnect().await.expect("disconnect");
         let large = sql::writing([sql::write("large", &vec![1; most + 1])]);
         let error = driver.update(&Key::of("a"), &large, None, sql::now()).await.expect_err("it is too large");

@@ -98,7 +98,10 @@ async fn unlock(connection: &mut Conn, server: &Server) -> Result<(), ClientErro
 /// The lock is the whole server's, and its name has 64 characters at most.
 fn lock_name(server: &Server) -> String {
     let name = format!("{}.{}", server.database, server.table.as_str().to_ascii_lowercase());
-    Sha256::digest(name.as_bytes()).iter().take(16).fold("lemon-session ".to_owned(), |name, byte| name + &format!("{byte:02x}"))
+    Sha256::digest(name.as_bytes())
+        .iter()
+        .take(16)
+        .fold("lemon-session ".to_owned(), |name, byte| name + &format!("{byte:02x}"))
 }
 
 async fn migrate(connection: &mut Conn, server: &Server, layouts: &[&str]) -> Result<Result<()>, ClientError> {
@@ -259,20 +262,54 @@ fn describe(error: &ClientError) -> String {
     match error {
         ClientError::Server(error) => match error.code {
             // Too many connections, memory, disk, rights, read-only, encryption: none of these is about data.
-            1021 | 1037..=1042 | 1044 | 1045 | 1049 | 1053 | 1114 | 1129 | 1130 | 1142 | 1143 | 1153 | 1158..=1161
-            | 1203 | 1205 | 1213 | 1226 | 1227 | 1290 | 1304 | 1317 | 1370 | 1419 | 1665 | 1698 | 1792 | 1820 | 1836
-            | 1862 | 1927 | 1969 | 3024 | 3159 | 3572 => {
+            1021
+            | 1037..=1042
+            | 1044
+            | 1045
+            | 1049
+            | 1053
+            | 1114
+            | 1129
+            | 1130
+            | 1142
+            | 1143
+            | 1153
+            | 1158..=1161
+            | 1203
+            | 1205
+            | 1213
+            | 1226
+            | 1227
+            | 1290
+            | 1304
+            | 1317
+            | 1370
+            | 1419
+            | 1665
+            | 1698
+            | 1792
+            | 1820
+            | 1836
+            | 1862
+            | 1927
+            | 1969
+            | 3024
+            | 3159
+            | 3572 => {
                 format!("{} (error {}, SQLSTATE {})", error.message, error.code, error.state)
             }
-            1064 => format!("it does not know a statement of this program (error 1064): is it MySQL 8 or MariaDB 10.5, or newer?"),
+            1064 => format!(
+                "it does not know a statement of this program (error 1064): is it MySQL 8 or MariaDB 10.5, or newer?"
+            ),
             code => format!("error {code} (SQLSTATE {})", error.state),
         },
         ClientError::Driver(DriverError::PacketTooLarge) => {
-            "the change is larger than the server's max_allowed_packet: raise that, or lower the limits of sessions".to_owned()
+            "the change is larger than the server's max_allowed_packet: raise that, or lower the limits of sessions"
+                .to_owned()
         }
-        ClientError::Driver(DriverError::UnexpectedPacket { .. } | DriverError::FromRow { .. } | DriverError::FromValue { .. }) => {
-            "the server's answer is not what was asked for".to_owned()
-        }
+        ClientError::Driver(
+            DriverError::UnexpectedPacket { .. } | DriverError::FromRow { .. } | DriverError::FromValue { .. },
+        ) => "the server's answer is not what was asked for".to_owned(),
         ClientError::Io(IoError::Io(error)) => error.to_string(),
         other => other.to_string(),
     }
@@ -284,9 +321,9 @@ impl Backend for Connections {
         let ClientError::Server(refusal) = error else {
             return match error {
                 ClientError::Driver(DriverError::PacketTooLarge) => Trouble::Refused(server.trouble(text)),
-                ClientError::Driver(DriverError::NoClientSslFlagFromServer) => Trouble::Refused(server.refused(
-                    "it does not encrypt connections, which sslmode demands",
-                )),
+                ClientError::Driver(DriverError::NoClientSslFlagFromServer) => {
+                    Trouble::Refused(server.refused("it does not encrypt connections, which sslmode demands"))
+                }
                 _ => Trouble::Broken(text),
             };
         };
@@ -466,8 +503,13 @@ impl Driver for MySql {
         let load = self.calls.run(Repeat::Safe, input, |connection, (sql, key, app, now, inline_bytes)| {
             Box::pin(async move {
                 let key = bytes(key.as_bytes());
-                let parameters =
-                    vec![number((*inline_bytes).into()), number(*now), number(*now), bytes(app.as_bytes()), key.clone()];
+                let parameters = vec![
+                    number((*inline_bytes).into()),
+                    number(*now),
+                    number(*now),
+                    bytes(app.as_bytes()),
+                    key.clone(),
+                ];
                 let mut rows: Vec<Row> = connection.client.exec(&sql.load, Params::Positional(parameters)).await?;
                 let Some(first) = rows.first_mut() else { return Ok(LoadOutcome::Absent) };
                 let (found, ended, forgotten): (bool, bool, u64) =
@@ -506,7 +548,8 @@ impl Driver for MySql {
         check_owner(record.owner.as_deref())?;
         check_writes(writes)?;
         let writes: Vec<_> = last_writes(writes).into_iter().filter(|write| write.value.is_some()).collect();
-        let size = writes.iter().map(|write| write.name.len() + write.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+        let size =
+            writes.iter().map(|write| write.name.len() + write.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
         let parameters = vec![
             bytes(key.as_bytes()),
             number(record.created),
@@ -610,8 +653,11 @@ impl Driver for MySql {
         let input = (self.sql(), now, owner.map(str::to_owned), after.copied(), limit);
         let list = self.calls.run(Repeat::Safe, input, |connection, (sql, now, owner, after, limit)| {
             Box::pin(async move {
-                let mut parameters =
-                    vec![number(*now), bytes(after.as_ref().map_or(&[][..], |key| key.as_bytes())), number((*limit).into())];
+                let mut parameters = vec![
+                    number(*now),
+                    bytes(after.as_ref().map_or(&[][..], |key| key.as_bytes())),
+                    number((*limit).into()),
+                ];
                 let mut list = &sql.list;
                 if let Some(owner) = owner {
                     list = &sql.list_owned;

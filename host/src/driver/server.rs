@@ -19,16 +19,8 @@ use url::Url;
 
 use super::{Change, Error, Result, StorageOptions, TableName, Write};
 
-const OPTIONS: [&str; 8] = [
-    "pool-size",
-    "connect-timeout",
-    "timeout",
-    "sslmode",
-    "sslrootcert",
-    "socket",
-    "password-file",
-    "password-env",
-];
+const OPTIONS: [&str; 8] =
+    ["pool-size", "connect-timeout", "timeout", "sslmode", "sslrootcert", "socket", "password-file", "password-env"];
 
 /// A secret, which no `Debug` shows.
 #[derive(Clone)]
@@ -216,7 +208,9 @@ impl Server {
         match certificates {
             Ok(certificates) if !certificates.is_empty() => Ok(Some(certificates)),
             Ok(_) => Err(Error::invalid(format!("there is no PEM certificate in {path:?} (sslrootcert)"))),
-            Err(error) => Err(Error::invalid(format!("cannot read the certificates in {path:?} (sslrootcert): {error}"))),
+            Err(error) => {
+                Err(Error::invalid(format!("cannot read the certificates in {path:?} (sslrootcert): {error}")))
+            }
         }
     }
 
@@ -324,7 +318,9 @@ fn ssl_mode(mode: &str) -> Result<SslMode> {
 
 fn pool_size(size: &str) -> Result<usize> {
     let valid = size.parse().ok().filter(|size| (1..=10_000).contains(size));
-    valid.ok_or_else(|| Error::invalid(format!("pool-size is {size:?}: it has to be a number of connections from 1 to 10000")))
+    valid.ok_or_else(|| {
+        Error::invalid(format!("pool-size is {size:?}: it has to be a number of connections from 1 to 10000"))
+    })
 }
 
 fn seconds(given: &mut BTreeMap<String, String>, name: &str, default: u64) -> Result<Duration> {
@@ -433,13 +429,7 @@ impl<M: Backend> Calls<M> {
         self.pool.close();
     }
 
-    async fn repeat<I, T>(
-        &self,
-        repeat: Repeat,
-        limit: Option<Duration>,
-        input: &I,
-        call: Call<M, I, T>,
-    ) -> Result<T> {
+    async fn repeat<I, T>(&self, repeat: Repeat, limit: Option<Duration>, input: &I, call: Call<M, I, T>) -> Result<T> {
         let started = Instant::now();
         let mut attempt = 1;
         loop {
@@ -511,7 +501,8 @@ impl<M: Backend> Calls<M> {
 }
 
 async fn finish<T>(call: impl Future<Output = Result<Result<T>, tokio::task::JoinError>>) -> Result<T> {
-    call.await.unwrap_or_else(|_| Err(Error::unavailable("the call was broken off: this program is ending, or has a fault")))
+    call.await
+        .unwrap_or_else(|_| Err(Error::unavailable("the call was broken off: this program is ending, or has a fault")))
 }
 
 /// A connection that goes back to the pool only by [`Lease::keep`]: one that is dropped in the middle of a call is ended.

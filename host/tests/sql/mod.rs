@@ -220,7 +220,8 @@ pub async fn calls_that_are_dropped_leave_connections_and_sessions_whole(url: &s
             assert_eq!(value("own").as_deref(), Some(name.as_bytes()), "no call gets the answer of another one");
             let (x, y) = (value("x").expect("x"), value("y").expect("y"));
             assert_eq!(x.first(), y.last(), "an update is whole or not at all");
-            let size = loaded.variables.iter().map(|variable| variable.name.len() + value(&variable.name).unwrap().len());
+            let size =
+                loaded.variables.iter().map(|variable| variable.name.len() + value(&variable.name).unwrap().len());
             assert_eq!(loaded.record.size, size.sum::<usize>() as u64);
         }
     })
@@ -312,7 +313,8 @@ pub async fn what_is_wrong_is_said_at_once(url: &str, wrong_password: &str, miss
         (unreachable.clone(), vec![("sslmode", "verify-full"), ("sslrootcert", "/no/ca")], true, "/no/ca"),
     ];
     for (url, options, invalid, says) in cases {
-        let error = try_open(&url, &own_table(), &options).await.err().unwrap_or_else(|| panic!("{url} cannot be opened"));
+        let error =
+            try_open(&url, &own_table(), &options).await.err().unwrap_or_else(|| panic!("{url} cannot be opened"));
         let text = format!("{error} {error:?}");
         assert!(text.contains(says), "{url}: {text}");
         assert_eq!(error.is_invalid(), invalid, "{url}: {text}");
