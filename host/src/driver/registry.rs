@@ -65,8 +65,15 @@ impl Registry {
     /// The drivers of this crate.
     pub fn builtin() -> Self {
         let drivers: [(&'static str, Open); 2] = [("memory", Memory::open), ("sqlite", Sqlite::open)];
-        #[cfg_attr(not(feature = "redis"), expect(unused_mut, reason = "each feature adds its driver"))]
+        #[cfg_attr(
+            not(any(feature = "mysql", feature = "postgres", feature = "redis")),
+            expect(unused_mut, reason = "each feature adds its driver")
+        )]
         let mut registry = Self { drivers: drivers.into() };
+        #[cfg(feature = "mysql")]
+        registry.drivers.extend(super::mysql::SCHEMES);
+        #[cfg(feature = "postgres")]
+        registry.drivers.extend(super::postgres::SCHEMES);
         #[cfg(feature = "redis")]
         registry.drivers.extend(super::redis::SCHEMES);
         registry

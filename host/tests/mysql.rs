@@ -1,0 +1,245 @@
+//! The driver of MySQL and MariaDB on real servers.
+//!
+//! The suite runs on the server that `LEMON_TEST_MYSQL` names (mysql://root@127.0.0.1:3306/), in a database of its own for
+//! each rule. The faults have servers of their own.
+#![cfg(feature = "mysql")]
+
+mod sql;
+
+use std::{
+    process::Command,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use lemon_session_host::{
+    conformance::Store,
+    driver::{Key, TableName},
+};
+use mysql_async::{Conn, prelude::Queryable};
+use sql::{
+    Locking, open, own_table,
+    servers::{OwnServer, PASSWORD, find, is_root},
+    skip,
+};
+
+static SERVER: LazyLock<String> = LazyLock::new(|| {
+    let given = std::env::var("LEMON_TEST_MYSQL");
+    given.unwrap_or_else(|_| "mysql://root@127.0.0.1:3306/".to_owned()).trim_end_matches('/').to_owned()
+});
+
+/// A database of its own on the server that tests share. It goes with this value.
+struct Database {
+    name: String,
+    url: String,
+}
+
+impl Database {
+    async fn new() -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("lemon_session_test_{:x}_{}_{number}", sql::now(), std::process::id());
+        let created = async { Conn::from_url(&*SERVER).await?.query_drop(format!("CREATE DATABASE {name}")).await };
+        if let Err(error) = created.await {
+            skip(&format!("the server LEMON_TEST_MYSQL does not answer ({error})"));
+            return None;
+        }
+        Some(Self { url: format!("{}/{name}", *SERVER), name })
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let drop = format!("DROP DATABASE {}", self.name);
+        let dropped = std::thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let dropped = runtime.block_on(async move { Conn::from_url(&*SERVER).await?.query_drop(drop).await });
+            dropped.map_err(std::io::Error::other)
+        });
+        if !std::thread::panicking() {
+            dropped.join().expect("no panic").expect("the database can be dropped");
+        }
+    }
+}
+
+async fn store() -> Option<Store> {
+    let database = Database::new().await?;
+    let table = TableName::default();
+    let store = Store::new(open(&database.url, &table).await).and(open(&database.url, &table).await);
+    Some(store.keeping(database))
+}
+
+lemon_session_host::conformance!(conformance, store);
+
+struct Other<'a>(&'a str);
+
+impl Locking for Other<'_> {
+    type Lock = Conn;
+
+    async fn lock(&self, table: &TableName, name: &str) -> Conn {
+        let mut connection = Conn::from_url(self.0).await.expect("a connection");
+        connection.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await.expect("set");
+        connection.query_drop("START TRANSACTION").await.expect("begin");
+        let lock = format!("SELECT 1 FROM `{table}` WHERE digest = ? FOR UPDATE");
+        connection.exec_drop(lock, (Key::of(name).as_bytes(),)).await.expect("the row is locked");
+        connection
+    }
+
+    async fn unlock(mut lock: Conn) {
+        lock.query_drop("ROLLBACK").await.expect("rollback");
+    }
+}
+
+/// MariaDB with the user `root` and a database `sessions`; none where it is not installed.
+fn mariadb() -> Option<OwnServer> {
+    let daemon = find("mariadbd")?;
+    let folder = tempfile::tempdir().expect("a folder for a server");
+    let data = folder.path().join("data").display().to_string();
+    let script = folder.path().join("init.sql");
+    std::fs::write(
+        &script,
+        format!(
+            "CREATE DATABASE IF NOT EXISTS sessions;
+            CREATE OR REPLACE USER owner@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';
+            GRANT ALL ON sessions.* TO owner@'127.0.0.1';
+            CREATE OR REPLACE USER stranger@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';"
+        ),
+    )
+    .expect("a file can be written");
+    let user = if is_root() { "root" } else { "" };
+    let mut install = Command::new(find("mariadb-install-db")?);
+    install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
+    install.arg(format!("--datadir={data}"));
+    let mut program = vec![daemon.display().to_string(), "--no-defaults".to_owned(), format!("--datadir={data}")];
+    if !user.is_empty() {
+        install.arg(format!("--user={user}"));
+        program.push(format!("--user={user}"));
+    }
+    let installed = install.output().expect("mariadb-install-db runs");
+    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+    program.extend([
+        format!("--socket={}", folder.path().join("socket").display()),
+        format!("--pid-file={}", folder.path().join("pid").display()),
+        format!("--init-file={}", script.display()),
+        "--bind-address=127.0.0.1".to_owned(),
+        "--skip-name-resolve".to_owned(),
+        "--skip-log-bin".to_owned(),
+    ]);
+    Some(OwnServer::start(folder, program, |program, port| program.push(format!("--port={port}"))))
+}
+
+fn own_server() -> Option<(OwnServer, String)> {
+    let Some(server) = mariadb() else {
+        skip("MariaDB is not installed on this machine");
+        return None;
+    };
+    let url = format!("mysql://owner:{}@127.0.0.1:{}/sessions", encoded(PASSWORD), server.port);
+    Some((server, url))
+}
+
+fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_call_is_one_round_trip() {
+    let Some(database) = Database::new().await else { return };
+    sql::each_call_is_one_round_trip(&database.url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connection_that_is_cut_between_request_and_answer_is_an_error_and_a_repeat_is_safe() {
+    let Some(database) = Database::new().await else { return };
+    sql::connection_that_is_cut_between_request_and_answer_is_an_error_and_a_repeat_is_safe(&database.url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_are_dropped_leave_connections_and_sessions_whole() {
+    let Some(database) = Database::new().await else { return };
+    sql::calls_that_are_dropped_leave_connections_and_sessions_whole(&database.url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saves_of_other_sessions_never_wait() {
+    let Some(database) = Database::new().await else { return };
+    sql::saves_of_other_sessions_never_wait(&database.url, &Other(&database.url)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pool_that_is_used_up_is_waited_for_and_then_an_error() {
+    let Some(database) = Database::new().await else { return };
+    sql::pool_that_is_used_up_is_waited_for_and_then_an_error(&database.url, &Other(&database.url)).await;
+}
+
+/// Names of procedures do not differ in upper and lower case, those of tables may.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_differ_in_case_alone_are_refused() {
+    let Some(database) = Database::new().await else { return };
+    let [upper, lower] = ["Session", "session"].map(|name| TableName::new(name).expect("a table name"));
+    let first = open(&database.url, &upper).await;
+    first.create_tables().await.expect("create_tables");
+    let second = open(&database.url, &lower).await;
+    match second.create_tables().await {
+        Err(error) => assert!(error.is_invalid() && error.to_string().contains("Session"), "{error}"),
+        Ok(()) => assert!(first.tables_exist().await.expect("tables_exist"), "both names mean the same table"),
+    }
+    first.create_tables().await.expect("create_tables");
+    for driver in [first, second] {
+        driver.close().await.expect("close");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn change_that_is_larger_than_a_packet_is_a_clear_error() {
+    let Some(database) = Database::new().await else { return };
+    let url = &database.url;
+    sql::with_tables(url, &[("pool-size", "1")], |driver, _| async move {
+        let record = sql::record();
+        driver.create(&Key::of("a"), &record, &[]).await.expect("create");
+        let mut connection = Conn::from_url(url).await.expect("a connection");
+        let most: usize =
+            connection.query_first("SELECT @@max_allowed_packet").await.expect("a setting").expect("a row");
+        connection.disconnect().await.expect("disconnect");
+        let large = sql::writing([sql::write("large", &vec![1; most + 1])]);
+        let error = driver.update(&Key::of("a"), &large, None, sql::now()).await.expect_err("it is too large");
+        assert!(error.to_string().contains("max_allowed_packet"), "{error}");
+        assert_eq!(sql::found(&*driver, "a").await.record.size, 0, "and the driver goes on");
+        let fits = sql::writing([sql::write("large", &vec![1; most / 2])]);
+        driver.update(&Key::of("a"), &fits, None, sql::now()).await.expect("what fits is stored");
+        assert_eq!(sql::found(&*driver, "a").await.record.size, (most / 2 + 5) as u64);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_said_at_once() {
+    let Some((server, url)) = own_server() else { return };
+    let wrong = format!("mysql://owner:hunter2@127.0.0.1:{}/sessions", server.port);
+    sql::what_is_wrong_is_said_at_once(&url, &wrong, &url.replace("/sessions", "/nothing")).await;
+    sql::summary_holds_no_password(&url).await;
+
+    let stranger = url.replace("owner", "stranger");
+    let error = sql::try_open(&stranger, &own_table(), &[]).await.err().expect("it may not use the database");
+    assert!(error.is_invalid() && error.to_string().contains("may not use it"), "{error}");
+    let without = format!("mysql://owner@127.0.0.1:{}/sessions", server.port);
+    let file = server.folder.path().join("file");
+    std::fs::write(&file, format!("{PASSWORD}\n")).expect("a file can be written");
+    let options = [("password-file", file.to_str().expect("a path"))];
+    sql::try_open(&without, &own_table(), &options).await.expect("the password is in the file");
+    let error = sql::try_open(&url, &own_table(), &[("sslmode", "require")]).await.err().expect("it has no TLS");
+    assert!(error.to_string().contains("sslmode"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_is_killed_and_restarted_loses_nothing() {
+    let Some((server, url)) = own_server() else { return };
+    sql::server_that_is_killed_and_restarted_loses_nothing(server, &url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_was_restarted_in_silence_is_connected_to_again() {
+    let Some((server, url)) = own_server() else { return };
+    sql::server_that_was_restarted_in_silence_is_connected_to_again(server, &url).await;
+}

@@ -1,0 +1,75 @@
+//! Stands between a driver and its server: counts round trips, and cuts connections.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+#[derive(Default)]
+struct State {
+    trips: AtomicUsize,
+    cuts: AtomicBool,
+}
+
+pub struct Proxy {
+    pub port: u16,
+    state: Arc<State>,
+}
+
+impl Proxy {
+    pub async fn to(server: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let state = Arc::new(State::default());
+        let shared = Arc::clone(&state);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(relay(client, server.clone(), Arc::clone(&shared)));
+            }
+        });
+        Self { port, state }
+    }
+
+    /// How often a client spoke after the server had, since the last call: what its call waited for.
+    pub fn trips(&self) -> usize {
+        self.state.trips.swap(0, Ordering::SeqCst)
+    }
+
+    /// Lets the next request through, and cuts its connection in place of the answer.
+    pub fn cut_next_answer(&self) {
+        self.state.cuts.store(true, Ordering::SeqCst);
+    }
+}
+
+async fn relay(mut client: TcpStream, server: String, state: Arc<State>) {
+    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let (mut server_spoke_last, mut cuts) = (true, false);
+    loop {
+        tokio::select! {
+            read = client.read(&mut asked) => {
+                let Ok(length @ 1..) = read else { return };
+                if std::mem::take(&mut server_spoke_last) {
+                    state.trips.fetch_add(1, Ordering::SeqCst);
+                }
+                cuts |= state.cuts.swap(false, Ordering::SeqCst);
+                if server.write_all(&asked[..length]).await.is_err() {
+                    return;
+                }
+            }
+            read = server.read(&mut answered) => {
+                let Ok(length @ 1..) = read else { return };
+                server_spoke_last = true;
+                if cuts || client.write_all(&answered[..length]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
