@@ -44,11 +44,15 @@ impl Client {
 
     /// Visits a page with more request headers.
     pub fn get_with(&self, url: &str, headers: &[(&str, &str)]) -> Reply {
+        self.try_get_with(url, headers).expect("the server answers")
+    }
+
+    fn try_get_with(&self, url: &str, headers: &[(&str, &str)]) -> Result<Reply, ureq::Error> {
         let mut request = self.agent.get(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        Reply::new(request.call().expect("the server answers"))
+        Reply::new(request.call()?)
     }
 
     /// The value of a cookie that is kept.
@@ -62,16 +66,21 @@ pub fn get_with_cookie(url: &str, cookie: &str) -> Reply {
     Client::new().get_with(url, &[("cookie", cookie)])
 }
 
+/// The same of a server that may be killed meanwhile: none when the answer did not arrive whole.
+pub fn try_get_with_cookie(url: &str, cookie: &str) -> Option<Reply> {
+    Client::new().try_get_with(url, &[("cookie", cookie)]).ok()
+}
+
 impl Reply {
-    fn new(mut response: Response<ureq::Body>) -> Self {
+    fn new(mut response: Response<ureq::Body>) -> Result<Self, ureq::Error> {
         let headers = response
             .headers()
             .iter()
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
         let status = response.status().as_u16();
-        let body = response.body_mut().read_to_string().expect("the body is text");
-        Self { status, headers, body }
+        let body = response.body_mut().read_to_string()?;
+        Ok(Self { status, headers, body })
     }
 
     /// The values of a header.

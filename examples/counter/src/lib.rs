@@ -6,6 +6,7 @@
 //! | `/read` | shows `variable1` |
 //! | `/none` | starts no session |
 //! | `/set?key=K&value=V` | sets a variable; `kind=` `text`, `integer`, `real`, `boolean`, `bytes`, `json` or `null` |
+//! | `/set?…&also=A` | sets the same variable of another application in the same save |
 //! | `/get?key=K` | shows a variable |
 //! | `/delete?key=K` | removes a variable |
 //! | `/keys` | the names of all variables, a line each |
@@ -122,7 +123,11 @@ fn read(request: &Request) -> Result<Answer, Error> {
 }
 
 fn set(session: &Session, request: &Request) -> Result<Answer, Error> {
-    session.set(&parameter(request, "key")?, &values::parse(request)?)?;
+    let key = parameter(request, "key")?;
+    session.set(&key, &values::parse(request)?)?;
+    if let Some(other) = request.parameter("also") {
+        session.application(&other)?.set(&key, &values::parse(request)?)?;
+    }
     Ok(Answer::text(session.save()?, "set"))
 }
 

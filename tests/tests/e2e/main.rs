@@ -3,6 +3,7 @@
 mod browser;
 mod command;
 mod hostile;
+mod races;
 mod readme;
 mod serve;
 mod visits;

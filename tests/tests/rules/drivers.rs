@@ -1,8 +1,19 @@
 //! Every rule on every driver.
 
-use std::sync::Arc;
+use std::{
+    env,
+    net::TcpStream,
+    panic::{AssertUnwindSafe, resume_unwind},
+    pin::Pin,
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+};
 
-use lemon_session_host::driver::memory::Memory;
+use futures::FutureExt;
+use lemon_session_host::driver::{Registry, StorageOptions, TableName, memory::Memory};
 
 use crate::{rules, site::Site};
 
@@ -42,12 +53,66 @@ macro_rules! every_rule {
 
 every_rule! {
     memory: super::on_memory,
+    sqlite: super::on_sqlite,
+    mysql: super::on_mysql,
+    postgres: super::on_postgres,
+    redis: super::on_redis,
 }
 
-type Rule = fn(Site) -> std::pin::Pin<Box<dyn Future<Output = ()>>>;
+type Rule = fn(Site) -> Pin<Box<dyn Future<Output = ()>>>;
 
 fn on_memory(rule: Rule) {
     run(async move { rule(Site::new(Arc::new(Memory::new()))).await });
+}
+
+fn on_sqlite(rule: Rule) {
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    on(rule, format!("sqlite:{}", folder.path().join("sessions.db").display()));
+}
+
+fn on_mysql(rule: Rule) {
+    on_server(rule, "LEMON_TEST_MYSQL", "mysql://root@127.0.0.1:3306/", "test");
+}
+
+fn on_postgres(rule: Rule) {
+    on_server(rule, "LEMON_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/", "postgres");
+}
+
+fn on_redis(rule: Rule) {
+    on_server(rule, "LEMON_TEST_REDIS", "redis://127.0.0.1:6379/", "");
+}
+
+/// On a server, in tables of its own. Where there is no server the rule is passed over, loudly, and fails in CI.
+fn on_server(rule: Rule, variable: &str, default: &str, database: &str) {
+    let url = env::var(variable).unwrap_or_else(|_| default.to_owned());
+    let (_, rest) = url.split_once("//").expect("a URL");
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let address = authority.rsplit('@').next().unwrap_or(authority);
+    if TcpStream::connect(address).is_err() {
+        let line = "=".repeat(80);
+        eprintln!("{line}\nSKIPPED: no server at {address} ({variable})\n{line}");
+        assert!(env::var("CI").as_deref() != Ok("true"), "with CI=true every server has to be there");
+        return;
+    }
+    let database = if path.is_empty() { database } else { path };
+    on(rule, format!("{}//{authority}/{database}", url.split("//").next().unwrap_or_default()));
+}
+
+fn on(rule: Rule, url: String) {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("Rules_{}_{}", process::id(), NUMBER.fetch_add(1, Relaxed));
+    let table = TableName::new(&name).expect("a table's name");
+    run(async move {
+        let options = StorageOptions { table, ..StorageOptions::new(url) };
+        let driver = Registry::builtin().open(options).await.expect("the store opens");
+        driver.create_tables().await.expect("tables can be created");
+        let outcome = AssertUnwindSafe(rule(Site::new(Arc::clone(&driver)))).catch_unwind().await;
+        driver.drop_tables().await.expect("tables can be dropped");
+        driver.close().await.expect("the store closes");
+        if let Err(panic) = outcome {
+            resume_unwind(panic);
+        }
+    });
 }
 
 fn run(test: impl Future<Output = ()>) {
