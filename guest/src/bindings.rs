@@ -1,7 +1,6 @@
 //! The types of the WIT package, as wit-bindgen makes them.
 
 #[expect(missing_docs, reason = "generated; the documentation is in the WIT")]
-#[expect(clippy::all, reason = "generated")]
 pub(crate) mod generated {
     wit_bindgen::generate!({
         world: "session-component",

@@ -155,7 +155,7 @@ fn needs_secure(what: &str) -> Error {
 
 fn name_of_app(app: &str) -> Result<&str> {
     check_name(app).map(|()| app).map_err(|_| {
-        invalid(format!("the application's name {app:?} cannot name a cookie; give the cookie a name of its own"))
+        invalid(format!("the application's name '{app}' cannot name a cookie; give the cookie a name of its own"))
     })
 }
 
@@ -163,7 +163,7 @@ fn name_of_app(app: &str) -> Result<&str> {
 fn check_name(name: &str) -> Result<()> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {
-        return Err(invalid(format!("{name:?} cannot name a cookie: letters, digits and !#$%&'*+-.^_`|~ can")));
+        return Err(invalid(format!("'{name}' cannot name a cookie: letters, digits and !#$%&'*+-.^_`|~ can")));
     }
     if name.len() + id::LENGTH > MAX_BYTES {
         return Err(invalid(format!("the cookie's name and value have more than {MAX_BYTES} bytes together")));
@@ -177,7 +177,7 @@ fn check_attribute(what: &str, value: &str) -> Result<()> {
         return Err(invalid(format!("the cookie's {what} has more than {MAX_ATTRIBUTE} bytes")));
     }
     if !value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b';') {
-        return Err(invalid(format!("the cookie's {what} {value:?} may hold ASCII characters only, without ;")));
+        return Err(invalid(format!("the cookie's {what} '{value}' may hold ASCII characters only, without ;")));
     }
     Ok(())
 }
@@ -185,7 +185,7 @@ fn check_attribute(what: &str, value: &str) -> Result<()> {
 fn check_path(path: &str) -> Result<()> {
     check_attribute("path", path)?;
     if !path.starts_with('/') {
-        return Err(invalid(format!("the cookie's path {path:?} does not begin with /")));
+        return Err(invalid(format!("the cookie's path '{path}' does not begin with /")));
     }
     Ok(())
 }
@@ -196,7 +196,7 @@ fn check_domain(domain: &str) -> Result<()> {
     let is_label =
         |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if !domain.is_empty() && !labels.into_iter().all(is_label) {
-        return Err(invalid(format!("the cookie's domain {domain:?} is not a host name")));
+        return Err(invalid(format!("the cookie's domain '{domain}' is not a host name")));
     }
     Ok(())
 }

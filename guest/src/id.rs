@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
 /// The length of an id in characters.
@@ -20,13 +20,12 @@ pub fn new(mut random: [u8; 32], seed: &str) -> String {
             *byte ^= personal;
         }
     }
-    URL_SAFE_NO_PAD.encode(random)
+    Base64UrlUnpadded::encode_string(&random)
 }
 
 /// Whether a text has the form of an id.
 pub fn is_well_formed(text: &[u8]) -> bool {
-    let mut bytes = [0; 33];
-    text.len() == LENGTH && matches!(URL_SAFE_NO_PAD.decode_slice(text, &mut bytes), Ok(32))
+    text.len() == LENGTH && Base64UrlUnpadded::decode(text, &mut [0; 32]).is_ok()
 }
 
 /// The key of an id.
@@ -43,7 +42,7 @@ pub fn successor(old: &str, nonce: &[u8]) -> String {
     hash.update(b"lemon:session renewal\0");
     hash.update(old.as_bytes());
     hash.update(nonce);
-    URL_SAFE_NO_PAD.encode(hash.finalize())
+    Base64UrlUnpadded::encode_string(&hash.finalize())
 }
 
 /// A key in hexadecimal.

@@ -78,7 +78,7 @@ fn errors(failure: Failure) -> Vec<Error> {
 
 fn digest(text: &str) -> Result<Key> {
     id::from_hex(text).ok_or_else(|| {
-        Error::InvalidName(format!("{text:?} is not the digest of a session: 64 hexadecimal digits are"))
+        Error::InvalidName(format!("'{text}' is not the digest of a session: 64 hexadecimal digits are"))
     })
 }
 

@@ -39,12 +39,13 @@ pub enum Found {
 
 impl Application {
     pub fn new(name: &str, stored: Vec<Variable>) -> Self {
-        let mut variables: Vec<_> = stored
-            .into_iter()
-            .map(|Variable { name, value }| Slot { name, stored: Some(value), change: None })
-            .collect();
-        variables.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Self { name: name.to_owned(), variables, cleared: false }
+        let mut application =
+            Self { name: name.to_owned(), variables: Vec::with_capacity(stored.len()), cleared: false };
+        for Variable { name, value } in stored {
+            let index = application.index(&name).unwrap_or_else(|index| index);
+            application.variables.insert(index, Slot { name, stored: Some(value), change: None });
+        }
+        application
     }
 
     /// Takes what the store has now for what it had before; the changes stay.
@@ -190,9 +191,9 @@ fn integer(key: &str, bytes: &[u8]) -> Result<i64> {
 }
 
 fn not_integer(key: &str) -> Error {
-    Error::InvalidValue(format!("{key:?} is not an integer: only integers can be added to"))
+    Error::InvalidValue(format!("'{key}' is not an integer: only integers can be added to"))
 }
 
 fn sum(key: &str, a: i64, b: i64) -> Result<i64> {
-    a.checked_add(b).ok_or_else(|| Error::InvalidValue(format!("{key:?} would not fit an integer of 64 bits")))
+    a.checked_add(b).ok_or_else(|| Error::InvalidValue(format!("'{key}' would not fit an integer of 64 bits")))
 }

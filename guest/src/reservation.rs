@@ -136,10 +136,10 @@ impl Reservations {
             held.swap_remove(index);
             return Ok(());
         }
-        Err(Error::Reserved(format!("{name:?} is not reserved by this handle")))
+        Err(Error::Reserved(format!("'{name}' is not reserved by this handle")))
     }
 }
 
 fn reserved(name: &str) -> Error {
-    Error::Reserved(format!("the application name {name:?} is reserved"))
+    Error::Reserved(format!("the application name '{name}' is reserved"))
 }

@@ -204,7 +204,7 @@ impl<E: Env> Session<E> {
         let limit = self.core.world.settings().limits.value_bytes;
         if bytes.len() > limit as usize {
             return Err(Error::TooLarge(format!(
-                "the value of {key:?} has {} bytes; the limit value-bytes is {limit}",
+                "the value of '{key}' has {} bytes; the limit value-bytes is {limit}",
                 bytes.len()
             )));
         }

@@ -1,1 +1,12 @@
-//! Tests of lemon:session.
+//! The harness of the end-to-end tests: the built command and components, servers that end with their test, and clients that
+//! keep cookies.
+
+pub mod browser;
+pub mod build;
+pub mod client;
+pub mod command;
+pub mod raw;
+pub mod server;
+
+pub use client::{Client, Reply};
+pub use server::{Launch, Server};

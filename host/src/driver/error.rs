@@ -61,6 +61,11 @@ impl Error {
         self.kind == Kind::Invalid
     }
 
+    /// The same trouble for one more caller who met it; without its source.
+    pub(crate) fn again(&self) -> Self {
+        Self::new(self.kind, self.message.clone())
+    }
+
     fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), source: None }
     }

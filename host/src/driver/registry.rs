@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
-use super::{Driver, Error, Result, TableName};
+use super::{Driver, Error, Result, TableName, memory::Memory, sqlite::Sqlite};
 
 /// What a driver is opened with.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,18 @@ pub struct StorageOptions {
     pub table: TableName,
     /// The driver's own options, by name. A driver refuses those it does not know.
     pub options: BTreeMap<String, String>,
+}
+
+impl StorageOptions {
+    /// Fails when there is an option that is not among the `known` ones.
+    pub fn refuse_unknown(&self, known: &[&str]) -> Result<()> {
+        let Some(name) = self.options.keys().find(|name| !known.contains(&name.as_str())) else { return Ok(()) };
+        let scheme = self.url.split_once(':').map_or("", |(scheme, _)| scheme);
+        Err(Error::invalid(match known {
+            [] => format!("{name:?} is not an option of {scheme}: stores: they have none"),
+            known => format!("{name:?} is not an option of {scheme}: stores: they have {}", known.join(", ")),
+        }))
+    }
 }
 
 /// A driver that is being opened.
@@ -35,7 +47,8 @@ impl Registry {
 
     /// The drivers of this crate.
     pub fn builtin() -> Self {
-        Self::new()
+        let drivers: [(&'static str, Open); 2] = [("memory", Memory::open), ("sqlite", Sqlite::open)];
+        Self { drivers: drivers.into() }
     }
 
     /// Adds a driver. Fails when there is one for the scheme.

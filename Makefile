@@ -1,0 +1,41 @@
+# make run    serves the example visits on http://127.0.0.1:8080
+# make build  leaves the command and the components in dist/
+# make test   runs all tests
+# make lint   checks format and style
+# make clean  removes what was built
+
+CARGO ?= cargo
+ADDR ?= 127.0.0.1:8080
+EXAMPLES = -p visits -p counter
+COMPONENTS = $(EXAMPLES) -p rogue
+WASM = --target wasm32-wasip2
+
+.PHONY: run build test lint clean target
+
+run: build
+	dist/lemon-session serve dist/visits.wasm --addr $(ADDR) --storage sqlite:sessions.db
+
+build: target
+	$(CARGO) build --release -p lemon-session-host --bin lemon-session
+	$(CARGO) build --profile component $(WASM) $(EXAMPLES)
+	mkdir -p dist
+	cp target/release/lemon-session dist/
+	cp target/wasm32-wasip2/component/visits.wasm target/wasm32-wasip2/component/counter.wasm dist/
+	dist/lemon-session component -o dist/lemon_session.wasm
+
+test: target
+	tests/setup.sh
+	$(CARGO) test --workspace
+
+lint: target
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy $(WASM) -p lemon-session-component $(COMPONENTS) -- -D warnings
+
+clean:
+	$(CARGO) clean
+	rm -rf dist
+
+# Takes seconds, and does nothing where the target is there already.
+target:
+	rustup target add wasm32-wasip2

@@ -1,0 +1,59 @@
+//! `lemon-session cleanup`.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::{output, storage};
+
+/// Remove expired sessions, a batch at a time, so that nobody waits for it.
+#[derive(clap::Args)]
+#[command(after_help = "Example: lemon-session cleanup --storage sqlite:sessions.db")]
+pub struct Args {
+    #[command(flatten)]
+    storage: storage::Args,
+
+    /// Remove at most so many.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+
+    /// Remove so many in one transaction.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    batch: u32,
+
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: Args) -> Result<ExitCode> {
+    let store = storage::open(&args.storage).await?;
+    let progress = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {human_pos} removed")?);
+    progress.enable_steady_tick(Duration::from_millis(200));
+
+    let now = output::now();
+    let mut removed = 0;
+    loop {
+        let left = args.limit.map_or(u64::MAX, |limit| limit.saturating_sub(removed));
+        let batch = u32::try_from(left).unwrap_or(u32::MAX).min(args.batch);
+        if batch == 0 {
+            break;
+        }
+        let count = store.driver.cleanup(now, batch).await?;
+        removed += u64::from(count);
+        progress.set_position(removed);
+        if count < batch {
+            break;
+        }
+    }
+    progress.finish_and_clear();
+
+    if args.json {
+        println!("{}", json!({ "removed": removed }));
+    } else {
+        println!("removed {} that had expired or ended", output::sessions(removed));
+    }
+    store.close(ExitCode::SUCCESS).await
+}

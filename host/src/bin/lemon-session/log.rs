@@ -1,0 +1,50 @@
+//! The log, on stderr.
+
+use std::io::stderr;
+
+use clap::{ValueEnum, builder::TypedValueParser};
+use tracing::level_filters::LevelFilter;
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Log")]
+pub struct Args {
+    /// How log lines look.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    log_format: Format,
+
+    /// What is logged. `debug` has a line for each request.
+    #[arg(
+        long,
+        global = true,
+        default_value = "info",
+        value_parser = clap::builder::PossibleValuesParser::new(["off", "error", "warn", "info", "debug", "trace"])
+            .try_map(|level| level.parse::<LevelFilter>())
+    )]
+    log_level: LevelFilter,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+pub fn init(args: &Args) {
+    // Of what the libraries below have to say, an operator wants to hear of trouble alone.
+    let filter = tracing_subscriber::filter::Targets::new()
+        .with_default(args.log_level.min(LevelFilter::WARN))
+        .with_target("lemon_session", args.log_level)
+        .with_target("lemon_session_host", args.log_level);
+    use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+    let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
+    let layer = match args.log_format {
+        Format::Text => {
+            let terminal = std::io::IsTerminal::is_terminal(&stderr());
+            layer.with_target(false).with_ansi(terminal).boxed()
+        }
+        Format::Json => layer.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry().with(layer.with_filter(filter)).init();
+}

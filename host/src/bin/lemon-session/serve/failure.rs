@@ -1,0 +1,91 @@
+//! Why a request got no answer of the application, and what its client is told.
+
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use wasmtime_wasi_http::{
+    WasiBody,
+    handler::{ExpirationError, InstantiationError},
+};
+
+use super::request_id::RequestId;
+
+/// Why a request was not answered by the application.
+#[derive(Debug)]
+pub enum Failure {
+    /// The request is not one of HTTP/1.1.
+    BadRequest(&'static str),
+    /// Its body is longer than is allowed.
+    BodyTooLarge,
+    /// More requests are in flight than are allowed, and none of them ended in time.
+    Overloaded,
+    /// The application did not answer in time.
+    TimedOut,
+    /// The application trapped, or returned without an answer.
+    Failed(wasmtime::Error),
+}
+
+impl Failure {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn explanation(&self) -> &'static str {
+        match self {
+            Self::BadRequest(why) => why,
+            Self::BodyTooLarge => "The body of the request is longer than this server takes.",
+            Self::Overloaded => "The server is busy. Please try again in a moment.",
+            Self::TimedOut => "The application did not answer in time.",
+            Self::Failed(_) => "The application failed.",
+        }
+    }
+
+    /// Logs what happened, and makes the response for the client: which learns nothing of the inside.
+    pub fn into_response(self, id: RequestId) -> Response<WasiBody> {
+        let status = self.status();
+        match &self {
+            Self::Failed(error) => tracing::error!(request = %id, "the application failed: {error:?}"),
+            Self::Overloaded | Self::TimedOut => tracing::warn!(request = %id, "{}", self.explanation()),
+            Self::BadRequest(_) | Self::BodyTooLarge => tracing::debug!(request = %id, "{}", self.explanation()),
+        }
+        let text = format!("{status}\n\n{}\nRequest {id}\n", self.explanation());
+        let mut response = Response::new(Full::from(text).map_err(|never| match never {}).boxed_unsync());
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if matches!(self, Self::Overloaded) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<wasmtime::Error> for Failure {
+    fn from(error: wasmtime::Error) -> Self {
+        if error.is::<ExpirationError>() {
+            return Self::TimedOut;
+        }
+        match error.downcast_ref::<InstantiationError<()>>() {
+            Some(instantiation) if instantiation.error.is::<NoSlot>() => Self::Overloaded,
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+/// As many guests are alive as are allowed, and none of them ended in time.
+#[derive(Debug)]
+pub struct NoSlot;
+
+impl std::fmt::Display for NoSlot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no guest ended in time to make room for another")
+    }
+}
+
+impl std::error::Error for NoSlot {}

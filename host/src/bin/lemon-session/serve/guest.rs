@@ -1,0 +1,86 @@
+//! What a guest is given: WASI without files, network or environment, HTTP, and sessions.
+
+use std::sync::{Arc, LazyLock};
+
+use lemon_session_host::{SessionCtx, SessionCtxView, SessionView};
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime::{StoreLimits, StoreLimitsBuilder, component::ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView,
+    WasiHttpHooks, WasiHttpView,
+};
+
+use super::guest_log::GuestLog;
+
+/// The data of one guest's store.
+pub struct Guest {
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: Hooks,
+    session: SessionCtx,
+    pub limits: StoreLimits,
+    /// Held for as long as the guest lives.
+    _slot: OwnedSemaphorePermit,
+}
+
+/// Handles a guest may hold at a time: streams, bodies, timers and the like.
+const MAX_HANDLES: usize = 10_000;
+
+impl Guest {
+    pub fn new(session: SessionCtx, log: GuestLog, memory: usize, slot: OwnedSemaphorePermit) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_HANDLES);
+        Self {
+            table,
+            wasi: WasiCtx::builder().stdout(log.clone()).stderr(log).build(),
+            http: WasiHttpCtx::new(),
+            hooks: Hooks,
+            session,
+            limits: StoreLimitsBuilder::new().memory_size(memory).build(),
+            _slot: slot,
+        }
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
+    }
+}
+
+impl SessionView for Guest {
+    fn session(&mut self) -> SessionCtxView<'_> {
+        SessionCtxView { ctx: &mut self.session }
+    }
+}
+
+/// Guests answer requests; they make none.
+struct Hooks;
+
+static FORBIDDEN: LazyLock<ForbiddenHeaderFilter> =
+    LazyLock::new(|| Arc::new(|name| DEFAULT_FORBIDDEN_HEADERS.contains(name)));
+
+impl WasiHttpHooks for Hooks {
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        FORBIDDEN.clone()
+    }
+
+    fn send_request(
+        &mut self,
+        _request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _done: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
+        Box::new(async { Err(Error::HttpRequestDenied) })
+    }
+}
+
+type Sent = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);

@@ -1,0 +1,28 @@
+//! A name for each request, by which its client and the log mean the same one.
+
+use std::{
+    fmt,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Names one request: the second this server was started, and how many came before.
+#[derive(Clone, Copy)]
+pub struct RequestId(u64);
+
+static STARTED: LazyLock<u64> = LazyLock::new(crate::output::now);
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+impl RequestId {
+    pub fn next() -> Self {
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{}", *STARTED, self.0)
+    }
+}

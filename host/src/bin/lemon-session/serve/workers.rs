@@ -1,0 +1,120 @@
+//! The guests that answer requests: when one is made, how many requests it answers, and when it is stopped.
+
+use std::{
+    future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use lemon_session_host::{SessionCtx, config::Server};
+use tokio::{
+    sync::Semaphore,
+    time::{Sleep, sleep, timeout},
+};
+use wasmtime::{Engine, Result, Store, StoreContextMut, component::GuestTaskId};
+use wasmtime_wasi_http::{
+    WasiHttpView,
+    handler::{HandlerState, Instance, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus},
+};
+
+use super::{failure::NoSlot, guest::Guest, guest_log::GuestLog};
+
+/// Makes the guests of one application.
+pub struct Workers {
+    pub engine: Engine,
+    pub name: Arc<str>,
+    pub pre: ProxyPre<Guest>,
+    pub session: SessionCtx,
+    pub settings: Arc<Server>,
+    /// One for each guest that may be alive.
+    pub slots: Arc<Semaphore>,
+    /// How many requests a guest answers, one after the other.
+    pub reuse: usize,
+}
+
+/// How long a guest that may be reused waits for another request.
+const IDLE: Duration = Duration::from_secs(1);
+
+impl HandlerState for Workers {
+    type StoreData = Guest;
+    type WorkerExpiration = Expiration;
+    type WorkerState = Worker;
+
+    async fn instantiate(&self) -> Result<Instance<Guest, Expiration, Worker>> {
+        let slot = timeout(self.settings.queue_time, self.slots.clone().acquire_owned()).await.map_err(|_| NoSlot)??;
+        let guest = Guest::new(self.session.clone(), GuestLog::new(self.name.clone()), self.settings.memory as usize, slot);
+        let mut store = Store::new(&self.engine, guest);
+        store.limiter(|guest| &mut guest.limits);
+        // At every tick a guest that computes lets others go first; that is also when one that overran its time is stopped.
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        let proxy = timeout(self.settings.request_time, self.pre.instantiate_async(&mut store)).await??;
+
+        Ok(Instance {
+            store,
+            proxy,
+            view: Guest::http,
+            expiration: Expiration { request_time: self.settings.request_time, sleep: Box::pin(sleep(IDLE)) },
+            state: Worker { reuse: self.reuse },
+        })
+    }
+}
+
+/// When a guest is stopped.
+pub struct Expiration {
+    request_time: Duration,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl WorkerExpiration for Expiration {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
+        let time = match status {
+            WorkerStatus::Idle => IDLE,
+            WorkerStatus::Requests | WorkerStatus::PostReturn => self.request_time,
+        };
+        let deadline = (start + time).into();
+        if self.sleep.deadline() != deadline {
+            self.sleep.as_mut().reset(deadline);
+        }
+        self.sleep.as_mut().poll(cx)
+    }
+}
+
+/// One guest.
+pub struct Worker {
+    reuse: usize,
+}
+
+impl WorkerState for Worker {
+    type StoreData = Guest;
+    type RequestData = ();
+
+    fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
+        if total >= self.reuse {
+            ShouldAccept::Never
+        } else if concurrent > 0 {
+            ShouldAccept::No
+        } else {
+            ShouldAccept::Yes
+        }
+    }
+
+    fn on_request_start(
+        &self,
+        _: StoreContextMut<'_, Guest>,
+        (): (),
+        _: GuestTaskId,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
+        // `Expiration` sees to it, also where the guest keeps this future from being polled.
+        Box::pin(future::pending())
+    }
+
+    fn drop(&self, store: Store<Guest>, result: Result<()>) {
+        if let Err(error) = result {
+            tracing::debug!("a guest was stopped: {error:?}");
+        }
+        drop(store);
+    }
+}

@@ -1,0 +1,45 @@
+//! `lemon-session stats`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::{output, storage};
+
+/// Count live sessions, and the uses of ids that had ended: the trace of a stolen or replayed cookie.
+#[derive(clap::Args)]
+#[command(after_help = "Example: lemon-session stats --json")]
+pub struct Args {
+    #[command(flatten)]
+    storage: storage::Args,
+
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: Args) -> Result<ExitCode> {
+    let store = storage::open(&args.storage).await?;
+    let now = output::now();
+    let live = store.driver.count(now).await?;
+    let reused = store.driver.reused(now).await?;
+
+    if args.json {
+        let stats = json!({
+            "storage": store.driver.summary(),
+            "table": store.table.as_str(),
+            "live": live,
+            "reused": reused,
+        });
+        println!("{stats}");
+    } else {
+        let mut table = output::table();
+        table.add_row(["storage", &store.driver.summary()]);
+        table.add_row(["table", store.table.as_str()]);
+        table.add_row(["live sessions", &live.to_string()]);
+        table.add_row(["uses of ended ids", &reused.to_string()]);
+        println!("{}", output::render(&table));
+    }
+    store.close(ExitCode::SUCCESS).await
+}

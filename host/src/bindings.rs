@@ -1,0 +1,17 @@
+//! The types of the WIT package, as wasmtime makes them.
+
+#![expect(missing_docs, reason = "generated; the documentation is in the WIT")]
+
+wasmtime::component::bindgen!({
+    path: "wit",
+    world: "session-component",
+    imports: {
+        "lemon:session/storage.cleanup-later": exact,
+        "lemon:session/storage": async,
+    },
+    exports: { default: async },
+    with: {
+        "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
+        "wasi:random": wasmtime_wasi::p2::bindings::random,
+    },
+});

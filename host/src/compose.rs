@@ -1,0 +1,103 @@
+//! Joins an application component with the session component.
+
+use wac_graph::{CompositionGraph, EncodeOptions, PackageId, PlugError, plug, types::Package};
+
+use crate::COMPONENT;
+
+/// What an application may import of this package.
+const FOR_APPLICATIONS: [&str; 2] = ["lemon:session/sessions@", "lemon:session/manager@"];
+/// What only the session component may import: with these a guest could read every session.
+const FOR_THE_SESSION_COMPONENT: [&str; 2] = ["lemon:session/storage@", "lemon:session/settings@"];
+
+/// Why an application cannot be joined with the session component.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes are not a component.
+    #[error("not a WebAssembly component: {0}")]
+    NotAComponent(String),
+    /// The application does not use sessions.
+    #[error(
+        "the application imports neither lemon:session/sessions nor lemon:session/manager: it does not use sessions"
+    )]
+    NoSessions,
+    /// The application was built against another version of the interface, or an altered one.
+    #[error(
+        "the application imports {import}; this session component has {offered}: build the application against its WIT"
+    )]
+    OtherVersion {
+        /// What the application imports.
+        import: String,
+        /// What the session component exports.
+        offered: String,
+    },
+    /// The application imports what would let it read every visitor's session.
+    #[error(
+        "the application imports {0}, which is the session component's alone; an application imports lemon:session/sessions"
+    )]
+    Forbidden(String),
+    /// The joined component could not be written.
+    #[error("cannot be joined with the session component: {0}")]
+    Failed(String),
+}
+
+/// Whether an application imports `lemon:session/sessions` or `lemon:session/manager`, in whichever version.
+///
+/// # Errors
+///
+/// Fails with [`Error::NotAComponent`], and with [`Error::Forbidden`] for an application that must not be run where
+/// `lemon:session/storage` is in the linker.
+pub fn imports_sessions(app: &[u8]) -> Result<bool, Error> {
+    let mut graph = CompositionGraph::new();
+    let app = read(&mut graph, "app", app)?;
+    uses_sessions(&graph, app)
+}
+
+/// Joins an application that imports `lemon:session/sessions` or `lemon:session/manager` with the session component.
+///
+/// The result is one component, which exports what the application exports, and imports `lemon:session/storage` and
+/// `lemon:session/settings` in the place of the sessions.
+///
+/// # Errors
+///
+/// Fails when the application does not use sessions, or another version of them: see [`Error`].
+pub fn compose(app: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut graph = CompositionGraph::new();
+    let app = read(&mut graph, "app", app)?;
+    if !uses_sessions(&graph, app)? {
+        return Err(Error::NoSessions);
+    }
+    let sessions = read(&mut graph, "lemon:session", COMPONENT)?;
+    match plug(&mut graph, vec![sessions], app) {
+        // What does not fit is passed over, and shows as an import that is left.
+        Ok(()) | Err(PlugError::NoPlugHappened) => {}
+        Err(PlugError::GraphError { source }) => return Err(Error::Failed(format!("{source:#}"))),
+    }
+    if let Some((import, ..)) = graph.imports().find(|(import, ..)| is_one_of(import, &FOR_APPLICATIONS)) {
+        return Err(Error::OtherVersion { import: import.to_owned(), offered: offered(&graph, sessions) });
+    }
+    graph.encode(EncodeOptions::default()).map_err(|error| Error::Failed(format!("{:#}", anyhow::Error::new(error))))
+}
+
+fn read(graph: &mut CompositionGraph, name: &str, bytes: &[u8]) -> Result<PackageId, Error> {
+    let not_a_component = |error: anyhow::Error| Error::NotAComponent(format!("{error:#}"));
+    let package = Package::from_bytes(name, None, bytes, graph.types_mut()).map_err(not_a_component)?;
+    graph.register_package(package).map_err(|error| Error::Failed(error.to_string()))
+}
+
+fn uses_sessions(graph: &CompositionGraph, app: PackageId) -> Result<bool, Error> {
+    let imports = &graph.types()[graph[app].ty()].imports;
+    if let Some(import) = imports.keys().find(|import| is_one_of(import, &FOR_THE_SESSION_COMPONENT)) {
+        return Err(Error::Forbidden(import.clone()));
+    }
+    Ok(imports.keys().any(|import| is_one_of(import, &FOR_APPLICATIONS)))
+}
+
+fn is_one_of(import: &str, interfaces: &[&str]) -> bool {
+    interfaces.iter().any(|interface| import.starts_with(interface))
+}
+
+fn offered(graph: &CompositionGraph, sessions: PackageId) -> String {
+    let exports = graph.types()[graph[sessions].ty()].exports.keys();
+    exports.map(String::as_str).collect::<Vec<_>>().join(" and ")
+}

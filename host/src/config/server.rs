@@ -1,0 +1,93 @@
+use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
+
+use ipnet::IpNet;
+
+use super::{
+    Section,
+    parse::{bytes, number, seconds},
+};
+
+/// The section `[server]`: how much a client or an application may ask of `lemon-session serve`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Server {
+    /// Connections open at a time; others wait to be accepted.
+    pub connections: u32,
+    /// Requests in flight at a time; others wait for `queue_time`.
+    pub in_flight: u32,
+    /// How long a request waits for its turn before it is refused.
+    pub queue_time: Duration,
+    /// How long the application may take for a request.
+    pub request_time: Duration,
+    /// How long a client may take to send the head of a request, and how long a connection may be idle between two.
+    pub header_time: Duration,
+    /// Bytes of the head of a request.
+    pub header_bytes: u32,
+    /// Bytes of the body of a request.
+    pub body_bytes: u32,
+    /// Bytes of each memory of an instance of the application.
+    pub memory: u32,
+    /// How long requests in flight may take once the server is told to stop.
+    pub shutdown_time: Duration,
+    /// The proxies that are believed when they say a visitor came over HTTPS.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            in_flight: 256,
+            queue_time: Duration::from_secs(5),
+            request_time: Duration::from_secs(30),
+            header_time: Duration::from_secs(30),
+            header_bytes: 64 * 1024,
+            body_bytes: 32 * 1024 * 1024,
+            memory: 128 * 1024 * 1024,
+            shutdown_time: Duration::from_secs(30),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn read(&mut self, section: &mut Section<'_>) {
+        section.read("connections", &mut self.connections, within(number, 1..=1_000_000));
+        section.read("in-flight", &mut self.in_flight, within(number, 1..=10_000));
+        section.read("queue-time", &mut self.queue_time, time);
+        section.read("request-time", &mut self.request_time, time);
+        section.read("header-time", &mut self.header_time, time);
+        // Hyper has no smaller buffer.
+        section.read("header-bytes", &mut self.header_bytes, within(bytes, 8192..=16 << 20));
+        section.read("body-bytes", &mut self.body_bytes, bytes);
+        section.read("memory", &mut self.memory, within(bytes, 1 << 20..=u32::MAX));
+        section.read("shutdown-time", &mut self.shutdown_time, time);
+        section.read("trusted-proxies", &mut self.trusted_proxies, networks);
+    }
+}
+
+fn within(
+    parse: impl FnOnce(&str) -> Result<u32, String>,
+    range: RangeInclusive<u32>,
+) -> impl FnOnce(&str) -> Result<u32, String> {
+    move |value| match parse(value)? {
+        number if range.contains(&number) => Ok(number),
+        number => Err(format!("{number} is not between {} and {}", range.start(), range.end())),
+    }
+}
+
+fn time(value: &str) -> Result<Duration, String> {
+    let seconds = within(seconds, 1..=7 * 24 * 60 * 60)(value)?;
+    Ok(Duration::from_secs(seconds.into()))
+}
+
+fn networks(value: &str) -> Result<Vec<IpNet>, String> {
+    let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(network).collect()
+}
+
+fn network(name: &str) -> Result<IpNet, String> {
+    name.parse().or_else(|_| name.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+        format!("{name:?} is neither an address nor a network, as 192.0.2.1 and 10.0.0.0/8 are; a name would be nobody's proof")
+    })
+}

@@ -1,0 +1,93 @@
+use std::sync::Arc;
+
+use wasmtime::component::{HasData, Linker};
+
+use crate::{
+    Settings, Stores,
+    bindings::lemon::session::{settings, storage},
+    driver::{self, Driver},
+    settings::InvalidSettings,
+};
+
+/// What the session component is given by its host: the stores and the settings.
+///
+/// One context serves all requests; a clone costs next to nothing and belongs into each [`wasmtime::Store`].
+#[derive(Clone)]
+pub struct SessionCtx {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) stores: Stores,
+    pub(crate) settings: Settings,
+}
+
+impl SessionCtx {
+    /// A context that keeps all sessions in one store, with the default settings.
+    pub fn new(driver: Arc<dyn Driver>) -> Self {
+        Self { shared: Arc::new(Shared { stores: Stores::single(driver), settings: Settings::default() }) }
+    }
+
+    /// A context of these stores and settings.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a setting is impossible, and names all that are.
+    pub fn with(stores: Stores, settings: Settings) -> Result<Self, InvalidSettings> {
+        settings.validate()?;
+        Ok(Self { shared: Arc::new(Shared { stores, settings }) })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// The stores.
+    pub fn stores(&self) -> &Stores {
+        &self.shared.stores
+    }
+
+    /// Waits for cleanups that run in the background, then closes the stores. To be called once, last.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a store cannot write out what it holds in memory.
+    pub async fn close(&self) -> driver::Result<()> {
+        self.shared.stores.close().await
+    }
+}
+
+/// Gives access to the [`SessionCtx`] inside the data of a [`wasmtime::Store`].
+pub trait SessionView: Send {
+    /// The context.
+    fn session(&mut self) -> SessionCtxView<'_>;
+}
+
+/// What [`SessionView::session`] returns. The interfaces `lemon:session/storage` and `lemon:session/settings` are
+/// implemented on it.
+pub struct SessionCtxView<'a> {
+    /// The context.
+    pub ctx: &'a mut SessionCtx,
+}
+
+/// Tells wasmtime that the interfaces are implemented on [`SessionCtxView`]. For use with the `add_to_linker` of the
+/// modules in [`bindings`](crate::bindings), where [`add_to_linker`] does not fit.
+pub struct HasSession;
+
+impl HasData for HasSession {
+    type Data<'a> = SessionCtxView<'a>;
+}
+
+/// Adds what the session component imports beside WASI: `lemon:session/storage` and `lemon:session/settings`.
+///
+/// Whoever imports `lemon:session/storage` reads and writes every session of every visitor. Applications are not to: only
+/// instantiate what [`compose`](crate::compose::compose) returned, which refuses an application that imports it.
+///
+/// # Errors
+///
+/// Fails when the linker has these interfaces already.
+pub fn add_to_linker<T: SessionView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    storage::add_to_linker::<T, HasSession>(linker, T::session)?;
+    settings::add_to_linker::<T, HasSession>(linker, T::session)
+}

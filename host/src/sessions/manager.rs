@@ -1,0 +1,113 @@
+use std::sync::Arc;
+
+use super::{
+    Error, Location, Result,
+    pool::{Pool, call},
+};
+use crate::bindings::lemon::session::types;
+
+pub use crate::bindings::exports::lemon::session::manager::{Entry, Page};
+
+/// Sets up what sessions are stored in, and manages all of them.
+pub struct Manager<'a> {
+    pool: &'a Arc<Pool>,
+}
+
+macro_rules! manager_call {
+    ($self:ident, $function:ident $(, $argument:expr)*) => {{
+        let lease = Pool::lease($self.pool).await?;
+        call!(lease, |store, exports| exports.lemon_session_manager().$function(store $(, $argument)*).await)
+    }};
+}
+
+impl<'a> Manager<'a> {
+    pub(super) fn new(pool: &'a Arc<Pool>) -> Self {
+        Self { pool }
+    }
+
+    /// Creates the tables, or brings those of an older version up to date. What is there already stays.
+    ///
+    /// # Errors
+    ///
+    /// Fails with all errors there are.
+    pub async fn create_tables(&self, location: &Location) -> Result<(), Vec<Error>> {
+        errors(async { Ok(manager_call!(self, call_create_tables, location)?) }.await)
+    }
+
+    /// Removes the tables with all sessions in them.
+    ///
+    /// # Errors
+    ///
+    /// Fails with all errors there are.
+    pub async fn drop_tables(&self, location: &Location) -> Result<(), Vec<Error>> {
+        errors(async { Ok(manager_call!(self, call_drop_tables, location)?) }.await)
+    }
+
+    /// Whether the tables are there.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::Storage`].
+    pub async fn tables_exist(&self, location: &Location) -> Result<bool> {
+        Ok(manager_call!(self, call_tables_exist, location)??)
+    }
+
+    /// Removes expired sessions, at most `limit` of them, and returns how many: fewer than `limit` when none is left.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::Storage`].
+    pub async fn cleanup(&self, location: &Location, limit: u32) -> Result<u32> {
+        Ok(manager_call!(self, call_cleanup, location, limit)??)
+    }
+
+    /// How many sessions are live.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::Storage`].
+    pub async fn count(&self, location: &Location) -> Result<u64> {
+        Ok(manager_call!(self, call_count, location)??)
+    }
+
+    /// Lists live sessions, those of one owner if one is given, a page at a time: `after` is [`Page::next`] of the page
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::InvalidName`] when `after` is not a digest, and with [`Error::Storage`].
+    pub async fn list(
+        &self,
+        location: &Location,
+        owner: Option<&str>,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page> {
+        Ok(manager_call!(self, call_list, location, owner, after, limit)??)
+    }
+
+    /// Ends one session by the digest of its id; tells whether it was live. Requests in flight get [`Error::Gone`].
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::InvalidName`] for what is not a digest, and with [`Error::Storage`].
+    pub async fn destroy(&self, location: &Location, digest: &str) -> Result<bool> {
+        Ok(manager_call!(self, call_destroy, location, digest)??)
+    }
+
+    /// Ends all sessions of an owner, all but the one of the digest `except` if given, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::InvalidName`] for what is not a digest, and with [`Error::Storage`].
+    pub async fn destroy_owned(&self, location: &Location, owner: &str, except: Option<&str>) -> Result<u64> {
+        Ok(manager_call!(self, call_destroy_owned, location, owner, except)??)
+    }
+}
+
+fn errors(result: Result<Result<(), Vec<types::Error>>>) -> Result<(), Vec<Error>> {
+    match result {
+        Ok(answer) => answer.map_err(|errors| errors.into_iter().map(Error::from).collect()),
+        Err(error) => Err(vec![error]),
+    }
+}

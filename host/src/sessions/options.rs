@@ -1,0 +1,77 @@
+use std::fmt;
+
+use crate::bindings::exports::lemon::session::sessions as wit;
+
+pub use crate::bindings::{exports::lemon::session::sessions::Cookie, lemon::session::types::Location};
+
+/// The parameters of [`start`](super::Sessions::start). What is `None` comes from the settings.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// The application whose variables these are, 1 to 255 characters.
+    pub app: Option<String>,
+    /// The values of the request's `Cookie` fields.
+    pub cookies: Vec<Vec<u8>>,
+    /// Whether the visitor's request came over HTTPS: what [`Secure::Auto`](crate::settings::Secure::Auto) goes by.
+    pub https: bool,
+    /// Use the session of this id. Cookies then play no part: none is read and none is sent.
+    pub session_id: Option<String>,
+    /// Where the session is kept.
+    pub location: Location,
+    /// The session's idle time in seconds: it lasts at least as long after its last use.
+    pub expires: Option<u32>,
+    /// The cookie.
+    pub cookie: Option<Cookie>,
+    /// Text mixed into new ids. It can never weaken them.
+    pub seed: Option<String>,
+    /// The probability that this start has expired sessions cleaned up.
+    pub cleanup: Option<f64>,
+    /// Have [`save`](super::Session::save) fail with [`Conflict`](super::Error::Conflict) when somebody else saved this
+    /// session in the meantime.
+    pub strict: Option<bool>,
+}
+
+impl fmt::Debug for Options {
+    /// Without ids, which are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("app", &self.app)
+            .field("https", &self.https)
+            .field("location", &self.location)
+            .field("expires", &self.expires)
+            .field("cookie", &self.cookie)
+            .field("cleanup", &self.cleanup)
+            .field("strict", &self.strict)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<Options> for wit::Options {
+    fn from(options: Options) -> Self {
+        let Options { app, cookies, https, session_id, location, expires, cookie, seed, cleanup, strict } = options;
+        Self { app, cookies, https, session_id, location, expires, cookie, seed, cleanup, strict }
+    }
+}
+
+impl Default for Cookie {
+    /// Everything comes from the settings.
+    fn default() -> Self {
+        Self {
+            name: None,
+            path: None,
+            domain: None,
+            secure: None,
+            http_only: None,
+            same_site: None,
+            partitioned: None,
+            lifetime: None,
+            comment: None,
+        }
+    }
+}
+
+impl Default for Location {
+    /// The default table of the default store.
+    fn default() -> Self {
+        Self { storage: None, table: None }
+    }
+}

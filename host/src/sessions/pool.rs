@@ -1,0 +1,249 @@
+//! Warm instances of the session component.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::{
+    Engine, ResourceLimiter, Store,
+    component::{Component, Linker, ResourceAny, ResourceTable},
+};
+use wasmtime_wasi::{
+    WasiCtx, WasiCtxView, WasiView,
+    clocks::{HostWallClock, WasiClocks, WasiClocksView},
+    p2::bindings::{clocks::wall_clock, random::random},
+    random::WasiRandom,
+};
+
+use super::{Error, Result};
+use crate::{
+    COMPONENT, SessionCtx, SessionCtxView, SessionView, add_to_linker,
+    bindings::{SessionComponent, SessionComponentPre},
+    engine::{EngineOptions, engine},
+};
+
+/// An instance whose memory has grown past this is not kept: one large session does not occupy memory for ever.
+const KEPT_MEMORY: usize = 8 * 1024 * 1024;
+/// What an instance needs beside the session in it.
+const OWN_MEMORY: usize = 16 * 1024 * 1024;
+/// How often a session can be in an instance's memory at the same time: as loaded, as changed, and on its way to the store.
+const COPIES: usize = 4;
+
+/// How many instances there are, and how long to wait for one.
+#[derive(Clone)]
+pub struct PoolOptions {
+    /// How many sessions can be in use at the same time. Each has an instance of the session component to itself.
+    pub instances: u32,
+    /// How long a start waits for an instance when all are in use, before it fails with [`Error::Busy`].
+    pub wait: Duration,
+    /// The time since 1970-01-01T00:00:00Z, if it is not to be the system's.
+    pub clock: Option<Clock>,
+}
+
+/// Tells the time since 1970-01-01T00:00:00Z.
+pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self { instances: 256, wait: Duration::from_secs(5), clock: None }
+    }
+}
+
+impl PoolOptions {
+    /// An engine of the right size.
+    pub(super) fn engine(&self) -> wasmtime::Result<Engine> {
+        engine(&EngineOptions { instances: self.instances, epochs: false, ..EngineOptions::default() })
+    }
+}
+
+pub(super) struct Pool {
+    ctx: SessionCtx,
+    component: SessionComponentPre<State>,
+    options: PoolOptions,
+    memory_bytes: usize,
+    free: Arc<Semaphore>,
+    idle: Mutex<Vec<Instance>>,
+}
+
+impl Pool {
+    pub(super) fn new(ctx: SessionCtx, engine: &Engine, options: PoolOptions) -> wasmtime::Result<Arc<Self>> {
+        let mut linker = Linker::new(engine);
+        add_to_linker::<State>(&mut linker)?;
+        wall_clock::add_to_linker::<State, WasiClocks>(&mut linker, State::clocks)?;
+        random::add_to_linker::<State, WasiRandom>(&mut linker, |state| state.ctx().ctx.random())?;
+        let component = Component::from_binary(engine, COMPONENT)?;
+        let component = SessionComponentPre::new(linker.instantiate_pre(&component)?)?;
+        let session_bytes = ctx.settings().limits.session_bytes as usize;
+        Ok(Arc::new(Self {
+            memory_bytes: OWN_MEMORY.saturating_add(session_bytes.saturating_mul(COPIES)),
+            free: Arc::new(Semaphore::new(options.instances as usize)),
+            idle: Mutex::default(),
+            ctx,
+            component,
+            options,
+        }))
+    }
+
+    pub(super) fn ctx(&self) -> &SessionCtx {
+        &self.ctx
+    }
+
+    /// An instance for one session.
+    pub(super) async fn lease(pool: &Arc<Self>) -> Result<Arc<Lease>> {
+        let permit = Arc::clone(&pool.free).acquire_owned();
+        let permit = tokio::time::timeout(pool.options.wait, permit).await;
+        let Ok(Ok(permit)) = permit else { return Err(Error::Busy) };
+        let idle = pool.idle().pop();
+        let instance = match idle {
+            Some(instance) => instance,
+            None => pool.instantiate().await.map_err(Error::failed)?,
+        };
+        Ok(Arc::new(Lease {
+            instance: tokio::sync::Mutex::new(Some(instance)),
+            handles: Mutex::default(),
+            pool: Arc::clone(pool),
+            _permit: permit,
+        }))
+    }
+
+    async fn instantiate(&self) -> wasmtime::Result<Instance> {
+        let mut wasi = WasiCtx::builder();
+        if let Some(clock) = &self.options.clock {
+            wasi.wall_clock(WallClock(Arc::clone(clock)));
+        }
+        let state = State {
+            session: self.ctx.clone(),
+            wasi: wasi.build(),
+            table: ResourceTable::new(),
+            memory: Memory { bytes: 0, limit: self.memory_bytes },
+        };
+        let mut store = Store::new(self.component.engine(), state);
+        store.limiter(|state| &mut state.memory);
+        // The session component is trusted to come to an end.
+        store.set_epoch_deadline(u64::MAX / 2);
+        let exports = self.component.instantiate_async(&mut store).await?;
+        Ok(Instance { store, exports, is_whole: true })
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Instance>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An instance of the session component.
+pub(super) struct Instance {
+    pub(super) store: Store<State>,
+    pub(super) exports: SessionComponent,
+    /// False while a call is under way, and for ever if it did not come to its end.
+    pub(super) is_whole: bool,
+}
+
+/// The use of an instance by one session.
+pub(super) struct Lease {
+    pub(super) instance: tokio::sync::Mutex<Option<Instance>>,
+    handles: Mutex<Vec<ResourceAny>>,
+    pool: Arc<Pool>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Lease {
+    /// Keeps a handle until the end of the lease.
+    pub(super) fn keep(&self, handle: ResourceAny) {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(mut instance) = self.instance.get_mut().take() else { return };
+        let handles = std::mem::take(self.handles.get_mut().unwrap_or_else(PoisonError::into_inner));
+        for handle in handles {
+            if !instance.is_whole {
+                return;
+            }
+            // The component waits for nothing when a handle is dropped.
+            let dropped = handle.resource_drop_async(&mut instance.store).now_or_never();
+            instance.is_whole = matches!(dropped, Some(Ok(())));
+        }
+        if instance.is_whole && instance.store.data().memory.bytes <= KEPT_MEMORY {
+            self.pool.idle().push(instance);
+        }
+    }
+}
+
+/// Calls an export of a lease's instance. An instance whose call did not come to its end is not used again.
+macro_rules! call {
+    ($lease:expr, |$store:ident, $exports:ident| $call:expr) => {
+        match $lease.instance.lock().await.as_mut() {
+            Some(instance) if instance.is_whole => {
+                instance.is_whole = false;
+                let $store = &mut instance.store;
+                let $exports = &instance.exports;
+                match $call {
+                    Ok(answer) => {
+                        instance.is_whole = true;
+                        Ok(answer)
+                    }
+                    Err(error) => Err($crate::sessions::Error::failed(error)),
+                }
+            }
+            _ => Err($crate::sessions::Error::given_up()),
+        }
+    };
+}
+pub(super) use call;
+
+/// What the calls of an instance work on.
+pub(super) struct State {
+    session: SessionCtx,
+    wasi: WasiCtx,
+    table: ResourceTable,
+    memory: Memory,
+}
+
+impl SessionView for State {
+    fn session(&mut self) -> SessionCtxView<'_> {
+        SessionCtxView { ctx: &mut self.session }
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Bounds an instance's memory, and notes how large it is.
+struct Memory {
+    bytes: usize,
+    limit: usize,
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let is_allowed = desired <= self.limit;
+        if is_allowed {
+            self.bytes = desired;
+        }
+        Ok(is_allowed)
+    }
+
+    fn table_growing(&mut self, _current: usize, _desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(true)
+    }
+}
+
+struct WallClock(Clock);
+
+impl HostWallClock for WallClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    fn now(&self) -> Duration {
+        (self.0)()
+    }
+}

@@ -1,0 +1,260 @@
+//! The settings: defaults and limits of all sessions of a host.
+
+use std::fmt;
+
+use crate::{bindings::lemon::session::settings, context::SessionCtxView};
+
+pub use crate::bindings::lemon::session::{
+    settings::{CookieSettings, Defaults as Settings, Limits, Reservation},
+    types::{SameSite, Secure},
+};
+
+/// The longest lifetime of a cookie in seconds: 400 days (RFC 6265bis, section 5.5).
+pub const MAX_COOKIE_LIFETIME: u32 = 400 * 24 * 60 * 60;
+/// The largest session that can be allowed: a session is in the component's memory as a whole, several times over.
+pub const MAX_SESSION_BYTES: u32 = 256 * 1024 * 1024;
+
+/// An impossible setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The section of `lemon.ini`: `session.cookie`.
+    pub section: &'static str,
+    /// The key in it: `path`.
+    pub key: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl settings::Host for SessionCtxView<'_> {
+    fn get_defaults(&mut self) -> Settings {
+        self.ctx.settings().clone()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] {}: {}", self.section, self.key, self.message)
+    }
+}
+
+/// All settings that are impossible; at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidSettings {
+    /// What is wrong with each.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for InvalidSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.problems.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "\n" };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for InvalidSettings {}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            app: "session".to_owned(),
+            expires: 24 * 60,
+            max_lifetime: 30 * 24 * 60 * 60,
+            rolling: true,
+            touch_after: None,
+            renew_after: 0,
+            renew_grace: 60,
+            remember_ended: 24 * 60 * 60,
+            lazy: false,
+            strict: false,
+            cleanup: 0.01,
+            seed: String::new(),
+            cookie: CookieSettings::default(),
+            limits: Limits::default(),
+            reserved: Vec::new(),
+        }
+    }
+}
+
+impl Default for CookieSettings {
+    fn default() -> Self {
+        Self {
+            name: None,
+            path: "/".to_owned(),
+            domain: String::new(),
+            secure: Secure::Auto,
+            http_only: true,
+            same_site: SameSite::Lax,
+            partitioned: false,
+            lifetime: None,
+            comment: String::new(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            key_length: 32,
+            app_length: 255,
+            variables: 1000,
+            value_bytes: 1024 * 1024,
+            session_bytes: 4 * 1024 * 1024,
+            header_bytes: 16 * 1024,
+        }
+    }
+}
+
+impl Settings {
+    /// Checks that every setting is possible, alone and beside the others.
+    ///
+    /// # Errors
+    ///
+    /// Fails with all that are not.
+    pub fn validate(&self) -> Result<(), InvalidSettings> {
+        let mut problems = Vec::new();
+        self.check_session(&mut Checks { section: "session", problems: &mut problems });
+        self.cookie.check(&self.app, &mut Checks { section: "session.cookie", problems: &mut problems });
+        self.limits.check(&mut Checks { section: "session.limits", problems: &mut problems });
+        self.check_reserved(&mut Checks { section: "session.reserved", problems: &mut problems });
+        if problems.is_empty() { Ok(()) } else { Err(InvalidSettings { problems }) }
+    }
+
+    fn check_session(&self, checks: &mut Checks<'_>) {
+        let Self { expires, max_lifetime, renew_after, renew_grace, cleanup, .. } = *self;
+        checks.that(is_name(&self.app, self.limits.app_length), "app", || {
+            format!("an application's name has 1 to {} characters, none a control character", self.limits.app_length)
+        });
+        checks.that(expires > 0, "expires", || "a session lasts at least 1 second".to_owned());
+        checks.that(max_lifetime == 0 || expires <= max_lifetime, "expires", || {
+            format!("{expires} seconds are more than max-lifetime allows, {max_lifetime}; raise that or set it to 0")
+        });
+        if let Some(touch_after) = self.touch_after {
+            checks.that(touch_after <= expires, "touch-after", || {
+                format!("{touch_after} seconds are more than expires, {expires}; it is a part of that time")
+            });
+        }
+        checks.that(renew_after == 0 || renew_grace <= renew_after, "renew-grace", || {
+            format!("{renew_grace} seconds are more than renew-after, {renew_after}; a minute is enough for one page")
+        });
+        checks.that((0.0..=1.0).contains(&cleanup), "cleanup", || {
+            format!("{cleanup} is no probability; 1 is always, 0 never, 0.01 one time in a hundred")
+        });
+    }
+
+    fn check_reserved(&self, checks: &mut Checks<'_>) {
+        for (i, Reservation { name, key_hash }) in self.reserved.iter().enumerate() {
+            checks.that(is_name(name, self.limits.app_length), name, || {
+                format!(
+                    "an application's name has 1 to {} characters, none a control character",
+                    self.limits.app_length
+                )
+            });
+            checks.that(key_hash.len() == 64 && key_hash.bytes().all(|byte| byte.is_ascii_hexdigit()), name, || {
+                "the SHA-256 hash of the key is to stand here, 64 hexadecimal digits: printf %s KEY | sha256sum"
+                    .to_owned()
+            });
+            checks.that(self.reserved.iter().take(i).all(|other| other.name != *name), name, || {
+                "is reserved twice; one key holds a name".to_owned()
+            });
+        }
+    }
+}
+
+impl CookieSettings {
+    fn check(&self, app: &str, checks: &mut Checks<'_>) {
+        let secure = self.secure == Secure::On;
+        let name = self.name.as_deref().unwrap_or(app);
+        checks.that(is_token(name), "name", || match &self.name {
+            Some(name) => format!("{name:?} cannot name a cookie; letters, digits and !#$%&'*+-.^_`|~ can"),
+            None => format!("the application's name {app:?} cannot name a cookie; give the cookie a name of its own"),
+        });
+        checks.that(name.len() <= 1024, "name", || "a cookie's name has at most 1024 characters".to_owned());
+        checks.that(self.path.starts_with('/') && is_attribute(&self.path), "path", || {
+            format!("{:?} is no path: it begins with /, in ASCII, without ; and at most 1024 characters", self.path)
+        });
+        checks.that(self.domain.is_empty() || is_host_name(&self.domain), "domain", || {
+            format!(
+                "{:?} is not the name of a host, as example.org is; leave it empty for this host alone",
+                self.domain
+            )
+        });
+        checks.that(is_attribute(&self.comment), "comment", || {
+            "a comment is ASCII, without ; and control characters, at most 1024 characters".to_owned()
+        });
+        checks.that(self.lifetime.is_none_or(|lifetime| lifetime <= MAX_COOKIE_LIFETIME), "lifetime", || {
+            format!("at most {MAX_COOKIE_LIFETIME} seconds, 400 days, after which browsers end any cookie")
+        });
+        checks.that(self.same_site != SameSite::None || secure, "same-site", || {
+            "browsers refuse SameSite=None without Secure; set secure = on".to_owned()
+        });
+        checks.that(!self.partitioned || secure, "partitioned", || {
+            "browsers refuse Partitioned without Secure; set secure = on".to_owned()
+        });
+        let begins = |prefix: &str| name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
+        checks.that(!begins("__Host-") || (secure && self.path == "/" && self.domain.is_empty()), "name", || {
+            format!("browsers refuse {name} unless secure = on, path = / and domain is empty")
+        });
+        checks.that(!begins("__Secure-") || secure, "name", || format!("browsers refuse {name} unless secure = on"));
+    }
+}
+
+impl Limits {
+    fn check(&self, checks: &mut Checks<'_>) {
+        let lengths = [("key-length", self.key_length), ("app-length", self.app_length)];
+        for (key, length) in lengths {
+            checks.that((1..=255).contains(&length), key, || format!("{length} is not between 1 and 255 characters"));
+        }
+        checks.that(self.variables > 0, "variables", || "0 variables; a session holds at least 1".to_owned());
+        checks.that((1..=self.session_bytes).contains(&self.value_bytes), "value-bytes", || {
+            format!("{} is not between 1 and session-bytes, {}", self.value_bytes, self.session_bytes)
+        });
+        checks.that((1..=MAX_SESSION_BYTES).contains(&self.session_bytes), "session-bytes", || {
+            format!("{} is not between 1 and {MAX_SESSION_BYTES}", self.session_bytes)
+        });
+        checks.that(self.header_bytes >= 256, "header-bytes", || {
+            format!("{} has no room for a session's cookie beside others; at least 256", self.header_bytes)
+        });
+    }
+}
+
+struct Checks<'a> {
+    section: &'static str,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Checks<'_> {
+    fn that(&mut self, is_possible: bool, key: &str, message: impl FnOnce() -> String) {
+        if !is_possible {
+            self.problems.push(Problem { section: self.section, key: key.to_owned(), message: message() });
+        }
+    }
+}
+
+fn is_name(name: &str, limit: u32) -> bool {
+    let length = name.chars().count();
+    (1..=limit as usize).contains(&length) && !name.chars().any(char::is_control)
+}
+
+/// A token of RFC 9110, section 5.6.2, which RFC 6265 demands of a cookie's name.
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// What cannot end the attribute of a cookie or its header (RFC 6265bis, section 4.1.1).
+fn is_attribute(value: &str) -> bool {
+    value.len() <= 1024 && value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b';')
+}
+
+/// RFC 1123, section 2.1; a leading dot is passed over, as RFC 6265bis does.
+fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.strip_prefix('.').unwrap_or(name).split('.').all(is_label)
+}

@@ -1,0 +1,249 @@
+//! The stores that are configured, by name and table: all that a guest can reach.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::OnceCell, task::JoinHandle};
+
+use crate::{
+    bindings::lemon::session::types::Location,
+    driver::{Driver, Error, Registry, Result, StorageOptions, TableName},
+};
+
+/// How many sessions a background cleanup removes in one transaction.
+const CLEANUP_BATCH: u32 = 500;
+/// How long a background cleanup lets others have the store between two transactions.
+const CLEANUP_PAUSE: Duration = Duration::from_millis(20);
+
+/// One configured store: `[storage]` or `[storage.NAME]` in `lemon.ini`.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    /// How it is opened, and the table that is used unless another one is asked for.
+    pub options: StorageOptions,
+    /// Further tables that applications may ask for.
+    pub tables: Vec<TableName>,
+}
+
+impl Storage {
+    /// A store at a URL, with the default table.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { options: StorageOptions { url: url.into(), ..StorageOptions::default() }, tables: Vec::new() }
+    }
+}
+
+/// The stores that are configured. Nothing that is not can be reached, whatever a guest asks for.
+pub struct Stores {
+    default: Store,
+    named: BTreeMap<String, Store>,
+}
+
+/// One store with its tables: one driver for each.
+struct Store {
+    default: Arc<Table>,
+    tables: BTreeMap<String, Arc<Table>>,
+}
+
+/// One table of one store.
+struct Table {
+    /// How the driver is opened; none if it was given.
+    opening: Option<(Registry, StorageOptions)>,
+    driver: OnceCell<Arc<dyn Driver>>,
+    cleanup: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Stores {
+    /// The stores of a configuration: the default one and those that have a name. Each is opened when it is used first, or
+    /// by [`open`](Self::open).
+    pub fn new(default: Storage, named: BTreeMap<String, Storage>, registry: &Registry) -> Self {
+        let named = named.into_iter().map(|(name, storage)| (name, Store::new(storage, registry))).collect();
+        Self { default: Store::new(default, registry), named }
+    }
+
+    /// One store that is open already, with its one table.
+    pub fn single(driver: Arc<dyn Driver>) -> Self {
+        let table = Table { opening: None, driver: OnceCell::from(driver), cleanup: Mutex::default() };
+        Self { default: Store { default: Arc::new(table), tables: BTreeMap::new() }, named: BTreeMap::new() }
+    }
+
+    /// Adds a store that is open already, with its one table, under a name. Replaces one of that name.
+    pub fn add(&mut self, name: impl Into<String>, driver: Arc<dyn Driver>) {
+        let Self { default, .. } = Self::single(driver);
+        self.named.insert(name.into(), default);
+    }
+
+    /// Opens all stores now, so that trouble shows when the host starts.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the first store that cannot be opened.
+    pub async fn open(&self) -> Result<()> {
+        for table in self.all() {
+            table.driver().await?;
+        }
+        Ok(())
+    }
+
+    /// The driver for a location.
+    ///
+    /// # Errors
+    ///
+    /// Fails for a location that is not configured, and when the store cannot be opened.
+    pub async fn driver(&self, location: &Location) -> Result<&Arc<dyn Driver>> {
+        self.table(location)?.driver().await
+    }
+
+    /// Has expired sessions removed in the background, unless that is being done already.
+    ///
+    /// # Errors
+    ///
+    /// Fails for a location that is not configured.
+    pub fn cleanup_later(&self, location: &Location, now: u64) -> Result<()> {
+        self.table(location)?.cleanup_later(now);
+        Ok(())
+    }
+
+    /// Waits until no cleanup runs in the background any more, but not longer than `limit`; what runs then is ended.
+    pub async fn finish_cleanup(&self, limit: Duration) {
+        let until = tokio::time::Instant::now() + limit;
+        for table in self.all() {
+            let Some(mut task) = table.cleanup().take() else { continue };
+            if tokio::time::timeout_at(until, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+    }
+
+    /// Ends cleanups that run in the background, and closes all stores that were opened.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a store cannot write out what it holds in memory. The others are closed all the same.
+    pub async fn close(&self) -> Result<()> {
+        self.finish_cleanup(Duration::ZERO).await;
+        let mut result = Ok(());
+        for table in self.all() {
+            if let Some(driver) = table.driver.get() {
+                result = result.and(driver.close().await);
+            }
+        }
+        result
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Table>> {
+        let stores = std::iter::once(&self.default).chain(self.named.values());
+        stores.flat_map(|store| store.tables.values().chain(store.tables.is_empty().then_some(&store.default)))
+    }
+
+    fn table(&self, location: &Location) -> Result<&Arc<Table>> {
+        let store = match &location.storage {
+            None => &self.default,
+            Some(name) => self.named.get(name).ok_or_else(|| {
+                Error::unknown_location(format!(
+                    "there is no storage {}; configured are the default one{}",
+                    shown(name),
+                    enumerate(self.named.keys())
+                ))
+            })?,
+        };
+        match &location.table {
+            None => Ok(&store.default),
+            Some(name) => store.tables.get(name).ok_or_else(|| {
+                Error::unknown_location(format!(
+                    "the table {} is not one of those that are configured: the default one{}",
+                    shown(name),
+                    enumerate(store.tables.keys())
+                ))
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for Stores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stores").field("named", &self.named.keys()).finish_non_exhaustive()
+    }
+}
+
+/// A name that a guest chose, fit for a log.
+fn shown(name: &str) -> String {
+    format!("{:?}", name.chars().take(64).collect::<String>())
+}
+
+fn enumerate<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(|name| format!(", {name}")).collect()
+}
+
+impl Store {
+    fn new(Storage { options, tables }: Storage, registry: &Registry) -> Self {
+        let open = |table: TableName| {
+            let name = table.to_string();
+            let options = StorageOptions { table, ..options.clone() };
+            let table = Table {
+                opening: Some((registry.clone(), options)),
+                driver: OnceCell::new(),
+                cleanup: Mutex::default(),
+            };
+            (name, Arc::new(table))
+        };
+        let (name, default) = open(options.table.clone());
+        // Asked for by its name, the default table is the same table.
+        let tables = tables.into_iter().map(open).chain([(name, Arc::clone(&default))]).collect();
+        Self { default, tables }
+    }
+}
+
+impl Table {
+    async fn driver(&self) -> Result<&Arc<dyn Driver>> {
+        self.driver
+            .get_or_try_init(async || match &self.opening {
+                Some((registry, options)) => registry.open(options.clone()).await,
+                None => Err(Error::unavailable("the store was closed")),
+            })
+            .await
+    }
+
+    fn cleanup(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.cleanup.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cleanup_later(self: &Arc<Self>, now: u64) {
+        let mut cleanup = self.cleanup();
+        if cleanup.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => *cleanup = Some(runtime.spawn(Arc::clone(self).clean_up(now))),
+            Err(_) => tracing::warn!("expired sessions stay: there is no tokio runtime to remove them in"),
+        }
+    }
+
+    async fn clean_up(self: Arc<Self>, now: u64) {
+        let mut removed = 0_u64;
+        loop {
+            let count = match self.driver().await {
+                Ok(driver) => driver.cleanup(now, CLEANUP_BATCH).await,
+                Err(error) => Err(error),
+            };
+            match count {
+                Ok(count) => {
+                    removed += u64::from(count);
+                    if count < CLEANUP_BATCH {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the cleanup of expired sessions stopped");
+                    break;
+                }
+            }
+            tokio::time::sleep(CLEANUP_PAUSE).await;
+        }
+        if removed > 0 {
+            tracing::debug!(removed, "expired sessions were removed");
+        }
+    }
+}

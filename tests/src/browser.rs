@@ -1,0 +1,83 @@
+//! Headless Chromium, driven through WebDriver.
+
+use std::{
+    env,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use tempfile::TempDir;
+
+/// A browser with an empty profile, which ends when it is dropped.
+pub struct Browser {
+    /// What drives it.
+    pub client: Client,
+    driver: Child,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Starts it; none where it is not installed, which only a machine of one's own may lack.
+    pub async fn start() -> Option<Self> {
+        let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut driver = match driver {
+            Ok(driver) => driver,
+            Err(error) => {
+                let what = format!("chromedriver cannot be run ({error}): tests/setup.sh installs it");
+                assert_ne!(env::var("CI").as_deref(), Ok("true"), "{what}");
+                eprintln!("\n*** SKIPPED, nothing was tested in a browser: {what} ***\n");
+                return None;
+            }
+        };
+        let stdout = BufReader::new(driver.stdout.take().expect("stdout is piped"));
+        let mut lines = stdout.lines().map_while(Result::ok);
+        let port = lines
+            .find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok());
+        let port = port.expect("chromedriver tells its port");
+        // It prints more, and must not wait for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+
+        let profile = TempDir::with_prefix("lemon-session-browser-").expect("there is room for a profile");
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-dev-shm-usage",
+            &format!("--user-data-dir={}", profile.path().display()),
+        ];
+        let capabilities = json!({ "goog:chromeOptions": { "args": arguments } });
+        let capabilities = capabilities.as_object().expect("an object").clone();
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await;
+        match client {
+            Ok(client) => Some(Self { client, driver, _profile: profile }),
+            Err(error) => {
+                let _ = driver.kill();
+                let _ = driver.wait();
+                panic!("chromium does not start: {error}");
+            }
+        }
+    }
+
+    /// Closes it.
+    pub async fn close(self) {
+        let _ = self.client.clone().close().await;
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}

@@ -1,0 +1,64 @@
+//! What the tests run, built by cargo in the profile of the tests themselves: so plain `cargo test` tests what is there now.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::LazyLock,
+};
+
+/// The command `lemon-session`.
+pub fn command() -> &'static Path {
+    static COMMAND: LazyLock<PathBuf> = LazyLock::new(|| {
+        let profile = folders().1;
+        // With all members, as `cargo test` selects them: so that no dependency is built again with other features.
+        let mut cargo = cargo();
+        cargo.args(["--workspace", "--bin", "lemon-session"]);
+        if profile != "debug" {
+            cargo.args(["--profile", profile]);
+        }
+        run(cargo);
+        folders().0.join(profile).join("lemon-session")
+    });
+    &COMMAND
+}
+
+/// One of the components `visits`, `counter` and `rogue`.
+pub fn component(name: &str) -> PathBuf {
+    static COMPONENTS: LazyLock<PathBuf> = LazyLock::new(|| {
+        let mut cargo = cargo();
+        cargo.args(["--profile", "component", "--target", "wasm32-wasip2"]);
+        cargo.args(["-p", "visits", "-p", "counter", "-p", "rogue"]);
+        run(cargo);
+        folders().0.join("wasm32-wasip2/component")
+    });
+    COMPONENTS.join(name).with_extension("wasm")
+}
+
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the repository")
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo.args(["build", "--quiet", "--target-dir"]).arg(&folders().0).current_dir(root());
+    cargo
+}
+
+fn run(mut cargo: Command) {
+    let status = cargo.status().expect("cargo can be run");
+    assert!(status.success(), "{cargo:?} failed: if a target is missing, `rustup target add wasm32-wasip2` adds it");
+}
+
+/// The target folder and the name of the profile's folder in it, from where this test is: `target/debug/deps/e2e-…`.
+fn folders() -> &'static (PathBuf, &'static str) {
+    static FOLDERS: LazyLock<(PathBuf, &'static str)> = LazyLock::new(|| {
+        let test = env::current_exe().expect("a test knows where it is");
+        let profile = test.ancestors().nth(2).expect("a test is in target/PROFILE/deps");
+        let name = profile.file_name().and_then(|name| name.to_str()).expect("a profile has a name");
+        let target = profile.parent().expect("a profile is in the target folder");
+        (target.to_owned(), String::leak(name.to_owned()))
+    });
+    &FOLDERS
+}

@@ -1,0 +1,168 @@
+//! `lemon-session serve`, on a free port and in a folder of its own.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use crate::{Client, Reply, build};
+
+/// Long enough for a machine that compiles something else beside the test.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How a server is to be started.
+#[derive(Clone)]
+pub struct Launch {
+    application: PathBuf,
+    folder: Arc<TempDir>,
+    arguments: Vec<String>,
+}
+
+impl Launch {
+    /// One of the components of this workspace, with its sessions in `sessions.db` of a new folder.
+    pub fn new(component: &str) -> Self {
+        let folder = TempDir::with_prefix("lemon-session-").expect("there is room for a folder");
+        Self { application: build::component(component), folder: Arc::new(folder), arguments: Vec::new() }
+    }
+
+    /// Another component, on the same storage and with the same settings.
+    pub fn beside(&self, component: &str) -> Self {
+        Self { application: build::component(component), ..self.clone() }
+    }
+
+    /// Writes `lemon.ini`.
+    pub fn ini(self, text: &str) -> Self {
+        fs::write(self.folder().join("lemon.ini"), text).expect("lemon.ini can be written");
+        self
+    }
+
+    /// Adds an argument.
+    pub fn arg(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Where the server runs: `sessions.db` and `lemon.ini` are here.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Another subcommand, run where the server runs.
+    pub fn command(&self, arguments: &[&str]) -> crate::command::Output {
+        crate::command::run(self.folder(), arguments)
+    }
+
+    /// Starts the server, and waits until it answers.
+    pub fn start(self) -> Server {
+        let log = self.folder().join("log");
+        let mut child = Command::new(build::command())
+            .arg("serve")
+            .arg(&self.application)
+            .args(["--addr", "127.0.0.1:0"])
+            .args(&self.arguments)
+            .current_dir(self.folder())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::options().create(true).append(true).open(&log).expect("the log can be written"))
+            .spawn()
+            .expect("the command can be run");
+
+        let (sender, receiver) = mpsc::channel();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let Ok(greeting) = receiver.recv_timeout(PATIENCE) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("the server does not start: {}", fs::read_to_string(&log).unwrap_or_default());
+        };
+        let address = address(&greeting).unwrap_or_else(|| panic!("no address in {greeting:?}"));
+        Server { launch: self, child, address, greeting }
+    }
+}
+
+/// The address in `Serving visits.wasm on http://127.0.0.1:8080 (SQLite in sessions.db)`.
+fn address(greeting: &str) -> Option<SocketAddr> {
+    greeting.split_once("http://")?.1.split_whitespace().next()?.parse().ok()
+}
+
+/// A server that ends when it is dropped.
+pub struct Server {
+    /// How it was started.
+    pub launch: Launch,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it printed.
+    pub greeting: String,
+    child: Child,
+}
+
+impl Server {
+    /// Serves one of the components of this workspace.
+    pub fn start(component: &str) -> Self {
+        Launch::new(component).start()
+    }
+
+    /// The URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// A visit by a client.
+    pub fn get(&self, client: &Client, path: &str) -> Reply {
+        client.get(&self.url(path))
+    }
+
+    /// What it logged, and those before it on the same storage.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.launch.folder().join("log")).expect("the log can be read")
+    }
+
+    /// The bytes of memory it has in use.
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process is there");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kilobytes * 1024
+    }
+
+    /// Ends it in the middle of whatever it does, as kill -9 does.
+    pub fn kill(mut self) -> Launch {
+        self.child.kill().expect("the server is ours");
+        self.child.wait().expect("the server is ours");
+        self.launch.clone()
+    }
+
+    /// Tells it to stop.
+    pub fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-TERM", &pid]).status().expect("kill can be run");
+        assert!(status.success(), "the server is ours");
+    }
+
+    /// Waits until it has stopped by itself.
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().expect("the server is ours")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("the log of {}:\n{}", self.greeting, self.log());
+        }
+    }
+}

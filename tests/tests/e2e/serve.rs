@@ -1,0 +1,202 @@
+//! The server among applications that misbehave, behind proxies, and when it is stopped.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use lemon_session_tests::{Client, Launch, Server, raw};
+
+#[test]
+fn a_guest_that_misbehaves_fails_its_own_request_alone() {
+    let server = Launch::new("rogue").ini("[server]\nrequest-time = 1s\nmemory = 32M\n").start();
+    let failures = [
+        ("/trap", 500, "failed"),
+        ("/silent", 500, "failed"),
+        ("/grow", 500, "failed"),
+        ("/spin", 504, "in time"),
+        ("/sleep", 504, "in time"),
+    ];
+    thread::scope(|scope| {
+        for (path, status, why) in failures {
+            let server = &server;
+            scope.spawn(move || {
+                let reply = server.get(&Client::new(), path);
+                assert_eq!(reply.status, status, "{path}: {reply:?}");
+                assert!(reply.body.contains(why), "{path}: {reply:?}");
+                assert!(!reply.body.contains("wasm"), "the client learns nothing of the inside: {reply:?}");
+            });
+        }
+        // Beside them.
+        for _ in 0..10 {
+            assert_eq!(server.get(&Client::new(), "/").body, "well\n");
+        }
+    });
+    assert_eq!(server.get(&Client::new(), "/").body, "well\n");
+
+    let log = server.log();
+    assert!(log.contains("trapped on purpose"), "what the guest printed is in the log: {log}");
+    let reply = server.get(&Client::new(), "/trap");
+    let id = reply.body.lines().last().and_then(|line| line.strip_prefix("Request ")).expect("a request id");
+    assert!(server.log().contains(id), "the request's id is in the log");
+}
+
+#[test]
+fn guests_that_spin_do_not_hold_up_those_after_them() {
+    let server = Launch::new("rogue").ini("[server]\nrequest-time = 1s\n").start();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| assert_eq!(server.get(&Client::new(), "/spin").status, 504));
+        }
+        thread::sleep(Duration::from_millis(100));
+        assert_eq!(server.get(&Client::new(), "/").status, 200);
+    });
+}
+
+#[test]
+fn more_requests_than_are_allowed_wait_and_are_then_refused() {
+    let server = Launch::new("rogue").ini("[server]\nin-flight = 2\nqueue-time = 1s\nrequest-time = 20s\n").start();
+    // Those that sleep outlive the test; the server ends with them in flight.
+    for _ in 0..2 {
+        let url = server.url("/sleep");
+        thread::spawn(move || ureq_ignored(&url));
+    }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let refused = loop {
+        let reply = server.get(&Client::new(), "/");
+        if reply.status == 503 {
+            break reply;
+        }
+        assert!(Instant::now() < deadline, "requests are never refused");
+    };
+    assert_eq!(refused.headers("retry-after"), ["1"]);
+}
+
+fn ureq_ignored(url: &str) {
+    let _ = std::panic::catch_unwind(|| Client::new().get(url));
+}
+
+#[test]
+fn an_instance_that_is_reused_still_serves_after_a_trap() {
+    let server = Launch::new("rogue").arg("--reuse=100").start();
+    let client = Client::new();
+    for _ in 0..5 {
+        assert_eq!(server.get(&client, "/").status, 200);
+        assert_eq!(server.get(&client, "/trap").status, 500);
+    }
+    assert_eq!(server.get(&client, "/").status, 200);
+}
+
+#[test]
+fn sessions_work_with_reused_instances() {
+    let server = Launch::new("counter").arg("--reuse=10").start();
+    let visitors: Vec<_> = (0..4).map(|_| Client::new()).collect();
+    for round in 1..=15 {
+        for visitor in &visitors {
+            let reply = server.get(visitor, "/");
+            assert!(reply.body.contains(&format!("count: {round}<")), "{round}: {reply:?}");
+        }
+    }
+}
+
+#[test]
+fn a_body_longer_than_is_allowed_is_refused() {
+    let server = Launch::new("visits").ini("[server]\nbody-bytes = 1K\n").start();
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 1025\r\n\r\n{}",
+        server.address,
+        "x".repeat(1025)
+    );
+    assert_eq!(raw::status(&raw::send(server.address, request.as_bytes())), 413);
+}
+
+#[test]
+fn the_head_of_a_request_is_limited() {
+    let server = Launch::new("visits").ini("[server]\nheader-bytes = 8K\n").start();
+    let answer = raw::get(server.address, "/", &[b'a'; 9000]);
+    assert_eq!(raw::status(&answer), 431);
+    assert_eq!(server.get(&Client::new(), "/").status, 200);
+}
+
+#[test]
+fn a_client_that_never_finishes_its_request_is_let_go() {
+    let server = Launch::new("visits").ini("[server]\nheader-time = 1s\n").start();
+    let begun = Instant::now();
+    let _ = raw::send(server.address, b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ");
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn https_is_believed_of_trusted_proxies_alone() {
+    let https = [("x-forwarded-proto", "https")];
+
+    let server = Server::start("visits");
+    let cookie = Client::new().get_with(&server.url("/"), &https).set_cookie();
+    assert_eq!(cookie.attribute("secure"), None, "{cookie:?}");
+
+    let server = Launch::new("visits").ini("[server]\ntrusted-proxies = 127.0.0.1, 192.0.2.0/24\n").start();
+    let cookie = Client::new().get_with(&server.url("/"), &https).set_cookie();
+    assert!(cookie.attribute("secure").is_some(), "{cookie:?}");
+    let cookie = Client::new().get_with(&server.url("/"), &[("forwarded", "proto=https")]).set_cookie();
+    assert!(cookie.attribute("secure").is_some(), "{cookie:?}");
+    let cookie = Client::new().get(&server.url("/")).set_cookie();
+    assert_eq!(cookie.attribute("secure"), None, "{cookie:?}");
+}
+
+#[test]
+fn sigterm_finishes_what_is_in_flight() {
+    let server = Server::start("counter");
+    let visitor = Client::new();
+    server.get(&visitor, "/");
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| server.get(&visitor, "/slow-set?key=late&value=kept&ms=1500"));
+        thread::sleep(Duration::from_millis(500));
+        server.terminate();
+        assert_eq!(slow.join().unwrap().status, 200);
+    });
+    let launch = server.launch.clone();
+    assert!(server.wait().success());
+
+    let server = launch.start();
+    assert_eq!(server.get(&visitor, "/get?key=late").body, "kept\n");
+}
+
+#[test]
+fn the_greeting_says_what_is_served_where() {
+    let server = Server::start("visits");
+    let expected = format!("Serving visits.wasm on http://{} (SQLite in sessions.db)", server.address);
+    assert_eq!(server.greeting, expected);
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    let server = Server::start("visits");
+    let address = server.address.to_string();
+    let component = lemon_session_tests::build::component("visits");
+    let output = server.launch.command(&["serve", component.to_str().unwrap(), "--addr", &address]);
+    assert_eq!(output.status, 1);
+    assert!(output.stderr.contains(&address), "{output:?}");
+}
+
+#[test]
+fn what_is_no_application_is_refused() {
+    let launch = Launch::new("visits");
+    std::fs::write(launch.folder().join("page.wasm"), "not wasm").unwrap();
+    for (file, why) in [("missing.wasm", "missing.wasm"), ("page.wasm", "not a WebAssembly component")] {
+        let output = launch.command(&["serve", file, "--addr", "127.0.0.1:0"]);
+        assert_eq!(output.status, 1, "{output:?}");
+        assert!(output.stderr.contains(why), "{output:?}");
+    }
+}
+
+#[test]
+fn two_servers_on_one_database_serve_the_same_sessions() {
+    let launch = Launch::new("counter");
+    let (one, other) = (launch.clone().start(), launch.start());
+    let visitor = Client::new();
+    for round in 1..=10 {
+        let server = if round % 2 == 0 { &one } else { &other };
+        let reply = server.get(&visitor, "/");
+        assert!(reply.body.contains(&format!("count: {round}<")), "{round}: {reply:?}");
+    }
+}
