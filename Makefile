@@ -1,5 +1,6 @@
 # make run    serves the example visits on http://127.0.0.1:8080
 # make build  leaves the command and the components in dist/
+# make languages  leaves the pages in Python and JavaScript in dist/
 # make test   runs all tests
 # make lint   checks format and style
 # make clean  removes what was built
@@ -10,7 +11,7 @@ EXAMPLES = -p visits -p counter
 COMPONENTS = $(EXAMPLES) -p rogue
 WASM = --target wasm32-wasip2
 
-.PHONY: run build test lint clean target
+.PHONY: run build languages test lint clean target
 
 run: build
 	dist/lemon-session serve dist/visits.wasm --addr $(ADDR) --storage sqlite:sessions.db
@@ -22,6 +23,14 @@ build: target
 	cp target/release/lemon-session dist/
 	cp target/wasm32-wasip2/component/visits.wasm target/wasm32-wasip2/component/counter.wasm dist/
 	dist/lemon-session component -o dist/lemon_session.wasm
+
+languages: dist/visits-python.wasm dist/visits-js.wasm
+
+dist/%.wasm: target/languages/%.wasm
+	mkdir -p dist
+	cp $< $@
+
+include languages/pages.mk
 
 test: target
 	tests/setup.sh

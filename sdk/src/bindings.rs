@@ -1,4 +1,8 @@
 //! The contract, as wit-bindgen renders it.
+//!
+//! For modules built on sessions, whose interfaces pass a session from one component to another: name these types in
+//! `wit_bindgen::generate!` by its parameter `with`. A [`Session`](crate::Session) lends its handle by `as_ref`, and is made
+//! of one by `from`.
 
 wit_bindgen::generate!({
     path: "wit",

@@ -65,6 +65,23 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// For modules, whose interfaces return the error of the contract.
+impl From<Error> for types::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::InvalidName(why) => Self::InvalidName(why),
+            Error::InvalidValue(why) => Self::InvalidValue(why),
+            Error::InvalidOption(why) => Self::InvalidOption(why),
+            Error::Reserved(why) => Self::Reserved(why),
+            Error::TooLarge(why) => Self::TooLarge(why),
+            Error::Unreadable(why) | Error::WrongType(why) => Self::Unreadable(why),
+            Error::Conflict => Self::Conflict,
+            Error::Gone => Self::Gone,
+            Error::Storage(why) => Self::Storage(why),
+        }
+    }
+}
+
 impl From<types::Error> for Error {
     fn from(error: types::Error) -> Self {
         match error {

@@ -48,7 +48,7 @@
 
 #![deny(missing_docs)]
 
-mod bindings;
+pub mod bindings;
 mod bytes;
 mod de;
 mod error;

@@ -243,6 +243,18 @@ impl Session {
     }
 }
 
+impl From<sessions::Session> for Session {
+    fn from(handle: sessions::Session) -> Self {
+        Self(handle)
+    }
+}
+
+impl AsRef<sessions::Session> for Session {
+    fn as_ref(&self) -> &sessions::Session {
+        &self.0
+    }
+}
+
 fn typed<T: DeserializeOwned>(key: &str, value: Value) -> Result<T> {
     from_value(value).map_err(|error| of(key, error))
 }

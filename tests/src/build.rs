@@ -4,7 +4,7 @@ use std::{
     env,
     path::{Path, PathBuf},
     process::Command,
-    sync::LazyLock,
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
 /// The command `lemon-session`.
@@ -23,16 +23,32 @@ pub fn command() -> &'static Path {
     &COMMAND
 }
 
-/// One of the components `visits`, `counter` and `rogue`.
+/// One of the components `visits`, `counter`, `rogue` and `values`, or with `-python` or `-js` a page in another language.
 pub fn component(name: &str) -> PathBuf {
+    if name.ends_with("-python") || name.ends_with("-js") {
+        return page(name);
+    }
     static COMPONENTS: LazyLock<PathBuf> = LazyLock::new(|| {
         let mut cargo = cargo();
         cargo.args(["--profile", "component", "--target", "wasm32-wasip2"]);
-        cargo.args(["-p", "visits", "-p", "counter", "-p", "rogue"]);
+        cargo.args(["-p", "visits", "-p", "counter", "-p", "rogue", "-p", "values"]);
         run(cargo);
         folders().0.join("wasm32-wasip2/component")
     });
     COMPONENTS.join(name).with_extension("wasm")
+}
+
+/// What the Makefile builds with the tools of the page's language.
+fn page(name: &str) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let page = format!("target/languages/{name}.wasm");
+    let mut make = Command::new("make");
+    // Not the options of a make that runs the tests.
+    make.args(["--silent", &page]).current_dir(root()).env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
+    let output = make.output().expect("make can be run");
+    assert!(output.status.success(), "{make:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    root().join(page)
 }
 
 /// The root of the repository.
