@@ -52,6 +52,26 @@ function call(action) {
     }
 }
 
+/**
+ * ComponentizeJS 0.23 aborts when it passes on 64 bits of a negative integer or real, as it takes them for an unsigned BigInt
+ * (bytecodealliance/ComponentizeJS#343). So the BigInt of its bindings, which live in a realm of their own, makes unsigned ones
+ * of the same bits while a number is passed on.
+ */
+const bindings = sessions.start.constructor('return globalThis')();
+const { asUintN } = BigInt;
+const toBigInt = BigInt;
+const Unsigned = Object.assign(value => asUintN(64, toBigInt(value)), { asIntN: asUintN, asUintN });
+
+function callWithNumber(action) {
+    const { BigInt } = bindings;
+    bindings.BigInt = Unsigned;
+    try {
+        return call(action);
+    } finally {
+        bindings.BigInt = BigInt;
+    }
+}
+
 /** A number that is stored as a real though it is whole: real(1) is 1.0. */
 export const real = value => new Real(value);
 
@@ -92,6 +112,11 @@ function check(what, given, known) {
         }
         if (SECONDS.includes(name) && value !== undefined && !(Number.isInteger(value) && value >= 0 && value < 2 ** 32)) {
             throw new SessionError('invalid-option', `${name} is a whole number of seconds, 0 or more`);
+        }
+        if (typeof value === 'string') {
+            wellFormed(value, why => {
+                throw new SessionError('invalid-option', `${name}: ${why}`);
+            });
         }
     }
 }
@@ -137,7 +162,7 @@ export class Session {
     set(key, value) {
         text('a key', key);
         const stored = toValue(key, value);
-        call(() => this.#session.set(key, stored));
+        callWithNumber(() => this.#session.set(key, stored));
         return this;
     }
 
@@ -147,7 +172,7 @@ export class Session {
         if (tag !== 'integer') {
             throw new SessionError('invalid-value', `${key}: an integer is added, no ${tag}`);
         }
-        return number(call(() => this.#session.add(text('a key', key), val)));
+        return number(callWithNumber(() => this.#session.add(text('a key', key), val)));
     }
 
     /** Removes a variable; tells whether it was there. */
@@ -341,7 +366,7 @@ function toValue(key, value) {
     if (value instanceof Real) {
         return { tag: 'real', val: value.value };
     }
-    if (value instanceof Uint8Array) {
+    if (isBytes(value)) {
         return { tag: 'bytes', val: value };
     }
     switch (typeof value) {
@@ -357,6 +382,9 @@ function toValue(key, value) {
             return { tag: 'json', val: toJson(value, 0, refuse) };
     }
 }
+
+/** The engine makes arrays of a realm of its own, of which instanceof knows nothing. */
+const isBytes = value => ArrayBuffer.isView(value) && value[Symbol.toStringTag] === 'Uint8Array';
 
 /** Minus zero is a real: no integer is it. */
 const isInteger = value => Number.isSafeInteger(value) && !Object.is(value, -0);
@@ -403,7 +431,7 @@ function toJson(value, depth, refuse) {
         );
         return `{${fields.join(',')}}`;
     }
-    if (value instanceof Uint8Array) {
+    if (isBytes(value)) {
         return refuse('there are bytes inside of an array or object, which JSON has not; a variable of their own holds them');
     }
     return refuse(`a ${value?.constructor?.name ?? typeof value} is no plain data: ${PLAIN}`);
@@ -430,6 +458,8 @@ function fromValue({ tag, val }) {
             return null;
         case 'integer':
             return number(val);
+        case 'bytes':
+            return new Uint8Array(val);
         case 'json':
             return JSON.parse(val, revive);
         default:

@@ -105,9 +105,43 @@ def start(request=None, *, app=None, session_id=None, storage=None, table=None, 
     """
     cookies, https = _of_request(request)
     options = _sessions.Options(
-        app=app, cookies=cookies, https=https, session_id=session_id, location=_types.Location(storage, table),
-        expires=expires, cookie=None if cookie is None else _cookie(cookie), seed=seed, cleanup=cleanup, strict=strict)
+        app=_option('app', app, str), cookies=cookies, https=https, session_id=_option('session_id', session_id, str),
+        location=_location(storage, table), expires=_option('expires', expires, int),
+        cookie=None if cookie is None else _cookie(cookie), seed=_option('seed', seed, str),
+        cleanup=_option('cleanup', cleanup, float), strict=_option('strict', strict, bool))
     return Session(_call(_sessions.start, options))
+
+
+# The component's side aborts the whole request at a value of the wrong type, so nothing of one goes there.
+
+def _option(name, value, kind):
+    """A parameter that is none or of a kind; an int is also a float, and a bool no int."""
+    if value is None:
+        return None
+    if kind is str:
+        return _text(name, value, InvalidOption)
+    if kind is float and type(value) is int:
+        return float(value) if abs(value) < 2**53 else float('inf')
+    if type(value) is not kind:
+        raise InvalidOption(f'{name} is a {kind.__name__}, no {type(value).__name__}')
+    if kind is int and not 0 <= value < 2**32:
+        raise InvalidOption(f'{name} is a whole number from 0 to 2**32-1')
+    return value
+
+
+def _text(what, value, error=InvalidName):
+    """A str as it is."""
+    if not isinstance(value, str):
+        raise error(f'{what} is a str, no {type(value).__name__}')
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise error(f'{what} holds half of a surrogate pair, which UTF-8 has not') from None
+    return value
+
+
+def _location(storage, table):
+    return _types.Location(_option('storage', storage, str), _option('table', table, str))
 
 
 def _of_request(request):
@@ -130,22 +164,25 @@ def _is_https(forwarded):
     return forwarded.split(',')[0].strip().lower() == 'https'
 
 
-_COOKIE = ('name', 'path', 'domain', 'secure', 'http_only', 'same_site', 'partitioned', 'lifetime', 'comment')
+_COOKIE = {'name': str, 'path': str, 'domain': str, 'secure': _types.Secure, 'http_only': bool,
+           'same_site': _types.SameSite, 'partitioned': bool, 'lifetime': int, 'comment': str}
 
 
 def _cookie(cookie):
     unknown = [name for name in cookie if name not in _COOKIE]
     if unknown:
         raise InvalidOption(f'a cookie has no {unknown[0]!r}; it has {", ".join(_COOKIE)}')
-    fields = dict.fromkeys(_COOKIE) | dict(cookie)
-    for name, kind in ('secure', _types.Secure), ('same_site', _types.SameSite):
-        if fields[name] is not None:
-            try:
-                fields[name] = kind[fields[name].upper()]
-            except (AttributeError, KeyError):
-                right = ', '.join(repr(one.name.lower()) for one in kind)
-                raise InvalidOption(f'{name} of a cookie is one of {right}, not {fields[name]!r}') from None
-    return _sessions.Cookie(**fields)
+    return _sessions.Cookie(**{name: _of_cookie(name, cookie.get(name), kind) for name, kind in _COOKIE.items()})
+
+
+def _of_cookie(name, value, kind):
+    if value is None or kind in (str, bool, int):
+        return _option(name, value, kind)
+    try:
+        return kind[value.upper()]
+    except (AttributeError, KeyError):
+        right = ', '.join(repr(one.name.lower()) for one in kind)
+        raise InvalidOption(f'{name} of a cookie is one of {right}, not {value!r}') from None
 
 
 class Session(MutableMapping):
@@ -162,20 +199,20 @@ class Session(MutableMapping):
         """All headers that save and destroy returned so far."""
 
     def __getitem__(self, key):
-        value = _call(self._session.get, key)
+        value = _call(self._session.get, _text('a key', key))
         if value is None:
             raise KeyError(key)
         return _plain(value)
 
     def __setitem__(self, key, value):
-        _call(self._session.set, key, _value(key, value))
+        _call(self._session.set, _text('a key', key), _value(key, value))
 
     def __delitem__(self, key):
         if not self.delete(key):
             raise KeyError(key)
 
     def __contains__(self, key):
-        return isinstance(key, str) and _call(self._session.has_key, key)
+        return isinstance(key, str) and _call(self._session.has_key, _text('a key', key))
 
     def __iter__(self):
         return iter(_call(self._session.keys))
@@ -200,11 +237,14 @@ class Session(MutableMapping):
     def add(self, key, delta=1):
         """Adds to an integer and returns the sum; a variable that is not there counts as 0. Concurrent requests never lose
         an addition."""
+        value = _value(_text('a key', key), delta)
+        if not isinstance(value, _types.Value_Integer):
+            raise InvalidValue(f'{key}: an int is added, no {type(delta).__name__}')
         return _call(self._session.add, key, delta)
 
     def delete(self, key):
         """Removes a variable; tells whether it was there."""
-        return _call(self._session.delete, key)
+        return _call(self._session.delete, _text('a key', key))
 
     def has_key(self, key):
         """Whether there is such a variable: key in session."""
@@ -216,7 +256,7 @@ class Session(MutableMapping):
 
     def take(self, key, default=None):
         """Reads a variable and removes it: for messages that are shown once."""
-        value = _call(self._session.take, key)
+        value = _call(self._session.take, _text('a key', key))
         return default if value is None else _plain(value)
 
     def clear(self):
@@ -241,15 +281,15 @@ class Session(MutableMapping):
 
     def application(self, name):
         """The same session, with the variables of another application."""
-        return Session(_call(self._session.application, name))
+        return Session(_call(self._session.application, _text('a name', name)))
 
     def reserve(self, name, key=None):
         """Reserves an application name, and returns the one handle that reads and writes its variables from now on."""
-        return Session(_call(self._session.reserve, name, key))
+        return Session(_call(self._session.reserve, _text('a name', name), None if key is None else _text('a key', key)))
 
     def release(self, name):
         """Ends the reservation of a name. Only a handle that reserve returned for it can."""
-        _call(self._session.release, name)
+        _call(self._session.release, _text('a name', name))
 
     def regenerate_id(self):
         """Gives the session a new id when it is saved. To be called at each login and each change of rights."""
@@ -257,7 +297,7 @@ class Session(MutableMapping):
 
     def set_owner(self, owner):
         """Says whose session this is, or with None that it is nobody's."""
-        _call(self._session.set_owner, owner)
+        _call(self._session.set_owner, None if owner is None else _text('an owner', owner))
 
     def owner(self):
         """Whose session this is."""
@@ -293,7 +333,7 @@ class Manager:
     """Sets up what sessions are stored in, and manages all of them."""
 
     def __init__(self, storage=None, table=None):
-        self._location = _types.Location(storage, table)
+        self._location = _location(storage, table)
 
     def create_tables(self):
         """Creates the tables. Raises an ExceptionGroup of all that went wrong."""
@@ -309,7 +349,7 @@ class Manager:
 
     def cleanup(self, limit=10_000):
         """Removes expired sessions, at most `limit`, and returns how many."""
-        return _call(_manager.cleanup, self._location, limit)
+        return _call(_manager.cleanup, self._location, _option('limit', limit, int) or 0)
 
     def count(self):
         """How many sessions are live."""
@@ -317,6 +357,7 @@ class Manager:
 
     def list(self, owner=None):
         """The live sessions, those of one owner if one is given: with digest, created, accessed, expires, owner, size."""
+        owner = None if owner is None else _text('an owner', owner)
         after = None
         while True:
             page = _call(_manager.list, self._location, owner, after, 1000)
@@ -327,11 +368,12 @@ class Manager:
 
     def destroy(self, digest):
         """Ends one session by the digest of its id; tells whether it was live."""
-        return _call(_manager.destroy, self._location, digest)
+        return _call(_manager.destroy, self._location, _text('a digest', digest))
 
     def destroy_owned(self, owner, except_digest=None):
         """Ends all sessions of an owner, all but the one of `except_digest` if given, and returns how many."""
-        return _call(_manager.destroy_owned, self._location, owner, except_digest)
+        kept = None if except_digest is None else _text('a digest', except_digest)
+        return _call(_manager.destroy_owned, self._location, _text('an owner', owner), kept)
 
 
 _PLAIN = 'a variable is None, bool, int, float, str, bytes, list or dict'

@@ -23,7 +23,7 @@ pub fn command() -> &'static Path {
     &COMMAND
 }
 
-/// One of the components `visits`, `counter`, `rogue` and `values`, or with `-python` or `-js` a page in another language.
+/// One of the components `visits`, `counter`, `rogue`, `values`, `auth_page` and `auth_module`, or with `-python` or `-js` a page in another language.
 pub fn component(name: &str) -> PathBuf {
     if name.ends_with("-python") || name.ends_with("-js") {
         return page(name);
@@ -32,6 +32,7 @@ pub fn component(name: &str) -> PathBuf {
         let mut cargo = cargo();
         cargo.args(["--profile", "component", "--target", "wasm32-wasip2"]);
         cargo.args(["-p", "visits", "-p", "counter", "-p", "rogue", "-p", "values"]);
+        cargo.args(["-p", "auth-page", "-p", "auth-module"]);
         run(cargo);
         folders().0.join("wasm32-wasip2/component")
     });

@@ -115,7 +115,24 @@ fn python_refuses_what_would_not_come_back_as_it_is() {
         ("deep", deep),
     ];
     let mut expected: Vec<_> = refused.iter().map(|(key, why)| format!("InvalidValue: {key}: {why}")).collect();
-    expected.push("stored: ['deep-enough']".to_owned());
+    expected.extend(
+        [
+            "InvalidName: a key holds half of a surrogate pair, which UTF-8 has not",
+            "InvalidName: a key holds half of a surrogate pair, which UTF-8 has not",
+            "InvalidName: a key is a str, no int",
+            "InvalidName: a key is a str, no int",
+            "InvalidName: the variable's name has 33 characters; the limit is 32",
+            "InvalidValue: a: an int is added, no float",
+            "InvalidValue: a: an int is outside of -2**63 to 2**63-1; a str holds any number",
+            "InvalidOption: expires is a whole number from 0 to 2**32-1",
+            "InvalidOption: expires is a int, no str",
+            "InvalidOption: cleanup is a float, no str",
+            "InvalidOption: app holds half of a surrogate pair, which UTF-8 has not",
+            "InvalidName: an owner is a str, no int",
+            "stored: ['deep-enough']",
+        ]
+        .map(str::to_owned),
+    );
     assert_eq!(lines(&Client::new(), &server, "/refuse"), expected);
 }
 
@@ -157,7 +174,7 @@ fn javascript_refuses_what_would_not_come_back_as_it_is() {
         [
             "invalid-name: a key is a string, no number",
             "invalid-name: a key holds half of a surrogate pair, which UTF-8 has not",
-            "invalid-name: key has 33 characters; the limit is 32",
+            "invalid-name: the variable's name has 33 characters; the limit is 32",
             "invalid-value: a: an integer is added, no real",
             "invalid-option: start has no option expire; it has app, sessionId, storage, table, expires, cookie, seed, \
              cleanup, strict",
@@ -223,6 +240,17 @@ fn a_session_is_a_map_in_javascript() {
     let cookie = reply.set_cookie();
     assert_eq!(cookie.name, "map");
     assert_eq!(cookie.attribute("samesite"), Some("Strict"));
+}
+
+#[test]
+fn the_page_of_the_guide_counts_in_every_language() {
+    let launch = Launch::new("values");
+    let servers = [launch.beside("values-python").start(), launch.beside("values-js").start(), launch.start()];
+    let visitor = Client::new();
+    for visit in 1..=6 {
+        let body = servers[visit % servers.len()].get(&visitor, "/page").body;
+        assert_eq!(body, format!("This is your visit no. {visit}\n"));
+    }
 }
 
 #[test]

@@ -1,13 +1,25 @@
-// What tests/tests/languages.rs asks of the JavaScript side: reading, changing, refusing, and a session as a map.
+// What tests/tests/languages.rs asks of the JavaScript side: the page of docs/languages.md, reading, changing,
+// refusing, and a session as a map.
 
 import { Manager, SessionError, real, start } from './lemon-session.js';
 
 addEventListener('fetch', event => event.respondWith(answer(event.request)));
 
 function answer(request) {
+    const { pathname } = new URL(request.url);
+    if (pathname === '/page') {
+        return page(request);
+    }
     const lines = [];
-    const headers = ROUTES[new URL(request.url).pathname](request, line => lines.push(line)) ?? [];
+    const headers = ROUTES[pathname](request, line => lines.push(line)) ?? [];
     return new Response(lines.map(line => `${line}\n`).join(''), { headers });
+}
+
+function page(request) {
+    const session = start(request, { app: 'visits' });
+    session.set('visits', (session.get('visits') ?? 0) + 1);
+    const body = `This is your visit no. ${session.get('visits')}\n`;
+    return new Response(body, { headers: session.save() });
 }
 
 function show(value) {

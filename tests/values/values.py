@@ -1,4 +1,5 @@
-"""What tests/tests/languages.rs asks of the Python side: reading, changing, refusing, and a session as a dictionary."""
+"""What tests/tests/languages.rs asks of the Python side: the page of docs/languages.md, reading, refusing, and a session as a
+dictionary."""
 
 from urllib.parse import urlsplit
 
@@ -73,6 +74,25 @@ def refuse(request, fields):
             yield f'{key}: stored'
         except Error as error:
             yield f'{type(error).__name__}: {error}'
+    for action in (
+        lambda: session.set('\ud800', 1),
+        lambda: session.get('\ud800'),
+        lambda: session.set(1, 1),
+        lambda: session.get(1),
+        lambda: session.set('k' * 33, 1),
+        lambda: session.add('a', 1.5),
+        lambda: session.add('a', 2**63),
+        lambda: start(request, expires=-1),
+        lambda: start(request, expires='1h'),
+        lambda: start(request, cleanup='often'),
+        lambda: start(request, app='\ud800'),
+        lambda: session.set_owner(5),
+    ):
+        try:
+            action()
+            yield 'done'
+        except Exception as error:
+            yield f'{type(error).__name__}: {error}'
     session['deep-enough'] = deep[0]
     yield f'stored: {list(session)}'
 
@@ -127,4 +147,17 @@ def dictionary(request, fields):
             yield f'InvalidOption {error}'
 
 
-ROUTES = {'/read': read, '/write': write, '/refuse': refuse, '/dictionary': dictionary}
+def page(request, fields):
+    session = start(request, app='visits')
+    session['visits'] = session.get('visits', 0) + 1
+    session.save(fields)
+    return f"This is your visit no. {session['visits']}"
+
+
+ROUTES = {
+    '/page': lambda request, fields: [page(request, fields)],
+    '/read': read,
+    '/write': write,
+    '/refuse': refuse,
+    '/dictionary': dictionary,
+}

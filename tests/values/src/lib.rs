@@ -1,4 +1,5 @@
-//! What tests/tests/languages.rs asks of the Rust side: setting a variable of each kind, and reading them.
+//! What tests/tests/languages.rs asks of the Rust side: the page of docs/languages.md, setting a variable of each kind, and
+//! reading them.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -20,7 +21,17 @@ impl wasip2::exports::http::incoming_handler::Guest for Values {
     }
 }
 
+fn page(request: &Request) -> Result<(Headers, String)> {
+    let session = Options::new().app("visits").start(request)?;
+    let visits: i64 = session.get("visits")?.unwrap_or(0) + 1;
+    session.set("visits", &visits)?;
+    Ok((session.save()?, format!("This is your visit no. {visits}\n")))
+}
+
 fn respond(request: &Request) -> Result<(Headers, String)> {
+    if request.path() == "/page" {
+        return page(request);
+    }
     let session = Options::new().app("values").start(request)?;
     let body = match request.path() {
         "/set" => set(&session)?,
