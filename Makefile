@@ -3,15 +3,17 @@
 # make languages  leaves the pages in Python and JavaScript in dist/
 # make test   runs all tests
 # make lint   checks format and style
+# make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
 # make clean  removes what was built
 
 CARGO ?= cargo
 ADDR ?= 127.0.0.1:8080
+SECONDS ?= 30
 EXAMPLES = -p visits -p counter
-COMPONENTS = $(EXAMPLES) -p rogue
+COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build languages test lint clean target
+.PHONY: run build languages test lint fuzz clean target
 
 run: build
 	dist/lemon-session serve dist/visits.wasm --addr $(ADDR) --storage sqlite:sessions.db
@@ -40,6 +42,11 @@ lint: target
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(WASM) -p lemon-session-component $(COMPONENTS) -- -D warnings
+
+fuzz:
+	cd guest && for target in codec cookie json options; do \
+		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(SECONDS) || exit 1; \
+	done
 
 clean:
 	$(CARGO) clean

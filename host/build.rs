@@ -10,10 +10,11 @@ use std::{
 const TARGET: &str = "wasm32-wasip2";
 const FILE: &str = "lemon_session_component.wasm";
 
-/// How the component is compiled: the host compiles it again, so size and inlining count. Stated here rather than in a
-/// profile of the workspace, which a crate from a registry does not have.
-const PROFILE: [&str; 6] = [
-    "profile.release.opt-level=3",
+/// How the component is compiled: small, and its hash fast. Stated here rather than in a profile of the workspace, which a
+/// crate from a registry does not have.
+const PROFILE: [&str; 7] = [
+    "profile.release.opt-level=\"s\"",
+    "profile.release.package.sha2.opt-level=3",
     "profile.release.lto=\"fat\"",
     "profile.release.codegen-units=1",
     "profile.release.panic=\"abort\"",

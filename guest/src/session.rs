@@ -74,7 +74,10 @@ pub(crate) struct State {
 impl State {
     /// A session that the store has, found under `id`.
     pub fn resumed(id: String, loaded: Loaded, app: &str) -> Self {
-        let mut state = Self {
+        let renewed = loaded.renewal.map(|nonce| id::successor(&id, &nonce));
+        let cookie_due = renewed.is_some();
+        let id = renewed.unwrap_or(id);
+        Self {
             key: id::key(&id),
             id,
             record: loaded.record,
@@ -84,10 +87,8 @@ impl State {
             ended: false,
             new_id: None,
             new_owner: None,
-            cookie_due: false,
-        };
-        state.follow(loaded.renewal);
-        state
+            cookie_due,
+        }
     }
 
     /// A new session.
@@ -113,13 +114,6 @@ impl State {
             new_id: None,
             new_owner: None,
             cookie_due: true,
-        }
-    }
-
-    /// Goes over to the id that a renewal gave the session, if it was found under its former one.
-    fn follow(&mut self, renewal: Option<Vec<u8>>) {
-        if let Some(nonce) = renewal {
-            self.become_id(id::successor(&self.id, &nonce));
         }
     }
 
@@ -407,7 +401,7 @@ impl<E: Env> Core<E> {
         let env = &self.world.env;
         match env.load(&self.parameters.location, &state.key, app, env.now(), INLINE_BYTES)? {
             LoadOutcome::Found(mut loaded) => {
-                self.follow(state, loaded.renewal.take());
+                self.follow(state, &mut loaded);
                 Ok(loaded)
             }
             LoadOutcome::Absent | LoadOutcome::Expired | LoadOutcome::Ended => {
@@ -459,16 +453,10 @@ impl<E: Env> Core<E> {
     /// Writes what changed, if anything did.
     fn update(&self, state: &mut State, now: u64) -> Result<()> {
         let settings = self.world.settings();
-        let renews = settings.renew_after != 0 && self.parameters.cookie.is_some();
-        let mut renewal = None;
-        if renews && state.new_id.is_none() && now.saturating_sub(state.record.renewed) >= settings.renew_after.into() {
-            let mut nonce = [0; 32];
-            self.world.env.random(&mut nonce);
-            renewal = Some(Vec::from(nonce));
-        }
         let mut attempts = 0;
         loop {
             attempts += 1;
+            let renewal = self.renewal(state, now);
             let change = self.change(state, renewal.as_deref(), now)?;
             let Some((change, new_id)) = change else { return Ok(()) };
             let adds = state.applications.iter().any(Application::adds);
@@ -487,13 +475,25 @@ impl<E: Env> Core<E> {
                     return Err(Error::Conflict);
                 }
                 // Another request may have renewed the id in the meantime: the session is then found under its new one.
-                UpdateOutcome::Gone if renews && self.renewed_meanwhile(state)? => renewal = None,
+                UpdateOutcome::Gone if settings.renew_after != 0 && self.renewed_meanwhile(state)? => {}
                 UpdateOutcome::Gone => {
                     state.ended = true;
                     return Err(Error::Gone);
                 }
             }
         }
+    }
+
+    /// The nonce of a new id, if it is time for one.
+    fn renewal(&self, state: &State, now: u64) -> Option<Vec<u8>> {
+        let renew_after = self.world.settings().renew_after;
+        let is_off = renew_after == 0 || self.parameters.cookie.is_none() || state.new_id.is_some();
+        if is_off || now.saturating_sub(state.record.renewed) < renew_after.into() {
+            return None;
+        }
+        let mut nonce = [0; 32];
+        self.world.env.random(&mut nonce);
+        Some(nonce.into())
     }
 
     /// The change to be written, with the id that it gives the session; none when there is nothing to write.
@@ -577,15 +577,19 @@ impl<E: Env> Core<E> {
         let env = &self.world.env;
         let app = &state.applications[0].name;
         let outcome = env.load(&self.parameters.location, &state.key, app, env.now(), 0)?;
-        let LoadOutcome::Found(Loaded { renewal: renewal @ Some(_), .. }) = outcome else { return Ok(false) };
-        self.follow(state, renewal);
-        Ok(true)
+        let LoadOutcome::Found(mut loaded) = outcome else { return Ok(false) };
+        let was_renewed = loaded.renewal.is_some();
+        self.follow(state, &mut loaded);
+        Ok(was_renewed)
     }
 
-    fn follow(&self, state: &mut State, renewal: Option<Vec<u8>>) {
-        let old = state.key;
-        state.follow(renewal);
-        self.world.reservations().renamed(&old, &state.key);
+    /// Goes over to the id that another request's renewal gave the session, if it did.
+    fn follow(&self, state: &mut State, loaded: &mut Loaded) {
+        if let Some(nonce) = loaded.renewal.take() {
+            state.record.renewed = loaded.record.renewed;
+            let id = id::successor(&state.id, &nonce);
+            self.rename(state, id);
+        }
     }
 
     fn rename(&self, state: &mut State, id: String) {

@@ -78,5 +78,8 @@ fn a_module_that_the_application_does_not_use_is_refused_by_name() {
     let arguments = ["compose", visits.to_str().unwrap(), "--with", module.to_str().unwrap(), "-o", "out.wasm"];
     let output = launch.command(&arguments);
     assert_ne!(output.status, 0);
-    assert!(output.stderr.contains("imports nothing of what the module exports: example:auth/auth@0.1.0"), "{output:?}");
+    assert!(
+        output.stderr.contains("imports nothing of what the module exports: example:auth/auth@0.1.0"),
+        "{output:?}"
+    );
 }

@@ -139,7 +139,8 @@ fn python_refuses_what_would_not_come_back_as_it_is() {
 #[test]
 fn javascript_refuses_what_would_not_come_back_as_it_is() {
     let server = Server::start("values-js");
-    let plain = "is no plain data: a variable is null, a boolean, number, BigInt, string, Uint8Array, array or plain object";
+    let plain =
+        "is no plain data: a variable is null, a boolean, number, BigInt, string, Uint8Array, array or plain object";
     let undefined = &format!("undefined {plain}; delete() removes a variable")[..];
     let integer = "a BigInt is outside of -2^63 to 2^63-1; a string holds any number";
     let bytes = "there are bytes inside of an array or object, which JSON has not; a variable of their own holds them";
@@ -259,7 +260,10 @@ fn the_page_of_visits_is_the_same_in_every_language() {
         let server = Server::start(page);
         let visitor = Client::new();
         let visit = |path: &str| server.get(&visitor, path).body;
-        assert!(visit("/").contains("<h1>This is your first visit</h1>\n<p>Setting variable1 to 'Python Rules!'</p>"), "{page}");
+        assert!(
+            visit("/").contains("<h1>This is your first visit</h1>\n<p>Setting variable1 to 'Python Rules!'</p>"),
+            "{page}"
+        );
         assert!(visit("/").contains("<h1>Welcome back</h1>\n<p>variable1: Python Rules!</p>"), "{page}");
         let id = visitor.cookie("visits").expect("the cookie is kept");
         assert!(visit("/?destroy=True").contains("<h1>Session Deleted</h1>"), "{page}");

@@ -153,7 +153,8 @@ fn increment(request: &Request) -> Result<Answer> {
     let session = start(request)?;
     let key = parameter(request, "key")?;
     let old: Option<i64> = session.get(&key)?;
-    let new = old.unwrap_or(0).checked_add(1).ok_or_else(|| Error::InvalidValue(format!("{key} is as large as can be")))?;
+    let new =
+        old.unwrap_or(0).checked_add(1).ok_or_else(|| Error::InvalidValue(format!("{key} is as large as can be")))?;
     session.set(&key, &new)?;
     Ok(Answer::text(session.save()?, new.to_string()))
 }

@@ -689,6 +689,20 @@ fn however_many_race_for_a_renewal_there_is_one_successor() {
 }
 
 #[test]
+fn a_session_that_was_renewed_meanwhile_is_not_renewed_again() {
+    let outside = renewing();
+    let old = outside.visited();
+    outside.wait(600);
+    let late = outside.resume(&old).unwrap();
+    let new = sent_id(&outside.resume(&old).unwrap().save().unwrap()).unwrap();
+    for n in 0..3 {
+        late.set("late", &Value::Integer(n)).unwrap();
+        late.save().unwrap();
+        assert_eq!(late.id(), new);
+    }
+}
+
+#[test]
 fn a_session_that_is_renewed_meanwhile_can_be_destroyed_and_looked_into() {
     let outside = renewing();
     let old = outside.visited();

@@ -39,7 +39,8 @@ const LONGEST_PASSWORD: usize = 1024;
 
 /// What the password of a user that does not exist is compared with, so that nobody learns from the time who does exist: the
 /// hash of a random one, with the parameters of `hash`.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$jFbKY5tvn1MtDjMmU5aygg$4Ps+/4KCZ+upsff4uidwSJ+G7Y/zxyirWv0R1U41EQ0";
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$jFbKY5tvn1MtDjMmU5aygg$4Ps+/4KCZ+upsff4uidwSJ+G7Y/zxyirWv0R1U41EQ0";
 
 /// A visit is written down this many seconds after the last one that was.
 const MINUTE: u64 = 60;

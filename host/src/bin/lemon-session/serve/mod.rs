@@ -67,7 +67,8 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     }
 
     let engine = engine(&settings)?;
-    let application = Application::load(&engine, &args.application, &args.modules, session.clone(), &settings, args.reuse)?;
+    let application =
+        Application::load(&engine, &args.application, &args.modules, session.clone(), &settings, args.reuse)?;
 
     // Before anything is printed: whoever waits for that line may stop the server at once.
     let stop = stop()?;

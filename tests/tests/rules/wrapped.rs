@@ -1,0 +1,104 @@
+//! Drivers around a driver: one that fails when told to, and counts what it is asked.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+};
+
+use async_trait::async_trait;
+use lemon_session_host::driver::{
+    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Record, Result, UpdateOutcome, Write,
+};
+
+/// Fails before or after the store has done what it was asked, and counts writes.
+pub struct Wrapped {
+    inner: Arc<dyn Driver>,
+    pub fails_before: AtomicBool,
+    pub fails_after: AtomicBool,
+    pub writes: AtomicUsize,
+}
+
+impl Wrapped {
+    pub fn new(inner: Arc<dyn Driver>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            fails_before: AtomicBool::new(false),
+            fails_after: AtomicBool::new(false),
+            writes: AtomicUsize::new(0),
+        })
+    }
+
+    async fn around<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let trouble = || Error::unavailable("the connection to db.internal was cut: password=hunter2");
+        if self.fails_before.load(Relaxed) {
+            return Err(trouble());
+        }
+        let answer = call.await?;
+        if self.fails_after.load(Relaxed) { Err(trouble()) } else { Ok(answer) }
+    }
+}
+
+#[async_trait]
+impl Driver for Wrapped {
+    fn summary(&self) -> String {
+        self.inner.summary()
+    }
+
+    async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+        self.around(self.inner.load(key, app, now, inline_bytes)).await
+    }
+
+    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+        self.around(self.inner.fetch(key, app, name, now)).await
+    }
+
+    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+        self.writes.fetch_add(1, Relaxed);
+        self.around(self.inner.create(key, record, writes)).await
+    }
+
+    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+        self.writes.fetch_add(1, Relaxed);
+        self.around(self.inner.update(key, change, expected, now)).await
+    }
+
+    async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool> {
+        self.around(self.inner.destroy(key, now, remember)).await
+    }
+
+    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
+        self.around(self.inner.destroy_owned(owner, except, now, remember)).await
+    }
+
+    async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
+        self.around(self.inner.cleanup(now, limit)).await
+    }
+
+    async fn count(&self, now: u64) -> Result<u64> {
+        self.around(self.inner.count(now)).await
+    }
+
+    async fn reused(&self, now: u64) -> Result<u64> {
+        self.around(self.inner.reused(now)).await
+    }
+
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
+        self.around(self.inner.list(now, owner, after, limit)).await
+    }
+
+    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
+        self.around(self.inner.describe(key, now)).await
+    }
+
+    async fn create_tables(&self) -> Result<()> {
+        self.around(self.inner.create_tables()).await
+    }
+
+    async fn drop_tables(&self) -> Result<()> {
+        self.around(self.inner.drop_tables()).await
+    }
+
+    async fn tables_exist(&self) -> Result<bool> {
+        self.around(self.inner.tables_exist()).await
+    }
+}
