@@ -21,6 +21,11 @@ $(PAGES)/%-js.wasm: languages/js/lemon-session.js $(PAGES)/wit/world.wit $(COMPO
 	cp $(filter %.js,$(filter-out $(COMPONENTIZE_JS),$^)) $(PAGES)/$*-js/
 	$(COMPONENTIZE_JS) $(PAGES)/$*-js/$*.js -w $(PAGES)/wit -n page -o $@
 
+# Whether the types for TypeScript take what they should and refuse what they should.
+$(PAGES)/types: tests/values/types.ts languages/js/lemon-session.d.ts $(COMPONENTIZE_JS)
+	$(PAGES)/js/node_modules/.bin/tsc --noEmit --strict --target es2023 --module nodenext --lib es2023,dom $<
+	touch $@
+
 # A copy without symbolic links, which the tools of JavaScript do not follow.
 $(PAGES)/wit/world.wit: languages/wit/world.wit $(wildcard languages/wit/deps/*.wit wit/*.wit)
 	rm -rf $(PAGES)/wit && mkdir -p $(PAGES)

@@ -352,7 +352,7 @@ function text(what, value) {
 }
 
 const PLAIN = 'a variable is null, a boolean, number, BigInt, string, Uint8Array, array or plain object';
-/** What the JSON reader of the session component takes. */
+/** What the readers of all languages take. */
 const DEPTH = 127;
 
 /** The value that plain data is stored as. */

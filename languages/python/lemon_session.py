@@ -377,7 +377,7 @@ class Manager:
 
 
 _PLAIN = 'a variable is None, bool, int, float, str, bytes, list or dict'
-# What the JSON reader of the session component takes.
+# What the readers of all languages take.
 _DEPTH = 127
 
 

@@ -17,9 +17,9 @@ use crate::{Error, Result, Value};
 /// # Errors
 ///
 /// [`InvalidValue`](Error::InvalidValue) for an integer that does not fit `i64`, and for what JSON cannot carry inside of a
-/// list, a map or a struct: bytes, infinities and NaN, and keys that are no text, number or boolean.
+/// list, a map or a struct: bytes, infinities and NaN, keys that are no text, number or boolean, and more than 127 levels.
 pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value> {
-    let kind = value.serialize(Look { nested: false }).map_err(|Refusal(why)| Error::InvalidValue(why))?;
+    let kind = value.serialize(Look { depth: 0 }).map_err(|Refusal(why)| Error::InvalidValue(why))?;
     match kind {
         Some(plain) => Ok(plain),
         None => serde_json::to_string(value).map(Value::Json).map_err(|error| Error::InvalidValue(error.to_string())),
@@ -30,13 +30,30 @@ pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value> {
 /// and bytes as a list of numbers, so everything that is to be nested is looked at before it is asked.
 #[derive(Clone, Copy)]
 struct Look {
-    nested: bool,
+    /// How many lists and dictionaries it is inside of.
+    depth: usize,
 }
+
+/// The levels of lists and dictionaries that serde_json reads; the other languages keep to it too.
+const DEEPEST: usize = 127;
 
 impl Look {
     /// A plain value that can be nested too.
     fn plain(self, value: impl FnOnce() -> Value) -> Result<Option<Value>, Refusal> {
-        Ok((!self.nested).then(value))
+        Ok((!self.is_nested()).then(value))
+    }
+
+    fn is_nested(self) -> bool {
+        self.depth > 0
+    }
+
+    /// What is inside of a value that is written as so many lists and dictionaries, one in the other.
+    fn contents(self, levels: usize) -> Result<Contents, Refusal> {
+        let depth = self.depth + levels;
+        if depth > DEEPEST {
+            return Err(Refusal(format!("lists and dictionaries are nested deeper than {DEEPEST} levels")));
+        }
+        Ok(Contents(Self { depth }))
     }
 
     fn integer<N>(self, number: N) -> Result<Option<Value>, Refusal>
@@ -48,8 +65,6 @@ impl Look {
         self.plain(|| Value::Integer(integer))
     }
 }
-
-const CONTENTS: Look = Look { nested: true };
 
 impl Serializer for Look {
     type Ok = Option<Value>;
@@ -111,7 +126,7 @@ impl Serializer for Look {
     }
 
     fn serialize_f64(self, value: f64) -> Result<Self::Ok, Refusal> {
-        if self.nested && !value.is_finite() {
+        if self.is_nested() && !value.is_finite() {
             return Err(Refusal(
                 "a number inside of a list or dictionary is infinite or NaN, which JSON has not".to_owned(),
             ));
@@ -128,7 +143,7 @@ impl Serializer for Look {
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Result<Self::Ok, Refusal> {
-        if self.nested {
+        if self.is_nested() {
             return Err(Refusal(
                 "there are bytes inside of a list or dictionary, which JSON has not; a variable of their own holds them"
                     .to_owned(),
@@ -168,41 +183,41 @@ impl Serializer for Look {
         _: &'static str,
         value: &T,
     ) -> Result<Self::Ok, Refusal> {
-        value.serialize(CONTENTS)?;
+        value.serialize(self.contents(1)?.0)?;
         Ok(None)
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Contents, Refusal> {
-        Ok(Contents)
+        self.contents(1)
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Contents, Refusal> {
-        Ok(Contents)
+        self.contents(1)
     }
 
     fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Contents, Refusal> {
-        Ok(Contents)
+        self.contents(1)
     }
 
     fn serialize_tuple_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Contents, Refusal> {
-        Ok(Contents)
+        self.contents(2)
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Contents, Refusal> {
-        Ok(Contents)
+        self.contents(1)
     }
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Contents, Refusal> {
-        Ok(Contents)
+        self.contents(1)
     }
 
     fn serialize_struct_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Contents, Refusal> {
-        Ok(Contents)
+        self.contents(2)
     }
 }
 
 /// What is inside of a list, a map or a struct.
-struct Contents;
+struct Contents(Look);
 
 macro_rules! look_at_contents {
     ($($of:ident::$method:ident($($name:ty)?);)*) => {$(
@@ -211,7 +226,7 @@ macro_rules! look_at_contents {
             type Error = Refusal;
 
             fn $method<T: Serialize + ?Sized>(&mut self, $(_: $name,)? value: &T) -> Result<(), Refusal> {
-                value.serialize(CONTENTS).map(drop)
+                value.serialize(self.0).map(drop)
             }
 
             fn end(self) -> Result<Self::Ok, Refusal> {
@@ -240,7 +255,7 @@ impl SerializeMap for Contents {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
-        value.serialize(CONTENTS).map(drop)
+        value.serialize(self.0).map(drop)
     }
 
     fn end(self) -> Result<Self::Ok, Refusal> {

@@ -169,6 +169,34 @@ fn what_json_has_not_is_refused_inside_of_lists_and_dictionaries() {
     refused(BTreeMap::from([(vec![1], 1)]), "key");
 }
 
+/// Lists in a list, to so many levels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Nest(Vec<Nest>);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Tower {
+    Top,
+    Inline(Box<Tower>),
+    Tuple(Box<Tower>, u8),
+    Fields { inner: Box<Tower> },
+}
+
+#[test]
+fn what_is_nested_too_deep_to_be_read_is_refused() {
+    let nest = |levels| (1..levels).fold(Nest(Vec::new()), |inner, _| Nest(vec![inner]));
+    assert_eq!(trip(&nest(127)), nest(127));
+    refused(nest(128), "127");
+    refused(nest(1000), "127");
+
+    let tower = |levels, floor: fn(Box<Tower>) -> Tower| (0..levels).fold(Tower::Top, |top, _| floor(Box::new(top)));
+    let floors: [(usize, fn(Box<Tower>) -> Tower); 3] =
+        [(127, Tower::Inline), (63, |inner| Tower::Tuple(inner, 0)), (63, |inner| Tower::Fields { inner })];
+    for (highest, floor) in floors {
+        assert_eq!(trip(&tower(highest, floor)), tower(highest, floor));
+        refused(tower(highest + 1, floor), "127");
+    }
+}
+
 #[test]
 fn a_value_of_another_type_is_named_and_not_shown() {
     let why = mismatched::<u32>(Value::Text("hunter2".to_owned()));

@@ -26,7 +26,7 @@ pub fn command() -> &'static Path {
 /// One of the components `visits`, `counter`, `rogue`, `values`, `auth_page` and `auth_module`, or with `-python` or `-js` a page in another language.
 pub fn component(name: &str) -> PathBuf {
     if name.ends_with("-python") || name.ends_with("-js") {
-        return page(name);
+        return made(&format!("target/languages/{name}.wasm"));
     }
     static COMPONENTS: LazyLock<PathBuf> = LazyLock::new(|| {
         let mut cargo = cargo();
@@ -39,17 +39,17 @@ pub fn component(name: &str) -> PathBuf {
     COMPONENTS.join(name).with_extension("wasm")
 }
 
-/// What the Makefile builds with the tools of the page's language.
-fn page(name: &str) -> PathBuf {
+/// A file that the Makefile makes with the tools of a page's language.
+pub fn made(file: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let page = format!("target/languages/{name}.wasm");
     let mut make = Command::new("make");
     // Not the options of a make that runs the tests.
-    make.args(["--silent", &page]).current_dir(root()).env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
+    make.args(["--silent", file]).current_dir(root()).env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
     let output = make.output().expect("make can be run");
-    assert!(output.status.success(), "{make:?} failed: {}", String::from_utf8_lossy(&output.stderr));
-    root().join(page)
+    let print = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{make:?} failed: {}{}", print(&output.stdout), print(&output.stderr));
+    root().join(file)
 }
 
 /// The root of the repository.

@@ -1,7 +1,7 @@
 //! One session, shared by pages in Rust, Python and JavaScript.
 
 use lemon_session::Value::{self, Boolean, Bytes, Integer, Json, Null, Real, Text};
-use lemon_session_tests::{Client, Launch, Server};
+use lemon_session_tests::{Client, Launch, Server, build};
 
 /// What each language makes of a variable that Rust set, and what the others make of it once JavaScript has changed it.
 struct Row {
@@ -186,6 +186,11 @@ fn javascript_refuses_what_would_not_come_back_as_it_is() {
         .map(str::to_owned),
     );
     assert_eq!(lines(&Client::new(), &server, "/refuse"), expected);
+}
+
+#[test]
+fn typescript_knows_what_can_be_stored() {
+    build::made("target/languages/types");
 }
 
 #[test]
