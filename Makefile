@@ -1,5 +1,6 @@
 # make run    serves the example visits on http://127.0.0.1:8080
 # make build  leaves the command and the components in dist/
+# make languages  leaves the pages in Python and JavaScript in dist/
 # make test   runs all tests
 # make lint   checks format and style
 # make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
@@ -9,10 +10,10 @@ CARGO ?= cargo
 ADDR ?= 127.0.0.1:8080
 SECONDS ?= 30
 EXAMPLES = -p visits -p counter
-COMPONENTS = $(EXAMPLES) -p rogue
+COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build test lint fuzz clean target
+.PHONY: run build languages test lint fuzz clean target
 
 run: build
 	dist/lemon-session serve dist/visits.wasm --addr $(ADDR) --storage sqlite:sessions.db
@@ -24,6 +25,14 @@ build: target
 	cp target/release/lemon-session dist/
 	cp target/wasm32-wasip2/component/visits.wasm target/wasm32-wasip2/component/counter.wasm dist/
 	dist/lemon-session component -o dist/lemon_session.wasm
+
+languages: dist/visits-python.wasm dist/visits-js.wasm
+
+dist/%.wasm: target/languages/%.wasm
+	mkdir -p dist
+	cp $< $@
+
+include languages/pages.mk
 
 test: target
 	tests/setup.sh

@@ -36,6 +36,9 @@ pub enum Error {
         "the application imports {0}, which is the session component's alone; an application imports lemon:session/sessions"
     )]
     Forbidden(String),
+    /// The module exports nothing that the application imports.
+    #[error("the application imports nothing of what the module exports: {0}")]
+    Unused(String),
     /// The joined component could not be written.
     #[error("cannot be joined with the session component: {0}")]
     Failed(String),
@@ -76,6 +79,29 @@ pub fn compose(app: &[u8]) -> Result<Vec<u8>, Error> {
     if let Some((import, ..)) = graph.imports().find(|(import, ..)| is_one_of(import, &FOR_APPLICATIONS)) {
         return Err(Error::OtherVersion { import: import.to_owned(), offered: offered(&graph, sessions) });
     }
+    encode(&graph)
+}
+
+/// Joins an application with a module that it uses: with a component that exports interfaces which the application imports.
+///
+/// A module built on sessions imports `lemon:session/sessions` itself. The result imports it once, for both, so that the
+/// application can pass its sessions to the module; [`compose`] is the next step.
+///
+/// # Errors
+///
+/// Fails when the application imports nothing that the module exports: see [`Error`].
+pub fn plug_in(app: &[u8], module: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut graph = CompositionGraph::new();
+    let app = read(&mut graph, "app", app)?;
+    let module = read(&mut graph, "module", module)?;
+    match plug(&mut graph, vec![module], app) {
+        Ok(()) => encode(&graph),
+        Err(PlugError::NoPlugHappened) => Err(Error::Unused(offered(&graph, module))),
+        Err(PlugError::GraphError { source }) => Err(Error::Failed(format!("{source:#}"))),
+    }
+}
+
+fn encode(graph: &CompositionGraph) -> Result<Vec<u8>, Error> {
     graph.encode(EncodeOptions::default()).map_err(|error| Error::Failed(format!("{:#}", anyhow::Error::new(error))))
 }
 
@@ -97,7 +123,7 @@ fn is_one_of(import: &str, interfaces: &[&str]) -> bool {
     interfaces.iter().any(|interface| import.starts_with(interface))
 }
 
-fn offered(graph: &CompositionGraph, sessions: PackageId) -> String {
-    let exports = graph.types()[graph[sessions].ty()].exports.keys();
+fn offered(graph: &CompositionGraph, package: PackageId) -> String {
+    let exports = graph.types()[graph[package].ty()].exports.keys();
     exports.map(String::as_str).collect::<Vec<_>>().join(" and ")
 }

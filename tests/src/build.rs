@@ -4,7 +4,7 @@ use std::{
     env,
     path::{Path, PathBuf},
     process::Command,
-    sync::LazyLock,
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
 /// The command `lemon-session`.
@@ -23,16 +23,33 @@ pub fn command() -> &'static Path {
     &COMMAND
 }
 
-/// One of the components `visits`, `counter` and `rogue`.
+/// One of the components `visits`, `counter`, `rogue`, `values`, `auth_page` and `auth_module`, or with `-python` or `-js` a page in another language.
 pub fn component(name: &str) -> PathBuf {
+    if name.ends_with("-python") || name.ends_with("-js") {
+        return made(&format!("target/languages/{name}.wasm"));
+    }
     static COMPONENTS: LazyLock<PathBuf> = LazyLock::new(|| {
         let mut cargo = cargo();
         cargo.args(["--profile", "component", "--target", "wasm32-wasip2"]);
-        cargo.args(["-p", "visits", "-p", "counter", "-p", "rogue"]);
+        cargo.args(["-p", "visits", "-p", "counter", "-p", "rogue", "-p", "values"]);
+        cargo.args(["-p", "auth-page", "-p", "auth-module"]);
         run(cargo);
         folders().0.join("wasm32-wasip2/component")
     });
     COMPONENTS.join(name).with_extension("wasm")
+}
+
+/// A file that the Makefile makes with the tools of a page's language.
+pub fn made(file: &str) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut make = Command::new("make");
+    // Not the options of a make that runs the tests.
+    make.args(["--silent", file]).current_dir(root()).env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
+    let output = make.output().expect("make can be run");
+    let print = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{make:?} failed: {}{}", print(&output.stdout), print(&output.stderr));
+    root().join(file)
 }
 
 /// The root of the repository.

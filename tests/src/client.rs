@@ -55,6 +55,11 @@ impl Client {
         Reply::new(request.call()?)
     }
 
+    /// Sends a form.
+    pub fn post(&self, url: &str, form: &[(&str, &str)]) -> Reply {
+        Reply::new(self.agent.post(url).send_form(form.iter().copied()).expect("the server answers"))
+    }
+
     /// The value of a cookie that is kept.
     pub fn cookie(&self, name: &str) -> Option<String> {
         self.agent.cookie_jar_lock().iter().find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned())

@@ -14,3 +14,8 @@ pub use server::{Launch, Server};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 mod readme {}
+
+/// The programs in the guide are compiled as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/using-sessions.md")]
+struct UsingSessions;

@@ -23,21 +23,10 @@
 
 mod values;
 
-wit_bindgen::generate!({
-    path: "../../wit",
-    world: "lemon:session/application",
-    additional_derives: [Default],
-    additional_derives_ignore: ["value", "error", "secure", "same-site"],
-});
-
 use std::borrow::Cow;
 
 use example_http::{Request, answer, header};
-use lemon::session::{
-    manager,
-    sessions::{self, Options, Session},
-    types::{Error, Header, Location, Value},
-};
+use lemon_session::{Error, Headers, Location, Options, Result, Session, manager};
 use wasip2::{
     clocks::monotonic_clock,
     http::types::{IncomingRequest, ResponseOutparam},
@@ -51,12 +40,11 @@ impl wasip2::exports::http::incoming_handler::Guest for Counter {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let request = Request::new(&request);
         match respond(&request) {
-            Ok(Answer { status, mut headers, body, html }) => {
+            Ok(Answer { status, headers, body, html }) => {
                 let kind = if html { "text/html; charset=utf-8" } else { "text/plain; charset=utf-8" };
-                headers.push(header("content-type", kind));
-                answer(out, status, &headers, &body);
+                answer(out, status, headers.iter().chain([&header("content-type", kind)]), &body);
             }
-            Err(error) => answer(out, status(&error), &[], &format!("{error:?}\n")),
+            Err(error) => answer(out, error.status(), &[], &format!("{error}\n")),
         }
     }
 }
@@ -64,22 +52,22 @@ impl wasip2::exports::http::incoming_handler::Guest for Counter {
 #[derive(Default)]
 struct Answer {
     status: u16,
-    headers: Vec<Header>,
+    headers: Headers,
     body: String,
     html: bool,
 }
 
 impl Answer {
-    fn text(headers: Vec<Header>, body: impl Into<String>) -> Self {
+    fn text(headers: Headers, body: impl Into<String>) -> Self {
         Self { status: 200, headers, body: body.into() + "\n", html: false }
     }
 }
 
-fn respond(request: &Request) -> Result<Answer, Error> {
+fn respond(request: &Request) -> Result<Answer> {
     match request.path() {
         "/" => count(request),
         "/read" => read(request),
-        "/none" => Ok(Answer { status: 200, headers: Vec::new(), body: html("nobody", 0), html: true }),
+        "/none" => Ok(Answer { status: 200, headers: Headers::default(), body: html("nobody", 0), html: true }),
         "/set" => set(&start(request)?, request),
         "/slow-set" => slow_set(request),
         "/get" => get(request),
@@ -96,42 +84,40 @@ fn respond(request: &Request) -> Result<Answer, Error> {
     }
 }
 
-fn start(request: &Request) -> Result<Session, Error> {
-    sessions::start(&Options {
-        app: Some("counter".to_owned()),
-        cookies: request.cookies(),
-        https: request.https(),
-        strict: request.parameter("strict").map(|strict| strict == "1"),
-        ..Options::default()
-    })
+fn start(request: &Request) -> Result<Session> {
+    let options = Options::new().app("counter");
+    match request.parameter("strict") {
+        Some(strict) => options.strict(strict == "1").start(request),
+        None => options.start(request),
+    }
 }
 
-fn count(request: &Request) -> Result<Answer, Error> {
+fn count(request: &Request) -> Result<Answer> {
     let session = start(request)?;
     if session.created() {
-        session.set("variable1", &Value::Text("Python Rules!".to_owned()))?;
+        session.set("variable1", "Python Rules!")?;
     }
     let count = session.add("count", 1)?;
     let variable1 = text(&session, "variable1")?;
     Ok(Answer { status: 200, headers: session.save()?, body: html(&variable1, count), html: true })
 }
 
-fn read(request: &Request) -> Result<Answer, Error> {
+fn read(request: &Request) -> Result<Answer> {
     let session = start(request)?;
     let variable1 = text(&session, "variable1")?;
     Ok(Answer { status: 200, headers: session.save()?, body: html(&variable1, 0), html: true })
 }
 
-fn set(session: &Session, request: &Request) -> Result<Answer, Error> {
+fn set(session: &Session, request: &Request) -> Result<Answer> {
     let key = parameter(request, "key")?;
-    session.set(&key, &values::parse(request)?)?;
+    session.set_value(&key, &values::parse(request)?)?;
     if let Some(other) = request.parameter("also") {
-        session.application(&other)?.set(&key, &values::parse(request)?)?;
+        session.application(&other)?.set_value(&key, &values::parse(request)?)?;
     }
     Ok(Answer::text(session.save()?, "set"))
 }
 
-fn slow_set(request: &Request) -> Result<Answer, Error> {
+fn slow_set(request: &Request) -> Result<Answer> {
     let session = start(request)?;
     let milliseconds = number(request, "ms")?;
     let wait = u64::try_from(milliseconds).ok().and_then(|ms| ms.checked_mul(1_000_000));
@@ -140,9 +126,9 @@ fn slow_set(request: &Request) -> Result<Answer, Error> {
     set(&session, request)
 }
 
-fn get(request: &Request) -> Result<Answer, Error> {
+fn get(request: &Request) -> Result<Answer> {
     let session = start(request)?;
-    let value = session.get(&parameter(request, "key")?)?;
+    let value = session.get_value(&parameter(request, "key")?)?;
     let headers = session.save()?;
     Ok(match value {
         Some(value) => Answer::text(headers, values::show(&value)),
@@ -150,38 +136,35 @@ fn get(request: &Request) -> Result<Answer, Error> {
     })
 }
 
-fn delete(request: &Request) -> Result<Answer, Error> {
+fn delete(request: &Request) -> Result<Answer> {
     let session = start(request)?;
     let deleted = session.delete(&parameter(request, "key")?)?;
     Ok(Answer::text(session.save()?, deleted.to_string()))
 }
 
-fn keys(request: &Request) -> Result<Answer, Error> {
+fn keys(request: &Request) -> Result<Answer> {
     let session = start(request)?;
     let keys = session.keys()?.join("\n");
     Ok(Answer::text(session.save()?, keys))
 }
 
-fn add(request: &Request) -> Result<Answer, Error> {
+fn add(request: &Request) -> Result<Answer> {
     let session = start(request)?;
     let sum = session.add(&parameter(request, "key")?, number(request, "delta")?)?;
     Ok(Answer::text(session.save()?, sum.to_string()))
 }
 
-fn increment(request: &Request) -> Result<Answer, Error> {
+fn increment(request: &Request) -> Result<Answer> {
     let session = start(request)?;
     let key = parameter(request, "key")?;
-    let old = match session.get(&key)? {
-        None => 0,
-        Some(Value::Integer(old)) => old,
-        Some(_) => return Err(Error::InvalidValue(format!("{key} is no integer"))),
-    };
-    let new = old.checked_add(1).ok_or_else(|| Error::InvalidValue(format!("{key} is as large as can be")))?;
-    session.set(&key, &Value::Integer(new))?;
+    let old: Option<i64> = session.get(&key)?;
+    let new =
+        old.unwrap_or(0).checked_add(1).ok_or_else(|| Error::InvalidValue(format!("{key} is as large as can be")))?;
+    session.set(&key, &new)?;
     Ok(Answer::text(session.save()?, new.to_string()))
 }
 
-fn login(request: &Request) -> Result<Answer, Error> {
+fn login(request: &Request) -> Result<Answer> {
     let session = start(request)?;
     let user = parameter(request, "user")?;
     session.regenerate_id()?;
@@ -189,28 +172,28 @@ fn login(request: &Request) -> Result<Answer, Error> {
     Ok(Answer::text(session.save()?, format!("welcome, {user}")))
 }
 
-fn regenerate(request: &Request) -> Result<Answer, Error> {
+fn regenerate(request: &Request) -> Result<Answer> {
     let session = start(request)?;
     session.regenerate_id()?;
     Ok(Answer::text(session.save()?, "a new id"))
 }
 
-fn end_owned(request: &Request) -> Result<Answer, Error> {
+fn end_owned(request: &Request) -> Result<Answer> {
     let session = start(request)?;
     let current = request.parameter("except").filter(|except| except == "current").map(|_| session.digest());
     let ended = manager::destroy_owned(&Location::default(), &parameter(request, "user")?, current.as_deref())?;
     // Without `except` this session may be one of those that were ended, and then has nothing to save.
-    let headers = if current.is_some() { session.save()? } else { Vec::new() };
+    let headers = if current.is_some() { session.save()? } else { Headers::default() };
     Ok(Answer::text(headers, ended.to_string()))
 }
 
-fn application(request: &Request) -> Result<Answer, Error> {
+fn application(request: &Request) -> Result<Answer> {
     let session = start(request)?;
     let other = session.application(&parameter(request, "name")?)?;
     if request.parameter("value").is_some() {
         return set(&other, request);
     }
-    let value = other.get(&parameter(request, "key")?)?;
+    let value = other.get_value(&parameter(request, "key")?)?;
     let headers = session.save()?;
     Ok(match value {
         Some(value) => Answer::text(headers, values::show(&value)),
@@ -218,30 +201,19 @@ fn application(request: &Request) -> Result<Answer, Error> {
     })
 }
 
-fn parameter<'a>(request: &'a Request, name: &str) -> Result<Cow<'a, str>, Error> {
+fn parameter<'a>(request: &'a Request, name: &str) -> Result<Cow<'a, str>> {
     request.parameter(name).ok_or_else(|| Error::InvalidOption(format!("the parameter {name} is missing")))
 }
 
-fn number(request: &Request, name: &str) -> Result<i64, Error> {
+fn number(request: &Request, name: &str) -> Result<i64> {
     parameter(request, name)?.parse().map_err(|_| Error::InvalidValue(format!("{name} is no integer")))
 }
 
-fn text(session: &Session, key: &str) -> Result<String, Error> {
-    Ok(session.get(key)?.map_or_else(|| "not set".to_owned(), |value| values::show(&value)))
+fn text(session: &Session, key: &str) -> Result<String> {
+    Ok(session.get_value(key)?.map_or_else(|| "not set".to_owned(), |value| values::show(&value)))
 }
 
 fn html(variable1: &str, count: i64) -> String {
     let variable1 = html_escape::encode_text(variable1);
     format!("<!DOCTYPE html>\n<title>Counter</title>\n<p>variable1: {variable1}</p>\n<p>count: {count}</p>\n")
-}
-
-fn status(error: &Error) -> u16 {
-    match error {
-        Error::InvalidName(_) | Error::InvalidValue(_) | Error::InvalidOption(_) => 400,
-        Error::Reserved(_) => 403,
-        Error::Conflict | Error::Gone => 409,
-        Error::TooLarge(_) => 413,
-        Error::Unreadable(_) => 500,
-        Error::Storage(_) => 503,
-    }
 }

@@ -1,14 +1,12 @@
 //! Values as parameters and as text.
 
 use example_http::Request;
+use lemon_session::{Error, Result, Value};
 
-use crate::{
-    lemon::session::types::{Error, Value},
-    parameter,
-};
+use crate::parameter;
 
 /// The value that a request's `value` and `kind` stand for.
-pub fn parse(request: &Request) -> Result<Value, Error> {
+pub fn parse(request: &Request) -> Result<Value> {
     let kind = request.parameter("kind").unwrap_or("text".into());
     if kind == "null" {
         return Ok(Value::Null);

@@ -1,22 +1,28 @@
 //! What the examples need of wasi:http: a request's parameters and cookies, and an answer.
 
-use std::{borrow::Cow, io::Write as _};
+use std::{
+    borrow::Cow,
+    io::{Read as _, Write as _},
+};
 
-use wasip2::http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
+use wasip2::http::types::{Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam};
+
+/// The bytes of a form.
+const LONGEST_FORM: u64 = 64 * 1024;
 
 /// A request that was received.
-pub struct Request {
+pub struct Request<'a> {
     path: String,
     query: String,
-    headers: Fields,
+    request: &'a IncomingRequest,
 }
 
-impl Request {
-    /// Takes what is needed from a request of wasi:http.
-    pub fn new(request: &IncomingRequest) -> Self {
+impl<'a> Request<'a> {
+    /// Takes the target of a request of wasi:http apart.
+    pub fn new(request: &'a IncomingRequest) -> Self {
         let target = request.path_with_query().unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        Self { path: path.to_owned(), query: query.to_owned(), headers: request.headers() }
+        Self { path: path.to_owned(), query: query.to_owned(), request }
     }
 
     /// The path, without the query.
@@ -24,24 +30,45 @@ impl Request {
         &self.path
     }
 
+    /// Whether its method is POST.
+    pub fn is_post(&self) -> bool {
+        matches!(self.request.method(), Method::Post)
+    }
+
+    /// The fields of a form in its body; none of one that is too long.
+    pub fn form(&self) -> Vec<(String, String)> {
+        let body = self.request.consume().expect("the body is taken once");
+        let mut stream = body.stream().expect("the stream is taken once");
+        let mut form = Vec::new();
+        if stream.by_ref().take(LONGEST_FORM + 1).read_to_end(&mut form).is_err() || form.len() as u64 > LONGEST_FORM {
+            return Vec::new();
+        }
+        form_urlencoded::parse(&form).into_owned().collect()
+    }
+
     /// A parameter of the query.
     pub fn parameter(&self, name: &str) -> Option<Cow<'_, str>> {
         form_urlencoded::parse(self.query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
     }
+}
 
-    /// The values of the `Cookie` fields.
-    pub fn cookies(&self) -> Vec<Vec<u8>> {
-        self.headers.get("cookie")
+impl lemon_session::Request for Request<'_> {
+    fn cookies(&self) -> Vec<Vec<u8>> {
+        self.request.cookies()
     }
 
-    /// Whether the visitor came over HTTPS, as the server in front of us says.
-    pub fn https(&self) -> bool {
-        self.headers.get("x-forwarded-proto").iter().any(|proto| proto.eq_ignore_ascii_case(b"https"))
+    fn https(&self) -> bool {
+        self.request.https()
     }
 }
 
 /// Answers a request.
-pub fn answer(out: ResponseOutparam, status: u16, headers: &[(String, String)], body: &str) {
+pub fn answer<'a>(
+    out: ResponseOutparam,
+    status: u16,
+    headers: impl IntoIterator<Item = &'a (String, String)>,
+    body: &str,
+) {
     let fields = Fields::new();
     for (name, value) in headers {
         fields.append(name, value.as_bytes()).expect("a header of ours is well-formed");

@@ -116,7 +116,9 @@ fn every_acknowledged_save_survives_kill_9_and_none_is_torn() {
                 scope.spawn(move || {
                     while !stopped.load(Relaxed) {
                         let value = acknowledged.load(Relaxed) + 1;
-                        if try_get_with_cookie(&format!("{url}{value}"), cookie).is_some_and(|reply| reply.status == 200) {
+                        if try_get_with_cookie(&format!("{url}{value}"), cookie)
+                            .is_some_and(|reply| reply.status == 200)
+                        {
                             acknowledged.store(value, Relaxed);
                         } else {
                             // The server is gone.
@@ -142,7 +144,8 @@ fn every_acknowledged_save_survives_kill_9_and_none_is_torn() {
             acknowledged.store(stored, Relaxed);
         }
         total = acknowledged.iter().map(|acknowledged| acknowledged.load(Relaxed)).sum();
-        let database = rusqlite::Connection::open(server.launch.folder().join("sessions.db")).expect("it can be opened");
+        let database =
+            rusqlite::Connection::open(server.launch.folder().join("sessions.db")).expect("it can be opened");
         let integrity: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("an answer");
         assert_eq!(integrity, "ok", "round {round}");
     }

@@ -1,8 +1,13 @@
 //! `lemon-session compose`.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result};
+use lemon_session_host::compose::plug_in;
 
 use crate::output;
 
@@ -15,9 +20,36 @@ pub struct Args {
     #[arg(value_name = "APP.wasm")]
     application: PathBuf,
 
+    #[command(flatten)]
+    modules: Modules,
+
     /// Where to write the result.
     #[arg(short, long, value_name = "OUT.wasm")]
     output: PathBuf,
+}
+
+/// The modules an application uses.
+#[derive(clap::Args)]
+pub struct Modules {
+    /// A module to join the application with: a component that exports what the application imports. May be given several
+    /// times, a module before those that it uses itself.
+    #[arg(long = "with", value_name = "MODULE.wasm")]
+    paths: Vec<PathBuf>,
+}
+
+impl Modules {
+    /// The application at `path`, joined with its modules.
+    pub fn plug_into(&self, path: &Path) -> Result<Vec<u8>> {
+        let application = read(path)?;
+        self.paths.iter().try_fold(application, |joined, module| {
+            plug_in(&joined, &read(module)?)
+                .with_context(|| format!("cannot join {} with {}", path.display(), module.display()))
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {

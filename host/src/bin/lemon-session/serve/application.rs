@@ -17,6 +17,8 @@ use wasmtime_wasi_http::{
     p2::bindings::ProxyPre as Pre,
 };
 
+use crate::compose::Modules;
+
 use super::{failure::Failure, guest::Guest, request_id::RequestId, workers::Workers};
 
 /// An application, ready to answer requests.
@@ -29,8 +31,15 @@ pub struct Application {
 
 impl Application {
     /// Reads, composes where it needs sessions, and compiles the component at `path`.
-    pub fn load(engine: &Engine, path: &Path, session: SessionCtx, settings: &Arc<Server>, reuse: u32) -> Result<Self> {
-        let component = read(path)?;
+    pub fn load(
+        engine: &Engine,
+        path: &Path,
+        modules: &Modules,
+        session: SessionCtx,
+        settings: &Arc<Server>,
+        reuse: u32,
+    ) -> Result<Self> {
+        let component = read(path, modules)?;
         let component = Component::new(engine, component)
             .map_err(anyhow::Error::from)
             .with_context(|| format!("cannot compile {}", path.display()))?;
@@ -96,9 +105,9 @@ pub fn guests(settings: &Server) -> u32 {
     2 * settings.in_flight
 }
 
-/// The component at `path`, joined with the session component if it imports sessions.
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let application = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+/// The component at `path`, joined with its modules, and with the session component if it imports sessions.
+fn read(path: &Path, modules: &Modules) -> Result<Vec<u8>> {
+    let application = modules.plug_into(path)?;
     let composed = match compose::imports_sessions(&application) {
         Ok(true) => compose::compose(&application),
         Ok(false) => Ok(application),

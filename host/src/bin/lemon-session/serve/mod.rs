@@ -21,7 +21,7 @@ use tokio::{
 };
 use wasmtime::{Cache, Engine};
 
-use crate::storage;
+use crate::{compose::Modules, storage};
 use application::Application;
 use listener::Site;
 
@@ -39,6 +39,9 @@ pub struct Args {
     /// Where to listen; port 0 takes any that is free.
     #[arg(long, default_value = "127.0.0.1:8080")]
     addr: SocketAddr,
+
+    #[command(flatten)]
+    modules: Modules,
 
     #[command(flatten)]
     storage: storage::Args,
@@ -64,7 +67,8 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     }
 
     let engine = engine(&settings)?;
-    let application = Application::load(&engine, &args.application, session.clone(), &settings, args.reuse)?;
+    let application =
+        Application::load(&engine, &args.application, &args.modules, session.clone(), &settings, args.reuse)?;
 
     // Before anything is printed: whoever waits for that line may stop the server at once.
     let stop = stop()?;

@@ -1,0 +1,40 @@
+// A page that remembers its visitor: the example of Python's lemon.session, in JavaScript.
+
+import { SessionError, start } from './lemon-session.js';
+
+addEventListener('fetch', event => event.respondWith(answer(event.request)));
+
+function answer(request) {
+    try {
+        return page(request);
+    } catch (error) {
+        if (!(error instanceof SessionError)) {
+            throw error;
+        }
+        return new Response(`${error.message}\n`, { status: 503 });
+    }
+}
+
+function page(request) {
+    const session = start(request, { app: 'visits' });
+    if (session.created) {
+        session.set('variable1', 'Python Rules!');
+        return html(session.save(), `<h1>This is your first visit</h1>
+<p>Setting variable1 to 'Python Rules!'</p>
+<p>Refresh this page…</p>`);
+    }
+    if (new URL(request.url).searchParams.has('destroy')) {
+        return html(session.destroy(), '<h1>Session Deleted</h1>');
+    }
+    return html(session.save(), `<h1>Welcome back</h1>
+<p>variable1: ${escape(session.get('variable1') ?? 'not set')}</p>
+<p><a href="?destroy=True">Destroy session</a></p>`);
+}
+
+function html(headers, body) {
+    return new Response(`<!DOCTYPE html>\n<title>Visits</title>\n${body}\n`, {
+        headers: [['content-type', 'text/html; charset=utf-8'], ...headers],
+    });
+}
+
+const escape = text => text.replace(/[&<>]/g, mark => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[mark]);

@@ -1,0 +1,99 @@
+use std::fmt;
+
+use crate::bindings::lemon::session::types;
+
+/// What an operation on a session returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, one case for each thing a caller can act on. The texts are for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The name of a variable, an application, an owner or a table breaks a rule; the text says which, and what would be right.
+    InvalidName(String),
+    /// The value cannot be stored: JSON cannot carry it, or a variable that is no integer was to be added to.
+    InvalidValue(String),
+    /// A parameter is impossible, alone or beside another one.
+    InvalidOption(String),
+    /// The application's name is reserved, and the caller does not hold the reservation.
+    Reserved(String),
+    /// A limit was met: of a variable, of a session, or of the `Cookie` header. The text names the limit and its setting.
+    TooLarge(String),
+    /// The stored bytes were written in a format that this version does not know. They are left as they are.
+    Unreadable(String),
+    /// With `strict`: somebody else saved this session since it was started here. Start again and repeat.
+    Conflict,
+    /// The session has ended: destroyed, expired, or its id changed by a login. Nothing was saved.
+    Gone,
+    /// The store could not be reached or answered with trouble. Nothing was saved, and no session was made up.
+    Storage(String),
+    /// The variable is there, but is not of the type it was asked for as.
+    WrongType(String),
+}
+
+impl Error {
+    /// The status code to answer a request with that failed for this reason.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::InvalidName(_) | Self::InvalidValue(_) | Self::InvalidOption(_) => 400,
+            Self::Reserved(_) => 403,
+            Self::Conflict | Self::Gone => 409,
+            Self::TooLarge(_) => 413,
+            Self::Unreadable(_) | Self::WrongType(_) => 500,
+            Self::Storage(_) => 503,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, why) = match self {
+            Self::InvalidName(why) => ("invalid name", why),
+            Self::InvalidValue(why) => ("invalid value", why),
+            Self::InvalidOption(why) => ("invalid option", why),
+            Self::Reserved(why) => ("reserved", why),
+            Self::TooLarge(why) => ("too large", why),
+            Self::Unreadable(why) => ("unreadable", why),
+            Self::Storage(why) => ("storage", why),
+            Self::WrongType(why) => ("wrong type", why),
+            Self::Conflict => return formatter.write_str("conflict: somebody else saved this session in the meantime"),
+            Self::Gone => return formatter.write_str("gone: the session has ended"),
+        };
+        write!(formatter, "{what}: {why}")
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// For modules, whose interfaces return the error of the contract.
+impl From<Error> for types::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::InvalidName(why) => Self::InvalidName(why),
+            Error::InvalidValue(why) => Self::InvalidValue(why),
+            Error::InvalidOption(why) => Self::InvalidOption(why),
+            Error::Reserved(why) => Self::Reserved(why),
+            Error::TooLarge(why) => Self::TooLarge(why),
+            Error::Unreadable(why) | Error::WrongType(why) => Self::Unreadable(why),
+            Error::Conflict => Self::Conflict,
+            Error::Gone => Self::Gone,
+            Error::Storage(why) => Self::Storage(why),
+        }
+    }
+}
+
+impl From<types::Error> for Error {
+    fn from(error: types::Error) -> Self {
+        match error {
+            types::Error::InvalidName(why) => Self::InvalidName(why),
+            types::Error::InvalidValue(why) => Self::InvalidValue(why),
+            types::Error::InvalidOption(why) => Self::InvalidOption(why),
+            types::Error::Reserved(why) => Self::Reserved(why),
+            types::Error::TooLarge(why) => Self::TooLarge(why),
+            types::Error::Unreadable(why) => Self::Unreadable(why),
+            types::Error::Conflict => Self::Conflict,
+            types::Error::Gone => Self::Gone,
+            types::Error::Storage(why) => Self::Storage(why),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Sessions for WebAssembly applications: variables that belong to one visitor and are there again on the visitor's next
+//! request.
+//!
+//! A request starts its session once, reads and sets variables, and saves it before the response is sent: [`Session::save`]
+//! returns the headers that the response has to carry.
+//!
+//! ```no_run
+//! use lemon_session::{Headers, Request, Result, Session};
+//!
+//! fn page(request: &impl Request) -> Result<(Headers, String)> {
+//!     let session = Session::start(request)?;
+//!     let visits: u32 = session.get("visits")?.unwrap_or(0) + 1;
+//!     session.set("visits", &visits)?;
+//!     Ok((session.save()?, format!("This is your visit no. {visits}")))
+//! }
+//! ```
+//!
+//! [`Request`] is implemented for the requests of wasi:http, of the crate `http` (with the feature `http`), and for [`Cgi`].
+//! The headers go [into the fields](Headers::append_to) of a response of wasi:http, or are printed by a CGI program:
+//!
+//! ```no_run
+//! use lemon_session::{Cgi, Options};
+//!
+//! fn main() -> lemon_session::Result<()> {
+//!     let session = Options::new().app("visits").start(&Cgi)?;
+//!     let visits = session.add("visits", 1)?;
+//!     print!("Content-Type: text/plain\r\n{}\r\nThis is your visit no. {visits}\n", session.save()?);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Values
+//!
+//! Whatever serde can serialize is a value, and comes back as what it was:
+//!
+//! | in Rust | stored as |
+//! | --- | --- |
+//! | `bool` | boolean |
+//! | `i8` to `i64`, `u8` to `u64`, `i128`, `u128` | integer, if it fits `i64` |
+//! | `f32`, `f64`, also infinite and NaN | real |
+//! | `char`, `str`, `String`, a variant without data | text |
+//! | [`Bytes`], or a field with `serde_bytes` | bytes |
+//! | `()`, `None` | null |
+//! | lists, tuples, maps, structs, variants with data | JSON |
+//!
+//! Inside of lists, maps and structs there is only what JSON has. Bytes, infinities, NaN, and integers beyond `i64` are
+//! refused there with [`Error::InvalidValue`], never altered.
+
+#![deny(missing_docs)]
+
+pub mod bindings;
+mod bytes;
+mod de;
+mod error;
+mod headers;
+pub mod manager;
+mod options;
+mod request;
+mod ser;
+mod session;
+mod value;
+
+pub use bindings::lemon::session::{
+    sessions::Cookie,
+    types::{Location, SameSite, Secure, Value},
+};
+pub use bytes::Bytes;
+pub use de::from_value;
+pub use error::{Error, Result};
+pub use headers::Headers;
+pub use options::Options;
+pub use request::{Cgi, Request};
+pub use ser::to_value;
+pub use session::Session;

@@ -1,0 +1,18 @@
+//! What wit-bindgen does not derive for values.
+
+use crate::Value;
+
+impl PartialEq for Value {
+    /// As the types compare what they hold: NaN is not equal to itself.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Boolean(one), Self::Boolean(other)) => one == other,
+            (Self::Integer(one), Self::Integer(other)) => one == other,
+            (Self::Real(one), Self::Real(other)) => one == other,
+            (Self::Text(one), Self::Text(other)) | (Self::Json(one), Self::Json(other)) => one == other,
+            (Self::Bytes(one), Self::Bytes(other)) => one == other,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Everything that is stored comes back as it was, or is refused by name.
+
+use std::collections::BTreeMap;
+
+use lemon_session::{Bytes, Error, Value, from_value, to_value};
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+fn trip<T: Serialize + DeserializeOwned>(value: &T) -> T {
+    from_value(to_value(value).unwrap()).unwrap()
+}
+
+#[track_caller]
+fn refused<T: Serialize>(value: T, word: &str) {
+    match to_value(&value) {
+        Err(Error::InvalidValue(why)) => assert!(why.contains(word), "{why}"),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[track_caller]
+fn mismatched<T: DeserializeOwned + std::fmt::Debug>(value: Value) -> String {
+    match from_value::<T>(value) {
+        Err(Error::WrongType(why)) => why,
+        other => panic!("no wrong type: {other:?}"),
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Shape {
+    Point,
+    Circle(f64),
+    Line(i32, i32),
+    Box { width: u32, label: Option<String> },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Cart {
+    owner: String,
+    items: Vec<Item>,
+    counts: BTreeMap<u16, i64>,
+    shape: Shape,
+    paid: Option<bool>,
+    mark: char,
+    nothing: (),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Item(String, f64);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Wrapper(i64);
+
+fn real() -> impl Strategy<Value = f64> {
+    any::<f64>().prop_filter("JSON has no infinity and no NaN", |real| real.is_finite())
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    prop_oneof![
+        Just(Shape::Point),
+        real().prop_map(Shape::Circle),
+        any::<(i32, i32)>().prop_map(|(from, to)| Shape::Line(from, to)),
+        any::<(u32, Option<String>)>().prop_map(|(width, label)| Shape::Box { width, label }),
+    ]
+}
+
+fn cart() -> impl Strategy<Value = Cart> {
+    let items = prop::collection::vec((any::<String>(), real()).prop_map(|(name, price)| Item(name, price)), 0..4);
+    let counts = prop::collection::btree_map(any::<u16>(), any::<i64>(), 0..4);
+    (any::<String>(), items, counts, shape(), any::<Option<bool>>(), any::<char>()).prop_map(
+        |(owner, items, counts, shape, paid, mark)| Cart { owner, items, counts, shape, paid, mark, nothing: () },
+    )
+}
+
+proptest! {
+    #[test]
+    fn integers_round_trip(integer: i64) {
+        prop_assert_eq!(to_value(&integer).unwrap(), Value::Integer(integer));
+        prop_assert_eq!(trip(&integer), integer);
+        prop_assert_eq!(trip(&i128::from(integer)), i128::from(integer));
+        prop_assert_eq!(trip(&Wrapper(integer)), Wrapper(integer));
+        prop_assert_eq!(trip(&Some(integer)), Some(integer));
+    }
+
+    #[test]
+    fn unsigned_integers_round_trip_or_are_refused(integer: u64) {
+        match i64::try_from(integer) {
+            Ok(_) => prop_assert_eq!(trip(&integer), integer),
+            Err(_) => prop_assert!(matches!(to_value(&integer), Err(Error::InvalidValue(_)))),
+        }
+    }
+
+    #[test]
+    fn reals_round_trip_to_the_bit(bits: u64, single: u32) {
+        prop_assert_eq!(trip(&f64::from_bits(bits)).to_bits(), bits);
+        let single = f32::from_bits(single);
+        prop_assert!(trip(&single) == single || single.is_nan() && trip(&single).is_nan());
+    }
+
+    #[test]
+    fn nested_reals_round_trip_to_the_bit(real in real()) {
+        prop_assert_eq!(trip(&vec![real])[0].to_bits(), real.to_bits());
+    }
+
+    #[test]
+    fn texts_and_bytes_round_trip(text: String, bytes: Vec<u8>, mark: char) {
+        prop_assert_eq!(to_value(&text).unwrap(), Value::Text(text.clone()));
+        prop_assert_eq!(trip(&text), text);
+        prop_assert_eq!(trip(&mark), mark);
+        prop_assert_eq!(to_value(&Bytes(bytes.clone())).unwrap(), Value::Bytes(bytes.clone()));
+        prop_assert_eq!(trip(&Bytes(bytes.clone())), Bytes(bytes.clone()));
+        prop_assert_eq!(trip(&serde_bytes::ByteBuf::from(bytes.clone())).into_vec(), bytes.clone());
+        prop_assert_eq!(trip(&bytes), bytes, "a list of numbers");
+    }
+
+    #[test]
+    fn nested_data_keeps_its_shape(cart in cart()) {
+        prop_assert!(matches!(to_value(&cart).unwrap(), Value::Json(_)));
+        prop_assert_eq!(trip(&cart), cart);
+    }
+
+    #[test]
+    fn variants_round_trip(shape in shape()) {
+        prop_assert_eq!(trip(&shape), shape);
+    }
+
+    #[test]
+    fn an_integer_is_read_as_a_real_if_nothing_is_lost(integer: i64) {
+        match from_value::<f64>(Value::Integer(integer)) {
+            Ok(real) => prop_assert_eq!(real as i128, i128::from(integer)),
+            Err(_) => prop_assert!(integer.unsigned_abs() > 1 << 53),
+        }
+    }
+
+    #[test]
+    fn any_json_is_read_or_mismatched(text: String) {
+        let _ = from_value::<Cart>(Value::Json(text));
+    }
+}
+
+#[test]
+fn each_type_has_its_kind() {
+    assert_eq!(to_value(&true).unwrap(), Value::Boolean(true));
+    assert_eq!(to_value(&1u8).unwrap(), Value::Integer(1));
+    assert_eq!(to_value(&1.0f32).unwrap(), Value::Real(1.0));
+    assert_eq!(to_value(&'é').unwrap(), Value::Text("é".to_owned()));
+    assert_eq!(to_value(&()).unwrap(), Value::Null);
+    assert_eq!(to_value(&None::<u8>).unwrap(), Value::Null);
+    assert_eq!(to_value(&Shape::Point).unwrap(), Value::Text("Point".to_owned()));
+    assert_eq!(to_value(&[1, 2]).unwrap(), Value::Json("[1,2]".to_owned()));
+    assert_eq!(to_value(&[1.0, 2.5]).unwrap(), Value::Json("[1.0,2.5]".to_owned()));
+    assert_eq!(to_value(&Shape::Circle(1.0)).unwrap(), Value::Json("{\"Circle\":1.0}".to_owned()));
+    assert_eq!(to_value(&BTreeMap::from([("a", 1)])).unwrap(), Value::Json("{\"a\":1}".to_owned()));
+    trip(&());
+}
+
+#[test]
+fn what_json_has_not_is_refused_inside_of_lists_and_dictionaries() {
+    refused([Bytes(vec![1])], "bytes");
+    refused(BTreeMap::from([("a", serde_bytes::ByteBuf::from([1]))]), "bytes");
+    refused(Some((1, Bytes(vec![1]))), "bytes");
+    refused([f64::NAN], "NaN");
+    refused([f32::INFINITY], "infinite");
+    refused(Shape::Circle(f64::NEG_INFINITY), "infinite");
+    refused(Item("a".to_owned(), f64::NAN), "NaN");
+    refused([u64::MAX], "2^63");
+    refused(u128::MAX, "2^63");
+    refused(BTreeMap::from([("a", [i128::MIN])]), "2^63");
+    refused(BTreeMap::from([(vec![1], 1)]), "key");
+}
+
+/// Lists in a list, to so many levels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Nest(Vec<Nest>);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Tower {
+    Top,
+    Inline(Box<Tower>),
+    Tuple(Box<Tower>, u8),
+    Fields { inner: Box<Tower> },
+}
+
+#[test]
+fn what_is_nested_too_deep_to_be_read_is_refused() {
+    let nest = |levels| (1..levels).fold(Nest(Vec::new()), |inner, _| Nest(vec![inner]));
+    assert_eq!(trip(&nest(127)), nest(127));
+    refused(nest(128), "127");
+    refused(nest(1000), "127");
+
+    let tower = |levels, floor: fn(Box<Tower>) -> Tower| (0..levels).fold(Tower::Top, |top, _| floor(Box::new(top)));
+    let floors: [(usize, fn(Box<Tower>) -> Tower); 3] =
+        [(127, Tower::Inline), (63, |inner| Tower::Tuple(inner, 0)), (63, |inner| Tower::Fields { inner })];
+    for (highest, floor) in floors {
+        assert_eq!(trip(&tower(highest, floor)), tower(highest, floor));
+        refused(tower(highest + 1, floor), "127");
+    }
+}
+
+#[test]
+fn a_value_of_another_type_is_named_and_not_shown() {
+    let why = mismatched::<u32>(Value::Text("hunter2".to_owned()));
+    assert_eq!(why, "a text where u32 is asked for");
+    let why = mismatched::<Vec<u32>>(Value::Json("[1,\"hunter2\"]".to_owned()));
+    assert!(why.contains("line 1 column 12") && !why.contains("hunter2"), "{why}");
+    mismatched::<u8>(Value::Integer(256));
+    mismatched::<u8>(Value::Integer(-1));
+    mismatched::<i64>(Value::Real(1.0));
+    mismatched::<f32>(Value::Real(0.1));
+    mismatched::<f64>(Value::Integer(i64::MAX));
+    mismatched::<String>(Value::Bytes(b"text".to_vec()));
+    mismatched::<Bytes>(Value::Text("text".to_owned()));
+    mismatched::<serde_bytes::ByteBuf>(Value::Text("text".to_owned()));
+    mismatched::<Shape>(Value::Text("Triangle".to_owned()));
+    mismatched::<i64>(Value::Null);
+    mismatched::<Cart>(Value::Integer(1));
+}
+
+#[test]
+fn null_is_none_and_what_is_there_is_some() {
+    assert_eq!(from_value::<Option<i64>>(Value::Null).unwrap(), None);
+    assert_eq!(from_value::<Option<i64>>(Value::Integer(1)).unwrap(), Some(1));
+}
+
+#[test]
+fn a_serde_json_value_is_stored_as_what_it_holds() {
+    assert_eq!(to_value(&serde_json::json!("text")).unwrap(), Value::Text("text".to_owned()));
+    assert_eq!(to_value(&serde_json::json!(1)).unwrap(), Value::Integer(1));
+    let nested = serde_json::json!({"a": [1, 1.0, null, true, "b"]});
+    assert_eq!(trip(&nested), nested);
+}

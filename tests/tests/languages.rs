@@ -1,0 +1,285 @@
+//! One session, shared by pages in Rust, Python and JavaScript.
+
+use lemon_session::Value::{self, Boolean, Bytes, Integer, Json, Null, Real, Text};
+use lemon_session_tests::{Client, Launch, Server, build};
+
+/// What each language makes of a variable that Rust set, and what the others make of it once JavaScript has changed it.
+struct Row {
+    name: &'static str,
+    set: Value,
+    python: &'static str,
+    javascript: &'static str,
+    changed: Value,
+    python_after: &'static str,
+}
+
+fn text(text: &str) -> Value {
+    Text(text.to_owned())
+}
+
+fn json(text: &str) -> Value {
+    Json(text.to_owned())
+}
+
+#[rustfmt::skip]
+fn rows() -> [Row; 14] {
+    [
+        Row { name: "boolean", set: Boolean(true), python: "bool True", javascript: "boolean true", changed: Boolean(false), python_after: "bool False" },
+        Row { name: "bytes", set: Bytes(vec![0, 255, 128]), python: r"bytes b'\x00\xff\x80'", javascript: "Uint8Array 0,255,128", changed: Bytes(vec![128, 255, 0]), python_after: r"bytes b'\x80\xff\x00'" },
+        Row {
+            name: "dictionary",
+            set: json(r#"{"whole":1,"large":-9007199254740993,"fraction":2.5,"none":null,"names":["é","__proto__"],"inner":{"__proto__":[true,false]}}"#),
+            python: "dict {'whole': 1, 'large': -9007199254740993, 'fraction': 2.5, 'none': None, 'names': ['é', '__proto__'], 'inner': {'__proto__': [True, False]}}",
+            javascript: r#"Object {"whole":1,"large":"-9007199254740993n","fraction":2.5,"none":null,"names":["é","__proto__"],"inner":{"__proto__":[true,false]}}"#,
+            changed: json(r#"{"whole":1,"large":-9007199254740993,"fraction":2.5,"none":null,"names":["é","__proto__"],"inner":{"__proto__":[true,false]},"added":{"by":"JavaScript"}}"#),
+            python_after: "dict {'whole': 1, 'large': -9007199254740993, 'fraction': 2.5, 'none': None, 'names': ['é', '__proto__'], 'inner': {'__proto__': [True, False]}, 'added': {'by': 'JavaScript'}}",
+        },
+        Row { name: "fraction", set: Real(1.5), python: "float 1.5", javascript: "number 1.5", changed: Real(2.25), python_after: "float 2.25" },
+        Row { name: "infinity", set: Real(f64::INFINITY), python: "float inf", javascript: "number Infinity", changed: Real(f64::NEG_INFINITY), python_after: "float -inf" },
+        Row { name: "integer", set: Integer(1), python: "int 1", javascript: "number 1", changed: Integer(2), python_after: "int 2" },
+        Row { name: "large", set: Integer(9_007_199_254_740_993), python: "int 9007199254740993", javascript: r#"bigint "9007199254740993n""#, changed: Integer(9_007_199_254_740_994), python_after: "int 9007199254740994" },
+        Row {
+            name: "list",
+            set: json(r#"[1,0.30000000000000004,"a",null,[[false]]]"#),
+            python: "list [1, 0.30000000000000004, 'a', None, [[False]]]",
+            javascript: r#"Array [1,0.30000000000000004,"a",null,[[false]]]"#,
+            changed: json(r#"[1,0.30000000000000004,"a",null,[[false]],3.0,4611686018427387904,-0.0]"#),
+            python_after: "list [1, 0.30000000000000004, 'a', None, [[False]], 3.0, 4611686018427387904, -0.0]",
+        },
+        Row { name: "minus-zero", set: Real(-0.0), python: "float -0.0", javascript: "number -0", changed: Real(-0.0), python_after: "float -0.0" },
+        Row { name: "nan", set: Real(f64::NAN), python: "float nan", javascript: "number NaN", changed: Real(f64::NAN), python_after: "float nan" },
+        Row { name: "null", set: Null, python: "NoneType None", javascript: "null null", changed: Null, python_after: "NoneType None" },
+        Row { name: "real", set: Real(1.0), python: "float 1.0", javascript: "number 1", changed: Real(2.0), python_after: "float 2.0" },
+        Row { name: "smallest", set: Integer(i64::MIN), python: "int -9223372036854775808", javascript: r#"bigint "-9223372036854775808n""#, changed: Integer(i64::MIN), python_after: "int -9223372036854775808" },
+        Row { name: "text", set: text("€ \u{1f600} \0 \""), python: "str '€ \u{1f600} \\x00 \"'", javascript: "string \"€ \u{1f600} \\u0000 \\\"\"", changed: text("€ \u{1f600} \0 \"!"), python_after: "str '€ \u{1f600} \\x00 \"!'" },
+    ]
+}
+
+#[track_caller]
+fn lines(visitor: &Client, server: &Server, path: &str) -> Vec<String> {
+    let reply = server.get(visitor, path);
+    assert_eq!(reply.status, 200, "{reply:?} {}", server.log());
+    reply.body.lines().map(str::to_owned).collect()
+}
+
+fn expected(of: impl Fn(Row) -> String) -> Vec<String> {
+    rows().into_iter().map(|row| (row.name, of(row))).map(|(name, value)| format!("{name}: {value}")).collect()
+}
+
+#[test]
+fn every_kind_of_value_travels_from_rust_to_python_to_javascript_and_back() {
+    let launch = Launch::new("values").ini("[session.cookie]\nname = site\n");
+    let python = launch.beside("values-python").start();
+    let javascript = launch.beside("values-js").start();
+    let rust = launch.start();
+    let visitor = Client::new();
+
+    lines(&visitor, &rust, "/set");
+    assert_eq!(lines(&visitor, &rust, "/read"), expected(|row| format!("{:?}", row.set)));
+    assert_eq!(lines(&visitor, &python, "/read"), expected(|row| row.python.to_owned()));
+    assert_eq!(lines(&visitor, &python, "/write"), ["written"]);
+    assert_eq!(lines(&visitor, &rust, "/read"), expected(|row| format!("{:?}", row.set)), "Python sets what it reads");
+    assert_eq!(lines(&visitor, &javascript, "/read"), expected(|row| row.javascript.to_owned()));
+    assert_eq!(lines(&visitor, &javascript, "/change"), ["changed"]);
+    assert_eq!(lines(&visitor, &rust, "/read"), expected(|row| format!("{:?}", row.changed)));
+    assert_eq!(lines(&visitor, &python, "/read"), expected(|row| row.python_after.to_owned()));
+}
+
+#[test]
+fn python_refuses_what_would_not_come_back_as_it_is() {
+    let server = Server::start("values-python");
+    let plain = "is no plain data: a variable is None, bool, int, float, str, bytes, list or dict";
+    let integer = "an int is outside of -2**63 to 2**63-1; a str holds any number";
+    let bytes = "there are bytes inside of a list or dict, which JSON has not; a variable of their own holds them";
+    let nan = "a float inside of a list or dict is infinite or NaN, which JSON has not";
+    let surrogate = "a str holds half of a surrogate pair, which UTF-8 has not";
+    let deep = "lists and dicts are nested deeper than 127 levels, or hold themselves";
+    let refused = [
+        ("tuple", &format!("a tuple {plain}")[..]),
+        ("set", &format!("a set {plain}")),
+        ("object", &format!("a object {plain}")),
+        ("bytearray", &format!("a bytearray {plain}")),
+        ("true-int", &format!("a Number {plain}")),
+        ("large", integer),
+        ("small", integer),
+        ("surrogate", surrogate),
+        ("nested-tuple", &format!("a tuple {plain}")),
+        ("nested-bytes", bytes),
+        ("nested-nan", nan),
+        ("nested-infinity", nan),
+        ("nested-large", integer),
+        ("nested-surrogate", surrogate),
+        ("surrogate-key", surrogate),
+        ("int-key", "a key of a dict is a int; JSON has only str"),
+        ("itself", deep),
+        ("deep", deep),
+    ];
+    let mut expected: Vec<_> = refused.iter().map(|(key, why)| format!("InvalidValue: {key}: {why}")).collect();
+    expected.extend(
+        [
+            "InvalidName: a key holds half of a surrogate pair, which UTF-8 has not",
+            "InvalidName: a key holds half of a surrogate pair, which UTF-8 has not",
+            "InvalidName: a key is a str, no int",
+            "InvalidName: a key is a str, no int",
+            "InvalidName: the variable's name has 33 characters; the limit is 32",
+            "InvalidValue: a: an int is added, no float",
+            "InvalidValue: a: an int is outside of -2**63 to 2**63-1; a str holds any number",
+            "InvalidOption: expires is a whole number from 0 to 2**32-1",
+            "InvalidOption: expires is a int, no str",
+            "InvalidOption: cleanup is a float, no str",
+            "InvalidOption: app holds half of a surrogate pair, which UTF-8 has not",
+            "InvalidName: an owner is a str, no int",
+            "stored: ['deep-enough']",
+        ]
+        .map(str::to_owned),
+    );
+    assert_eq!(lines(&Client::new(), &server, "/refuse"), expected);
+}
+
+#[test]
+fn javascript_refuses_what_would_not_come_back_as_it_is() {
+    let server = Server::start("values-js");
+    let plain =
+        "is no plain data: a variable is null, a boolean, number, BigInt, string, Uint8Array, array or plain object";
+    let undefined = &format!("undefined {plain}; delete() removes a variable")[..];
+    let integer = "a BigInt is outside of -2^63 to 2^63-1; a string holds any number";
+    let bytes = "there are bytes inside of an array or object, which JSON has not; a variable of their own holds them";
+    let nan = "a number inside of an array or object is infinite or NaN, which JSON has not";
+    let surrogate = "a string holds half of a surrogate pair, which UTF-8 has not";
+    let deep = "arrays and objects are nested deeper than 127 levels, or hold themselves";
+    let refused = [
+        ("undefined", undefined),
+        ("function", &format!("a Function {plain}")),
+        ("symbol", &format!("a Symbol {plain}")),
+        ("date", &format!("a Date {plain}")),
+        ("map", &format!("a Map {plain}")),
+        ("instance", &format!("a Cart {plain}")),
+        ("words", &format!("a Uint16Array {plain}")),
+        ("large", integer),
+        ("small", integer),
+        ("surrogate", surrogate),
+        ("nested-undefined", undefined),
+        ("hole", undefined),
+        ("nested-bytes", bytes),
+        ("nested-nan", nan),
+        ("nested-infinity", nan),
+        ("nested-large", integer),
+        ("nested-surrogate", surrogate),
+        ("surrogate-key", surrogate),
+        ("symbol-key", "an object has a symbol for a key; JSON has only strings"),
+        ("itself", deep),
+        ("deep", deep),
+    ];
+    let mut expected: Vec<_> = refused.iter().map(|(key, why)| format!("invalid-value: {key}: {why}")).collect();
+    expected.extend(
+        [
+            "invalid-name: a key is a string, no number",
+            "invalid-name: a key holds half of a surrogate pair, which UTF-8 has not",
+            "invalid-name: the variable's name has 33 characters; the limit is 32",
+            "invalid-value: a: an integer is added, no real",
+            "invalid-option: start has no option expire; it has app, sessionId, storage, table, expires, cookie, seed, \
+             cleanup, strict",
+            "invalid-option: expires is a whole number of seconds, 0 or more",
+            "invalid-value: real() takes a number, no string",
+            "stored: deep-enough",
+        ]
+        .map(str::to_owned),
+    );
+    assert_eq!(lines(&Client::new(), &server, "/refuse"), expected);
+}
+
+#[test]
+fn typescript_knows_what_can_be_stored() {
+    build::made("target/languages/types");
+}
+
+#[test]
+fn a_session_is_a_dictionary_in_python() {
+    let server = Server::start("values-python");
+    let expected = [
+        "created True, app dictionary, 64 digits",
+        "in True, False, False; len 2; ['a', 'b']",
+        "get [1, {'c': None}], None, none",
+        "add 42, 1",
+        "take [1, {'c': None}], taken, pop 42, left {}",
+        "KeyError 'x'",
+        "KeyError 'x'",
+        "KeyError 'x'",
+        "Reserved",
+        "released [('secret', True)]",
+        "owner me",
+        "managed [True], True",
+        "kept 1",
+        "ended 1",
+        "Gone The session has ended: destroyed, expired, or its id changed by a login. Nothing was saved.",
+        "InvalidOption same_site of a cookie is one of 'strict', 'lax', 'none', not 'never'",
+        "InvalidOption a cookie has no 'color'; it has name, path, domain, secure, http_only, same_site, partitioned, \
+         lifetime, comment",
+    ];
+    let reply = server.get(&Client::new(), "/dictionary");
+    assert_eq!(reply.body.lines().collect::<Vec<_>>(), expected, "{}", server.log());
+    let cookie = reply.set_cookie();
+    assert_eq!(cookie.name, "dictionary");
+    assert_eq!(cookie.attribute("samesite"), Some("Strict"));
+}
+
+#[test]
+fn a_session_is_a_map_in_javascript() {
+    let server = Server::start("values-js");
+    let expected = [
+        "created true, app map, 64 digits",
+        "has true, false; size 2; a,b",
+        "get [1,{\"c\":null}], undefined",
+        "add 42, 1, true, false",
+        "take [1,{\"c\":null}], undefined",
+        "left [[\"a\",42]]",
+        "reserved: the application name 'held' is reserved",
+        "released [[\"secret\",true]]",
+        "owner me, expires true",
+        "managed true, true",
+        "same true",
+        "ended 1",
+        "gone: the session has ended",
+    ];
+    let reply = server.get(&Client::new(), "/map");
+    assert_eq!(reply.body.lines().collect::<Vec<_>>(), expected, "{}", server.log());
+    let cookie = reply.set_cookie();
+    assert_eq!(cookie.name, "map");
+    assert_eq!(cookie.attribute("samesite"), Some("Strict"));
+}
+
+#[test]
+fn the_page_of_the_guide_counts_in_every_language() {
+    let launch = Launch::new("values");
+    let servers = [launch.beside("values-python").start(), launch.beside("values-js").start(), launch.start()];
+    let visitor = Client::new();
+    for visit in 1..=6 {
+        let body = servers[visit % servers.len()].get(&visitor, "/page").body;
+        assert_eq!(body, format!("This is your visit no. {visit}\n"));
+    }
+}
+
+#[test]
+fn the_page_of_visits_is_the_same_in_every_language() {
+    for page in ["visits", "visits-python", "visits-js"] {
+        let server = Server::start(page);
+        let visitor = Client::new();
+        let visit = |path: &str| server.get(&visitor, path).body;
+        assert!(
+            visit("/").contains("<h1>This is your first visit</h1>\n<p>Setting variable1 to 'Python Rules!'</p>"),
+            "{page}"
+        );
+        assert!(visit("/").contains("<h1>Welcome back</h1>\n<p>variable1: Python Rules!</p>"), "{page}");
+        let id = visitor.cookie("visits").expect("the cookie is kept");
+        assert!(visit("/?destroy=True").contains("<h1>Session Deleted</h1>"), "{page}");
+        assert_eq!(visitor.cookie("visits"), None, "{page}");
+        assert!(visit("/").contains("<h1>This is your first visit</h1>"), "{page}");
+        assert_ne!(visitor.cookie("visits"), Some(id), "{page}");
+
+        let https = Client::new().get_with(&server.url("/"), &[("x-forwarded-proto", "https")]).set_cookie();
+        assert_eq!(https.attribute("secure"), None, "no proxy is trusted: {page}");
+        let server = server.kill().ini("[server]\ntrusted-proxies = 127.0.0.1\n").start();
+        let https = Client::new().get_with(&server.url("/"), &[("x-forwarded-proto", "https")]).set_cookie();
+        assert!(https.attribute("secure").is_some(), "{page}");
+    }
+}

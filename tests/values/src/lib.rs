@@ -1,0 +1,86 @@
+//! What tests/tests/languages.rs asks of the Rust side: the page of docs/languages.md, setting a variable of each kind, and
+//! reading them.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use example_http::{Request, answer};
+use lemon_session::{Bytes, Headers, Options, Result, Session};
+use serde::Serialize;
+use wasip2::http::types::{IncomingRequest, ResponseOutparam};
+
+struct Values;
+
+wasip2::http::proxy::export!(Values);
+
+impl wasip2::exports::http::incoming_handler::Guest for Values {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        match respond(&Request::new(&request)) {
+            Ok((headers, body)) => answer(out, 200, &headers, &body),
+            Err(error) => answer(out, error.status(), &[], &format!("{error}\n")),
+        }
+    }
+}
+
+fn page(request: &Request) -> Result<(Headers, String)> {
+    let session = Options::new().app("visits").start(request)?;
+    let visits: i64 = session.get("visits")?.unwrap_or(0) + 1;
+    session.set("visits", &visits)?;
+    Ok((session.save()?, format!("This is your visit no. {visits}\n")))
+}
+
+fn respond(request: &Request) -> Result<(Headers, String)> {
+    if request.path() == "/page" {
+        return page(request);
+    }
+    let session = Options::new().app("values").start(request)?;
+    let body = match request.path() {
+        "/set" => set(&session)?,
+        _ => read(&session)?,
+    };
+    Ok((session.save()?, body))
+}
+
+#[derive(Serialize)]
+struct Dictionary {
+    whole: i64,
+    large: i64,
+    fraction: f64,
+    none: Option<bool>,
+    names: Vec<&'static str>,
+    inner: BTreeMap<&'static str, [bool; 2]>,
+}
+
+fn set(session: &Session) -> Result<String> {
+    session.set("null", &())?;
+    session.set("boolean", &true)?;
+    session.set("integer", &1)?;
+    session.set("large", &9_007_199_254_740_993i64)?;
+    session.set("smallest", &i64::MIN)?;
+    session.set("real", &1.0)?;
+    session.set("fraction", &1.5)?;
+    session.set("infinity", &f64::INFINITY)?;
+    session.set("nan", &f64::NAN)?;
+    session.set("minus-zero", &-0.0)?;
+    session.set("text", "€ \u{1f600} \0 \"")?;
+    session.set("bytes", &Bytes(vec![0, 255, 128]))?;
+    session.set("list", &(1, 0.1 + 0.2, "a", None::<u8>, [[false]]))?;
+    session.set(
+        "dictionary",
+        &Dictionary {
+            whole: 1,
+            large: -9_007_199_254_740_993,
+            fraction: 2.5,
+            none: None,
+            names: vec!["é", "__proto__"],
+            inner: BTreeMap::from([("__proto__", [true, false])]),
+        },
+    )?;
+    Ok("set\n".to_owned())
+}
+
+fn read(session: &Session) -> Result<String> {
+    Ok(session.entries()?.into_iter().fold(String::new(), |mut lines, (key, value)| {
+        let _ = writeln!(lines, "{key}: {value:?}");
+        lines
+    }))
+}

@@ -1,0 +1,19 @@
+// What languages/js/lemon-session.d.ts takes and refuses. Compiled, not run.
+
+import { Manager, SessionError, real, start, type Value } from '../../languages/js/lemon-session.js';
+export function page(request: Request): Response {
+    const session = start(request, { app: 'visits', cookie: { sameSite: 'lax' } });
+    const n: number = session.get<number>('n') ?? 0;
+    const v: Value | undefined = session.get('x');
+    session.set('n', n + 1).set('r', real(1)).set('b', new Uint8Array(2)).set('l', [1, { a: null, d: real(2) }, 2n]);
+    // @ts-expect-error undefined is no plain data
+    session.set('u', undefined);
+    // @ts-expect-error bytes are not nested
+    session.set('u', [new Uint8Array(1)]);
+    // @ts-expect-error no such option
+    start(request, { expire: 1 });
+    for (const [key, value] of session) console.log(key, value, v);
+    for (const entry of new Manager().list('me')) console.log(entry.digest.length);
+    try { session.add('n'); } catch (error) { if (error instanceof SessionError && error.code === 'gone') console.log(1); }
+    return new Response('', { headers: session.save() });
+}

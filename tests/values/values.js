@@ -1,0 +1,154 @@
+// What tests/tests/languages.rs asks of the JavaScript side: the page of docs/languages.md, reading, changing,
+// refusing, and a session as a map.
+
+import { Manager, SessionError, real, start } from './lemon-session.js';
+
+addEventListener('fetch', event => event.respondWith(answer(event.request)));
+
+function answer(request) {
+    const { pathname } = new URL(request.url);
+    if (pathname === '/page') {
+        return page(request);
+    }
+    const lines = [];
+    const headers = ROUTES[pathname](request, line => lines.push(line)) ?? [];
+    return new Response(lines.map(line => `${line}\n`).join(''), { headers });
+}
+
+function page(request) {
+    const session = start(request, { app: 'visits' });
+    session.set('visits', (session.get('visits') ?? 0) + 1);
+    const body = `This is your visit no. ${session.get('visits')}\n`;
+    return new Response(body, { headers: session.save() });
+}
+
+function show(value) {
+    if (value instanceof Uint8Array) {
+        return `Uint8Array ${[...value]}`;
+    }
+    if (typeof value === 'number') {
+        return `number ${Object.is(value, -0) ? '-0' : value}`;
+    }
+    const kind = value === null ? 'null' : typeof value === 'object' ? value.constructor.name : typeof value;
+    return `${kind} ${JSON.stringify(value, (_, one) => (typeof one === 'bigint' ? `${one}n` : one))}`;
+}
+
+/** All variables, with their types. */
+function read(request, say) {
+    const session = start(request, { app: 'values' });
+    for (const [key, value] of session) {
+        say(`${key}: ${show(value)}`);
+    }
+    return session.save();
+}
+
+/** Changes all variables. */
+function change(request, say) {
+    const session = start(request, { app: 'values' });
+    const to = {
+        null: value => value,
+        boolean: value => !value,
+        integer: value => value + 1,
+        large: value => value + 1n,
+        smallest: value => value,
+        real: value => real(value + 1),
+        fraction: value => value * 1.5,
+        infinity: value => -value,
+        nan: value => value,
+        'minus-zero': value => value,
+        text: value => `${value}!`,
+        bytes: value => value.reverse(),
+        list: value => [...value, real(3), 2n ** 62n, -0],
+        dictionary: value => ({ ...value, added: { by: 'JavaScript' } }),
+    };
+    for (const [key, value] of session.entries()) {
+        session.set(key, to[key](value));
+    }
+    say('changed');
+    return session.save();
+}
+
+/** What is no plain data, and why. */
+function refuse(request, say) {
+    const session = start(request, { app: 'values' });
+    const itself = [];
+    itself.push(itself);
+    let deep = [];
+    for (let level = 0; level < 127; level++) {
+        deep = [deep];
+    }
+    const refused = {
+        undefined: undefined,
+        function: () => 1,
+        symbol: Symbol('a'),
+        date: new Date(0),
+        map: new Map(),
+        instance: new (class Cart {})(),
+        words: new Uint16Array(1),
+        large: 2n ** 63n,
+        small: -(2n ** 63n) - 1n,
+        surrogate: '\ud800',
+        'nested-undefined': { a: undefined },
+        hole: [1, , 2],
+        'nested-bytes': [new Uint8Array(1)],
+        'nested-nan': [NaN],
+        'nested-infinity': { a: -Infinity },
+        'nested-large': [2n ** 63n],
+        'nested-surrogate': ['\udfff'],
+        'surrogate-key': { '\ud800': 1 },
+        'symbol-key': { [Symbol('a')]: 1 },
+        itself,
+        deep,
+    };
+    for (const [key, value] of Object.entries(refused)) {
+        attempt(say, () => session.set(key, value));
+    }
+    attempt(say, () => session.set(1, 1));
+    attempt(say, () => session.set('\ud800', 1));
+    attempt(say, () => session.set('k'.repeat(33), 1));
+    attempt(say, () => session.add('a', 1.5));
+    attempt(say, () => start(request, { expire: 60 }));
+    attempt(say, () => start(request, { expires: -1 }));
+    attempt(say, () => real('1'));
+    session.set('deep-enough', deep[0]);
+    say(`stored: ${session.keys()}`);
+}
+
+function attempt(say, action) {
+    try {
+        action();
+        say('done');
+    } catch (error) {
+        say(error instanceof SessionError ? error.message : `no SessionError: ${error}`);
+    }
+}
+
+/** A session as a map. */
+function map(request, say) {
+    const session = start(request, { app: 'map', cookie: { name: 'map', sameSite: 'strict' } });
+    session.set('b', [1, { c: null }]).set('a', 1);
+    say(`created ${session.created}, app ${session.app}, ${session.digest.length} digits`);
+    say(`has ${session.has('a')}, ${session.has('x')}; size ${session.size}; ${session.keys()}`);
+    say(`get ${JSON.stringify(session.get('b'))}, ${session.get('x')}`);
+    say(`add ${session.add('a', 41)}, ${session.add('new')}, ${session.delete('new')}, ${session.delete('new')}`);
+    say(`take ${JSON.stringify(session.take('b'))}, ${session.take('b')}`);
+    say(`left ${JSON.stringify([...session])}`);
+    session.clear();
+    const held = session.reserve('held', 'key');
+    held.set('secret', true);
+    attempt(say, () => session.application('held'));
+    held.release('held');
+    say(`released ${JSON.stringify(session.application('held').entries())}`);
+    session.setOwner('me');
+    say(`owner ${session.owner}, expires ${session.expiresAt > new Date()}`);
+    const headers = session.save();
+    const manager = new Manager();
+    say(`managed ${[...manager.list('me')].map(entry => entry.digest === session.digest)}, ${manager.count() > 0}`);
+    say(`same ${start(null, { sessionId: session.id, app: 'held' }).get('secret')}`);
+    say(`ended ${manager.destroyOwned('me')}`);
+    session.set('one', 1);
+    attempt(say, () => session.save());
+    return headers;
+}
+
+const ROUTES = { '/read': read, '/change': change, '/refuse': refuse, '/map': map };
