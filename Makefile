@@ -1,6 +1,7 @@
 # make run    serves the example visits on http://127.0.0.1:8080
 # make build  leaves the command and the components in dist/
 # make test   runs all tests
+# make bench  measures, also against other session libraries, and writes benches/RESULTS.md: 20 minutes
 # make lint   checks format and style
 # make clean  removes what was built
 
@@ -10,7 +11,7 @@ EXAMPLES = -p visits -p counter
 COMPONENTS = $(EXAMPLES) -p rogue
 WASM = --target wasm32-wasip2
 
-.PHONY: run build test lint clean target
+.PHONY: run build test bench lint clean target
 
 run: build
 	dist/lemon-session serve dist/visits.wasm --addr $(ADDR) --storage sqlite:sessions.db
@@ -26,6 +27,11 @@ build: target
 test: target
 	tests/setup.sh
 	$(CARGO) test --workspace
+
+bench: build
+	$(CARGO) build --release -p lemon-session-host --bin lemon-session -p lemon-session-benches
+	benches/peers/setup.sh
+	benches/run.py
 
 lint: target
 	$(CARGO) fmt --all --check
