@@ -1,19 +1,16 @@
 //! The size of the session component, and what it adds to the instantiation of an application.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use lemon_session_host::{
-    COMPONENT, SessionCtx, SessionCtxView, SessionView, compose,
-    driver::memory::Memory,
+    COMPONENT, compose,
     engine::{EngineOptions, engine},
 };
 use wasmtime::{
-    Store,
-    component::{Component, InstancePre, Linker, ResourceTable},
+    Engine, Store,
+    component::{Component, InstancePre, Linker},
 };
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView, default_hooks};
 
 use crate::harness::{Comparison, Goal, ROUNDS, compare, microseconds, report};
 
@@ -26,22 +23,12 @@ pub async fn measure() -> Result<()> {
     let file = file.unwrap_or_else(|| "target/wasm32-wasip2/component/counter.wasm".into());
     let counter = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let engine = engine(&EngineOptions::default())?;
-    let mut linker = Linker::<State>::new(&engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    lemon_session_host::add_to_linker(&mut linker)?;
-    let composed = Component::new(&engine, compose::compose(&counter)?)?;
-    let composed = linker.instantiate_pre(&composed)?;
-    let alone = Component::new(&engine, counter)?;
-    // It is instantiated, not called.
-    linker.define_unknown_imports_as_traps(&alone)?;
-    let alone = linker.instantiate_pre(&alone)?;
-
-    let session = SessionCtx::new(Arc::new(Memory::new()));
+    let composed = prepare(&engine, &compose::compose(&counter)?)?;
+    let alone = prepare(&engine, &counter)?;
     let measured = compare(
         ROUNDS,
-        async || microseconds(2_000, async || instantiate(&composed, &session).await).await,
-        async || microseconds(2_000, async || instantiate(&alone, &session).await).await,
+        async || microseconds(2_000, async || instantiate(&composed).await).await,
+        async || microseconds(2_000, async || instantiate(&alone).await).await,
     )
     .await?;
     let what = "instantiate, an application composed with the session component";
@@ -49,42 +36,17 @@ pub async fn measure() -> Result<()> {
     Ok(())
 }
 
-async fn instantiate(component: &InstancePre<State>, session: &SessionCtx) -> Result<()> {
-    let state = State {
-        session: session.clone(),
-        wasi: WasiCtx::builder().build(),
-        http: WasiHttpCtx::new(),
-        table: ResourceTable::new(),
-        hooks: default_hooks(),
-    };
-    let mut store = Store::new(component.engine(), state);
+/// A component that is instantiated but not called: whatever it imports need not work.
+fn prepare(engine: &Engine, component: &[u8]) -> Result<InstancePre<()>> {
+    let component = Component::new(engine, component)?;
+    let mut linker = Linker::new(engine);
+    linker.define_unknown_imports_as_traps(&component)?;
+    Ok(linker.instantiate_pre(&component)?)
+}
+
+async fn instantiate(component: &InstancePre<()>) -> Result<()> {
+    let mut store = Store::new(component.engine(), ());
     store.set_epoch_deadline(1_000_000);
     component.instantiate_async(&mut store).await?;
     Ok(())
-}
-
-struct State {
-    session: SessionCtx,
-    wasi: WasiCtx,
-    http: WasiHttpCtx,
-    table: ResourceTable,
-    hooks: &'static mut dyn WasiHttpHooks,
-}
-
-impl SessionView for State {
-    fn session(&mut self) -> SessionCtxView<'_> {
-        SessionCtxView { ctx: &mut self.session }
-    }
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-impl WasiHttpView for State {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: self.hooks }
-    }
 }
