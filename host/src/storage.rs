@@ -259,3 +259,230 @@ impl From<driver::Listed> for Listed {
         Self { key: listed.key.as_bytes().to_vec(), record: listed.record.into() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+    use crate::{
+        SessionCtx, Settings, Stores,
+        driver::{Registry, memory::Memory},
+        stores::Storage,
+    };
+
+    const NOW: u64 = 1000;
+
+    fn ctx() -> SessionCtx {
+        SessionCtx::new(Arc::new(Memory::new()))
+    }
+
+    fn at(url: &str) -> SessionCtx {
+        let stores = Stores::new(Storage::new(url), Default::default(), &Registry::builtin());
+        SessionCtx::with(stores, Settings::default()).unwrap()
+    }
+
+    fn here() -> Location {
+        Location::default()
+    }
+
+    fn key(id: &str) -> Vec<u8> {
+        Key::of(id).as_bytes().to_vec()
+    }
+
+    fn record() -> SessionRecord {
+        let owner = Some("lemon".to_owned());
+        SessionRecord {
+            created: NOW,
+            accessed: NOW,
+            expires: 2000,
+            ends: None,
+            renewed: NOW,
+            owner,
+            version: 1,
+            size: 0,
+        }
+    }
+
+    fn write(name: &str, value: &[u8]) -> Write {
+        Write { app: "shop".to_owned(), name: name.to_owned(), value: Some(value.to_vec()) }
+    }
+
+    fn change() -> Change {
+        Change {
+            clears: Vec::new(),
+            writes: vec![write("b", b"2")],
+            owner: None,
+            expires: Some(2500),
+            rename: None,
+            max_size: 1 << 20,
+            remember: 60,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_read() {
+        let mut ctx = ctx();
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        let created = store.create(here(), key("a"), record(), vec![write("a", b"1")]).await.unwrap();
+        assert!(matches!(created, CreateOutcome::Created));
+        let created = store.create(here(), key("a"), record(), Vec::new()).await.unwrap();
+        assert!(matches!(created, CreateOutcome::Exists));
+        let outcome = store.update(here(), key("a"), change(), Some(1), NOW).await.unwrap();
+        assert!(matches!(outcome, UpdateOutcome::Committed(2)), "{outcome:?}");
+        let outcome = store.update(here(), key("a"), change(), Some(1), NOW).await.unwrap();
+        assert!(matches!(outcome, UpdateOutcome::Conflict(2)), "{outcome:?}");
+        let outcome = store.update(here(), key("a"), Change { max_size: 1, ..change() }, None, NOW).await.unwrap();
+        assert!(!matches!(outcome, UpdateOutcome::Gone), "{outcome:?}");
+
+        let LoadOutcome::Found(loaded) = store.load(here(), key("a"), "shop".into(), NOW, 100).await.unwrap() else {
+            panic!()
+        };
+        assert_eq!((loaded.record.expires, loaded.record.owner.as_deref()), (2500, Some("lemon")));
+        let variables: Vec<_> = loaded.variables.iter().map(|variable| (&*variable.name, &variable.value)).collect();
+        assert!(
+            matches!(&variables[..], [("a", Stored::Inline(a)), ("b", Stored::Inline(b))] if a == b"1" && b == b"2"),
+            "{variables:?}"
+        );
+        let fetched = store.fetch(here(), key("a"), "shop".into(), "b".into(), NOW).await.unwrap();
+        assert_eq!(fetched.as_deref(), Some(&b"2"[..]));
+        assert_eq!(store.count(here(), NOW).await.unwrap(), 1);
+        let listed = store.list(here(), NOW, Some("lemon".into()), None, 10).await.unwrap();
+        assert_eq!(listed.iter().map(|listed| &listed.key).collect::<Vec<_>>(), [&key("a")]);
+        assert!(store.list(here(), NOW, None, Some(key("a")), 10).await.unwrap().is_empty());
+        assert_eq!(store.destroy_owned(here(), "lemon".into(), Some(key("a")), NOW, 60).await.unwrap(), 0);
+        assert_eq!(store.destroy_owned(here(), "lemon".into(), None, NOW, 60).await.unwrap(), 1);
+        let outcome = store.update(here(), key("a"), change(), None, NOW).await.unwrap();
+        assert!(matches!(outcome, UpdateOutcome::Gone), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn a_renamed_session_is_found_under_its_new_key_and_with_grace_under_the_old() {
+        let mut ctx = ctx();
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        store.create(here(), key("a"), record(), Vec::new()).await.unwrap();
+        let rename = Rename { to: key("b"), grace: Some(Grace { until: NOW + 10, nonce: vec![7] }) };
+        let renamed = Change { rename: Some(rename), ..change() };
+        store.update(here(), key("a"), renamed, None, NOW).await.unwrap();
+        for (id, now, nonce) in [("b", NOW, None), ("a", NOW, Some(vec![7]))] {
+            let outcome = store.load(here(), key(id), "shop".into(), now, 100).await.unwrap();
+            assert!(matches!(outcome, LoadOutcome::Found(loaded) if loaded.renewal == nonce), "{id}");
+        }
+        let outcome = store.load(here(), key("a"), "shop".into(), NOW + 10, 100).await.unwrap();
+        assert!(matches!(outcome, LoadOutcome::Ended));
+    }
+
+    #[tokio::test]
+    async fn a_large_value_is_answered_by_its_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ctx = at(&format!("sqlite:{}", folder.path().join("sessions.db").display()));
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        store.create_tables(here()).await.unwrap();
+        store.create(here(), key("a"), record(), vec![write("a", &[0; 100_000])]).await.unwrap();
+        let LoadOutcome::Found(loaded) = store.load(here(), key("a"), "shop".into(), NOW, 100).await.unwrap() else {
+            panic!()
+        };
+        assert!(matches!(loaded.variables[0].value, Stored::Large(100_000)));
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_no_digest_is_a_failure_everywhere() {
+        let mut ctx = ctx();
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        for key in [vec![], vec![0; 31], vec![0; 33], vec![0; 1 << 20]] {
+            assert!(store.load(here(), key.clone(), "a".into(), NOW, 0).await.is_err());
+            assert!(store.fetch(here(), key.clone(), "a".into(), "b".into(), NOW).await.is_err());
+            assert!(store.create(here(), key.clone(), record(), Vec::new()).await.is_err());
+            assert!(store.update(here(), key.clone(), change(), None, NOW).await.is_err());
+            assert!(store.destroy(here(), key.clone(), NOW, 0).await.is_err());
+            assert!(store.destroy_owned(here(), "a".into(), Some(key.clone()), NOW, 0).await.is_err());
+            assert!(store.list(here(), NOW, None, Some(key.clone()), 1).await.is_err());
+            let rename = Some(Rename { to: key, grace: None });
+            assert!(
+                store.update(here(), super::tests::key("a"), Change { rename, ..change() }, None, NOW).await.is_err()
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_without_bound_is_a_failure() {
+        let mut ctx = ctx();
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        assert!(store.list(here(), NOW, None, None, LIST_LIMIT).await.is_ok());
+        let failure = store.list(here(), NOW, None, None, u32::MAX).await;
+        assert!(matches!(failure, Err(Failure::Unavailable(text)) if text.contains("10000")));
+    }
+
+    #[tokio::test]
+    async fn cleanup_removes_at_most_the_limit() {
+        let mut ctx = ctx();
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        for n in 0..CLEANUP_BATCH + 20 {
+            store.create(here(), key(&n.to_string()), record(), Vec::new()).await.unwrap();
+        }
+        assert_eq!(store.cleanup(here(), 3000, 0).await.unwrap(), 0);
+        assert_eq!(store.cleanup(here(), 3000, CLEANUP_BATCH + 10).await.unwrap(), CLEANUP_BATCH + 10);
+        assert_eq!(store.cleanup(here(), 3000, u32::MAX).await.unwrap(), 10);
+    }
+
+    #[tokio::test]
+    async fn each_kind_of_trouble_has_its_case() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ctx = at(&format!("sqlite:{}", folder.path().join("sessions.db").display()));
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        let failure = store.load(here(), key("a"), "shop".into(), NOW, 100).await;
+        assert!(matches!(failure, Err(Failure::MissingTables(_))), "{failure:?}");
+        let elsewhere = Location { storage: Some("archive".to_owned()), table: None };
+        let failure = store.count(elsewhere, NOW).await;
+        assert!(matches!(failure, Err(Failure::UnknownLocation(_))), "{failure:?}");
+        let mut ctx = at("sqlite:no/such/folder/sessions.db");
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        let failure = store.tables_exist(here()).await;
+        assert!(matches!(failure, Err(Failure::Unavailable(_))), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn tables_are_created_and_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ctx = at(&format!("sqlite:{}", folder.path().join("sessions.db").display()));
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        assert!(!store.tables_exist(here()).await.unwrap());
+        store.create_tables(here()).await.unwrap();
+        assert!(store.tables_exist(here()).await.unwrap());
+        store.drop_tables(here()).await.unwrap();
+        assert!(!store.tables_exist(here()).await.unwrap());
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_reuse_of_an_ended_id_is_logged_by_the_beginning_of_its_digest() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let mut ctx = ctx();
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        store.create(here(), key("a"), record(), Vec::new()).await.unwrap();
+        assert!(store.destroy(here(), key("a"), NOW, 60).await.unwrap());
+        let outcome = store.load(here(), key("a"), "shop".into(), NOW, 100).await.unwrap();
+        assert!(matches!(outcome, LoadOutcome::Ended));
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let digest = Key::of("a").to_hex();
+        assert!(text.contains("WARN") && text.contains(&digest[..8]) && !text.contains(&digest[..9]), "{text}");
+    }
+}

@@ -26,12 +26,54 @@ pub struct Storage {
     pub options: StorageOptions,
     /// Further tables that applications may ask for.
     pub tables: Vec<TableName>,
+    /// Where this was read.
+    pub(crate) origin: Origin,
+}
+
+/// Where the keys of a store stand in `lemon.ini`, so that what a driver refuses is found there.
+#[derive(Clone, Default)]
+pub(crate) struct Origin {
+    pub(crate) file: String,
+    pub(crate) section: String,
+    /// By key, the value that was read and its line.
+    pub(crate) keys: BTreeMap<String, (String, Option<usize>)>,
+}
+
+impl fmt::Debug for Origin {
+    /// Without values, which can hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: [{}]", self.file, self.section)
+    }
+}
+
+impl Origin {
+    /// Adds file, line and key to what a driver says of options it cannot use.
+    fn locate(&self, error: Error, options: &StorageOptions) -> Error {
+        if !error.is_invalid() || self.file.is_empty() {
+            return error;
+        }
+        let message = error.to_string();
+        let is_mentioned =
+            |key: &&String| message.contains(&format!("{key:?}")) || message.starts_with(&format!("{key} "));
+        let mentioned = options.options.keys().find(is_mentioned);
+        let (key, value) = match mentioned {
+            Some(key) => (key.as_str(), options.options.get(key)),
+            None => ("url", Some(&options.url)),
+        };
+        match self.keys.get(key) {
+            // A value that was set elsewhere, by a flag, is not to be looked for in the file.
+            Some((read, Some(line))) if Some(read) == value => {
+                Error::invalid(format!("{}:{line}: [{}] {key}: {message}", self.file, self.section)).with_source(error)
+            }
+            _ => error,
+        }
+    }
 }
 
 impl Storage {
     /// A store at a URL, with the default table.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { options: StorageOptions { url: url.into(), ..StorageOptions::default() }, tables: Vec::new() }
+        Self { options: StorageOptions::new(url), tables: Vec::new(), origin: Origin::default() }
     }
 }
 
@@ -50,9 +92,15 @@ struct Store {
 /// One table of one store.
 struct Table {
     /// How the driver is opened; none if it was given.
-    opening: Option<(Registry, StorageOptions)>,
+    opening: Option<Opening>,
     driver: OnceCell<Arc<dyn Driver>>,
     cleanup: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Opening {
+    registry: Registry,
+    options: StorageOptions,
+    origin: Origin,
 }
 
 impl Stores {
@@ -178,15 +226,12 @@ fn enumerate<'a>(names: impl Iterator<Item = &'a String>) -> String {
 }
 
 impl Store {
-    fn new(Storage { options, tables }: Storage, registry: &Registry) -> Self {
+    fn new(Storage { options, tables, origin }: Storage, registry: &Registry) -> Self {
         let open = |table: TableName| {
             let name = table.to_string();
             let options = StorageOptions { table, ..options.clone() };
-            let table = Table {
-                opening: Some((registry.clone(), options)),
-                driver: OnceCell::new(),
-                cleanup: Mutex::default(),
-            };
+            let opening = Opening { registry: registry.clone(), options, origin: origin.clone() };
+            let table = Table { opening: Some(opening), driver: OnceCell::new(), cleanup: Mutex::default() };
             (name, Arc::new(table))
         };
         let (name, default) = open(options.table.clone());
@@ -200,7 +245,9 @@ impl Table {
     async fn driver(&self) -> Result<&Arc<dyn Driver>> {
         self.driver
             .get_or_try_init(async || match &self.opening {
-                Some((registry, options)) => registry.open(options.clone()).await,
+                Some(Opening { registry, options, origin }) => {
+                    registry.open(options.clone()).await.map_err(|error| origin.locate(error, options))
+                }
                 None => Err(Error::unavailable("the store was closed")),
             })
             .await
@@ -245,5 +292,79 @@ impl Table {
         if removed > 0 {
             tracing::debug!(removed, "expired sessions were removed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::{Key, Record, memory::Memory};
+
+    fn location(storage: Option<&str>, table: Option<&str>) -> Location {
+        Location { storage: storage.map(str::to_owned), table: table.map(str::to_owned) }
+    }
+
+    fn stores() -> Stores {
+        let mut default = Storage::new("memory:");
+        default.tables = vec![TableName::new("Forum").unwrap()];
+        let archive = Storage::new("memory:");
+        Stores::new(default, [("archive".to_owned(), archive)].into(), &Registry::builtin())
+    }
+
+    fn record(expires: u64) -> Record {
+        Record { created: 1, accessed: 1, expires, ends: None, renewed: 1, owner: None, version: 1, size: 0 }
+    }
+
+    #[tokio::test]
+    async fn one_table_of_one_store_has_one_driver() {
+        let stores = stores();
+        let default = stores.driver(&location(None, None)).await.unwrap();
+        assert!(Arc::ptr_eq(default, stores.driver(&location(None, Some("Session"))).await.unwrap()));
+        assert!(!Arc::ptr_eq(default, stores.driver(&location(None, Some("Forum"))).await.unwrap()));
+        assert!(!Arc::ptr_eq(default, stores.driver(&location(Some("archive"), None)).await.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_configured_cannot_be_reached() {
+        let stores = stores();
+        for (storage, table, configured) in [
+            (Some("other"), None, "archive"),
+            (None, Some("Other"), "Forum, Session"),
+            (Some("archive"), Some("Forum"), "Session"),
+        ] {
+            let error = stores.driver(&location(storage, table)).await.err().unwrap();
+            assert!(error.is_unknown_location() && error.to_string().contains(configured), "{error}");
+            assert!(stores.cleanup_later(&location(storage, table), 0).is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_name_is_cut_short_in_the_error() {
+        let error = stores().driver(&location(Some(&"a\n".repeat(1_000_000)), None)).await.err().unwrap().to_string();
+        assert!(error.len() < 500 && !error.contains('\n'), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_cleanup_in_the_background_runs_until_none_is_left() {
+        let driver: Arc<dyn Driver> = Arc::new(Memory::new());
+        let count = u64::from(CLEANUP_BATCH) * 2 + 1;
+        for n in 0..count {
+            driver.create(&Key::of(&n.to_string()), &record(2), &[]).await.unwrap();
+        }
+        let stores = Stores::single(Arc::clone(&driver));
+        stores.cleanup_later(&Location::default(), 3).unwrap();
+        let first = stores.default.default.cleanup().as_ref().map(JoinHandle::id);
+        stores.cleanup_later(&Location::default(), 3).unwrap();
+        assert_eq!(stores.default.default.cleanup().as_ref().map(JoinHandle::id), first, "one at a time");
+        stores.finish_cleanup(Duration::from_secs(60)).await;
+        assert_eq!(driver.cleanup(3, u32::MAX).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_store_is_closed_once() {
+        let stores = stores();
+        stores.open().await.unwrap();
+        assert_eq!(stores.all().count(), 3);
+        stores.close().await.unwrap();
     }
 }

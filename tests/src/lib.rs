@@ -10,3 +10,7 @@ pub mod server;
 
 pub use client::{Client, Reply};
 pub use server::{Launch, Server};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}

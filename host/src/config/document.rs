@@ -148,6 +148,16 @@ impl Document {
 }
 
 impl Section<'_> {
+    /// The section's name.
+    pub(super) fn name(&self) -> &str {
+        self.name
+    }
+
+    /// All keys with their values and lines.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (String, (String, Option<usize>))> {
+        self.content.entries.iter().map(|entry| (entry.key.clone(), (entry.value.clone(), entry.line)))
+    }
+
     /// Reads a key into `target`, which stays as it is when the key is not there.
     pub(super) fn read<T>(&mut self, key: &'static str, target: &mut T, parse: impl FnOnce(&str) -> Result<T, String>) {
         self.known.push(key);

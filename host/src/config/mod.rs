@@ -3,6 +3,8 @@
 mod document;
 mod parse;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, fmt, path::Path};
 
@@ -15,7 +17,7 @@ use crate::{
     Settings, Stores,
     driver::Registry,
     settings::{CookieSettings, InvalidSettings, Limits, Reservation, SameSite, Secure},
-    stores::Storage,
+    stores::{Origin, Storage},
 };
 
 /// Where sessions are kept unless something else is configured.
@@ -71,7 +73,7 @@ impl Config {
             Ok(document) => document,
             Err(mistakes) => return Err(Error { file: file.to_owned(), mistakes }),
         };
-        config.read(&mut document);
+        config.read(&mut document, file);
         let mistakes = document.into_mistakes();
         if mistakes.is_empty() { Ok(config) } else { Err(Error { file: file.to_owned(), mistakes }) }
     }
@@ -81,7 +83,7 @@ impl Config {
         Stores::new(self.storage.clone(), self.storages.clone(), registry)
     }
 
-    fn read(&mut self, document: &mut Document) {
+    fn read(&mut self, document: &mut Document, file: &str) {
         document.section("session", |section| read_session(&mut self.settings, section));
         document.section("session.cookie", |section| read_cookie(&mut self.settings.cookie, section));
         document.section("session.limits", |section| read_limits(&mut self.settings.limits, section));
@@ -89,10 +91,10 @@ impl Config {
             let reserved = section.rest().into_iter();
             self.settings.reserved = reserved.map(|(name, key_hash)| Reservation { name, key_hash }).collect();
         });
-        document.section("storage", |section| read_storage(&mut self.storage, section));
+        document.section("storage", |section| read_storage(&mut self.storage, section, file));
         document.sections("storage.", |name, section| {
             let mut storage = Storage::new("");
-            read_storage(&mut storage, section);
+            read_storage(&mut storage, section, file);
             if storage.options.url.is_empty() {
                 section.mistake("url", format!("a storage has a URL: url = {DEFAULT_STORAGE}"));
             }
@@ -145,7 +147,9 @@ fn read_limits(limits: &mut Limits, section: &mut Section<'_>) {
     section.read("header-bytes", &mut limits.header_bytes, bytes);
 }
 
-fn read_storage(storage: &mut Storage, section: &mut Section<'_>) {
+fn read_storage(storage: &mut Storage, section: &mut Section<'_>, file: &str) {
+    storage.origin =
+        Origin { file: file.to_owned(), section: section.name().to_owned(), keys: section.entries().collect() };
     section.read("url", &mut storage.options.url, text);
     section.read("table", &mut storage.options.table, table);
     section.read("tables", &mut storage.tables, tables);

@@ -1,11 +1,11 @@
 //! Which driver a storage URL means.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::{Driver, Error, Result, TableName, memory::Memory, sqlite::Sqlite};
 
 /// What a driver is opened with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct StorageOptions {
     /// The storage URL, `sqlite:sessions.db` for example. May hold a password: it is not for logs.
     pub url: String,
@@ -15,7 +15,24 @@ pub struct StorageOptions {
     pub options: BTreeMap<String, String>,
 }
 
+impl fmt::Debug for StorageOptions {
+    /// Without the URL and the options' values, which can hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.url.split_once(':').map_or("", |(scheme, _)| scheme);
+        f.debug_struct("StorageOptions")
+            .field("scheme", &scheme)
+            .field("table", &self.table)
+            .field("options", &self.options.keys())
+            .finish_non_exhaustive()
+    }
+}
+
 impl StorageOptions {
+    /// A store at a URL, with the default table and no options.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), ..Self::default() }
+    }
+
     /// Fails when there is an option that is not among the `known` ones.
     pub fn refuse_unknown(&self, known: &[&str]) -> Result<()> {
         let Some(name) = self.options.keys().find(|name| !known.contains(&name.as_str())) else { return Ok(()) };

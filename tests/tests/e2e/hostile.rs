@@ -96,10 +96,10 @@ fn of_two_cookies_of_one_name_a_made_up_one_wins_nothing() {
 fn malformed_requests_get_4xx_and_the_server_goes_on() {
     let server = Server::start("visits");
     let requests: [&[u8]; 9] = [
-        b"GET / HTTP/1.1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: caf\xe9\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: close\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: close\r\nHost: caf\xe9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: close\r\nHost: a b\r\n\r\n",
         b"NONSENSE\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",

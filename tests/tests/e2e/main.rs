@@ -3,5 +3,6 @@
 mod browser;
 mod command;
 mod hostile;
+mod readme;
 mod serve;
 mod visits;

@@ -30,7 +30,8 @@ pub struct Args {
 
 pub async fn run(args: Args) -> Result<ExitCode> {
     let store = storage::open(&args.storage).await?;
-    let progress = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {human_pos} removed")?);
+    let progress =
+        ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {human_pos} removed")?);
     progress.enable_steady_tick(Duration::from_millis(200));
 
     let now = output::now();

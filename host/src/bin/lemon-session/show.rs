@@ -35,10 +35,8 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     };
 
     if args.json {
-        let variables: Vec<_> = variables
-            .iter()
-            .map(|(app, name, bytes)| json!({ "app": app, "name": name, "bytes": bytes }))
-            .collect();
+        let variables: Vec<_> =
+            variables.iter().map(|(app, name, bytes)| json!({ "app": app, "name": name, "bytes": bytes })).collect();
         let mut session = list::to_json(&Listed { key, record });
         session["variables"] = variables.into();
         println!("{session}");

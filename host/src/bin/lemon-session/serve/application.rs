@@ -29,13 +29,7 @@ pub struct Application {
 
 impl Application {
     /// Reads, composes where it needs sessions, and compiles the component at `path`.
-    pub fn load(
-        engine: &Engine,
-        path: &Path,
-        session: SessionCtx,
-        settings: &Arc<Server>,
-        reuse: u32,
-    ) -> Result<Self> {
+    pub fn load(engine: &Engine, path: &Path, session: SessionCtx, settings: &Arc<Server>, reuse: u32) -> Result<Self> {
         let component = read(path)?;
         let component = Component::new(engine, component)
             .map_err(anyhow::Error::from)

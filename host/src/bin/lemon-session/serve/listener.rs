@@ -107,9 +107,7 @@ fn check_host(request: &mut Request<Incoming>) -> Result<(), Failure> {
             Ok(Ok(_)) => Ok(()),
             _ => Err(Failure::BadRequest("The request's Host header names no host.")),
         },
-        None if request.version() >= Version::HTTP_11 => {
-            Err(Failure::BadRequest("The request has no Host header."))
-        }
+        None if request.version() >= Version::HTTP_11 => Err(Failure::BadRequest("The request has no Host header.")),
         None => {
             request.headers_mut().insert(header::HOST, HeaderValue::from_static("localhost"));
             Ok(())

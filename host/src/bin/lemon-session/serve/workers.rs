@@ -43,8 +43,10 @@ impl HandlerState for Workers {
     type WorkerState = Worker;
 
     async fn instantiate(&self) -> Result<Instance<Guest, Expiration, Worker>> {
-        let slot = timeout(self.settings.queue_time, self.slots.clone().acquire_owned()).await.map_err(|_| NoSlot)??;
-        let guest = Guest::new(self.session.clone(), GuestLog::new(self.name.clone()), self.settings.memory as usize, slot);
+        let slot =
+            timeout(self.settings.queue_time, self.slots.clone().acquire_owned()).await.map_err(|_| NoSlot)??;
+        let guest =
+            Guest::new(self.session.clone(), GuestLog::new(self.name.clone()), self.settings.memory as usize, slot);
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.limits);
         // At every tick a guest that computes lets others go first; that is also when one that overran its time is stopped.
