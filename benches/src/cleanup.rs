@@ -45,7 +45,8 @@ pub async fn measure() -> Result<()> {
     ensure!(after > 0, "the cleanup ended before the measurement did");
     let p99 = |times: &[f64]| percentile(times.iter().copied(), 0.99);
     let (ours, floor) = (p99(&busy), p99(&idle));
-    let what = format!("p99 of start + get while expired sessions are cleaned up ({} of {before} meanwhile)", before - after);
+    let what =
+        format!("p99 of start + get while expired sessions are cleaned up ({} of {before} meanwhile)", before - after);
     let measured = Comparison { ours, floor, ratio: ours / floor };
     report("cleanup", &what, "idle", "µs", Some(Goal::AtMost(2.0)), &measured);
     Ok(())

@@ -24,7 +24,8 @@ pub async fn measure(count: u64) -> Result<()> {
             ROUNDS,
             async || microseconds(20_000, async || load(&many.driver, &keys[dice.below(keys.len())], now).await).await,
             async || {
-                microseconds(20_000, async || load(&few.driver, &few_keys[others.below(few_keys.len())], now).await).await
+                microseconds(20_000, async || load(&few.driver, &few_keys[others.below(few_keys.len())], now).await)
+                    .await
             },
         )
         .await?;
@@ -50,7 +51,8 @@ pub fn fill(file: &Path, count: u64, expires: i64) -> Result<Vec<Key>> {
     let mut connection = Connection::open(file)?;
     connection.pragma_update(None, "synchronous", "OFF")?;
     connection.pragma_update(None, "cache_size", -(512 << 10))?;
-    let first = connection.query_row(r#"SELECT coalesce(max(id), 0) + 1 FROM "Session""#, [], |row| row.get::<_, i64>(0))?;
+    let first =
+        connection.query_row(r#"SELECT coalesce(max(id), 0) + 1 FROM "Session""#, [], |row| row.get::<_, i64>(0))?;
     for (batch, keys) in keys.chunks(100_000).enumerate() {
         let transaction = connection.transaction()?;
         {

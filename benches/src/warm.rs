@@ -32,7 +32,14 @@ pub async fn start_get() -> Result<()> {
         },
     )
     .await?;
-    report("start-get", "start + get, warm instance", "the same load by hand", "µs", Some(Goal::AtMost(1.5)), &measured);
+    report(
+        "start-get",
+        "start + get, warm instance",
+        "the same load by hand",
+        "µs",
+        Some(Goal::AtMost(1.5)),
+        &measured,
+    );
     Ok(())
 }
 
