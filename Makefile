@@ -2,6 +2,7 @@
 # make build  leaves the command and the components in dist/
 # make languages  leaves the pages in Python and JavaScript in dist/
 # make test   runs all tests
+# make bench  measures, also against other session libraries, and writes benches/RESULTS.md: 20 minutes
 # make lint   checks format and style
 # make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
 # make clean  removes what was built
@@ -13,7 +14,7 @@ EXAMPLES = -p visits -p counter
 COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build languages test lint fuzz clean target
+.PHONY: run build languages test bench lint fuzz clean target
 
 run: build
 	dist/lemon-session serve dist/visits.wasm --addr $(ADDR) --storage sqlite:sessions.db
@@ -37,6 +38,11 @@ include languages/pages.mk
 test: target
 	tests/setup.sh
 	$(CARGO) test --workspace
+
+bench: build
+	$(CARGO) build --release -p lemon-session-host --bin lemon-session -p lemon-session-benches
+	benches/peers/setup.sh
+	benches/run.py
 
 lint: target
 	$(CARGO) fmt --all --check

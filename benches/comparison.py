@@ -1,0 +1,89 @@
+"""The same application on all servers, under the same load, in turns."""
+
+import http.client
+import resource
+import socket
+import statistics
+import time
+
+import servers
+
+PAGES = ["/", "/read", "/none"]
+WARM_UP_SECONDS = 1
+
+
+def compare(folder, sessions, rounds, seconds, only=servers.ALL):
+    """For each server and page what wrk measured in each round."""
+    running = servers.servers(folder, only)
+    measured = {server.name: {page: [] for page in PAGES} for server in running}
+    try:
+        for server in running:
+            server.start()
+            server.check()
+            server.seed(sessions)
+            for page in PAGES:
+                server.load(page, WARM_UP_SECONDS)
+            say(f"{server.name}: ready")
+        for number in range(rounds):
+            # The other way round every other time: nobody always follows the same one.
+            for page in PAGES:
+                for server in running[:: -1 if number % 2 else 1]:
+                    measured[server.name][page].append(server.load(page, seconds))
+            say(f"round {number + 1} of {rounds}")
+    finally:
+        for server in running:
+            server.stop()
+    return measured
+
+
+def endure(folder, sessions, requests):
+    """Memory of our server after ten thousand requests and after many, and with ten thousand idle connections."""
+    endured = {}
+    for name in [servers.FRESH, servers.REUSED]:
+        (server,) = servers.servers(folder / name.split()[-1], [name])
+        try:
+            server.start()
+            server.seed(sessions)
+            done = sessions
+            before = server.memory()
+            while done < requests:
+                done += server.load("/", 10)["requests"]
+            after = server.memory()
+            endured[name] = {"first": sessions, "before": before, "requests": done, "after": after}
+            if name == servers.REUSED:
+                endured[name] |= idle(server)
+        finally:
+            server.stop()
+        say(f"{name}: {done} requests")
+    return endured
+
+
+def idle(server, connections=9_900):
+    """What a page takes while many connections are open and idle. The server accepts 10,000."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    before = server.memory()
+    opened = []
+    try:
+        for _ in range(connections):
+            connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+            connection.sendall(b"GET /none HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            if not connection.recv(4096).startswith(b"HTTP/1.1 200"):
+                raise SystemExit(f"{server.name} does not answer on connection {len(opened) + 1}")
+            opened.append(connection)
+        visitor = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        times = []
+        for _ in range(500):
+            started = time.perf_counter()
+            if server.get(visitor, "/")[0] != 200:
+                raise SystemExit(f"{server.name} fails with {len(opened)} connections open")
+            times.append(time.perf_counter() - started)
+        memory = server.memory()
+    finally:
+        for connection in opened:
+            connection.close()
+    return {"idle": connections, "idle_memory": memory - before, "idle_milliseconds": statistics.median(times) * 1e3}
+
+
+def say(text):
+    print(f"  {text}", flush=True)

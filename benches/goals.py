@@ -1,0 +1,72 @@
+"""What was to be reached, and what was."""
+
+import statistics
+
+import servers
+
+
+def median(measured, name, page, what):
+    return statistics.median(one[what] for one in measured[name][page])
+
+
+def ratio(measured, ours, our_page, theirs, their_page, what):
+    """The median of the ratios of all rounds."""
+    pairs = zip(measured[ours][our_page], measured[theirs][their_page])
+    return statistics.median(our[what] / their[what] for our, their in pairs)
+
+
+def process(rows):
+    """The rows that were measured inside one process, as (what, floor, goal, measured, whether it is met)."""
+    for row in rows:
+        unit, ours, ratio = row["unit"], row["ours"], row["ratio"]
+        if row["row"] == "size":
+            yield row["what"], "", f"≤ {row['goal']:.0f} {unit}", f"{ours:.1f} {unit}", ours <= row["goal"]
+            continue
+        measured = f"{ratio:.2f}× ({number(ours)} against {number(row['of_floor'])} {unit})"
+        if row["goal"] is None:
+            yield row["what"], row["floor"], "", measured, None
+        elif row["kind"] == "at least":
+            yield row["what"], row["floor"], f"≥ {row['goal']:.0f}×", measured, ratio >= row["goal"]
+        else:
+            yield row["what"], row["floor"], f"≤ {row['goal']:.3g}×", measured, ratio <= row["goal"]
+
+
+def over_http(measured):
+    """The rows that were measured over HTTP."""
+    cpu = ratio(measured, servers.FRESH, "/", servers.FRESH, "/none", "cpu")
+    yield (
+        "a page that reads and writes its session, a fresh instance per request: processor time",
+        "the same page without a session", "+ ≤ 40 %", f"{100 * (cpu - 1):+.0f} %", cpu <= 1.4,
+    )
+    for peer in [servers.PHP, servers.EXPRESS, servers.DJANGO]:
+        for page in ["/", "/read"]:
+            yield against(measured, servers.FRESH, peer, page, "ahead", 1, 1)
+    yield against(measured, servers.REUSED, servers.TOWER, "/", "ahead", 1, 1)
+    yield against(measured, servers.REUSED, servers.TOWER, "/read", "within 1.5×", 1 / 1.5, 1.5)
+
+
+def against(measured, ours, theirs, page, goal, least_rate, most_cpu):
+    rate = ratio(measured, ours, page, theirs, page, "rate")
+    cpu = ratio(measured, ours, page, theirs, page, "cpu")
+    text = f"{rate:.2f}× the requests/s, {cpu:.2f}× the processor time"
+    return f"`{page}`, {ours}", theirs, goal, text, rate >= least_rate and cpu <= most_cpu
+
+
+def endured(measured):
+    """The rows on memory and on idle connections."""
+    for name, row in measured.items():
+        growth = row["after"] / row["before"]
+        text = f"{growth:.2f}× ({megabytes(row['before'])} to {megabytes(row['after'])})"
+        what = f"memory after {row['requests']:,} requests, {name}"
+        yield what, f"after {row['first']:,}", "no larger", text, growth <= 1.05
+        if "idle" in row:
+            text = f"{row['idle_milliseconds']:.2f} ms a page, {megabytes(row['idle_memory'])} more memory"
+            yield f"{row['idle']:,} idle connections, {name}", "", "served", text, row["idle_milliseconds"] < 100
+
+
+def number(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def megabytes(size):
+    return f"{size / 1e6:.0f} MB"

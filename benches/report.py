@@ -1,0 +1,89 @@
+"""RESULTS.md and comparison.svg, from what was measured."""
+
+import html
+import platform
+from pathlib import Path
+
+import goals
+import servers
+
+HERE = Path(__file__).resolve().parent
+
+
+def write(results):
+    (HERE / "RESULTS.md").write_text("\n".join(lines(results)) + "\n")
+    if "comparison" in results:
+        (HERE / "comparison.svg").write_text(chart(results["comparison"]))
+
+
+def lines(results):
+    yield "# Results"
+    yield ""
+    yield f"Written by `make bench` on {results['date']}: {machine()}."
+    yield "Times and rates differ from machine to machine; the ratios are what counts. Each is the median of the ratios of"
+    yield "several rounds, in which both sides took turns."
+    yield ""
+    yield "## Goals"
+    yield ""
+    yield "| what | held against | goal | measured | |"
+    yield "| --- | --- | --- | --- | --- |"
+    rows = [*goals.process(results.get("process", []))]
+    if "comparison" in results:
+        rows += goals.over_http(results["comparison"])
+    rows += goals.endured(results.get("endurance", {}))
+    for what, floor, goal, measured, met in rows:
+        verdict = {True: "met", False: "**missed**", None: ""}[met]
+        yield f"| {what} | {floor} | {goal} | {measured} | {verdict} |"
+    if "comparison" in results:
+        yield ""
+        yield from peers(results["comparison"], results["load"])
+
+
+def peers(measured, load):
+    yield "## The same application on all servers"
+    yield ""
+    yield "`/` adds one to a counter in the session and saves it; `/read` reads one variable; `/none` has no session. A page of"
+    yield f"about 100 bytes; 32 keep-alive connections of wrk; {load['sessions']:,} stored sessions, picked at random; medians of"
+    yield f"{load['rounds']} rounds of {load['seconds']} s, all servers in turns. CPU is the processor time of all of a server's"
+    yield "processes, for each request."
+    yield ""
+    yield "![Requests per second of each server](comparison.svg)"
+    yield ""
+    yield "| server | `/` req/s | `/` CPU µs | `/` p99 ms | `/read` req/s | `/read` CPU µs | `/none` req/s | `/none` CPU µs |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for name in measured:
+        columns = [("/", "rate"), ("/", "cpu"), ("/", "p99"), ("/read", "rate"), ("/read", "cpu"), ("/none", "rate"), ("/none", "cpu")]
+        values = (goals.number(goals.median(measured, name, page, what)) for page, what in columns)
+        yield f"| {name} | {' | '.join(values)} |"
+
+
+def machine():
+    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
+    return f"{servers.PROCESSORS} processors ({model}), Linux {platform.release()}, client and server on one machine"
+
+
+WIDTH, LEFT, BAR, GAP = 860, 300, 16, 8
+
+
+def chart(measured):
+    """Horizontal bars, one group a page, the fastest first."""
+    parts, y = [], 8
+    longest = max(goals.median(measured, name, page, "rate") for name in measured for page in ["/", "/read"])
+    for page, title in [("/", "adds one to a counter and saves"), ("/read", "reads one variable")]:
+        y += 20
+        parts.append(f'<text class="title" x="8" y="{y}">{page} {title}: requests per second</text>')
+        y += 12
+        for name in sorted(measured, key=lambda name: -goals.median(measured, name, page, "rate")):
+            rate = goals.median(measured, name, page, "rate")
+            length = (WIDTH - LEFT - 80) * rate / longest
+            kind = "ours" if name in (servers.FRESH, servers.REUSED, servers.REUSED_DURABLE) else "peer"
+            parts.append(f'<text x="{LEFT - 8}" y="{y + BAR - 4}" text-anchor="end">{html.escape(name)}</text>')
+            parts.append(f'<rect class="{kind}" x="{LEFT}" y="{y}" width="{length:.1f}" height="{BAR}"/>')
+            parts.append(f'<text x="{LEFT + length + 6:.1f}" y="{y + BAR - 4}">{rate:,.0f}</text>')
+            y += BAR + GAP
+    style = (
+        "text{font:12px system-ui,sans-serif;fill:#333}.title{font-weight:600}.ours{fill:#d4a800}.peer{fill:#9aa4ad}"
+        "@media(prefers-color-scheme:dark){text{fill:#ddd}.peer{fill:#6b747c}}"
+    )
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 8}" width="{WIDTH}" height="{y + 8}">'
+    return "\n".join([head, f"<style>{style}</style>", *parts, "</svg>"]) + "\n"

@@ -1,0 +1,55 @@
+//! What a session costs inside one process. Every row is held against a floor: the same work by hand, or the same work on
+//! less data, measured in turns with it in one run.
+//!
+//! ```text
+//! cargo run --release -p lemon-session-benches -- [--sessions N] [ROW…]
+//! ```
+//!
+//! Prints a JSON object for each row.
+
+mod cleanup;
+mod component;
+mod durable;
+mod hand;
+mod harness;
+mod large;
+mod many;
+mod site;
+mod warm;
+
+use anyhow::{Context as _, Result, bail};
+
+/// How many sessions the large store has unless `--sessions` says otherwise.
+const MANY: u64 = 10_000_000;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let mut sessions = MANY;
+    let mut rows = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        if argument == "--sessions" {
+            let number = arguments.next().context("--sessions is followed by a number")?;
+            sessions = number.parse().context("--sessions is followed by a number")?;
+        } else {
+            rows.push(argument);
+        }
+    }
+    const ALL: [&str; 7] = ["component", "start-get", "start-set-save", "durable", "large", "cleanup", "many"];
+    if rows.is_empty() {
+        rows = ALL.map(str::to_owned).into();
+    }
+    for row in rows {
+        match row.as_str() {
+            "component" => component::measure().await?,
+            "start-get" => warm::start_get().await?,
+            "start-set-save" => warm::start_set_save().await?,
+            "durable" => durable::measure().await?,
+            "large" => large::measure().await?,
+            "cleanup" => cleanup::measure().await?,
+            "many" => many::measure(sessions).await?,
+            _ => bail!("there is no row {row}; there are {}", ALL.join(", ")),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! A store in a folder of its own, with sessions in it.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use anyhow::Result;
+use lemon_session_host::{
+    SessionCtx, Sessions,
+    driver::{Driver, Registry, StorageOptions},
+    sessions::Options,
+};
+use tempfile::TempDir;
+
+pub const APP: &str = "bench";
+/// How many sessions are stored where the row does not say otherwise.
+pub const SESSIONS: usize = 10_000;
+
+pub struct Site {
+    folder: TempDir,
+    pub driver: Arc<dyn Driver>,
+    pub sessions: Sessions,
+}
+
+impl Site {
+    /// An empty store.
+    pub async fn new(durable: bool) -> Result<Self> {
+        let folder = TempDir::with_prefix("lemon-session-benches-")?;
+        let synchronous = if durable { "FULL" } else { "NORMAL" };
+        let driver = Registry::builtin()
+            .open(StorageOptions {
+                url: format!("sqlite:{}", folder.path().join("sessions.db").display()),
+                options: BTreeMap::from([("synchronous".to_owned(), synchronous.to_owned())]),
+                ..StorageOptions::default()
+            })
+            .await?;
+        driver.create_tables().await?;
+        let sessions = Sessions::new(SessionCtx::new(Arc::clone(&driver)))?;
+        Ok(Self { folder, driver, sessions })
+    }
+
+    /// The database.
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("sessions.db")
+    }
+
+    /// Stores sessions of five small variables each; returns their ids.
+    pub async fn fill(&self, count: usize) -> Result<Vec<String>> {
+        let mut ids = Vec::with_capacity(count);
+        for _ in 0..count {
+            let session = self.sessions.start(options(None)).await?;
+            for (number, value) in ["Python Rules!", "de-CH", "dark", "42", "lemon"].into_iter().enumerate() {
+                session.set(&format!("variable{}", number + 1), value).await?;
+            }
+            session.save().await?;
+            ids.push(session.id().await?);
+        }
+        Ok(ids)
+    }
+}
+
+/// What a request with this session's cookie starts it with.
+pub fn options(id: Option<&str>) -> Options {
+    Options {
+        app: Some(APP.to_owned()),
+        cookies: id.map(|id| format!("{APP}={id}").into_bytes()).into_iter().collect(),
+        cleanup: Some(0.0),
+        ..Options::default()
+    }
+}
