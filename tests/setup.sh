@@ -1,14 +1,20 @@
 #!/bin/bash
-# Installs what the tests need beside Rust, where it is missing: a browser. Debian and its kin only.
+# Installs what the tests need beside Rust, where it is missing: a browser, and the tools that the pages in Python and
+# JavaScript are built with. Debian and its kin only.
 set -euo pipefail
 
-if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then
+packages=()
+command -v chromium >/dev/null && command -v chromedriver >/dev/null || packages+=(chromium chromium-driver)
+command -v npm >/dev/null || packages+=(npm)
+python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
+
+if [ ${#packages[@]} = 0 ]; then
     exit 0
 fi
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "tests/setup.sh: install chromium and chromedriver for the tests in a browser" >&2
+    echo "tests/setup.sh: install ${packages[*]} for all tests to run" >&2
     exit "$([ "${CI:-}" = true ] && echo 1 || echo 0)"
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null
+apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
