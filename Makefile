@@ -2,7 +2,7 @@
 # make build  leaves the command and the components in dist/
 # make languages  leaves the pages in Python and JavaScript in dist/
 # make test   runs all tests
-# make bench  measures, also against other session libraries, and writes benches/RESULTS.md: 20 minutes
+# make bench  measures, also against other session libraries, and writes benches/RESULTS.md
 # make lint   checks format and style
 # make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
 # make clean  removes what was built

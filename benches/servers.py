@@ -120,7 +120,9 @@ class Server:
         if not found:
             raise SystemExit(f"wrk measured nothing on {self.name}:\n{wrk.stdout}\n{wrk.stderr}")
         requests, microseconds, failed, p99 = map(int, found.groups())
-        if failed or not requests:
+        if not requests:
+            raise SystemExit(f"{self.name} answered no request of {path} within {seconds} s")
+        if failed:
             raise SystemExit(f"{self.name} failed {failed} of {requests} requests of {path}")
         return {"rate": requests / microseconds * 1e6, "cpu": used / requests * 1e6, "p99": p99 / 1e3, "requests": requests}
 
