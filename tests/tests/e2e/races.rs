@@ -47,8 +47,8 @@ fn a_request_in_flight_at_a_logout_hears_of_it_and_brings_nothing_back() {
     for end in ["/destroy", "/regenerate", "/login?user=ann"] {
         let server = Server::start("counter");
         let cookie = visitor(&server);
+        let url = server.url("/slow-set?key=late&value=1&ms=2000");
         let slow = thread::scope(|scope| {
-            let url = server.url("/slow-set?key=late&value=1&ms=2000");
             let slow = scope.spawn(|| get_with_cookie(&url, &cookie));
             thread::sleep(Duration::from_millis(700));
             assert_eq!(get_with_cookie(&server.url(end), &cookie).status, 200);
