@@ -57,7 +57,8 @@ impl Client {
 
     /// Sends a form.
     pub fn post(&self, url: &str, form: &[(&str, &str)]) -> Reply {
-        Reply::new(self.agent.post(url).send_form(form.iter().copied()).expect("the server answers"))
+        let response = self.agent.post(url).send_form(form.iter().copied());
+        response.and_then(Reply::new).expect("the server answers")
     }
 
     /// The value of a cookie that is kept.
