@@ -57,8 +57,8 @@ impl Client {
 
     /// Sends a form.
     pub fn post(&self, url: &str, form: &[(&str, &str)]) -> Reply {
-        let response = self.agent.post(url).send_form(form.iter().copied()).expect("the server answers");
-        Reply::new(response).expect("the answer arrives whole")
+        let response = self.agent.post(url).send_form(form.iter().copied());
+        response.and_then(Reply::new).expect("the server answers")
     }
 
     /// The value of a cookie that is kept.

@@ -94,8 +94,8 @@ fn python_refuses_what_would_not_come_back_as_it_is() {
     let nan = "a float inside of a list or dict is infinite or NaN, which JSON has not";
     let surrogate = "a str holds half of a surrogate pair, which UTF-8 has not";
     let deep = "lists and dicts are nested deeper than 127 levels, or hold themselves";
-    let refused = [
-        ("tuple", &format!("a tuple {plain}")[..]),
+    let refused: [(&str, &str); 18] = [
+        ("tuple", &format!("a tuple {plain}")),
         ("set", &format!("a set {plain}")),
         ("object", &format!("a object {plain}")),
         ("bytearray", &format!("a bytearray {plain}")),
@@ -141,13 +141,13 @@ fn javascript_refuses_what_would_not_come_back_as_it_is() {
     let server = Server::start("values-js");
     let plain =
         "is no plain data: a variable is null, a boolean, number, BigInt, string, Uint8Array, array or plain object";
-    let undefined = &format!("undefined {plain}; delete() removes a variable")[..];
+    let undefined = &format!("undefined {plain}; delete() removes a variable");
     let integer = "a BigInt is outside of -2^63 to 2^63-1; a string holds any number";
     let bytes = "there are bytes inside of an array or object, which JSON has not; a variable of their own holds them";
     let nan = "a number inside of an array or object is infinite or NaN, which JSON has not";
     let surrogate = "a string holds half of a surrogate pair, which UTF-8 has not";
     let deep = "arrays and objects are nested deeper than 127 levels, or hold themselves";
-    let refused = [
+    let refused: [(&str, &str); 21] = [
         ("undefined", undefined),
         ("function", &format!("a Function {plain}")),
         ("symbol", &format!("a Symbol {plain}")),

@@ -69,11 +69,11 @@ impl Guest for Auth {
     fn who(session: &Handle) -> Result<Option<Visitor>, Error> {
         let own = own(session)?;
         let (Some(user), Some(signed_in), Some(last_seen)) =
-            (own.get("user")?, own.get("signed-in")?, own.get("last-seen")?)
+            (own.get("user")?, own.get("signed-in")?, own.get::<u64>("last-seen")?)
         else {
             return Ok(None);
         };
-        if now() >= last_seen + MINUTE {
+        if now() >= last_seen.saturating_add(MINUTE) {
             own.set("last-seen", &now())?;
         }
         Ok(Some(Visitor { user, signed_in, last_seen }))
