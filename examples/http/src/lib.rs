@@ -5,7 +5,6 @@ use std::{
     io::{Read as _, Write as _},
 };
 
-use lemon_session::Request as _;
 use wasip2::http::types::{Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam};
 
 /// The bytes of a form.

@@ -53,8 +53,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let application =
-        fs::read(&args.application).with_context(|| format!("cannot read {}", args.application.display()))?;
+    let application = args.modules.plug_into(&args.application)?;
     let composed = lemon_session_host::compose::compose(&application)
         .with_context(|| format!("cannot compose {}", args.application.display()))?;
     fs::write(&args.output, &composed).with_context(|| format!("cannot write {}", args.output.display()))?;
