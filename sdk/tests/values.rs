@@ -189,7 +189,8 @@ fn what_is_nested_too_deep_to_be_read_is_refused() {
     refused(nest(1000), "127");
 
     let tower = |levels, floor: fn(Box<Tower>) -> Tower| (0..levels).fold(Tower::Top, |top, _| floor(Box::new(top)));
-    let floors: [(usize, fn(Box<Tower>) -> Tower); 3] =
+    type Floor = fn(Box<Tower>) -> Tower;
+    let floors: [(usize, Floor); 3] =
         [(127, Tower::Inline), (63, |inner| Tower::Tuple(inner, 0)), (63, |inner| Tower::Fields { inner })];
     for (highest, floor) in floors {
         assert_eq!(trip(&tower(highest, floor)), tower(highest, floor));

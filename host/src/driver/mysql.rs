@@ -298,9 +298,10 @@ fn describe(error: &ClientError) -> String {
             | 3572 => {
                 format!("{} (error {}, SQLSTATE {})", error.message, error.code, error.state)
             }
-            1064 => format!(
+            1064 => {
                 "it does not know a statement of this program (error 1064): is it MySQL 8 or MariaDB 10.5, or newer?"
-            ),
+                    .to_owned()
+            }
             code => format!("error {code} (SQLSTATE {})", error.state),
         },
         ClientError::Driver(DriverError::PacketTooLarge) => {

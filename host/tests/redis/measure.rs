@@ -19,13 +19,9 @@ fn key(n: u64) -> Key {
 }
 
 /// Calls per second of tasks that call one after the other.
-async fn rate<T: Future<Output = ()> + Send>(
-    tasks: u64,
-    driver: &Arc<dyn Driver>,
-    call: fn(Arc<dyn Driver>, u64) -> T,
-) -> f64
+async fn rate<T>(tasks: u64, driver: &Arc<dyn Driver>, call: fn(Arc<dyn Driver>, u64) -> T) -> f64
 where
-    T: 'static,
+    T: Future<Output = ()> + Send + 'static,
 {
     let (done, started) = (Arc::new(AtomicU64::new(0)), Instant::now());
     let running: Vec<_> = (0..tasks)

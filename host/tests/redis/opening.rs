@@ -94,7 +94,7 @@ async fn wrong_kind_of_server_is_refused_with_the_right_url() {
         assert!(refused.contains("redis+cluster://"), "{refused}");
     }
     if let Some(url) = shared_server().await {
-        let refused = refusal(&url.replace("redis://", "redis+cluster://").trim_end_matches('/').to_owned(), &[]).await;
+        let refused = refusal(url.replace("redis://", "redis+cluster://").trim_end_matches('/'), &[]).await;
         assert!(refused.contains("redis://"), "{refused}");
     }
     if can_start() {

@@ -67,7 +67,7 @@ fn on_memory(rule: Rule) {
 
 fn on_sqlite(rule: Rule) {
     let folder = tempfile::tempdir().expect("there is room for a folder");
-    on(rule, format!("sqlite:{}", folder.path().join("sessions.db").display()));
+    on(rule, format!("sqlite:{}", folder.path().join("sessions.db").display()), 100);
 }
 
 fn on_mysql(rule: Rule) {
@@ -95,10 +95,10 @@ fn on_server(rule: Rule, variable: &str, default: &str, database: &str) {
         return;
     }
     let database = if path.is_empty() { database } else { path };
-    on(rule, format!("{}//{authority}/{database}", url.split("//").next().unwrap_or_default()));
+    on(rule, format!("{}//{authority}/{database}", url.split("//").next().unwrap_or_default()), 10);
 }
 
-fn on(rule: Rule, url: String) {
+fn on(rule: Rule, url: String, times: i64) {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("Rules_{}_{}", process::id(), NUMBER.fetch_add(1, Relaxed));
     let table = TableName::new(&name).expect("a table's name");
@@ -106,7 +106,9 @@ fn on(rule: Rule, url: String) {
         let options = StorageOptions { table, ..StorageOptions::new(url) };
         let driver = Registry::builtin().open(options).await.expect("the store opens");
         driver.create_tables().await.expect("tables can be created");
-        let outcome = AssertUnwindSafe(rule(Site::new(Arc::clone(&driver)))).catch_unwind().await;
+        let mut site = Site::new(Arc::clone(&driver));
+        site.times = times;
+        let outcome = AssertUnwindSafe(rule(site)).catch_unwind().await;
         driver.drop_tables().await.expect("tables can be dropped");
         driver.close().await.expect("the store closes");
         if let Err(panic) = outcome {

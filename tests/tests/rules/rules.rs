@@ -15,9 +15,8 @@ use crate::{
     wrapped::Wrapped,
 };
 
-/// Clients of the counter rules, and how often each adds one.
+/// Clients of the counter rules.
 const CLIENTS: i64 = 32;
-const TIMES: i64 = 100;
 
 async fn is_dead(sessions: &Sessions, id: &str) -> bool {
     resume(sessions, id).await.created().await.unwrap()
@@ -143,9 +142,9 @@ pub async fn a_strict_counter_that_is_retried_loses_nothing(site: Site) {
     let sessions = site.sessions(|settings| settings.strict = true);
     let id = visited(&sessions).await;
     join_all((0..CLIENTS).map(|_| {
-        let (sessions, id) = (sessions.clone(), id.clone());
+        let (sessions, id, times) = (sessions.clone(), id.clone(), site.times);
         tokio::spawn(async move {
-            for _ in 0..TIMES {
+            for _ in 0..times {
                 loop {
                     let session = resume(&sessions, &id).await;
                     let Some(Value::Integer(n)) = session.get("a").await.unwrap() else { panic!("no integer") };
@@ -162,16 +161,16 @@ pub async fn a_strict_counter_that_is_retried_loses_nothing(site: Site) {
     .await
     .into_iter()
     .for_each(|client| client.unwrap());
-    assert_eq!(resume(&sessions, &id).await.get("a").await.unwrap(), Some(Value::Integer(1 + CLIENTS * TIMES)));
+    assert_eq!(resume(&sessions, &id).await.get("a").await.unwrap(), Some(Value::Integer(1 + CLIENTS * site.times)));
 }
 
 pub async fn additions_are_never_lost(site: Site) {
     let sessions = site.sessions(|_| ());
     let id = visited(&sessions).await;
     join_all((0..CLIENTS).map(|_| {
-        let (sessions, id) = (sessions.clone(), id.clone());
+        let (sessions, id, times) = (sessions.clone(), id.clone(), site.times);
         tokio::spawn(async move {
-            for _ in 0..TIMES {
+            for _ in 0..times {
                 let session = resume(&sessions, &id).await;
                 session.add("a", 1).await.unwrap();
                 session.save().await.unwrap();
@@ -181,7 +180,7 @@ pub async fn additions_are_never_lost(site: Site) {
     .await
     .into_iter()
     .for_each(|client| client.unwrap());
-    assert_eq!(resume(&sessions, &id).await.get("a").await.unwrap(), Some(Value::Integer(1 + CLIENTS * TIMES)));
+    assert_eq!(resume(&sessions, &id).await.get("a").await.unwrap(), Some(Value::Integer(1 + CLIENTS * site.times)));
 }
 
 pub async fn a_login_keeps_all_variables_and_ends_the_old_id_at_once(site: Site) {

@@ -25,6 +25,8 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
 /// What a rule is tested on.
 pub struct Site {
     pub driver: Arc<dyn Driver>,
+    /// How often each client of the counter rules adds one.
+    pub times: i64,
     clock: Arc<AtomicU64>,
 }
 
@@ -32,7 +34,7 @@ impl Site {
     /// A site on an empty store. Its clock begins at the machine's time: a store may expire sessions by its own.
     pub fn new(driver: Arc<dyn Driver>) -> Self {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is set").as_secs();
-        Self { driver, clock: Arc::new(AtomicU64::new(now)) }
+        Self { driver, times: 100, clock: Arc::new(AtomicU64::new(now)) }
     }
 
     pub fn now(&self) -> u64 {
