@@ -47,7 +47,8 @@ bench: build
 lint: target
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) clippy $(WASM) -p lemon-session-component $(COMPONENTS) -- -D warnings
+	$(CARGO) clippy $(WASM) -p lemon-session-component -- -D warnings
+	$(CARGO) clippy $(WASM) $(COMPONENTS) -- -D warnings
 
 fuzz:
 	cd guest && for target in codec cookie json options; do \
