@@ -428,6 +428,8 @@ impl<E: Env> Core<E> {
         }
         let record = SessionRecord {
             accessed: now,
+            // Nobody has had the id before this save.
+            renewed: now,
             expires: self
                 .parameters
                 .expiry
