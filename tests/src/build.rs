@@ -9,18 +9,21 @@ use std::{
 
 /// The command `lemon-session`.
 pub fn command() -> &'static Path {
-    static COMMAND: LazyLock<PathBuf> = LazyLock::new(|| {
-        let profile = folders().1;
-        // With all members, as `cargo test` selects them: so that no dependency is built again with other features.
-        let mut cargo = cargo();
-        cargo.args(["--workspace", "--bin", "lemon-session"]);
-        if profile != "debug" {
-            cargo.args(["--profile", profile]);
-        }
-        run(cargo);
-        folders().0.join(profile).join("lemon-session")
-    });
+    static COMMAND: LazyLock<PathBuf> = LazyLock::new(|| program("lemon-session"));
     &COMMAND
+}
+
+/// A program of the workspace: `lemon-session`, `embed` or `axum-sessions`.
+pub fn program(name: &str) -> PathBuf {
+    let profile = folders().1;
+    // With all members, as `cargo test` selects them: so that no dependency is built again with other features.
+    let mut cargo = cargo();
+    cargo.args(["--workspace", "--bin", name]);
+    if profile != "debug" {
+        cargo.args(["--profile", profile]);
+    }
+    run(cargo);
+    folders().0.join(profile).join(name)
 }
 
 /// One of the components `visits`, `counter`, `rogue`, `values`, `auth_page` and `auth_module`, or with `-python` or `-js` a page in another language.

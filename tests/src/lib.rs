@@ -5,6 +5,7 @@ pub mod browser;
 pub mod build;
 pub mod client;
 pub mod command;
+pub mod program;
 pub mod raw;
 pub mod server;
 

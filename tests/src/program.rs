@@ -1,0 +1,45 @@
+//! Other servers than `lemon-session serve`, which end with their test.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+};
+
+/// A server that ends when it is dropped.
+pub struct Program {
+    /// Where it listens.
+    pub address: SocketAddr,
+    child: Child,
+}
+
+impl Program {
+    /// Starts it, and waits until it prints the URL it serves on.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program can be run");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines().map_while(Result::ok);
+        let address = lines.find_map(|line| line.split_once("http://")?.1.split_whitespace().next()?.parse().ok());
+        // It may print more, and must not wait for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        match address {
+            Some(address) => Self { address, child },
+            None => {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("{command:?} does not say where it serves");
+            }
+        }
+    }
+
+    /// The URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
