@@ -117,6 +117,12 @@ pub trait Driver: Send + Sync + 'static {
     /// Whether the tables are there.
     async fn tables_exist(&self) -> Result<bool>;
 
+    /// The time by the store's own clock, in seconds since 1970-01-01T00:00:00Z; none where it is this machine's. For the
+    /// operator's `doctor`.
+    async fn clock(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Writes out what is still in memory and ends background work. Called once, last.
     async fn close(&self) -> Result<()> {
         Ok(())

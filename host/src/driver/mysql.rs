@@ -727,6 +727,13 @@ impl Driver for MySql {
         }
     }
 
+    async fn clock(&self) -> Result<Option<u64>> {
+        let clock = self.calls.run(Repeat::Safe, (), |connection, ()| {
+            Box::pin(async move { connection.client.query_first("SELECT UNIX_TIMESTAMP()").await })
+        });
+        clock.await
+    }
+
     async fn close(&self) -> Result<()> {
         self.calls.close();
         Ok(())

@@ -649,6 +649,16 @@ impl Driver for Postgres {
         }
     }
 
+    async fn clock(&self) -> Result<Option<u64>> {
+        let clock = self.calls.run(Repeat::Safe, (), |client, ()| {
+            Box::pin(async move {
+                let now = "SELECT extract(epoch FROM clock_timestamp())::bigint";
+                client.query_one(now, &[]).await?.try_get::<_, i64>(0)
+            })
+        });
+        Ok(Some(number(clock.await?)))
+    }
+
     async fn close(&self) -> Result<()> {
         self.calls.close();
         Ok(())

@@ -772,4 +772,8 @@ impl Driver for Redis {
             other => Err(self.wrong_layout(other)),
         }
     }
+
+    async fn clock(&self) -> Result<Option<u64>> {
+        self.server.time().await.map(Some)
+    }
 }

@@ -1,8 +1,43 @@
 //! The operator's commands.
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Command, Stdio},
+};
 
-use lemon_session_tests::{Client, Launch, Server};
+use lemon_session_host::driver::{Key, Record, Registry, StorageOptions};
+use lemon_session_tests::{Client, Launch, Server, build};
+
+/// A store with so many sessions, of owners whose names grow longer.
+fn filled(sessions: u64) -> Launch {
+    let launch = Launch::new("visits");
+    let url = format!("sqlite:{}", launch.folder().join("sessions.db").display());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let driver = Registry::builtin().open(StorageOptions::new(url)).await.unwrap();
+        driver.create_tables().await.unwrap();
+        for i in 0..sessions {
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&(i << 20).to_be_bytes());
+            let created = now - 60 * i;
+            let record = Record {
+                created,
+                accessed: created,
+                expires: now + 1000 + i,
+                ends: None,
+                renewed: created,
+                owner: (i % 2 == 1).then(|| "o".repeat(1 + i as usize / 100)),
+                version: 1,
+                size: 0,
+            };
+            driver.create(&Key::from(bytes), &record, &[]).await.unwrap();
+        }
+        driver.close().await.unwrap();
+    });
+    launch
+}
 
 #[test]
 fn tables_can_be_dropped_and_created_again() {
@@ -219,6 +254,9 @@ fn wrong_use_exits_with_2_and_help_has_an_example_each() {
         &["stats"],
         &["compose"],
         &["component"],
+        &["doctor"],
+        &["completions"],
+        &["man"],
     ];
     for command in commands {
         let help = launch.command(&[command, &["--help"]].concat()).ok().stdout;
@@ -237,4 +275,136 @@ fn trouble_exits_with_1_and_says_what_would_be_right() {
     let output = launch.command(&["stats"]);
     assert_eq!(output.status, 1, "{output:?}");
     assert!(output.stderr.contains("lemon-session tables create"), "{output:?}");
+}
+
+#[test]
+fn all_sessions_are_one_table_with_aligned_columns() {
+    let launch = filled(1200);
+    let table = launch.command(&["list", "--all"]).ok().stdout;
+    let lines: Vec<_> = table.lines().collect();
+    assert_eq!(lines.len(), 1201, "one header, and no hint at more");
+    // Within what was asked for at once, columns begin at the same place; before and after, at most later.
+    for part in lines[1..].chunks(500) {
+        let begins = |line: &str| line.find(" in ").unwrap();
+        assert!(part.iter().all(|line| begins(line) == begins(part[0])), "{part:#?}");
+    }
+    let digests: Vec<_> = lines[1..].iter().map(|line| &line[..16]).collect();
+    assert!(digests.is_sorted());
+
+    // Page by page they are the same.
+    let mut paged = Vec::new();
+    let mut after = Vec::new();
+    loop {
+        let page = launch.command(&[&["list", "--limit", "450", "--json"][..], &after].concat()).ok().json();
+        let Some(last) = page.last() else { break };
+        let last = last["digest"].as_str().unwrap().to_owned();
+        paged.extend(page);
+        after = vec!["--after", String::leak(last)];
+    }
+    assert_eq!(paged, launch.command(&["list", "--all", "--json"]).ok().json());
+    assert_eq!(launch.command(&["list", "--limit", "0"]).status, 2);
+}
+
+#[test]
+fn who_has_read_enough_of_a_list_ends_it_without_complaints() {
+    let launch = filled(5000);
+    for json in [&["--json"][..], &[]] {
+        let mut list = Command::new(build::command())
+            .args(["list", "--all"])
+            .args(json)
+            .current_dir(launch.folder())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = String::new();
+        BufReader::with_capacity(64, list.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        assert!(!first.is_empty());
+        let mut complaints = String::new();
+        list.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
+        assert!(list.wait().unwrap().success());
+        assert_eq!(complaints, "");
+    }
+}
+
+#[test]
+fn what_changes_something_says_so_in_json_too() {
+    let launch = Launch::new("visits");
+    let created = &launch.command(&["tables", "create", "--json"]).ok().json()[0];
+    assert_eq!((&created["created"], &created["table"]), (&true.into(), &"Session".into()), "{created}");
+    assert_eq!(launch.command(&["tables", "create", "--json"]).ok().json()[0]["created"], false);
+    assert_eq!(launch.command(&["tables", "check", "--json"]).ok().json()[0]["exist"], true);
+
+    let server = launch.start();
+    for _ in 0..2 {
+        server.get(&Client::new(), "/");
+    }
+    let digest = server.launch.command(&["list", "--json"]).ok().json()[0]["digest"].as_str().unwrap().to_owned();
+    let destroyed = &server.launch.command(&["destroy", &digest, "--yes", "--json"]).ok().json()[0];
+    assert_eq!(destroyed["destroyed"], 1);
+    let destroyed = &server.launch.command(&["destroy", "--owner", "nobody", "--yes", "--json"]).ok().json()[0];
+    assert_eq!(destroyed["destroyed"], 0);
+    let dropped = &server.launch.command(&["tables", "drop", "--yes", "--json"]).ok().json()[0];
+    assert_eq!((&dropped["dropped"], &dropped["sessions"]), (&true.into(), &1.into()), "{dropped}");
+    let check = server.launch.command(&["tables", "check", "--json"]);
+    assert_eq!((check.status, &check.json()[0]["exist"]), (1, &false.into()));
+}
+
+#[test]
+fn names_cannot_control_the_operators_terminal() {
+    let server = Server::start("counter");
+    server.get(&Client::new(), "/login?user=alice");
+    let database = rusqlite::Connection::open(server.launch.folder().join("sessions.db")).unwrap();
+    database.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    database.execute("UPDATE Session SET owner = char(27) || '[2J' || char(7)", []).unwrap();
+
+    let listed = server.launch.command(&["list"]).ok().stdout;
+    assert!(listed.contains("\\u{1b}[2J\\u{7}") && !listed.contains('\u{1b}'), "{listed}");
+    let digest = listed.lines().nth(1).unwrap().split_whitespace().next().unwrap();
+    let shown = server.launch.command(&["show", digest]).ok().stdout;
+    assert!(!shown.contains('\u{1b}'), "{shown}");
+}
+
+#[test]
+fn shells_complete_what_there_is() {
+    let launch = Launch::new("visits");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = launch.command(&["completions", shell]).ok().stdout;
+        for word in ["doctor", "cleanup", "storage", "owner"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    assert_eq!(launch.command(&["completions", "cmd"]).status, 2);
+
+    // Bash itself completes with it.
+    fs::write(launch.folder().join("completions"), launch.command(&["completions", "bash"]).ok().stdout).unwrap();
+    let complete = |words: &str, last: &str| {
+        let script = format!(
+            "source ./completions; words=($(complete -p lemon-session)); \
+             for i in ${{!words[@]}}; do [ ${{words[i]}} = -F ] && complete=${{words[i + 1]}}; done; \
+             COMP_WORDS=(lemon-session {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             $complete lemon-session '{last}' ''; echo \"${{COMPREPLY[*]}}\""
+        );
+        let output = Command::new("bash").args(["-c", &script]).current_dir(launch.folder()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(complete("do", "do"), "doctor");
+    assert_eq!(complete("tables cr", "cr"), "create");
+    assert_eq!(complete("destroy --ow", "--ow"), "--owner");
+}
+
+#[test]
+fn every_command_has_a_manual_page_with_its_example() {
+    let launch = Launch::new("visits");
+    assert!(launch.command(&["man"]).ok().stdout.contains(".TH lemon-session 1"));
+    launch.command(&["man", "--output", "pages/man1"]).ok();
+    let pages =
+        ["serve", "tables-create", "tables-drop", "tables-check", "cleanup", "list", "show", "destroy", "stats"];
+    for page in pages.into_iter().chain(["doctor", "compose", "component", "completions", "man"]) {
+        let text = fs::read_to_string(launch.folder().join(format!("pages/man1/lemon-session-{page}.1"))).unwrap();
+        assert!(text.contains(&format!(".TH lemon-session-{page} 1")), "{text}");
+        assert!(text.contains("Example"), "{text}");
+    }
+    assert!(launch.folder().join("pages/man1/lemon-session.1").exists());
 }

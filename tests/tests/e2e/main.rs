@@ -2,6 +2,8 @@
 
 mod browser;
 mod command;
+mod doctor;
+mod examples;
 mod hostile;
 mod races;
 mod readme;

@@ -1,12 +1,11 @@
 //! `lemon-session cleanup`.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::{output, storage};
+use crate::{output, progress::Progress, storage};
 
 /// Remove expired sessions, a batch at a time, so that nobody waits for it.
 #[derive(clap::Args)]
@@ -30,10 +29,7 @@ pub struct Args {
 
 pub async fn run(args: Args) -> Result<ExitCode> {
     let store = storage::open(&args.storage).await?;
-    let progress =
-        ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {human_pos} removed")?);
-    progress.enable_steady_tick(Duration::from_millis(200));
-
+    let progress = Progress::count("removed");
     let now = output::now();
     let mut removed = 0;
     loop {
@@ -44,17 +40,17 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         }
         let count = store.driver.cleanup(now, batch).await?;
         removed += u64::from(count);
-        progress.set_position(removed);
+        progress.at(removed);
         if count < batch {
             break;
         }
     }
-    progress.finish_and_clear();
+    drop(progress);
 
     if args.json {
-        println!("{}", json!({ "removed": removed }));
+        output::line(json!({ "removed": removed }))?;
     } else {
-        println!("removed {} that had expired or ended", output::sessions(removed));
+        output::line(format_args!("removed {} that had expired or ended", output::sessions(removed)))?;
     }
     store.close(ExitCode::SUCCESS).await
 }

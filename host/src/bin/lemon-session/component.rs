@@ -18,6 +18,6 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let component = lemon_session_host::COMPONENT;
     fs::write(&args.output, component).with_context(|| format!("cannot write {}", args.output.display()))?;
-    println!("wrote {} ({})", args.output.display(), output::bytes(component.len() as u64));
+    output::line(format_args!("wrote {} ({})", args.output.display(), output::bytes(component.len() as u64)))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -57,6 +57,6 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let composed = lemon_session_host::compose::compose(&application)
         .with_context(|| format!("cannot compose {}", args.application.display()))?;
     fs::write(&args.output, &composed).with_context(|| format!("cannot write {}", args.output.display()))?;
-    println!("wrote {} ({})", args.output.display(), output::bytes(composed.len() as u64));
+    output::line(format_args!("wrote {} ({})", args.output.display(), output::bytes(composed.len() as u64)))?;
     Ok(ExitCode::SUCCESS)
 }

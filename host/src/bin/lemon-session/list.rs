@@ -6,7 +6,12 @@ use anyhow::{Result, bail};
 use lemon_session_host::driver::Listed;
 use serde_json::{Value, json};
 
-use crate::{digest::Digest, output, storage};
+use crate::{
+    digest::Digest,
+    output::{self, Widths},
+    progress::Progress,
+    storage,
+};
 
 /// List live sessions, in the order of their digests.
 #[derive(clap::Args)]
@@ -24,7 +29,7 @@ pub struct Args {
     after: Option<Digest>,
 
     /// At most so many.
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
 
     /// As many as there are.
@@ -51,17 +56,18 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             None => bail!("no live session has a digest that begins with {digest}: give the whole digest"),
         },
     };
+    let mut table = Printer { now, json: args.json, is_begun: false, widths: Widths([16, 5, 14, 14, 13, 10]) };
     let mut left = if args.all { u64::MAX } else { args.limit };
-    let mut shown: u64 = 0;
     let mut more = false;
     while left > 0 {
         // One more than is shown tells whether there is a next page.
         let wanted = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
+        let progress = Progress::start("reading sessions");
         let mut page = driver.list(now, args.owner.as_deref(), after.as_ref(), wanted + 1).await?;
         more = page.len() > wanted as usize;
         page.truncate(wanted as usize);
-        print(&page, now, args.json, shown == 0);
-        shown += page.len() as u64;
+        drop(progress);
+        table.print(&page)?;
         left -= page.len() as u64;
         after = page.last().map(|listed| listed.key).or(after);
         if !more {
@@ -71,39 +77,49 @@ pub async fn run(args: Args) -> Result<ExitCode> {
 
     if !args.json {
         match after {
-            Some(last) if more => println!("\nThere are more: --after {}", last.to_hex()),
-            _ if shown == 0 => println!("no sessions"),
+            Some(last) if more => output::line(format_args!("\nThere are more: --after {}", last.to_hex()))?,
+            _ if !table.is_begun => output::line("no sessions")?,
             _ => {}
         }
     }
     store.close(ExitCode::SUCCESS).await
 }
 
-fn print(page: &[Listed], now: u64, json: bool, first: bool) {
-    if json {
-        for listed in page {
-            println!("{}", to_json(listed));
+/// Prints page after page as one table.
+struct Printer {
+    now: u64,
+    json: bool,
+    is_begun: bool,
+    widths: Widths<6>,
+}
+
+impl Printer {
+    fn print(&mut self, page: &[Listed]) -> Result<()> {
+        if page.is_empty() {
+            return Ok(());
         }
-        return;
+        if self.json {
+            let lines: Vec<_> = page.iter().map(|listed| to_json(listed).to_string()).collect();
+            return output::line(lines.join("\n"));
+        }
+        let mut table = output::table();
+        if !self.is_begun {
+            table.set_header(["DIGEST", "OWNER", "CREATED", "LAST USED", "EXPIRES", "SIZE"]);
+            self.is_begun = true;
+        }
+        for Listed { key, record } in page {
+            table.add_row([
+                key.to_hex()[..16].to_owned(),
+                record.owner.as_deref().map_or("-".to_owned(), output::name),
+                output::ago(record.created, self.now),
+                output::ago(record.accessed, self.now),
+                output::ahead(record.expires, self.now),
+                output::bytes(record.size),
+            ]);
+        }
+        self.widths.align(&mut table);
+        output::line(output::render(&table))
     }
-    if page.is_empty() {
-        return;
-    }
-    let mut table = output::table();
-    if first {
-        table.set_header(["DIGEST", "OWNER", "CREATED", "LAST USED", "EXPIRES", "SIZE"]);
-    }
-    for Listed { key, record } in page {
-        table.add_row([
-            key.to_hex()[..16].to_owned(),
-            record.owner.clone().unwrap_or("-".to_owned()),
-            output::ago(record.created, now),
-            output::ago(record.accessed, now),
-            output::ahead(record.expires, now),
-            output::bytes(record.size),
-        ]);
-    }
-    println!("{}", output::render(&table));
 }
 
 /// One session as scripts read it.

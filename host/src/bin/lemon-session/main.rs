@@ -1,14 +1,18 @@
 //! The command `lemon-session`: runs applications with sessions, and looks after the sessions that are stored.
 
 mod cleanup;
+mod completions;
 mod component;
 mod compose;
 mod confirm;
 mod destroy;
 mod digest;
+mod doctor;
 mod list;
 mod log;
+mod man;
 mod output;
+mod progress;
 mod serve;
 mod show;
 mod stats;
@@ -45,8 +49,11 @@ enum Command {
     Show(show::Args),
     Destroy(destroy::Args),
     Stats(stats::Args),
+    Doctor(doctor::Args),
     Compose(compose::Args),
     Component(component::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 fn main() -> ExitCode {
@@ -66,8 +73,11 @@ fn main() -> ExitCode {
             Command::Show(args) => show::run(args).await,
             Command::Destroy(args) => destroy::run(args).await,
             Command::Stats(args) => stats::run(args).await,
+            Command::Doctor(args) => doctor::run(args).await,
             Command::Compose(args) => compose::run(&args),
             Command::Component(args) => component::run(&args),
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
         }
     });
     match result {
@@ -77,6 +87,9 @@ fn main() -> ExitCode {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
+    if error.is::<output::NobodyReads>() {
+        return ExitCode::SUCCESS;
+    }
     eprintln!("lemon-session: {error:#}");
     if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }

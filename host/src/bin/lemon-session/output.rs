@@ -1,9 +1,39 @@
 //! What the commands print: aligned columns, times in words.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    fmt::{self, Display},
+    io::{self, Write as _},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use comfy_table::{Table, presets};
+use comfy_table::{ColumnConstraint, Table, Width, presets};
 use indicatif::{HumanBytes, HumanDuration};
+
+/// Prints a line.
+pub fn line(text: impl Display) -> anyhow::Result<()> {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(NobodyReads.into()),
+        written => Ok(written?),
+    }
+}
+
+/// Whoever read what a command prints has had enough, as `head` has: the command ends, and nothing is wrong.
+#[derive(Debug)]
+pub struct NobodyReads;
+
+impl Display for NobodyReads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody reads on")
+    }
+}
+
+impl std::error::Error for NobodyReads {}
+
+/// A name that was stored by an application, fit for a terminal: what would control it is escaped.
+pub fn name(text: &str) -> String {
+    let escaped = |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };
+    text.chars().map(escaped).collect()
+}
 
 /// The time now, in seconds since 1970-01-01T00:00:00Z.
 pub fn now() -> u64 {
@@ -21,6 +51,20 @@ pub fn table() -> Table {
 pub fn render(table: &Table) -> String {
     let lines: Vec<_> = table.lines().map(|line| line.trim().to_owned()).collect();
     lines.join("\n")
+}
+
+/// Keeps the columns of a table that is printed in parts as wide as in its parts before.
+pub struct Widths<const N: usize>(pub [u16; N]);
+
+impl<const N: usize> Widths<N> {
+    pub fn align(&mut self, table: &mut Table) {
+        let widths = table.column_max_content_widths();
+        for ((width, column), before) in widths.into_iter().zip(table.column_iter_mut()).zip(&mut self.0) {
+            *before = width.max(*before);
+            let padding = column.padding_width();
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(*before + padding)));
+        }
+    }
 }
 
 /// `3 minutes ago`.

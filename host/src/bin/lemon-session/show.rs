@@ -39,17 +39,17 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             variables.iter().map(|(app, name, bytes)| json!({ "app": app, "name": name, "bytes": bytes })).collect();
         let mut session = list::to_json(&Listed { key, record });
         session["variables"] = variables.into();
-        println!("{session}");
+        output::line(session)?;
     } else {
-        print(&key, &record, &variables, now);
+        print(&key, &record, &variables, now)?;
     }
     store.close(ExitCode::SUCCESS).await
 }
 
-fn print(key: &Key, record: &Record, variables: &[(String, String, u64)], now: u64) {
+fn print(key: &Key, record: &Record, variables: &[(String, String, u64)], now: u64) -> Result<()> {
     let mut table = output::table();
     table.add_row(["digest", &key.to_hex()]);
-    table.add_row(["owner", record.owner.as_deref().unwrap_or("-")]);
+    table.add_row(["owner", &record.owner.as_deref().map_or("-".to_owned(), output::name)]);
     table.add_row(["created", &output::ago(record.created, now)]);
     table.add_row(["last used", &output::ago(record.accessed, now)]);
     table.add_row(["id renewed", &output::ago(record.renewed, now)]);
@@ -57,16 +57,15 @@ fn print(key: &Key, record: &Record, variables: &[(String, String, u64)], now: u
     table.add_row(["ends", &record.ends.map_or("no such limit".to_owned(), |ends| output::ahead(ends, now))]);
     table.add_row(["version", &record.version.to_string()]);
     table.add_row(["size", &output::bytes(record.size)]);
-    println!("{}", output::render(&table));
+    output::line(output::render(&table))?;
 
     if variables.is_empty() {
-        println!("\nno variables");
-        return;
+        return output::line("\nno variables");
     }
     let mut table = output::table();
     table.set_header(["APPLICATION", "VARIABLE", "SIZE"]);
     for (app, name, bytes) in variables {
-        table.add_row([app, name, &output::bytes(*bytes)]);
+        table.add_row([output::name(app), output::name(name), output::bytes(*bytes)]);
     }
-    println!("\n{}", output::render(&table));
+    output::line(format_args!("\n{}", output::render(&table)))
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::{output, storage};
+use crate::{output, progress::Progress, storage};
 
 /// Count live sessions, and the uses of ids that had ended: the trace of a stolen or replayed cookie.
 #[derive(clap::Args)]
@@ -22,8 +22,10 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<ExitCode> {
     let store = storage::open(&args.storage).await?;
     let now = output::now();
+    let progress = Progress::start("counting sessions");
     let live = store.driver.count(now).await?;
     let reused = store.driver.reused(now).await?;
+    drop(progress);
 
     if args.json {
         let stats = json!({
@@ -32,14 +34,14 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             "live": live,
             "reused": reused,
         });
-        println!("{stats}");
+        output::line(stats)?;
     } else {
         let mut table = output::table();
         table.add_row(["storage", &store.driver.summary()]);
         table.add_row(["table", store.table.as_str()]);
         table.add_row(["live sessions", &live.to_string()]);
         table.add_row(["uses of ended ids", &reused.to_string()]);
-        println!("{}", output::render(&table));
+        output::line(output::render(&table))?;
     }
     store.close(ExitCode::SUCCESS).await
 }

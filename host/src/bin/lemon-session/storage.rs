@@ -14,30 +14,30 @@ use lemon_session_host::{
 
 #[derive(clap::Args)]
 #[group(skip)]
-#[command(next_help_heading = "Storage")]
 pub struct Args {
     /// Where the sessions are stored, if not where lemon.ini says. Without either: sqlite:sessions.db.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, help_heading = "Storage", value_name = "URL")]
     storage: Option<String>,
 
     /// The table the sessions are stored in.
-    #[arg(long, value_name = "NAME", value_parser = TableName::new)]
+    #[arg(long, help_heading = "Storage", value_name = "NAME", value_parser = TableName::new)]
     table: Option<TableName>,
 
     /// The settings, if not those of lemon.ini in the current folder.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Storage", value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 impl Args {
+    /// The file with the settings; none where there is no lemon.ini.
+    pub fn file(&self) -> Option<&Path> {
+        let here = Path::new("lemon.ini");
+        self.config.as_deref().or_else(|| here.exists().then_some(here))
+    }
+
     /// The settings: of lemon.ini, overridden by the flags.
     pub fn config(&self) -> Result<Config> {
-        let here = Path::new("lemon.ini");
-        let mut config = match &self.config {
-            Some(file) => Config::load(file)?,
-            None if here.exists() => Config::load(here)?,
-            None => Config::default(),
-        };
+        let mut config = self.file().map_or_else(|| Ok(Config::default()), Config::load)?;
         let storage = &mut config.storage.options;
         if let Some(url) = &self.storage {
             if *url != storage.url {

@@ -4,21 +4,22 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
+use serde_json::{Value, json};
 
-use crate::{confirm::confirm, output, storage};
+use crate::{confirm::confirm, output, progress::Progress, storage};
 
 /// Create, remove or look for the tables that sessions are stored in.
 #[derive(Subcommand)]
 pub enum Command {
     /// Create the tables, or bring those of an older version up to date. What is there stays.
     #[command(after_help = "Example: lemon-session tables create --storage sqlite:sessions.db")]
-    Create(#[command(flatten)] storage::Args),
+    Create(#[command(flatten)] Args),
 
     /// Remove the tables with all sessions in them.
     #[command(after_help = "Example: lemon-session tables drop --storage sqlite:sessions.db --yes")]
     Drop {
         #[command(flatten)]
-        storage: storage::Args,
+        args: Args,
         /// Do not ask.
         #[arg(long, short)]
         yes: bool,
@@ -26,41 +27,77 @@ pub enum Command {
 
     /// Tell whether the tables are there, also by the exit status.
     #[command(after_help = "Example: lemon-session tables check || lemon-session tables create")]
-    Check(#[command(flatten)] storage::Args),
+    Check(#[command(flatten)] Args),
+}
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    storage: storage::Args,
+
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    /// Prints what was done: as words, or with what names the tables as JSON.
+    fn report(&self, store: &storage::Store, text: impl std::fmt::Display, mut answer: Value) -> Result<()> {
+        if !self.json {
+            return output::line(text);
+        }
+        answer["storage"] = store.driver.summary().into();
+        answer["table"] = store.table.as_str().into();
+        output::line(answer)
+    }
 }
 
 pub async fn run(command: Command) -> Result<ExitCode> {
-    let (Command::Create(args) | Command::Drop { storage: args, .. } | Command::Check(args)) = &command;
-    let store = storage::open(args).await?;
+    let (Command::Create(args) | Command::Drop { args, .. } | Command::Check(args)) = &command;
+    let store = storage::open(&args.storage).await?;
     let driver = &store.driver;
     let what = format!("the tables of {} in {}", store.table, driver.summary());
+    let mut code = ExitCode::SUCCESS;
 
     match command {
         Command::Create(_) => {
             let there = driver.tables_exist().await?;
+            let progress = Progress::start("creating the tables");
             driver.create_tables().await?;
-            println!("{}", if there { format!("{what} were there already") } else { format!("created {what}") });
+            drop(progress);
+            let text = if there { format!("{what} were there already") } else { format!("created {what}") };
+            args.report(&store, text, json!({ "created": !there }))?;
         }
         Command::Drop { yes, .. } => {
             if !driver.tables_exist().await? {
-                println!("{what} are not there: nothing to drop");
-                return store.close(ExitCode::SUCCESS).await;
+                args.report(&store, format!("{what} are not there: nothing to drop"), json!({ "dropped": false }))?;
+                return store.close(code).await;
             }
-            let live = output::sessions(driver.count(output::now()).await?);
-            if !confirm(&format!("remove {what}, with {live}"), yes)? {
-                println!("nothing was dropped");
-                return store.close(ExitCode::FAILURE).await;
+            let progress = Progress::start("counting sessions");
+            let live = driver.count(output::now()).await?;
+            drop(progress);
+            let sessions = output::sessions(live);
+            if confirm(&format!("remove {what}, with {sessions}"), yes)? {
+                let progress = Progress::start("removing the tables");
+                driver.drop_tables().await?;
+                drop(progress);
+                let answer = json!({ "dropped": true, "sessions": live });
+                args.report(&store, format!("dropped {what}, with {sessions}"), answer)?;
+            } else {
+                args.report(&store, "nothing was dropped", json!({ "dropped": false }))?;
+                code = ExitCode::FAILURE;
             }
-            driver.drop_tables().await?;
-            println!("dropped {what}, with {live}");
         }
         Command::Check(_) => {
-            if !driver.tables_exist().await? {
-                println!("{what} are not there: create them with `lemon-session tables create`");
-                return store.close(ExitCode::FAILURE).await;
-            }
-            println!("{what} are there");
+            let there = driver.tables_exist().await?;
+            let text = if there {
+                format!("{what} are there")
+            } else {
+                code = ExitCode::FAILURE;
+                format!("{what} are not there: create them with `lemon-session tables create`")
+            };
+            args.report(&store, text, json!({ "exist": there }))?;
         }
     }
-    store.close(ExitCode::SUCCESS).await
+    store.close(code).await
 }

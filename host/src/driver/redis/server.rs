@@ -206,6 +206,13 @@ impl Server {
         Ok((cursor, keys.into_iter().flatten().collect()))
     }
 
+    /// The time by a server's clock.
+    pub async fn time(&self) -> Result<u64> {
+        let time = self.command_on(&redis::cmd("TIME"), SingleNodeRoutingInfo::Random).await?;
+        let seconds = reply::list(time)?.into_iter().next().flatten();
+        reply::number(&seconds.unwrap_or_default())
+    }
+
     async fn command_on(&self, cmd: &Cmd, node: SingleNodeRoutingInfo) -> Result<Value> {
         let Connection::Cluster(mut connection) = self.connection.clone() else {
             return self.command(cmd.clone()).await;

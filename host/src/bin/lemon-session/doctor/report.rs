@@ -1,0 +1,48 @@
+//! What was found, a line each, as soon as it is.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::output;
+
+pub struct Report {
+    json: bool,
+    failed: bool,
+}
+
+impl Report {
+    pub fn new(json: bool) -> Self {
+        Self { json, failed: false }
+    }
+
+    /// All is well with `check`.
+    pub fn ok(&mut self, check: &str, found: &str) -> Result<()> {
+        self.line("ok", check, found, None)
+    }
+
+    /// It works, and `advice` would make it better.
+    pub fn warning(&mut self, check: &str, found: &str, advice: &str) -> Result<()> {
+        self.line("warning", check, found, Some(advice))
+    }
+
+    /// It does not work. `found` says what would be right where there is no advice.
+    pub fn fail(&mut self, check: &str, found: &str, advice: Option<&str>) -> Result<()> {
+        self.failed = true;
+        self.line("FAIL", check, found, advice)
+    }
+
+    pub fn code(&self) -> ExitCode {
+        if self.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+
+    fn line(&self, status: &str, check: &str, found: &str, advice: Option<&str>) -> Result<()> {
+        if self.json {
+            let finding = json!({ "status": status.to_lowercase(), "check": check, "found": found, "advice": advice });
+            return output::line(finding);
+        }
+        let advice = advice.map_or(String::new(), |advice| format!("; {advice}"));
+        output::line(format_args!("{status:<8} {check:<10} {found}{advice}"))
+    }
+}

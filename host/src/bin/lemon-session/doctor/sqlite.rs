@@ -1,0 +1,63 @@
+//! The file of a store in SQLite.
+
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
+
+use anyhow::Result;
+use rusqlite::{Connection, OpenFlags};
+use rustix::fs::statvfs;
+
+use super::Report;
+use crate::output;
+
+/// Less is soon used up.
+const LITTLE: u64 = 256 << 20;
+/// With less, the next burst of saves fails.
+const NOTHING: u64 = 16 << 20;
+
+pub fn check(path: &Path, report: &mut Report) -> Result<()> {
+    let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
+    let file = path.display();
+    if metadata.mode() & 0o006 != 0 {
+        let found = format!("everybody on this machine can open {file}, and read or change sessions");
+        report.warning("file", &found, &format!("chmod o= {file}"))?;
+    }
+    if is_remote(path) {
+        let found = format!("{file} is on a network file system, where SQLite's write-ahead log does not work");
+        report.fail("file", &found, Some("move it to a disk of this machine, or use PostgreSQL, MySQL or Redis"))?;
+    }
+    match journal_mode(path) {
+        Ok(mode) if mode == "wal" => {}
+        Ok(mode) => {
+            let found = format!("{file} has the journal mode {mode}: loads wait for saves");
+            report.warning("file", &found, "have `lemon-session serve` alone open it: it sets the mode to wal")?;
+        }
+        Err(error) => report.fail("file", &format!("{file} cannot be read: {error}"), None)?,
+    }
+
+    let Ok(disk) = statvfs(path) else { return Ok(()) };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let found = format!("{file} has {}, and {} are free", output::bytes(metadata.len()), output::bytes(free));
+    let advice = "make room, or run `lemon-session cleanup`: without room no session can be saved";
+    match free {
+        ..NOTHING => report.fail("file", &found, Some(advice)),
+        ..LITTLE => report.warning("file", &found, advice),
+        _ => report.ok("file", &found),
+    }
+}
+
+fn journal_mode(path: &Path) -> rusqlite::Result<String> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.pragma_query_value(None, "journal_mode", |row| row.get(0))
+}
+
+/// Whether the file is on NFS or on a share of Windows (`man 2 statfs`).
+#[cfg(target_os = "linux")]
+fn is_remote(path: &Path) -> bool {
+    const REMOTE: [i64; 3] = [0x6969, 0xff53_4d42, 0xfe53_4d42];
+    rustix::fs::statfs(path).is_ok_and(|disk| REMOTE.contains(&(disk.f_type & 0xffff_ffff)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_remote(_path: &Path) -> bool {
+    false
+}

@@ -1,0 +1,55 @@
+//! `lemon-session man`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result};
+use clap::{Command, CommandFactory as _};
+use clap_mangen::Man;
+
+use crate::{Cli, output};
+
+/// Print the manual page of this command, or write one for it and for each subcommand.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  lemon-session man | man -l -
+  lemon-session man --output /usr/local/share/man/man1")]
+pub struct Args {
+    /// The folder to write all pages to.
+    #[arg(short, long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let command = Cli::command();
+    match &args.output {
+        None => {
+            let mut text = Vec::new();
+            page(command).render(&mut text)?;
+            output::line(String::from_utf8(text)?.trim_end())?;
+        }
+        Some(folder) => {
+            let mut command = command.disable_help_subcommand(true);
+            command.build();
+            fs::create_dir_all(folder)
+                .and_then(|()| write(&command, folder))
+                .with_context(|| format!("cannot write manual pages to {}", folder.display()))?;
+            output::line(format_args!("wrote the manual pages to {}", folder.display()))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn page(command: Command) -> Man {
+    Man::new(command).source(concat!("lemon-session ", env!("CARGO_PKG_VERSION"))).manual("lemon:session")
+}
+
+/// Writes the page of a command, and those of its subcommands.
+fn write(command: &Command, folder: &Path) -> io::Result<()> {
+    page(command.clone()).generate_to(folder)?;
+    command.get_subcommands().try_for_each(|subcommand| write(subcommand, folder))
+}
