@@ -1,11 +1,15 @@
 #!/bin/bash
-# Installs what the tests need beside Rust, where it is missing: a browser, and the tools that the pages in Python and
-# JavaScript are built with. Debian and its kin only.
+# Installs what the tests need beside Rust, where it is missing: a browser, a proxy with HTTPS, what checks units of systemd,
+# and the tools that the pages in Python and JavaScript are built with. Debian and its kin only.
 set -euo pipefail
 
 packages=()
 command -v chromium >/dev/null && command -v chromedriver >/dev/null || packages+=(chromium chromium-driver)
 command -v npm >/dev/null || packages+=(npm)
+command -v nginx >/dev/null || packages+=(nginx-light)
+command -v curl >/dev/null || packages+=(curl)
+command -v openssl >/dev/null || packages+=(openssl)
+command -v systemd-analyze >/dev/null || packages+=(systemd)
 python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
 
 if [ ${#packages[@]} = 0 ]; then

@@ -6,6 +6,7 @@ pub mod build;
 pub mod client;
 pub mod command;
 pub mod program;
+pub mod proxy;
 pub mod raw;
 pub mod server;
 

@@ -1,7 +1,11 @@
 //! The example in a real browser.
 
 use fantoccini::Locator;
-use lemon_session_tests::{Server, browser::Browser};
+use lemon_session_tests::{
+    Launch, Server,
+    browser::Browser,
+    proxy::{Proxy, free_port},
+};
 
 #[tokio::test]
 async fn chromium_walks_through_the_three_pages() {
@@ -37,5 +41,47 @@ async fn chromium_walks_through_the_three_pages() {
     assert!(text().await.contains("This is your first visit"));
     let renewed = client.get_named_cookie("visits").await.unwrap();
     assert_ne!(renewed.value(), cookie.value());
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn chromium_keeps_a_host_cookie_that_came_through_a_proxy_with_https_until_it_is_deleted() {
+    let Some(browser) = Browser::start().await else { return };
+    let ini = "[session.cookie]\nname = __Host-visits\nsecure = on\n[server]\ntrusted-proxies = 127.0.0.1\n";
+    let server = Launch::new("visits").ini(ini).start();
+    let (https, http) = (free_port(), free_port());
+    let pass =
+        format!("location / {{ proxy_pass http://{}; proxy_set_header X-Forwarded-Proto $scheme; }}", server.address);
+    let servers = format!(
+        "server {{ listen 127.0.0.1:{https} ssl; ssl_certificate CERTIFICATE; ssl_certificate_key KEY; {pass} }}\n\
+         server {{ listen 127.0.0.1:{http}; {pass} }}"
+    );
+    let Some(_proxy) = Proxy::start(&servers, "site.test", &[https, http]) else { return };
+    let client = &browser.client;
+    let text = async || client.find(Locator::Css("body")).await.unwrap().text().await.unwrap();
+    let url = format!("https://site.test:{https}/");
+
+    client.goto(&url).await.unwrap();
+    assert!(text().await.contains("This is your first visit"));
+    let cookie = client.get_named_cookie("__Host-visits").await.unwrap();
+    assert_eq!((cookie.secure(), cookie.http_only(), cookie.path()), (Some(true), Some(true), Some("/")));
+    client.refresh().await.unwrap();
+    assert!(text().await.contains("Welcome back"));
+
+    client.find(Locator::LinkText("Destroy session")).await.unwrap().click().await.unwrap();
+    assert!(text().await.contains("Session Deleted"));
+    assert!(client.get_all_cookies().await.unwrap().is_empty(), "the browser has dropped the cookie");
+    client.goto(&url).await.unwrap();
+    assert!(text().await.contains("This is your first visit"));
+
+    // Over plain HTTP a browser takes no such cookie: each visit is the first.
+    let before = client.get_named_cookie("__Host-visits").await.unwrap();
+    client.goto(&format!("http://site.test:{http}/")).await.unwrap();
+    assert!(text().await.contains("This is your first visit"), "nor does it send one");
+    client.refresh().await.unwrap();
+    assert!(text().await.contains("This is your first visit"));
+    client.goto(&url).await.unwrap();
+    assert!(text().await.contains("Welcome back"), "the cookie of HTTPS was left alone");
+    assert_eq!(client.get_named_cookie("__Host-visits").await.unwrap().value(), before.value());
     browser.close().await;
 }

@@ -5,6 +5,8 @@ mod command;
 mod doctor;
 mod examples;
 mod hostile;
+mod operating;
+mod packaging;
 mod races;
 mod readme;
 mod serve;

@@ -1,0 +1,108 @@
+#!/bin/bash
+# Makes a Debian package and a tarball of the command: packaging/package.sh target/release/lemon-session dist
+#
+# Both hold the command, its manual pages, completions for shells, the unit of systemd and the settings with their comments.
+set -euo pipefail
+
+binary=${1:?usage: packaging/package.sh BINARY FOLDER}
+mkdir -p "${2:?usage: packaging/package.sh BINARY FOLDER}"
+out=$(cd "$2" && pwd)
+binary=$(realpath "$binary")
+cd "$(dirname "$0")/.."
+
+version=$("$binary" --version | cut -d' ' -f2)
+machine=$(uname -m)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+umask 022
+
+root=$work/root
+install -D -m 755 "$binary" "$root/usr/bin/lemon-session"
+strip "$root/usr/bin/lemon-session"
+install -D -m 644 packaging/lemon-session@.service -t "$root/lib/systemd/system"
+install -D -m 644 packaging/sysusers.conf "$root/usr/lib/sysusers.d/lemon-session.conf"
+install -D -m 644 examples/lemon.ini "$root/etc/lemon-session/lemon.ini"
+"$binary" man --output "$root/usr/share/man/man1" >/dev/null
+gzip -9n "$root"/usr/share/man/man1/*.1
+completions() {
+    mkdir -p "$root/$2"
+    "$binary" completions "$1" >"$root/$2/$3"
+}
+completions bash usr/share/bash-completion/completions lemon-session
+completions zsh usr/share/zsh/vendor-completions _lemon-session
+completions fish usr/share/fish/vendor_completions.d lemon-session.fish
+doc=$root/usr/share/doc/lemon-session
+install -D -m 644 docs/operating.md docs/security.md -t "$doc"
+gzip -9nc CHANGELOG.md >"$doc/CHANGELOG.md.gz"
+{
+    echo "Source: https://github.com/lemon-session/lemon-session"
+    echo "Copyright: those who contributed to lemon:session"
+    echo "Licence: Apache-2.0, on Debian in /usr/share/common-licenses/Apache-2.0"
+} >"$doc/copyright"
+
+# A folder that unpacks anywhere.
+name=lemon-session-$version-$machine-linux
+cp -r "$root" "$work/$name"
+cp LICENSE README.md "$work/$name"
+tar -C "$work" --owner=0 --group=0 --numeric-owner --sort=name -czf "$out/$name.tar.gz" "$name"
+echo "made $out/$name.tar.gz"
+
+if ! command -v dpkg-deb >/dev/null; then
+    echo "no dpkg-deb here: no Debian package was made" >&2
+    exit 0
+fi
+architecture=$(dpkg --print-architecture)
+# The newest symbols of the C library that are used say which one is needed.
+glibc=$(objdump -T "$root/usr/bin/lemon-session" | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -1 | cut -d_ -f2)
+chmod 750 "$root/etc/lemon-session"
+chmod 640 "$root/etc/lemon-session/lemon.ini"
+mkdir "$root/DEBIAN"
+cat >"$root/DEBIAN/control" <<EOF
+Package: lemon-session
+Version: $version
+Architecture: $architecture
+Maintainer: The lemon:session project <lemon-session@users.noreply.github.com>
+Installed-Size: $(du -ks "$root" | cut -f1)
+Depends: libc6 (>= $glibc), libgcc-s1, systemd
+Suggests: nginx, postgresql
+Section: web
+Priority: optional
+Homepage: https://github.com/lemon-session/lemon-session
+Description: sessions for WebAssembly applications
+ Serves WebAssembly components over HTTP and gives them sessions as PHP has
+ them, kept in SQLite, MySQL, PostgreSQL or Redis. One unit of systemd for each
+ application.
+EOF
+echo /etc/lemon-session/lemon.ini >"$root/DEBIAN/conffiles"
+# The group has to be there before the settings can belong to it.
+cat >"$root/DEBIAN/postinst" <<'EOF'
+#!/bin/sh
+set -e
+if [ "$1" = configure ]; then
+    systemd-sysusers lemon-session.conf
+    mkdir -p /usr/local/lib/lemon-session
+    if ! dpkg-statoverride --list /etc/lemon-session >/dev/null; then
+        chgrp lemon-session /etc/lemon-session /etc/lemon-session/lemon.ini
+    fi
+    if [ -d /run/systemd/system ]; then
+        systemctl daemon-reload
+    fi
+fi
+EOF
+cat >"$root/DEBIAN/prerm" <<'EOF'
+#!/bin/sh
+set -e
+if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+    systemctl stop 'lemon-session@*.service'
+fi
+EOF
+cat >"$root/DEBIAN/postrm" <<'EOF'
+#!/bin/sh
+set -e
+if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload
+fi
+EOF
+chmod 755 "$root"/DEBIAN/post* "$root/DEBIAN/prerm"
+dpkg-deb --root-owner-group --build "$root" "$out/lemon-session_${version}_$architecture.deb" >/dev/null
+echo "made $out/lemon-session_${version}_$architecture.deb"

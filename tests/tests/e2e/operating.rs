@@ -1,0 +1,298 @@
+//! docs/operating.md, followed to the letter: its blocks are taken from the document, and run on real servers. Only what names
+//! this machine is replaced: ports, folders, the name and the password in the database.
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::LazyLock,
+};
+
+use lemon_session_tests::{
+    Client, Launch, Server,
+    build::{self, root},
+    client::get_with_cookie,
+    command,
+    program::Program,
+    proxy::{Proxy, free_port, is_there},
+};
+use tempfile::TempDir;
+use tokio_postgres::NoTls;
+
+const CONFIG: &str = "/etc/lemon-session/lemon.ini";
+
+fn guide() -> String {
+    fs::read_to_string(root().join("docs/operating.md")).unwrap()
+}
+
+/// The blocks of a language.
+fn blocks(language: &str) -> Vec<String> {
+    let fence = format!("\n```{language}\n");
+    let guide = guide();
+    let blocks: Vec<_> =
+        guide.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap_or_default().to_owned()).collect();
+    assert!(!blocks.is_empty(), "the guide has no block in {language}");
+    blocks
+}
+
+fn unit() -> String {
+    fs::read_to_string(root().join("packaging/lemon-session@.service")).unwrap()
+}
+
+/// The commands of the blocks in `console`, without `lemon-session`.
+fn commands() -> Vec<Vec<String>> {
+    let blocks = blocks("console");
+    let lines = blocks.iter().flat_map(|block| block.lines());
+    lines
+        .map(|line| line.strip_prefix("$ lemon-session ").unwrap_or_else(|| panic!("{line:?} is no command")))
+        .map(|line| line.split_whitespace().map(str::to_owned).collect())
+        .collect()
+}
+
+/// A role and a database of its own, made by the statements of the guide. They go with this value.
+struct Database {
+    name: String,
+}
+
+/// The server that tests share, as its superuser.
+static POSTGRES: LazyLock<String> = LazyLock::new(|| {
+    env::var("LEMON_TEST_POSTGRES").unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned())
+});
+
+fn execute(statements: Vec<String>) -> Result<(), tokio_postgres::Error> {
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let (client, connection) = tokio_postgres::connect(&POSTGRES, NoTls).await?;
+        let connection = tokio::spawn(connection);
+        for statement in statements {
+            client.batch_execute(&statement).await?;
+        }
+        drop(client);
+        let _ = connection.await;
+        Ok(())
+    })
+}
+
+impl Database {
+    fn new() -> Option<Self> {
+        if let Err(error) = execute(Vec::new()) {
+            let what = format!("the server LEMON_TEST_POSTGRES does not answer ({error})");
+            assert_ne!(env::var("CI").as_deref(), Ok("true"), "{what}");
+            eprintln!("\n*** SKIPPED: {what} ***\n");
+            return None;
+        }
+        let database = Self { name: format!("lemon_operating_{}", std::process::id()) };
+        let sql = blocks("sql").concat();
+        let statements = sql.lines().map(|line| line.replace("lemon", &database.name)).collect();
+        execute(statements).expect("the statements of the guide are accepted");
+        Some(database)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let drop = [format!("DROP DATABASE {} WITH (FORCE)", self.name), format!("DROP ROLE {}", self.name)];
+        let _ = execute(drop.into());
+    }
+}
+
+/// A visitor with curl, which keeps cookies in a file, and trusts the proxy's certificate.
+struct Visitor {
+    jar: PathBuf,
+    https: u16,
+    http: u16,
+}
+
+impl Visitor {
+    /// The head and the body of an answer.
+    fn get(&self, url: &str) -> (String, String) {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--insecure", "--include", "--http1.1", "--max-time", "60"]);
+        for (from, to) in [(443, self.https), (80, self.http)] {
+            curl.args(["--connect-to", &format!("example.org:{from}:127.0.0.1:{to}")]);
+        }
+        curl.arg("--cookie").arg(&self.jar).arg("--cookie-jar").arg(&self.jar).arg(url);
+        let output = curl.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.to_lowercase(), body.to_owned())
+    }
+
+    fn has_cookie(&self) -> bool {
+        fs::read_to_string(&self.jar).unwrap().contains("__Host-site")
+    }
+}
+
+/// Starts what the unit starts.
+fn serve(folder: &Path, port: u16) -> Program {
+    let unit = unit();
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let mut words = start.split_whitespace();
+    assert_eq!(words.next(), Some("/usr/bin/lemon-session"));
+    let arguments = words.map(|word| match word {
+        "/usr/local/lib/lemon-session/%i.wasm" => build::component("visits").display().to_string(),
+        "${ADDR}" => format!("127.0.0.1:{port}"),
+        CONFIG => folder.join("lemon.ini").display().to_string(),
+        word => word.to_owned(),
+    });
+    Program::start(Command::new(build::command()).args(arguments).current_dir(folder))
+}
+
+#[test]
+fn a_newcomer_who_follows_the_guide_has_a_site_behind_nginx_with_postgresql() {
+    if !is_there("curl", &["--version"]) {
+        return;
+    }
+    let Some(database) = Database::new() else { return };
+    let folder = TempDir::with_prefix("lemon-session-operating-").unwrap();
+
+    // 3. The settings.
+    let [ini] = &blocks("ini")[..] else { panic!("one block of settings") };
+    let url = ini.lines().find_map(|line| line.strip_prefix("url = ")).unwrap();
+    let shared = POSTGRES.split_once('@').unwrap().1.split('/').next().unwrap();
+    let here = url.replace("lemon", &database.name).replace("127.0.0.1:5432", shared);
+    let file = folder.path().join("lemon.ini");
+    fs::write(&file, ini.replace(url, &here)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    let run = |words: &[String]| {
+        let file = file.display().to_string();
+        let words: Vec<_> = words.iter().map(|word| if word == CONFIG { file.as_str() } else { word }).collect();
+        command::run(folder.path(), &words).ok()
+    };
+    let commands = commands();
+    assert_eq!(commands[0][..2], ["tables", "create"]);
+    assert_eq!(commands[1][0], "doctor");
+    assert!(run(&commands[0]).stdout.contains("PostgreSQL"));
+    let health = run(&commands[1]).stdout;
+    for check in ["settings", "tables", "storage", "clock", "component"] {
+        let lines: Vec<_> = health.lines().filter(|line| line.contains(&format!(" {check} "))).collect();
+        assert!(!lines.is_empty() && lines.iter().all(|line| line.starts_with("ok ")), "{check}: {health}");
+    }
+
+    // 4. The application, as the unit starts it.
+    let port = free_port();
+    let server = serve(folder.path(), port);
+
+    // 5. nginx.
+    let [nginx] = &blocks("nginx")[..] else { panic!("one block for nginx") };
+    let (https, http) = (free_port(), free_port());
+    let mut servers = nginx.clone();
+    for (there, here) in [
+        ("127.0.0.1:8080", server.address.to_string()),
+        ("listen 443 ", format!("listen 127.0.0.1:{https} ")),
+        ("listen 80;", format!("listen 127.0.0.1:{http};")),
+        ("/etc/letsencrypt/live/example.org/fullchain.pem", "CERTIFICATE".to_owned()),
+        ("/etc/letsencrypt/live/example.org/privkey.pem", "KEY".to_owned()),
+    ] {
+        assert_eq!(servers.matches(there).count(), 1, "{there}");
+        servers = servers.replace(there, &here);
+    }
+    let Some(_proxy) = Proxy::start(&servers, "example.org", &[https, http]) else { return };
+
+    // The site is there.
+    let visitor = Visitor { jar: folder.path().join("cookies"), https, http };
+    let (head, _) = visitor.get("http://example.org/?a=b");
+    assert!(head.starts_with("http/1.1 301") && head.contains("location: https://example.org/?a=b"), "{head}");
+    let (head, body) = visitor.get("https://example.org/");
+    assert!(head.starts_with("http/1.1 200") && body.contains("This is your first visit"), "{head}\n{body}");
+    let cookie = head.lines().find(|line| line.starts_with("set-cookie: __host-site=")).unwrap();
+    assert!(cookie.contains("; secure") && cookie.contains("; path=/") && !cookie.contains("domain"), "{cookie}");
+    assert!(visitor.has_cookie());
+    assert!(visitor.get("https://example.org/").1.contains("Welcome back"));
+
+    // An upgrade in between loses nothing.
+    drop(server);
+    let _server = serve(folder.path(), port);
+    assert!(visitor.get("https://example.org/").1.contains("Welcome back"));
+
+    // What the operator does now and then.
+    let done: BTreeSet<_> = commands[2..].iter().map(|words| words[0].as_str()).collect();
+    assert_eq!(done, BTreeSet::from(["cleanup", "destroy", "list", "stats"]));
+    for words in &commands[2..] {
+        let output = run(words).stdout;
+        match words[0].as_str() {
+            "list" => assert_eq!(output.lines().count(), 2, "{output}"),
+            "stats" => assert!(output.lines().any(|line| line == "live sessions      1"), "{output}"),
+            _ => {}
+        }
+    }
+
+    let (_, body) = visitor.get("https://example.org/?destroy=True");
+    assert!(body.contains("Session Deleted"), "{body}");
+    assert!(!visitor.has_cookie(), "curl has dropped the cookie");
+    assert!(visitor.get("https://example.org/").1.contains("This is your first visit"));
+}
+
+#[test]
+fn the_addresses_of_the_guide_are_those_of_the_unit() {
+    let guide = guide();
+    assert!(unit().contains("Environment=ADDR=127.0.0.1:8080\n") && guide.contains("server 127.0.0.1:8080;"));
+    for path in ["/usr/local/lib/lemon-session/", "/etc/lemon-session/lemon.ini"] {
+        assert!(unit().contains(path) && guide.contains(path), "{path}");
+    }
+}
+
+#[test]
+fn the_defaults_in_the_guide_are_the_defaults() {
+    let example = fs::read_to_string(root().join("examples/lemon.ini")).unwrap();
+    let guide = guide();
+    let table = guide.split("## Sizing").nth(1).unwrap().split("\n\n").nth(1).unwrap();
+    let rows: Vec<_> = table.lines().skip(2).map(|row| row.split('|').map(str::trim).collect::<Vec<_>>()).collect();
+    assert_eq!(rows.len(), 5);
+    for row in rows {
+        let line = format!("\n# {} = {}\n", row[1], row[2]);
+        assert!(example.contains(&line), "{line}");
+    }
+}
+
+#[test]
+fn a_log_in_json_has_the_fields_that_the_guide_names() {
+    let guide = guide();
+    let server = Launch::new("counter").arg("--log-format").arg("json").start();
+    let visitor = Client::new();
+    let id = server.get(&visitor, "/").set_cookie().value;
+    server.get(&visitor, "/destroy");
+    get_with_cookie(&server.url("/read"), &format!("counter={id}"));
+    server.launch.command(&["tables", "drop", "--yes"]).ok();
+    assert_eq!(server.get(&Client::new(), "/read").status, 503);
+
+    let log = server.log();
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
+    for line in &lines {
+        for field in ["timestamp", "level", "target", "message"] {
+            assert!(line[field].is_string(), "{field}: {line}");
+            assert!(guide.contains(&format!("`{field}`")), "{field}");
+        }
+    }
+    let ended = "the id of a session that has ended was presented";
+    let line = lines.iter().find(|line| line["message"] == ended).unwrap_or_else(|| panic!("{log}"));
+    assert_eq!(line["session"].as_str().unwrap().len(), 8, "{line}");
+    let missing = lines.iter().find(|line| line["error"].is_string()).unwrap_or_else(|| panic!("{log}"));
+    assert_eq!(missing["level"], "ERROR");
+    assert!(!log.contains(&id));
+    for named in [ended, "`session`", "`error`", "`request`", "`application`"] {
+        assert!(guide.contains(named), "{named}");
+    }
+}
+
+#[test]
+fn the_backup_of_a_file_in_use_is_whole() {
+    let server = Server::start("counter");
+    for _ in 0..3 {
+        server.get(&Client::new(), "/set?key=colour&value=red");
+    }
+    let [backup] = &blocks("sh").into_iter().filter(|block| block.contains("sqlite3")).collect::<Vec<_>>()[..] else {
+        panic!("one block about SQLite")
+    };
+    let statement = backup.split('"').nth(1).unwrap();
+    let folder = server.launch.folder();
+    let database = rusqlite::Connection::open(folder.join("sessions.db")).unwrap();
+    let copy = folder.join("backup.db").display().to_string();
+    database.execute_batch(&statement.replace("backup.db", &copy)).unwrap();
+    let list = |arguments: &[&str]| server.launch.command(&[&["list", "--json"][..], arguments].concat()).ok().json();
+    assert_eq!(list(&["--storage", "sqlite:backup.db"]), list(&[]));
+    assert_eq!(list(&[]).len(), 3);
+}
