@@ -1,10 +1,12 @@
 # make run    serves the example visits on http://127.0.0.1:8080
 # make build  leaves the command and the components in dist/
 # make languages  leaves the pages in Python and JavaScript in dist/
+# make dist   leaves a Debian package and a tarball of the command there as well
 # make test   runs all tests
 # make bench  measures, also against other session libraries, and writes benches/RESULTS.md
 # make lint   checks format and style
 # make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
+# make deny   checks the licences of what is depended on, and advisories against it (needs cargo-deny)
 # make clean  removes what was built
 
 CARGO ?= cargo
@@ -14,7 +16,7 @@ EXAMPLES = -p visits -p counter
 COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build languages test bench lint fuzz clean target
+.PHONY: run build dist languages test bench lint fuzz deny clean target
 
 run: build
 	dist/lemon-session serve dist/visits.wasm --addr $(ADDR) --storage sqlite:sessions.db
@@ -26,6 +28,9 @@ build: target
 	cp target/release/lemon-session dist/
 	cp target/wasm32-wasip2/component/visits.wasm target/wasm32-wasip2/component/counter.wasm dist/
 	dist/lemon-session component -o dist/lemon_session.wasm
+
+dist: build
+	packaging/package.sh target/release/lemon-session dist
 
 languages: dist/visits-python.wasm dist/visits-js.wasm
 
@@ -54,6 +59,9 @@ fuzz:
 	cd guest && for target in codec cookie json options; do \
 		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(SECONDS) || exit 1; \
 	done
+
+deny:
+	$(CARGO) deny check
 
 clean:
 	$(CARGO) clean
