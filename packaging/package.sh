@@ -12,6 +12,7 @@ cd "$(dirname "$0")/.."
 
 version=$("$binary" --version | cut -d' ' -f2)
 machine=$(uname -m)
+maintainer="The lemon:session project <lemon-session@users.noreply.github.com>"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 umask 022
@@ -34,6 +35,14 @@ completions fish usr/share/fish/vendor_completions.d lemon-session.fish
 doc=$root/usr/share/doc/lemon-session
 install -D -m 644 docs/operating.md docs/security.md -t "$doc"
 gzip -9nc CHANGELOG.md >"$doc/CHANGELOG.md.gz"
+made=$(date -R -d "@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}")
+gzip -9nc >"$doc/changelog.gz" <<EOF
+lemon-session ($version) unstable; urgency=medium
+
+  * CHANGELOG.md tells what is new.
+
+ -- $maintainer  $made
+EOF
 {
     echo "Source: https://github.com/lemon-session/lemon-session"
     echo "Copyright: those who contributed to lemon:session"
@@ -61,7 +70,7 @@ cat >"$root/DEBIAN/control" <<EOF
 Package: lemon-session
 Version: $version
 Architecture: $architecture
-Maintainer: The lemon:session project <lemon-session@users.noreply.github.com>
+Maintainer: $maintainer
 Installed-Size: $(du -ks "$root" | cut -f1)
 Depends: libc6 (>= $glibc), libgcc-s1, systemd
 Suggests: nginx, postgresql

@@ -140,7 +140,8 @@ macro_rules! __conformance_rules {
                 drop_tables_removes_everything
                 operations_without_tables_say_that_they_are_missing
                 concurrent_create_tables_all_succeed
-                summary_says_something;
+                summary_says_something
+                clock_tells_the_time_or_nothing;
             values:
                 any_bytes_are_kept
                 hostile_names_are_kept_apart

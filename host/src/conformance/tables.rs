@@ -81,3 +81,11 @@ pub async fn summary_says_something(store: &Store) {
         assert!(!handle.summary().contains('\n'), "on one line");
     }
 }
+
+pub async fn clock_tells_the_time_or_nothing(store: &Store) {
+    for handle in store.handles() {
+        // Of a store that is tested, nobody has set the clock to another day.
+        let clock = handle.clock().await.expect("clock");
+        assert!(clock.is_none_or(|clock| clock.abs_diff(store.now) < 24 * HOUR), "{clock:?}");
+    }
+}

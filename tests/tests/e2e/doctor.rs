@@ -117,6 +117,13 @@ fn the_file_of_a_store_is_looked_at() {
     finds(&output, "file", "warning", &["everybody", "chmod o= sessions.db"]);
     finds(&output, "file", "ok", &["are free"]);
 
+    let database = rusqlite::Connection::open(&file).unwrap();
+    database.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    database.execute("UPDATE Session_meta SET version = 99", []).unwrap();
+    let output = launch.command(&["doctor", "--json"]);
+    assert_eq!(output.status, 1, "{output:?}");
+    finds(&output, "storage", "fail", &["layout 99", "does not know"]);
+
     fs::write(launch.folder().join("broken.db"), "This is no database, whatever its name says.".repeat(100)).unwrap();
     let output = launch.command(&["doctor", "--json", "--storage", "sqlite:broken.db"]);
     assert_eq!(output.status, 1, "{output:?}");

@@ -13,9 +13,9 @@ impl Progress {
         Self::with("{spinner} {msg} ({elapsed})", what)
     }
 
-    /// Says how many were done, and how fast.
+    /// Says how many were done.
     pub fn count(what: &'static str) -> Self {
-        Self::with("{spinner} {human_pos} {msg} ({per_sec:.0}, {elapsed})", what)
+        Self::with("{spinner} {human_pos} {msg} ({elapsed})", what)
     }
 
     fn with(template: &str, what: &'static str) -> Self {

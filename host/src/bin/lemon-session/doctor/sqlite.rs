@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use anyhow::Result;
 use rusqlite::{Connection, OpenFlags};
-use rustix::fs::statvfs;
+use rustix::fs::{Access, access, statvfs};
 
 use super::Report;
 use crate::output;
@@ -42,6 +42,18 @@ pub fn check(path: &Path, report: &mut Report) -> Result<()> {
         ..NOTHING => report.fail("file", &found, Some(advice)),
         ..LITTLE => report.warning("file", &found, advice),
         _ => report.ok("file", &found),
+    }
+}
+
+/// Whether the file could be created where there is none.
+pub fn check_folder(path: &Path, report: &mut Report) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            let found = format!("{} cannot be created, nor a log beside it: {error}", path.display());
+            report.fail("file", &found, Some("give the folder to the user that serves"))
+        }
     }
 }
 

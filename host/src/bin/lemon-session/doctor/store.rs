@@ -1,6 +1,7 @@
 //! A store: whether it can be reached, has its tables, and keeps what is written.
 
 use std::{
+    path::Path,
     process,
     time::{Duration, Instant, SystemTime},
 };
@@ -31,6 +32,7 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
     let name = driver.summary();
     let now = output::now();
     let table = location.table.as_deref().unwrap_or(storage.options.table.as_str());
+    let path = storage.options.url.strip_prefix("sqlite:").map(Path::new);
     let there = match driver.tables_exist().await {
         // Tables of another layout answer as missing ones do: what reads them can tell.
         Ok(false) => driver.count(now).await.map(|_| true),
@@ -41,6 +43,9 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
         Ok(false) => {}
         Err(error) if error.is_missing_tables() => {
             let found = format!("the tables of {table} are not in {name}");
+            if let Some(path) = path {
+                sqlite::check_folder(path, report)?;
+            }
             if location.storage.is_none() && location.table.is_none() {
                 let advice = "`lemon-session tables create` or the first `serve` creates them";
                 return report.warning("tables", &found, advice);
@@ -63,8 +68,8 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
         Err(error) => report.fail("storage", &format!("{name}: {error:#}"), None)?,
     }
     clock(driver, &name, report).await?;
-    if let Some(path) = storage.options.url.strip_prefix("sqlite:") {
-        sqlite::check(path.as_ref(), report)?;
+    if let Some(path) = path {
+        sqlite::check(path, report)?;
     }
     Ok(())
 }
