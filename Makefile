@@ -4,7 +4,7 @@
 # make dist   leaves a Debian package and a tarball of the command there as well
 # make test   runs all tests
 # make bench  measures, also against other session libraries, and writes benches/RESULTS.md
-# make lint   checks format and style
+# make lint   checks format and style, and that the crates can be packaged
 # make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
 # make deny   checks the licences of what is depended on, and advisories against it (needs cargo-deny)
 # make clean  removes what was built
@@ -54,6 +54,7 @@ lint: target
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(WASM) -p lemon-session-component -- -D warnings
 	$(CARGO) clippy $(WASM) $(COMPONENTS) -- -D warnings
+	$(CARGO) publish --workspace --dry-run --no-verify --allow-dirty --quiet
 
 fuzz:
 	cd guest && for target in codec cookie json options; do \
