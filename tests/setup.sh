@@ -6,7 +6,7 @@ set -euo pipefail
 packages=()
 command -v chromium >/dev/null && command -v chromedriver >/dev/null || packages+=(chromium chromium-driver)
 command -v npm >/dev/null || packages+=(npm)
-command -v nginx >/dev/null || packages+=(nginx-light)
+[ -x /usr/sbin/nginx ] || packages+=(nginx-light)
 command -v curl >/dev/null || packages+=(curl)
 command -v openssl >/dev/null || packages+=(openssl)
 command -v systemd-analyze >/dev/null || packages+=(systemd)

@@ -38,7 +38,7 @@ impl Proxy {
     /// Starts it with these servers, the lines inside `http`, once it listens on `ports`. `CERTIFICATE` and `KEY` stand for
     /// the files of a certificate for `host`. None where it is not installed, which only a machine of one's own may lack.
     pub fn start(servers: &str, host: &str, ports: &[u16]) -> Option<Self> {
-        if !is_there("nginx", &["-v"]) || !is_there("openssl", &["version"]) {
+        if !is_there(nginx(), &["-v"]) || !is_there("openssl", &["version"]) {
             return None;
         }
         let folder = TempDir::with_prefix("lemon-session-nginx-").expect("there is room for a folder");
@@ -54,7 +54,7 @@ impl Proxy {
             path("pid")
         );
         fs::write(folder.path().join("nginx.conf"), &configuration).expect("the folder can be written");
-        let nginx = Command::new("nginx")
+        let nginx = Command::new(nginx())
             .arg("-p")
             .arg(folder.path())
             .args(["-e", "stderr", "-c", &path("nginx.conf")])
@@ -84,6 +84,12 @@ impl Drop for Proxy {
         let _ = self.nginx.kill();
         let _ = self.nginx.wait();
     }
+}
+
+/// Debian keeps it where only root looks.
+fn nginx() -> &'static str {
+    let debian = "/usr/sbin/nginx";
+    if Path::new(debian).exists() { debian } else { "nginx" }
 }
 
 fn certify(host: &str, certificate: impl AsRef<Path>, key: impl AsRef<Path>) {
