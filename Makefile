@@ -45,7 +45,7 @@ test: target
 	$(CARGO) test --workspace
 
 bench: build
-	$(CARGO) build --release -p lemon-session-host --bin lemon-session -p lemon-session-benches
+	$(CARGO) build --release -p lemon-session-host -p lemon-session-benches --bins
 	benches/peers/setup.sh
 	benches/run.py
 
