@@ -43,7 +43,7 @@ impl Proxy {
         }
         let folder = TempDir::with_prefix("lemon-session-nginx-").expect("there is room for a folder");
         let path = |name: &str| folder.path().join(name).display().to_string();
-        certify(host, &path("certificate.pem"), &path("key.pem"));
+        certify(host, path("certificate.pem"), path("key.pem"));
         let servers = servers.replace("CERTIFICATE", &path("certificate.pem")).replace("KEY", &path("key.pem"));
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|what| format!("{what}_temp_path {};\n", path(what)))

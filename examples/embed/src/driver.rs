@@ -135,6 +135,9 @@ struct RecordFields {
     size: u64,
 }
 
+/// What [`Driver::describe`] answers: a session, and the names and sizes of its variables.
+type Described = (Record, Vec<(String, String, u64)>);
+
 /// Bytes, in the file as hexadecimal digits.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -349,7 +352,7 @@ impl State {
         listed.take(limit as usize).collect()
     }
 
-    fn describe(&self, key: &str, now: u64) -> Option<(Record, Vec<(String, String, u64)>)> {
+    fn describe(&self, key: &str, now: u64) -> Option<Described> {
         let session = self.live(key, now)?;
         let variables = session
             .variables

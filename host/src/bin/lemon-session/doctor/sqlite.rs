@@ -40,7 +40,7 @@ pub fn check(path: &Path, report: &mut Report) -> Result<()> {
     let advice = "make room, or run `lemon-session cleanup`: without room no session can be saved";
     match free {
         ..NOTHING => report.fail("file", &found, Some(advice)),
-        ..LITTLE => report.warning("file", &found, advice),
+        NOTHING..LITTLE => report.warning("file", &found, advice),
         _ => report.ok("file", &found),
     }
 }

@@ -19,8 +19,8 @@ use crate::output;
 
 /// A load that takes longer holds every page up.
 const SLOW: Duration = Duration::from_millis(50);
-/// Seconds that clocks may differ without anybody noticing: both are read to the second.
-const SAME: u64 = 2;
+/// From so many seconds on clocks differ: both are read to the second.
+const SAME: u64 = 3;
 /// Seconds that a store which expires sessions by its own clock may be off.
 const OFF: u64 = 60;
 
@@ -129,8 +129,8 @@ async fn clock(driver: &dyn Driver, name: &str, report: &mut Report) -> Result<(
     let found = format!("the clock of {name} and that of this machine differ by {difference} seconds");
     let advice = "have both follow a time server (chrony, systemd-timesyncd): sessions end too early or too late";
     match difference {
-        0..=SAME => report.ok("clock", &format!("{name} and this machine agree on the time")),
-        ..=OFF => report.warning("clock", &found, advice),
+        ..SAME => report.ok("clock", &format!("{name} and this machine agree on the time")),
+        SAME..=OFF => report.warning("clock", &found, advice),
         _ => report.fail("clock", &found, Some(advice)),
     }
 }
