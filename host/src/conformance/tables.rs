@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Store, change, key, pairs, put};
-use crate::driver::{Driver, Error, LoadOutcome, Record};
+use crate::driver::{Driver, Error, LoadOutcome, Record, Snapshot};
 
 pub async fn create_tables_keeps_what_is_there(store: &Store) {
     assert!(store.driver.tables_exist().await.expect("tables_exist"));
@@ -52,6 +52,10 @@ pub async fn operations_without_tables_say_that_they_are_missing(store: &Store) 
         missing("reused", handle.reused(now).await);
         missing("list", handle.list(now, None, None, 9).await);
         missing("describe", handle.describe(&k, now).await);
+        missing("export", handle.export(&k, now).await);
+        let snapshot = Snapshot { record: store.record(), variables: Vec::new() };
+        missing("import", handle.import(&k, &snapshot, None, now).await);
+        missing("import over a version", handle.import(&k, &snapshot, Some(1), now).await);
     }
 }
 

@@ -22,8 +22,8 @@ use async_trait::async_trait;
 pub use error::{Error, Result};
 pub use registry::{Registry, StorageOptions};
 pub use types::{
-    Change, CreateOutcome, Grace, Key, Listed, LoadOutcome, Loaded, Record, Rename, Stored, TableName, UpdateOutcome,
-    Variable, Write,
+    Change, CreateOutcome, Grace, Key, Listed, LoadOutcome, Loaded, Record, Rename, Snapshot, Stored, TableName,
+    UpdateOutcome, Variable, Write,
 };
 
 /// A store of sessions.
@@ -107,6 +107,17 @@ pub trait Driver: Send + Sync + 'static {
     /// The names of all variables of a live session and the sizes of their values, as `(application, name, bytes)`, sorted;
     /// none if there is no such session. Does not follow a former key. For the operator's `show`.
     async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>>;
+
+    /// All of a live session, to be copied to another store. Does not follow a former key.
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>>;
+
+    /// Stores a copy of another store's session, with the version that it has there; its `size` becomes that of the
+    /// variables. Tells whether it was stored; all of it was, or nothing.
+    ///
+    /// Without `over` it never overwrites: what [`Driver::create`] would not overwrite at `now`, this does not either. With
+    /// `over` it replaces the live session of the key if that has this version; `accessed` and `expires` then only move to
+    /// later times, and former keys lead on.
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool>;
 
     /// Creates the tables, or brings those of an older version up to date. What is there stays.
     async fn create_tables(&self) -> Result<()>;

@@ -29,8 +29,8 @@ use self::{
     writer::Writer,
 };
 use super::{
-    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Record, Result, StorageOptions, UpdateOutcome,
-    Write, registry::Opening,
+    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot, StorageOptions,
+    UpdateOutcome, Write, registry::Opening,
 };
 
 /// How many expired sessions one transaction removes: a save waits for no more than these.
@@ -168,6 +168,19 @@ impl Driver for Sqlite {
     async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
         let key = *key;
         self.aside(move |readers, _| readers.describe(&key, now)).await
+    }
+
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        let key = *key;
+        self.aside(move |readers, _| readers.export(&key, now)).await
+    }
+
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        let copy = || {
+            let (key, snapshot, sql) = (*key, snapshot.clone(), Arc::clone(&self.sql));
+            move |connection: &rusqlite::Connection| Changes::new(connection, &sql).import(&key, &snapshot, over, now)
+        };
+        self.writer.write(|connection| Changes::new(connection, &self.sql).import(key, snapshot, over, now), copy).await
     }
 
     async fn create_tables(&self) -> Result<()> {

@@ -148,10 +148,16 @@ statements! {
         coalesce(v.bytes, length(v.value))
         FROM "{t}" s LEFT JOIN "{t}_variable" v ON v.session = s.id
         WHERE s.key = ?1 AND s.expires > ?2 ORDER BY v.app, v.name"#;
+    export: r#"SELECT s.created, s.accessed, s.expires, s.ends, s.renewed, s.owner, s.version, s.size, v.app, v.name,
+        coalesce(v.value, (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large))
+        FROM "{t}" s LEFT JOIN "{t}_variable" v ON v.session = s.id
+        WHERE s.key = ?1 AND s.expires > ?2 ORDER BY v.app, v.name"#;
 
     find: r#"SELECT id, accessed, expires, ends, version, size FROM "{t}" WHERE key = ?1"#;
     create: r#"INSERT INTO "{t}" (key, created, accessed, expires, ends, renewed, owner, version, size)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8) ON CONFLICT DO NOTHING"#;
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0) ON CONFLICT DO NOTHING"#;
+    replace: r#"UPDATE "{t}" SET created = ?2, accessed = max(accessed, ?3), expires = max(expires, ?4), ends = ?5,
+        renewed = ?6, owner = ?7, version = ?8, size = 0 WHERE id = ?1"#;
     resize: r#"UPDATE "{t}" SET size = ?2 WHERE id = ?1"#;
     change: r#"UPDATE "{t}" SET accessed = ?2, version = ?3, size = ?4 WHERE id = ?1"#;
     change_expires: r#"UPDATE "{t}" SET accessed = ?2, version = ?3, size = ?4, expires = ?5 WHERE id = ?1"#;
