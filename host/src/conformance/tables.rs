@@ -3,6 +3,7 @@ use crate::driver::{Driver, Error, LoadOutcome, Record, Snapshot};
 
 pub async fn create_tables_keeps_what_is_there(store: &Store) {
     assert!(store.driver.tables_exist().await.expect("tables_exist"));
+    assert_eq!(store.driver.differences().await.expect("differences"), [""; 0], "they are as they should be");
     store.create(&key("a"), &[put("x", b"1")]).await;
     for handle in store.handles() {
         handle.create_tables().await.expect("creating tables again is no error");
@@ -20,6 +21,7 @@ pub async fn drop_tables_removes_everything(store: &Store) {
     store.driver.drop_tables().await.expect("drop_tables");
     store.driver.drop_tables().await.expect("dropping tables that are not there is no error");
     assert_eq!(store.driver.tables_exist().await.expect("tables_exist"), !store.tables);
+    assert_eq!(store.driver.differences().await.expect("differences").is_empty(), !store.tables, "it is told");
     store.driver.create_tables().await.expect("create_tables");
     assert!(store.other().tables_exist().await.expect("tables_exist"));
     for handle in store.handles() {

@@ -4,7 +4,10 @@
 //! file beside this one; [`registry`] maps the scheme of a storage URL to it.
 
 mod error;
+mod layout;
 pub mod memory;
+#[cfg(all(test, any(feature = "mysql", feature = "postgres")))]
+mod migrating;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 #[cfg(feature = "postgres")]
@@ -127,6 +130,12 @@ pub trait Driver: Send + Sync + 'static {
 
     /// Whether the tables are there.
     async fn tables_exist(&self) -> Result<bool>;
+
+    /// What differs between the tables that are there and those that [`Driver::create_tables`] makes, a line each for the
+    /// operator; nothing where all is as it should be.
+    async fn differences(&self) -> Result<Vec<String>> {
+        Ok(if self.tables_exist().await? { Vec::new() } else { vec!["the tables are not there".to_owned()] })
+    }
 
     /// Writes out what is still in memory and ends background work. Called once, last.
     async fn close(&self) -> Result<()> {

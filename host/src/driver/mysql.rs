@@ -27,15 +27,19 @@ use sha2::{Digest, Sha256};
 use super::{
     Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot, StorageOptions,
     Stored, UpdateOutcome, Variable, Write,
+    layout::{Parts, differences, parts},
     registry::{Open, Opening},
     server::{
         Backend, Calls, Repeat, Server, SslMode, Trouble, check_change, check_owner, check_writes, known_until,
-        last_writes,
+        last_writes, older_layout,
     },
 };
 
 /// What brings the tables from one layout to the next. Their layout is how many of these they went through.
 const LAYOUTS: &[&str] = &[include_str!("mysql.sql")];
+
+/// What the tables of the last layout are made of.
+const LAYOUT: &str = include_str!("mysql.layout");
 
 /// The schemes of its URLs.
 pub(super) const SCHEMES: [(&str, Open); 1] = [("mysql", MySql::open)];
@@ -71,6 +75,14 @@ impl MySql {
 
     fn sql(&self) -> Arc<Statements> {
         Arc::clone(&self.sql)
+    }
+
+    /// The layout of the tables, 0 where there are none.
+    async fn layout(&self) -> Result<i64> {
+        let layout = self.calls.run(Repeat::Safe, self.sql(), |connection, sql| {
+            Box::pin(async move { connection.client.query_first::<i64, _>(&sql.layout).await })
+        });
+        self.server().known_layout(layout.await.map(Option::unwrap_or_default), LAYOUTS.len() as i64)
     }
 
     async fn migrate(&self, layouts: &'static [&'static str]) -> Result<()> {
@@ -374,6 +386,7 @@ struct Statements {
     replace: String,
     write: String,
     layout: String,
+    parts: String,
     drop_tables: Vec<String>,
 }
 
@@ -434,6 +447,22 @@ impl Statements {
                 expires = GREATEST(expires, ?), ends = ?, renewed = ?, owner = ?, version = ?, size = ? WHERE id = ?"),
             write: sql("INSERT INTO `{table}_variable` (session, app, name, value) VALUES (?, ?, ?, ?)"),
             layout: sql("SELECT layout FROM `{table}_meta`"),
+            // MySQL 8 tells no width of integers.
+            parts: sql("SELECT CONCAT('column ', table_name, '.', column_name), CONCAT(
+                    REGEXP_REPLACE(column_type, 'int[(][0-9]+[)]', 'int'),
+                    COALESCE(CONCAT(' collate ', collation_name), ''), IF(is_nullable = 'NO', ' not null', ''))
+                FROM information_schema.columns
+                WHERE table_schema = DATABASE() AND table_name IN ('{table}', '{table}_variable')
+                UNION ALL SELECT CONCAT('engine ', table_name), engine FROM information_schema.tables
+                WHERE table_schema = DATABASE() AND table_name IN ('{table}', '{table}_variable')
+                UNION ALL SELECT CONCAT('index ', table_name, '.', index_name), CONCAT(
+                    GROUP_CONCAT(column_name ORDER BY seq_in_index SEPARATOR ', '), IF(MIN(non_unique), '', ', unique'))
+                FROM information_schema.statistics
+                WHERE table_schema = DATABASE() AND table_name IN ('{table}', '{table}_variable')
+                GROUP BY table_name, index_name
+                UNION ALL SELECT CONCAT('procedure ', routine_name), LOWER(routine_type) FROM information_schema.routines
+                WHERE routine_schema = DATABASE() AND routine_name IN ('{table}_create', '{table}_update',
+                    '{table}_destroy', '{table}_destroy_owned', '{table}_cleanup')"),
             drop_tables: drop.iter().map(|what| sql(&format!("DROP {what}"))).collect(),
         }
     }
@@ -840,20 +869,43 @@ impl Driver for MySql {
     }
 
     async fn tables_exist(&self) -> Result<bool> {
-        let layout = self.calls.run(Repeat::Safe, self.sql(), |connection, sql| {
-            Box::pin(async move { connection.client.query_first::<i64, _>(&sql.layout).await })
-        });
-        let known = LAYOUTS.len() as i64;
-        match layout.await {
-            Ok(Some(layout)) if layout > known => Err(self.server().newer_layout(layout, known)),
-            Ok(layout) => Ok(layout == Some(known)),
-            Err(error) if error.is_missing_tables() => Ok(false),
-            Err(error) => Err(error),
+        Ok(self.layout().await? == LAYOUTS.len() as i64)
+    }
+
+    async fn differences(&self) -> Result<Vec<String>> {
+        match self.layout().await? {
+            0 => return Ok(vec!["the tables are not there".to_owned()]),
+            layout if layout != LAYOUTS.len() as i64 => return Ok(vec![older_layout(layout, LAYOUTS.len())]),
+            _ => {}
         }
+        let found = self.calls.run(Repeat::Safe, self.sql(), |connection, sql| {
+            Box::pin(async move {
+                let rows: Vec<Row> = connection.client.query(&sql.parts).await?;
+                let part = |mut row: Row| Ok((text(column(&mut row, 0)?), text(column(&mut row, 1)?)));
+                rows.into_iter().map(part).collect::<Result<Parts, ClientError>>()
+            })
+        });
+        Ok(differences(&parts(&self.server().sql(LAYOUT)), &found.await?))
     }
 
     async fn close(&self) -> Result<()> {
         self.calls.close();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::migrating::older_layout_is_upgraded;
+
+    /// A second `ADD COLUMN` would fail.
+    const NEXT: &[&str] = &[LAYOUTS[0], "ALTER TABLE `{table}` ADD COLUMN device VARBINARY(255)"];
+    const FAILS: &[&str] = &[LAYOUTS[0], "DROP TABLE `{table}_no`"];
+
+    #[tokio::test]
+    async fn older_layout_is_upgraded_by_one_of_many_hosts_and_loses_no_session() {
+        let url = std::env::var("LEMON_TEST_MYSQL").unwrap_or_else(|_| "mysql://root@127.0.0.1:3306/test".to_owned());
+        older_layout_is_upgraded(&url, MySql::connect, MySql::migrate, NEXT, FAILS).await;
     }
 }

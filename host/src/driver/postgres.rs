@@ -26,15 +26,19 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{
     Change, CreateOutcome, Driver, Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot, StorageOptions, Stored,
     UpdateOutcome, Variable, Write,
+    layout::{Parts, differences, parts},
     registry::{Open, Opening},
     server::{
         Backend, Calls, Repeat, Server, SslMode, Trouble, check_change, check_owner, check_writes, known_until,
-        last_writes, tls,
+        last_writes, older_layout, tls,
     },
 };
 
 /// What brings the tables from one layout to the next. Their layout is how many of these they went through.
 const LAYOUTS: &[&str] = &[include_str!("postgres.sql")];
+
+/// What the tables of the last layout are made of.
+const LAYOUT: &str = include_str!("postgres.layout");
 
 /// The schemes of its URLs.
 pub(super) const SCHEMES: [(&str, Open); 2] = [("postgres", Postgres::open), ("postgresql", Postgres::open)];
@@ -166,6 +170,14 @@ impl Postgres {
             })
         });
         replace.await
+    }
+
+    /// The layout of the tables, 0 where there are none.
+    async fn layout(&self) -> Result<i64> {
+        let layout = self.calls.run(Repeat::Safe, self.sql(), |client, sql| {
+            Box::pin(async move { client.query_one(&sql.layout, &[]).await?.try_get::<_, i64>(0) })
+        });
+        self.server().known_layout(layout.await, LAYOUTS.len() as i64)
     }
 
     async fn migrate(&self, layouts: &'static [&'static str]) -> Result<()> {
@@ -309,6 +321,7 @@ struct Statements {
     replace: String,
     write: String,
     layout: String,
+    parts: String,
     drop_tables: String,
 }
 
@@ -369,6 +382,20 @@ impl Statements {
             write: sql(r#"INSERT INTO "{table}_variable" (session, app, name, value)
                 SELECT $1, w.* FROM unnest($2::bytea[], $3::bytea[], $4::bytea[]) AS w"#),
             layout: sql(r#"SELECT layout FROM "{table}_meta""#),
+            parts: sql(r#"WITH here AS (
+                    SELECT c.oid, c.relname FROM pg_class c WHERE c.oid IN (to_regclass('"{table}"'), to_regclass('"{table}_variable"'))
+                )
+                SELECT 'column ' || h.relname || '.' || a.attname,
+                    format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
+                FROM here h JOIN pg_attribute a ON a.attrelid = h.oid AND a.attnum > 0 AND NOT a.attisdropped
+                UNION ALL SELECT 'index ' || c.relname, (
+                        SELECT string_agg(pg_get_indexdef(i.indexrelid, n, true), ', ' ORDER BY n)
+                        FROM generate_series(1, i.indnkeyatts) n
+                    ) || CASE WHEN i.indisunique THEN ', unique' ELSE '' END || CASE WHEN i.indisvalid THEN '' ELSE ', invalid' END
+                FROM here h JOIN pg_index i ON i.indrelid = h.oid JOIN pg_class c ON c.oid = i.indexrelid
+                UNION ALL SELECT 'function ' || p.proname, format_type(p.prorettype, NULL)
+                FROM pg_proc p WHERE pg_function_is_visible(p.oid)
+                AND p.proname IN ('{table}_update', '{table}_destroy', '{table}_destroy_owned', '{table}_cleanup')"#),
             drop_tables: sql(r#"DROP FUNCTION IF EXISTS "{table}_update";
                 DROP FUNCTION IF EXISTS "{table}_destroy";
                 DROP FUNCTION IF EXISTS "{table}_destroy_owned";
@@ -732,21 +759,43 @@ impl Driver for Postgres {
     }
 
     async fn tables_exist(&self) -> Result<bool> {
-        let layout = self.calls.run(Repeat::Safe, self.sql(), |client, sql| {
-            Box::pin(async move { client.query_one(&sql.layout, &[]).await?.try_get::<_, i64>(0) })
-        });
-        match layout.await {
-            Ok(layout) if layout > LAYOUTS.len() as i64 => {
-                Err(self.server().newer_layout(layout, LAYOUTS.len() as i64))
-            }
-            Ok(layout) => Ok(layout == LAYOUTS.len() as i64),
-            Err(error) if error.is_missing_tables() => Ok(false),
-            Err(error) => Err(error),
+        Ok(self.layout().await? == LAYOUTS.len() as i64)
+    }
+
+    async fn differences(&self) -> Result<Vec<String>> {
+        match self.layout().await? {
+            0 => return Ok(vec!["the tables are not there".to_owned()]),
+            layout if layout != LAYOUTS.len() as i64 => return Ok(vec![older_layout(layout, LAYOUTS.len())]),
+            _ => {}
         }
+        let found = self.calls.run(Repeat::Safe, self.sql(), |client, sql| {
+            Box::pin(async move {
+                let rows = client.query(&sql.parts, &[]).await?;
+                rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<Parts, _>>()
+            })
+        });
+        Ok(differences(&parts(&self.server().sql(LAYOUT)), &found.await?))
     }
 
     async fn close(&self) -> Result<()> {
         self.calls.close();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::migrating::older_layout_is_upgraded;
+
+    /// A second `ADD COLUMN` would fail.
+    const NEXT: &[&str] = &[LAYOUTS[0], r#"ALTER TABLE "{table}" ADD COLUMN device bytea"#];
+    const FAILS: &[&str] = &[LAYOUTS[0], r#"DELETE FROM "{table}"; DROP TABLE "{table}_no""#];
+
+    #[tokio::test]
+    async fn older_layout_is_upgraded_by_one_of_many_hosts_and_loses_no_session() {
+        let url = std::env::var("LEMON_TEST_POSTGRES")
+            .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+        older_layout_is_upgraded(&url, Postgres::connect, Postgres::migrate, NEXT, FAILS).await;
     }
 }

@@ -3,6 +3,7 @@
 mod browser;
 mod command;
 mod hostile;
+mod moving;
 mod races;
 mod readme;
 mod serve;

@@ -8,6 +8,7 @@ mod destroy;
 mod digest;
 mod list;
 mod log;
+mod moving;
 mod output;
 mod serve;
 mod show;
@@ -45,6 +46,7 @@ enum Command {
     Show(show::Args),
     Destroy(destroy::Args),
     Stats(stats::Args),
+    Move(moving::Args),
     Compose(compose::Args),
     Component(component::Args),
 }
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
             Command::Show(args) => show::run(args).await,
             Command::Destroy(args) => destroy::run(args).await,
             Command::Stats(args) => stats::run(args).await,
+            Command::Move(args) => moving::run(args).await,
             Command::Compose(args) => compose::run(&args),
             Command::Component(args) => component::run(&args),
         }

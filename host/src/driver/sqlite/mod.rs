@@ -25,7 +25,7 @@ use self::{
     changes::Changes,
     options::Options,
     reader::Readers,
-    schema::{Statements, Version},
+    schema::{Layout, Statements},
     writer::Writer,
 };
 use super::{
@@ -188,8 +188,8 @@ impl Driver for Sqlite {
             options.create_file()?;
             let mut connection = options.connect_to_upgrade()?;
             match schema::create(&mut connection, &options.table).map_err(|error| options.failure(error))? {
-                Version::None | Version::Current => Ok(()),
-                Version::Other(version) => Err(options.other_version(version)),
+                Layout::Newer(layout) => Err(options.newer_layout(layout)),
+                _ => Ok(()),
             }
         })
         .await
@@ -197,7 +197,7 @@ impl Driver for Sqlite {
 
     async fn drop_tables(&self) -> Result<()> {
         self.aside(|_, options| {
-            if options.version()? == Version::None {
+            if !options.has_tables()? {
                 return Ok(());
             }
             let mut connection = options.connect_to_upgrade()?;
@@ -207,7 +207,15 @@ impl Driver for Sqlite {
     }
 
     async fn tables_exist(&self) -> Result<bool> {
-        self.aside(|_, options| Ok(options.version()? == Version::Current)).await
+        self.aside(|_, options| match options.layout()? {
+            Layout::Newer(layout) => Err(options.newer_layout(layout)),
+            layout => Ok(layout == Layout::Current),
+        })
+        .await
+    }
+
+    async fn differences(&self) -> Result<Vec<String>> {
+        self.aside(|_, options| options.differences()).await
     }
 
     async fn close(&self) -> Result<()> {
