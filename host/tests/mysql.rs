@@ -192,6 +192,65 @@ async fn tables_that_differ_in_case_alone_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tables_that_somebody_changed_are_told_of() {
+    let Some(database) = Database::new().await else { return };
+    let driver = open(&database.url, &TableName::default()).await;
+    driver.create_tables().await.expect("create_tables");
+    let mut connection = Conn::from_url(&database.url).await.expect("a connection");
+    for change in [
+        "ALTER TABLE Session DROP KEY owner, DROP KEY expires, ADD KEY expires (expires)",
+        "ALTER TABLE Session MODIFY owner VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+        "ALTER TABLE Session ENGINE = MyISAM",
+        "DROP PROCEDURE Session_destroy",
+        "ALTER TABLE Session DROP COLUMN nonce, ADD COLUMN more INT NOT NULL DEFAULT 0",
+    ] {
+        connection.query_drop(change).await.expect("a change");
+    }
+    connection.disconnect().await.expect("disconnect");
+    assert_eq!(
+        driver.differences().await.expect("differences"),
+        [
+            "column Session.nonce is missing: varbinary(255)",
+            "column Session.owner is varchar(255) collate utf8mb4_general_ci, and should be varbinary(1020)",
+            "engine Session is MyISAM, and should be InnoDB",
+            "index Session.expires is expires, and should be expires, ended",
+            "index Session.owner is missing: owner, digest",
+            "procedure Session_destroy is missing: procedure",
+            "column Session.more is not of this layout: int not null",
+        ]
+    );
+    driver.close().await.expect("close");
+}
+
+/// As where the program was killed between the tables and their procedures.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_were_broken_off_are_completed_by_many_hosts_at_once() {
+    let Some(database) = Database::new().await else { return };
+    let table = TableName::default();
+    let driver = open(&database.url, &table).await;
+    driver.create_tables().await.expect("create_tables");
+    driver.create(&Key::of("a"), &sql::record(), &[sql::write("x", b"1")]).await.expect("create");
+    let mut connection = Conn::from_url(&database.url).await.expect("a connection");
+    for change in ["UPDATE Session_meta SET layout = 0", "DROP PROCEDURE Session_cleanup"] {
+        connection.query_drop(change).await.expect("a change");
+    }
+    connection.disconnect().await.expect("disconnect");
+    assert!(!driver.tables_exist().await.expect("tables_exist"));
+    let hosts: Vec<_> = (0..8)
+        .map(|_| {
+            let (url, table) = (database.url.clone(), table.clone());
+            tokio::spawn(async move { open(&url, &table).await.create_tables().await })
+        })
+        .collect();
+    for host in hosts {
+        host.await.expect("no panic").expect("create_tables");
+    }
+    assert_eq!(driver.differences().await.expect("differences"), [""; 0]);
+    assert_eq!(sql::found(&*driver, "a").await.record.size, 2, "the session is there");
+    driver.close().await.expect("close");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn change_that_is_larger_than_a_packet_is_a_clear_error() {
     let Some(database) = Database::new().await else { return };
     let url = &database.url;

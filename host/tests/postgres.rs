@@ -160,6 +160,33 @@ async fn pool_that_is_used_up_is_waited_for_and_then_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tables_that_somebody_changed_are_told_of() {
+    let Some(url) = shared().await else { return };
+    sql::with_tables(url, &[], |driver, table| async move {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
+        tokio::spawn(connection);
+        let changes = "DROP INDEX \"T_owner\"; ALTER TABLE \"T\" DROP COLUMN nonce, ADD COLUMN more text;
+            ALTER TABLE \"T_variable\" ALTER COLUMN name DROP NOT NULL, ALTER COLUMN name TYPE text USING 'x';
+            DROP FUNCTION \"T_cleanup\"";
+        // A primary key is not null: it goes first.
+        let changes = format!("ALTER TABLE \"T_variable\" DROP CONSTRAINT \"T_variable_pkey\"; {changes}");
+        client.batch_execute(&changes.replace("\"T", &format!("\"{table}"))).await.expect("changes");
+        let expected = [
+            "column T.nonce is missing: bytea",
+            "column T_variable.name is text, and should be bytea not null",
+            "function T_cleanup is missing: bigint",
+            "index T_owner is missing: owner, digest",
+            "index T_variable_pkey is missing: session, app, name, unique",
+            "column T.more is not of this layout: text",
+        ];
+        let expected =
+            expected.map(|line| line.replace("T_", &format!("{table}_")).replace("T.", &format!("{table}.")));
+        assert_eq!(driver.differences().await.expect("differences"), expected);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_said_at_once() {
     let Some((server, url)) = own_server() else { return };
     // It listens before it is ready.

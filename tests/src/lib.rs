@@ -9,9 +9,11 @@ pub mod program;
 pub mod proxy;
 pub mod raw;
 pub mod server;
+pub mod storage;
 
 pub use client::{Client, Reply};
 pub use server::{Launch, Server};
+pub use storage::Storage;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -14,8 +14,8 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_host::driver::{
-    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Result, Stored, UpdateOutcome,
-    Variable, Write,
+    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot, Stored,
+    UpdateOutcome, Variable, Write,
 };
 use serde::{Deserialize, Serialize};
 
@@ -360,6 +360,37 @@ impl State {
             .flat_map(|(app, own)| own.iter().map(|(name, value)| (app.clone(), name.clone(), value.0.len() as u64)));
         Some((session.record.clone(), variables.collect()))
     }
+
+    fn export(&self, key: &str, now: u64) -> Option<Snapshot> {
+        let session = self.live(key, now)?;
+        let variables = session.variables.iter().flat_map(|(app, own)| {
+            own.iter().map(|(name, value)| Write { app: app.clone(), name: name.clone(), value: Some(value.0.clone()) })
+        });
+        Some(Snapshot { record: session.record.clone(), variables: variables.collect() })
+    }
+
+    fn import(&mut self, key: String, snapshot: Snapshot, over: Option<u64>, now: u64) -> bool {
+        let mut variables = Variables::new();
+        write(&mut variables, snapshot.variables);
+        let mut record = Record { size: size(&variables), ..snapshot.record };
+        let number = match over {
+            None if self.is_free(&key, now) => {
+                self.last += 1;
+                self.last
+            }
+            None => return false,
+            Some(version) => match self.live(&key, now) {
+                Some(session) if session.record.version == version => {
+                    record.accessed = record.accessed.max(session.record.accessed);
+                    record.expires = record.expires.max(session.record.expires);
+                    session.number
+                }
+                _ => return false,
+            },
+        };
+        self.keys.insert(key, Held::Session(Session { number, record, variables }));
+        true
+    }
 }
 
 #[async_trait]
@@ -422,6 +453,16 @@ impl Driver for JsonFile {
     async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
         let key = key.to_hex();
         self.run(move |state| Ok(state.describe(&key, now))).await
+    }
+
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        let key = key.to_hex();
+        self.run(move |state| Ok(state.export(&key, now))).await
+    }
+
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        let (key, snapshot) = (key.to_hex(), snapshot.clone());
+        self.run(move |state| Ok(state.import(key, snapshot, over, now))).await
     }
 
     async fn create_tables(&self) -> Result<()> {

@@ -66,6 +66,22 @@ fn tables_can_be_dropped_and_created_again() {
 }
 
 #[test]
+fn tables_check_prints_what_differs_and_exits_with_1() {
+    let launch = Launch::new("visits");
+    launch.command(&["tables", "create"]).ok();
+    assert!(launch.command(&["tables", "check"]).ok().stdout.contains("as they should be"));
+    let database = rusqlite::Connection::open(launch.folder().join("sessions.db")).unwrap();
+    database.execute_batch("DROP INDEX Session_expires").unwrap();
+    let check = launch.command(&["tables", "check"]);
+    assert_eq!(check.status, 1, "{check:?}");
+    assert!(check.stdout.contains("  index Session (Session_expires) is missing: expires\n"), "{check:?}");
+    database.execute_batch("UPDATE Session_meta SET version = 2").unwrap();
+    let check = launch.command(&["tables", "check"]);
+    assert_eq!(check.status, 1, "{check:?}");
+    assert!(check.stderr.contains("layout 2"), "{check:?}");
+}
+
+#[test]
 fn what_destroys_asks_first_and_does_nothing_where_nobody_can_answer() {
     let server = Server::start("counter");
     let visitor = Client::new();
@@ -252,6 +268,7 @@ fn wrong_use_exits_with_2_and_help_has_an_example_each() {
         &["show"],
         &["destroy"],
         &["stats"],
+        &["move"],
         &["compose"],
         &["component"],
         &["doctor"],
@@ -401,7 +418,7 @@ fn every_command_has_a_manual_page_with_its_example() {
     launch.command(&["man", "--output", "pages/man1"]).ok();
     let pages =
         ["serve", "tables-create", "tables-drop", "tables-check", "cleanup", "list", "show", "destroy", "stats"];
-    for page in pages.into_iter().chain(["doctor", "compose", "component", "completions", "man"]) {
+    for page in pages.into_iter().chain(["doctor", "move", "compose", "component", "completions", "man"]) {
         let text = fs::read_to_string(launch.folder().join(format!("pages/man1/lemon-session-{page}.1"))).unwrap();
         assert!(text.contains(&format!(".TH lemon-session-{page} 1")), "{text}");
         assert!(text.contains("Example"), "{text}");

@@ -119,6 +119,10 @@ fn the_file_of_a_store_is_looked_at() {
 
     let database = rusqlite::Connection::open(&file).unwrap();
     database.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    database.execute_batch("DROP INDEX Session_expires").unwrap();
+    let output = launch.command(&["doctor", "--json"]);
+    assert_eq!(output.status, 1, "{output:?}");
+    finds(&output, "tables", "fail", &["Session_expires"]);
     database.execute("UPDATE Session_meta SET version = 99", []).unwrap();
     let output = launch.command(&["doctor", "--json"]);
     assert_eq!(output.status, 1, "{output:?}");

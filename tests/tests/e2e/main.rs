@@ -5,6 +5,7 @@ mod command;
 mod doctor;
 mod examples;
 mod hostile;
+mod moving;
 mod operating;
 mod packaging;
 mod races;

@@ -11,6 +11,7 @@ mod doctor;
 mod list;
 mod log;
 mod man;
+mod moving;
 mod output;
 mod progress;
 mod serve;
@@ -50,6 +51,7 @@ enum Command {
     Destroy(destroy::Args),
     Stats(stats::Args),
     Doctor(doctor::Args),
+    Move(moving::Args),
     Compose(compose::Args),
     Component(component::Args),
     Completions(completions::Args),
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
             Command::Destroy(args) => destroy::run(args).await,
             Command::Stats(args) => stats::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,
+            Command::Move(args) => moving::run(args).await,
             Command::Compose(args) => compose::run(&args),
             Command::Component(args) => component::run(&args),
             Command::Completions(args) => completions::run(&args),

@@ -31,13 +31,12 @@ pub struct Args {
 impl Args {
     /// The file with the settings; none where there is no lemon.ini.
     pub fn file(&self) -> Option<&Path> {
-        let here = Path::new("lemon.ini");
-        self.config.as_deref().or_else(|| here.exists().then_some(here))
+        find(self.config.as_deref())
     }
 
     /// The settings: of lemon.ini, overridden by the flags.
     pub fn config(&self) -> Result<Config> {
-        let mut config = self.file().map_or_else(|| Ok(Config::default()), Config::load)?;
+        let mut config = load(self.config.as_deref())?;
         let storage = &mut config.storage.options;
         if let Some(url) = &self.storage {
             if *url != storage.url {
@@ -51,6 +50,16 @@ impl Args {
         }
         Ok(config)
     }
+}
+
+/// The settings of a file, or else of lemon.ini in the current folder if there is one.
+pub fn load(file: Option<&Path>) -> Result<Config> {
+    Ok(find(file).map_or_else(|| Ok(Config::default()), Config::load)?)
+}
+
+fn find(file: Option<&Path>) -> Option<&Path> {
+    let here = Path::new("lemon.ini");
+    file.or_else(|| here.exists().then_some(here))
 }
 
 /// The store that an operator's command works on.

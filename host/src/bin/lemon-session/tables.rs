@@ -25,7 +25,7 @@ pub enum Command {
         yes: bool,
     },
 
-    /// Tell whether the tables are there, also by the exit status.
+    /// Tell whether the tables are there and what differs from how they should be, also by the exit status.
     #[command(after_help = "Example: lemon-session tables check || lemon-session tables create")]
     Check(#[command(flatten)] Args),
 }
@@ -90,13 +90,19 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Check(_) => {
             let there = driver.tables_exist().await?;
-            let text = if there {
-                format!("{what} are there")
+            let differences = driver.differences().await?;
+            let text = if !there {
+                format!("{what} are not there, or are older than this program: `lemon-session tables create` helps")
+            } else if !differences.is_empty() {
+                format!("{what} are not as this version of lemon-session makes them")
             } else {
-                code = ExitCode::FAILURE;
-                format!("{what} are not there: create them with `lemon-session tables create`")
+                format!("{what} are there, and as they should be")
             };
-            args.report(&store, text, json!({ "exist": there }))?;
+            if !differences.is_empty() {
+                code = ExitCode::FAILURE;
+            }
+            let lines: Vec<_> = differences.iter().map(|difference| format!("\n  {difference}")).collect();
+            args.report(&store, text + &lines.concat(), json!({ "exist": there, "differences": differences }))?;
         }
     }
     store.close(code).await

@@ -26,12 +26,12 @@ use self::{
     changes::Changes,
     options::Options,
     reader::Readers,
-    schema::{Statements, Version},
+    schema::{Layout, Statements},
     writer::Writer,
 };
 use super::{
-    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Record, Result, StorageOptions, UpdateOutcome,
-    Write, registry::Opening,
+    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot, StorageOptions,
+    UpdateOutcome, Write, registry::Opening,
 };
 
 /// How many expired sessions one transaction removes: a save waits for no more than these.
@@ -171,13 +171,26 @@ impl Driver for Sqlite {
         self.aside(move |readers, _| readers.describe(&key, now)).await
     }
 
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        let key = *key;
+        self.aside(move |readers, _| readers.export(&key, now)).await
+    }
+
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        let copy = || {
+            let (key, snapshot, sql) = (*key, snapshot.clone(), Arc::clone(&self.sql));
+            move |connection: &rusqlite::Connection| Changes::new(connection, &sql).import(&key, &snapshot, over, now)
+        };
+        self.writer.write(|connection| Changes::new(connection, &self.sql).import(key, snapshot, over, now), copy).await
+    }
+
     async fn create_tables(&self) -> Result<()> {
         self.aside(|_, options| {
             options.create_file()?;
             let mut connection = options.connect_to_upgrade()?;
             match schema::create(&mut connection, &options.table).map_err(|error| options.failure(error))? {
-                Version::None | Version::Current => Ok(()),
-                Version::Other(version) => Err(options.other_version(version)),
+                Layout::Newer(layout) => Err(options.newer_layout(layout)),
+                _ => Ok(()),
             }
         })
         .await
@@ -185,7 +198,7 @@ impl Driver for Sqlite {
 
     async fn drop_tables(&self) -> Result<()> {
         self.aside(|_, options| {
-            if options.version()? == Version::None {
+            if !options.has_tables()? {
                 return Ok(());
             }
             let mut connection = options.connect_to_upgrade()?;
@@ -195,7 +208,15 @@ impl Driver for Sqlite {
     }
 
     async fn tables_exist(&self) -> Result<bool> {
-        self.aside(|_, options| Ok(options.version()? == Version::Current)).await
+        self.aside(|_, options| match options.layout()? {
+            Layout::Newer(layout) => Err(options.newer_layout(layout)),
+            layout => Ok(layout == Layout::Current),
+        })
+        .await
+    }
+
+    async fn differences(&self) -> Result<Vec<String>> {
+        self.aside(|_, options| options.differences()).await
     }
 
     async fn close(&self) -> Result<()> {

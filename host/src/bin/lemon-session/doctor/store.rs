@@ -39,7 +39,7 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
         other => other,
     };
     match there {
-        Ok(true) => report.ok("tables", &format!("the tables of {table} are in {name}"))?,
+        Ok(true) => tables(driver, table, report).await?,
         Ok(false) => {}
         Err(error) if error.is_missing_tables() => {
             let found = format!("the tables of {table} are not in {name}");
@@ -72,6 +72,25 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
         sqlite::check(path, report)?;
     }
     Ok(())
+}
+
+/// Whether the tables are those that this version makes.
+async fn tables(driver: &dyn Driver, table: &str, report: &mut Report) -> Result<()> {
+    let name = driver.summary();
+    let differences = match driver.differences().await {
+        Ok(differences) => differences,
+        Err(error) => return report.fail("tables", &format!("{:#}", anyhow!(error)), None),
+    };
+    if differences.is_empty() {
+        return report.ok("tables", &format!("the tables of {table} are in {name}, as they should be"));
+    }
+    let found =
+        format!("the tables of {table} in {name} are not as this version makes them: {}", differences.join(", "));
+    report.fail(
+        "tables",
+        &found,
+        Some("undo what was changed; `lemon-session tables create` helps where they are older"),
+    )
 }
 
 /// Writes a session, reads it, changes it and ends it; how long a load takes.
