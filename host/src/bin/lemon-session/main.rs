@@ -1,5 +1,6 @@
 //! The command `lemon-session`: runs applications with sessions, and looks after the sessions that are stored.
 
+mod application;
 mod cleanup;
 mod component;
 mod compose;

@@ -16,7 +16,8 @@ use tokio::{
 };
 use wasmtime_wasi_http::WasiBody;
 
-use super::{application::Application, failure::Failure, forwarded, request_id::RequestId};
+use super::forwarded;
+use crate::application::{Application, Failure, RequestId};
 
 /// What all connections share.
 pub struct Site {

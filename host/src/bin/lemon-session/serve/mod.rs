@@ -1,28 +1,22 @@
 //! `lemon-session serve`.
 
-mod application;
-mod failure;
 mod forwarded;
-mod guest;
-mod guest_log;
 mod listener;
-mod request_id;
-mod workers;
 
-use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use lemon_session_host::{
-    SessionCtx, bindings::lemon::session::types::Location, config::Server, driver::Registry, engine::EngineOptions,
-};
+use lemon_session_host::{SessionCtx, bindings::lemon::session::types::Location, driver::Registry};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use wasmtime::{Cache, Engine};
 
-use crate::{compose::Modules, storage};
-use application::Application;
+use crate::{
+    application::{Application, engine::engine},
+    compose::Modules,
+    storage,
+};
 use listener::Site;
 
 /// Serve an application over HTTP.
@@ -83,35 +77,6 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     session.close().await?;
     Ok(ExitCode::SUCCESS)
 }
-
-/// An engine with room for as many guests as may be alive.
-fn engine(settings: &Server) -> Result<Engine> {
-    let cache = Cache::from_file(None)
-        .inspect_err(|error| tracing::warn!("every start compiles anew, as compiled code cannot be kept: {error:#}"));
-    let options = EngineOptions {
-        instances: application::guests(settings),
-        memory_bytes: settings.memory as usize,
-        epochs: true,
-        cache: cache.ok(),
-        ..EngineOptions::default()
-    };
-    let engine = lemon_session_host::engine::engine(&options)
-        .map_err(anyhow::Error::from)
-        .context("cannot reserve memory for as many instances as [server] in-flight allows")?;
-
-    let clock = engine.weak();
-    std::thread::spawn(move || {
-        while let Some(engine) = clock.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(TICK);
-        }
-    });
-    Ok(engine)
-}
-
-/// How often guests that compute let others go first.
-const TICK: Duration = Duration::from_millis(10);
 
 /// Ready when the server is told to stop, by SIGTERM or SIGINT. A second signal ends it at once.
 fn stop() -> Result<impl Future<Output = ()>> {

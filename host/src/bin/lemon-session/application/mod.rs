@@ -1,16 +1,24 @@
-//! One application that is served.
+//! What `serve` and its kin share: one application, the guests that answer for it, and their limits.
+
+pub mod engine;
+mod failure;
+mod guest;
+mod guest_log;
+mod load;
+mod request_id;
+mod workers;
+
+pub use failure::Failure;
+pub use request_id::RequestId;
 
 use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use lemon_session_host::{SessionCtx, compose, config::Server};
+use lemon_session_host::{SessionCtx, config::Server};
 use tokio::{sync::Semaphore, time::timeout};
-use wasmtime::{
-    Engine,
-    component::{Component, Linker},
-};
+use wasmtime::{Engine, component::Linker};
 use wasmtime_wasi_http::{
     Error, WasiBody,
     handler::{ProxyHandler, ProxyPre},
@@ -19,7 +27,8 @@ use wasmtime_wasi_http::{
 
 use crate::compose::Modules;
 
-use super::{failure::Failure, guest::Guest, request_id::RequestId, workers::Workers};
+use guest::Guest;
+use workers::Workers;
 
 /// An application, ready to answer requests.
 pub struct Application {
@@ -39,10 +48,7 @@ impl Application {
         settings: &Arc<Server>,
         reuse: u32,
     ) -> Result<Self> {
-        let component = read(path, modules)?;
-        let component = Component::new(engine, component)
-            .map_err(anyhow::Error::from)
-            .with_context(|| format!("cannot compile {}", path.display()))?;
+        let component = load::component(engine, path, modules)?;
         let mut linker = Linker::<Guest>::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
@@ -60,7 +66,7 @@ impl Application {
             pre: ProxyPre::P2(pre),
             session,
             settings: settings.clone(),
-            slots: Arc::new(Semaphore::new(guests(settings) as usize)),
+            slots: Arc::new(Semaphore::new(engine::guests(settings) as usize)),
             reuse: reuse as usize,
         });
         let in_flight = Arc::new(Semaphore::new(settings.in_flight as usize));
@@ -97,23 +103,6 @@ impl Application {
             .boxed_unsync()
         }))
     }
-}
-
-/// How many guests may be alive at a time: each request in flight has one, and one whose last bytes are on their way may
-/// outlive its request for a moment.
-pub fn guests(settings: &Server) -> u32 {
-    2 * settings.in_flight
-}
-
-/// The component at `path`, joined with its modules, and with the session component if it imports sessions.
-fn read(path: &Path, modules: &Modules) -> Result<Vec<u8>> {
-    let application = modules.plug_into(path)?;
-    let composed = match compose::imports_sessions(&application) {
-        Ok(true) => compose::compose(&application),
-        Ok(false) => Ok(application),
-        Err(error) => Err(error),
-    };
-    composed.with_context(|| format!("cannot serve {}", path.display()))
 }
 
 fn limited(body: Incoming, limit: usize) -> WasiBody {
