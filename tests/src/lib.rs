@@ -5,6 +5,7 @@ pub mod browser;
 pub mod build;
 pub mod client;
 pub mod command;
+pub mod keep_alive;
 pub mod raw;
 pub mod server;
 

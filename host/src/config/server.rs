@@ -1,10 +1,14 @@
-use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 use ipnet::IpNet;
 
 use super::{
     Section,
-    parse::{bytes, number, seconds},
+    parse::{bytes, number, optional, seconds},
 };
 
 /// The section `[server]`: how much a client or an application may ask of `lemon-session serve`.
@@ -31,6 +35,8 @@ pub struct Server {
     pub shutdown_time: Duration,
     /// The proxies that are believed when they say a visitor came over HTTPS.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where the state of the server and its metrics are answered for, if anywhere.
+    pub admin_addr: Option<SocketAddr>,
 }
 
 impl Default for Server {
@@ -46,6 +52,7 @@ impl Default for Server {
             memory: 128 * 1024 * 1024,
             shutdown_time: Duration::from_secs(30),
             trusted_proxies: Vec::new(),
+            admin_addr: None,
         }
     }
 }
@@ -63,6 +70,7 @@ impl Server {
         section.read("memory", &mut self.memory, within(bytes, 1 << 20..=u32::MAX));
         section.read("shutdown-time", &mut self.shutdown_time, time);
         section.read("trusted-proxies", &mut self.trusted_proxies, networks);
+        section.read("admin-addr", &mut self.admin_addr, optional(address));
     }
 }
 
@@ -90,4 +98,8 @@ fn network(name: &str) -> Result<IpNet, String> {
     name.parse().or_else(|_| name.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
         format!("{name:?} is neither an address nor a network, as 192.0.2.1 and 10.0.0.0/8 are; a name would be nobody's proof")
     })
+}
+
+fn address(value: &str) -> Result<SocketAddr, String> {
+    value.parse().map_err(|_| format!("{value:?} is not an address with a port, as 127.0.0.1:9090 is"))
 }

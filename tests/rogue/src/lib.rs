@@ -5,7 +5,7 @@ use std::hint::black_box;
 use example_http::{Request, answer};
 use wasip2::{
     clocks::monotonic_clock,
-    http::types::{IncomingRequest, ResponseOutparam},
+    http::types::{Fields, IncomingRequest, OutgoingResponse, ResponseOutparam},
 };
 
 struct Rogue;
@@ -27,7 +27,26 @@ impl wasip2::exports::http::incoming_handler::Guest for Rogue {
                 }
             }
             "/silent" => {}
+            "/injection" => answer(out, 200, &[], &format!("{} got through\n", injected())),
             _ => answer(out, 200, &[], "well\n"),
         }
     }
+}
+
+/// Tries to have a line break, or what some read as one, in every place of an answer's head; returns how many were taken.
+fn injected() -> usize {
+    let mut taken = 0;
+    for evil in ["\r\nevil: 1", "\nevil: 1", "\revil: 1", "\0", "a\r\n\r\nevil"] {
+        let fields = Fields::new();
+        taken += usize::from(fields.append(&format!("name{evil}"), b"value").is_ok());
+        for name in ["set-cookie", "location", "content-type", "x-any"] {
+            let value = format!("value{evil}");
+            taken += usize::from(fields.append(name, value.as_bytes()).is_ok());
+            taken += usize::from(fields.set(name, &[value.into_bytes()]).is_ok());
+        }
+    }
+    for status in [0, 1, 99, 1000, u16::MAX] {
+        taken += usize::from(OutgoingResponse::new(Fields::new()).set_status_code(status).is_ok());
+    }
+    taken
 }

@@ -54,6 +54,42 @@ fn guests_that_spin_do_not_hold_up_those_after_them() {
 }
 
 #[test]
+fn a_body_that_no_guest_reads_holds_nobody_up() {
+    let server = Launch::new("rogue").ini("[server]\nrequest-time = 5s\n").admin().start();
+    let body = vec![b'x'; 16 << 20];
+    thread::scope(|scope| {
+        for (path, status) in [("/", 200), ("/silent", 500), ("/trap", 500)] {
+            let (server, body) = (&server, &body);
+            scope.spawn(move || {
+                let mut request = format!(
+                    "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                )
+                .into_bytes();
+                request.extend_from_slice(body);
+                // The answer may come before the body is sent, and the connection be closed: then nothing is read here.
+                let answer = raw::send(server.address, &request);
+                assert!(answer.is_empty() || raw::status(&answer) == status, "{path}: {answer}");
+            });
+        }
+        assert_eq!(server.get(&Client::new(), "/").body, "well\n");
+    });
+    let until = Instant::now() + Duration::from_secs(60);
+    while server.metric("guests") > 0.0 {
+        assert!(Instant::now() < until, "the guests stay");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(server.get(&Client::new(), "/").body, "well\n");
+}
+
+#[test]
+fn no_line_break_of_a_guest_enters_the_head_of_an_answer() {
+    let server = Server::start("rogue");
+    let answer = raw::get(server.address, "/injection", b"");
+    assert!(answer.ends_with("\r\n\r\n0 got through\n"), "{answer}");
+}
+
+#[test]
 fn more_requests_than_are_allowed_wait_and_are_then_refused() {
     let server = Launch::new("rogue").ini("[server]\nin-flight = 2\nqueue-time = 1s\nrequest-time = 20s\n").start();
     // Those that sleep outlive the test; the server ends with them in flight.

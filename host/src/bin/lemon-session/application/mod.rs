@@ -21,7 +21,7 @@ use tokio::{sync::Semaphore, time::timeout};
 use wasmtime::{Engine, component::Linker};
 use wasmtime_wasi_http::{
     Error, WasiBody,
-    handler::{ProxyHandler, ProxyPre},
+    handler::{HandlerState as _, ProxyHandler, ProxyPre},
     p2::bindings::ProxyPre as Pre,
 };
 
@@ -71,6 +71,17 @@ impl Application {
         });
         let in_flight = Arc::new(Semaphore::new(settings.in_flight as usize));
         Ok(Self { handler, settings: settings.clone(), in_flight })
+    }
+
+    /// How many guests are alive.
+    pub fn guests(&self) -> usize {
+        engine::guests(&self.settings) as usize - self.handler.state().slots.available_permits()
+    }
+
+    /// Fails when it cannot be instantiated.
+    pub async fn check(&self) -> Result<()> {
+        self.handler.state().instantiate().await?;
+        Ok(())
     }
 
     /// Has the application answer a request.
