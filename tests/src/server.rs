@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How a server is to be started.
 #[derive(Clone)]
 pub struct Launch {
-    application: PathBuf,
+    application: Option<PathBuf>,
     folder: Arc<TempDir>,
     arguments: Vec<String>,
 }
@@ -29,13 +29,18 @@ pub struct Launch {
 impl Launch {
     /// One of the components of this workspace, with its sessions in `sessions.db` of a new folder.
     pub fn new(component: &str) -> Self {
+        Self { application: Some(build::component(component)), ..Self::mounted() }
+    }
+
+    /// What the arguments mount.
+    pub fn mounted() -> Self {
         let folder = TempDir::with_prefix("lemon-session-").expect("there is room for a folder");
-        Self { application: build::component(component), folder: Arc::new(folder), arguments: Vec::new() }
+        Self { application: None, folder: Arc::new(folder), arguments: Vec::new() }
     }
 
     /// Another component, on the same storage and with the same settings.
     pub fn beside(&self, component: &str) -> Self {
-        Self { application: build::component(component), ..self.clone() }
+        Self { application: Some(build::component(component)), ..self.clone() }
     }
 
     /// Writes `lemon.ini`.
@@ -65,7 +70,7 @@ impl Launch {
         let log = self.folder().join("log");
         let mut child = Command::new(build::command())
             .arg("serve")
-            .arg(&self.application)
+            .args(&self.application)
             .args(["--addr", "127.0.0.1:0"])
             .args(&self.arguments)
             .current_dir(self.folder())
