@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How a server is to be started.
 #[derive(Clone)]
 pub struct Launch {
-    application: PathBuf,
+    application: Option<PathBuf>,
     folder: Arc<TempDir>,
     arguments: Vec<String>,
     has_admin: bool,
@@ -30,18 +30,18 @@ pub struct Launch {
 impl Launch {
     /// One of the components of this workspace, with its sessions in `sessions.db` of a new folder.
     pub fn new(component: &str) -> Self {
+        Self { application: Some(build::component(component)), ..Self::mounted() }
+    }
+
+    /// What the arguments mount.
+    pub fn mounted() -> Self {
         let folder = TempDir::with_prefix("lemon-session-").expect("there is room for a folder");
-        Self {
-            application: build::component(component),
-            folder: Arc::new(folder),
-            arguments: Vec::new(),
-            has_admin: false,
-        }
+        Self { application: None, folder: Arc::new(folder), arguments: Vec::new(), has_admin: false }
     }
 
     /// Another component, on the same storage and with the same settings.
     pub fn beside(&self, component: &str) -> Self {
-        Self { application: build::component(component), ..self.clone() }
+        Self { application: Some(build::component(component)), ..self.clone() }
     }
 
     /// Writes `lemon.ini`.
@@ -58,7 +58,7 @@ impl Launch {
 
     /// Serves another file, which is the test's own.
     pub fn serving(self, application: &Path) -> Self {
-        Self { application: application.to_owned(), ..self }
+        Self { application: Some(application.to_owned()), ..self }
     }
 
     /// Answers /healthz and /metrics.
@@ -81,7 +81,7 @@ impl Launch {
         let log = self.folder().join("log");
         let mut child = Command::new(build::command())
             .arg("serve")
-            .arg(&self.application)
+            .args(&self.application)
             .args(["--addr", "127.0.0.1:0"])
             .args(&self.arguments)
             .current_dir(self.folder())

@@ -1,28 +1,35 @@
-//! The component of an application: read, joined with what it uses, compiled.
-
-use std::path::Path;
+//! The component of an application: joined with what it uses, and compiled.
 
 use anyhow::{Context as _, Result};
-use lemon_session_host::compose;
-use wasmtime::{Engine, component::Component};
+use lemon_session_host::{COMPONENT, compose};
+use wasmtime::component::Component;
 
-use crate::compose::Modules;
+use super::Platform;
+use crate::compose::{Source, join};
 
-/// The component at `path`, with its modules and sessions, ready to be instantiated.
-pub fn component(engine: &Engine, path: &Path, modules: &Modules) -> Result<Component> {
-    let component = read(path, modules)?;
-    Component::new(engine, component)
-        .map_err(anyhow::Error::from)
-        .with_context(|| format!("cannot compile {}", path.display()))
+/// An application with its modules and with sessions, ready to be instantiated.
+pub fn component(platform: &Platform, application: &Source, modules: &[Source]) -> Result<Component> {
+    let Some(cache) = &platform.cache else { return compile(platform, application, modules) };
+    let sources = [&application.bytes[..], COMPONENT].into_iter().chain(modules.iter().map(|module| &module.bytes[..]));
+    let entry = cache.entry(&platform.engine, sources);
+    if let Some(component) = entry.read(&platform.engine) {
+        return Ok(component);
+    }
+    let component = compile(platform, application, modules)?;
+    entry.write(&component);
+    Ok(component)
 }
 
-/// The component at `path`, joined with its modules, and with the session component if it imports sessions.
-fn read(path: &Path, modules: &Modules) -> Result<Vec<u8>> {
-    let application = modules.plug_into(path)?;
-    let composed = match compose::imports_sessions(&application) {
-        Ok(true) => compose::compose(&application),
-        Ok(false) => Ok(application),
+fn compile(platform: &Platform, application: &Source, modules: &[Source]) -> Result<Component> {
+    let joined = join(application, modules)?;
+    let path = application.path.display();
+    let composed = match compose::imports_sessions(&joined) {
+        Ok(true) => compose::compose(&joined),
+        Ok(false) => Ok(joined),
         Err(error) => Err(error),
     };
-    composed.with_context(|| format!("cannot serve {}", path.display()))
+    let composed = composed.with_context(|| format!("cannot run {path}"))?;
+    Component::new(&platform.engine, composed)
+        .map_err(anyhow::Error::from)
+        .with_context(|| format!("cannot compile {path}"))
 }

@@ -1,109 +1,134 @@
-//! What `serve` and its kin share: one application, the guests that answer for it, and their limits.
+//! What `serve` and `cgi` share: an application, whichever kind it is of, and the guests that answer for it.
 
+mod cache;
+pub mod cgi;
 pub mod engine;
 mod failure;
+pub mod forwarded;
 mod guest;
 mod guest_log;
 mod load;
+mod platform;
 mod request_id;
 mod workers;
-
-pub use failure::Failure;
-pub use request_id::RequestId;
 
 use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result};
+use http::{Request, Response, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
-use lemon_session_host::{SessionCtx, config::Server};
-use tokio::{sync::Semaphore, time::timeout};
-use wasmtime::{Engine, component::Linker};
+use hyper::body::Body as _;
+use tokio::time::timeout;
+use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi_http::{
     Error, WasiBody,
     handler::{HandlerState as _, ProxyHandler, ProxyPre},
     p2::bindings::ProxyPre as Pre,
 };
 
-use crate::compose::Modules;
-
-use guest::Guest;
+use crate::compose::{Modules, Source};
+use cgi::{Program, Variables};
 use workers::Workers;
+
+pub use cache::Cache;
+pub use failure::Failure;
+pub use platform::Platform;
+pub use request_id::RequestId;
 
 /// An application, ready to answer requests.
 pub struct Application {
-    handler: ProxyHandler<Workers>,
-    settings: Arc<Server>,
-    /// One for each request that may be in flight.
-    in_flight: Arc<Semaphore>,
+    kind: Kind,
+    platform: Arc<Platform>,
+    uses_sessions: bool,
+}
+
+/// How an application is asked: by what it exports.
+enum Kind {
+    /// A component of wasi:http, through its incoming handler.
+    Http(ProxyHandler<Workers>),
+    /// A component of wasi:cli, as RFC 3875 says.
+    Program(Program),
 }
 
 impl Application {
-    /// Reads, composes where it needs sessions, and compiles the component at `path`.
-    pub fn load(
-        engine: &Engine,
-        path: &Path,
-        modules: &Modules,
-        session: SessionCtx,
-        settings: &Arc<Server>,
-        reuse: u32,
-    ) -> Result<Self> {
-        let component = load::component(engine, path, modules)?;
-        let mut linker = Linker::<Guest>::new(engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-        lemon_session_host::add_to_linker(&mut linker)?;
-        let pre = linker
-            .instantiate_pre(&component)
-            .and_then(Pre::new)
-            .map_err(anyhow::Error::from)
-            .with_context(|| format!("{} is no component of wasi:http that can be served", path.display()))?;
+    /// Reads, composes where it needs modules or sessions, and compiles the component at `path`.
+    pub fn load(platform: &Arc<Platform>, path: &Path, modules: &Modules, reuse: u32) -> Result<Self> {
+        let component = load::component(platform, &Source::read(path)?, &modules.read()?)?;
+        let exports = |interface: &str| {
+            component.component_type().exports(&platform.engine).any(|(name, _)| name.starts_with(interface))
+        };
+        let uses_sessions = component
+            .component_type()
+            .imports(&platform.engine)
+            .any(|(name, _)| name.starts_with("lemon:session/storage@"));
+        let http = exports("wasi:http/incoming-handler@0.2.");
+        anyhow::ensure!(
+            http || exports("wasi:cli/run@0.2."),
+            "{} is no application: it exports neither wasi:http/incoming-handler@0.2 nor wasi:cli/run@0.2",
+            path.display()
+        );
 
-        let name = path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let handler = ProxyHandler::new(Workers {
-            engine: engine.clone(),
-            name: name.into(),
-            pre: ProxyPre::P2(pre),
-            session,
-            settings: settings.clone(),
-            slots: Arc::new(Semaphore::new(engine::guests(settings) as usize)),
-            reuse: reuse as usize,
-        });
-        let in_flight = Arc::new(Semaphore::new(settings.in_flight as usize));
-        Ok(Self { handler, settings: settings.clone(), in_flight })
-    }
-
-    /// How many guests are alive.
-    pub fn guests(&self) -> usize {
-        engine::guests(&self.settings) as usize - self.handler.state().slots.available_permits()
+        let pre = platform.linker()?.instantiate_pre(&component);
+        let cannot_run = || format!("{} imports what this server does not have", path.display());
+        let pre = pre.map_err(anyhow::Error::from).with_context(cannot_run)?;
+        let name: Arc<str> = path.file_stem().unwrap_or_default().to_string_lossy().into();
+        let platform = platform.clone();
+        let kind = if http {
+            let pre = ProxyPre::P2(Pre::new(pre)?);
+            Kind::Http(ProxyHandler::new(Workers { platform: platform.clone(), name, pre, reuse: reuse as usize }))
+        } else {
+            Kind::Program(Program { platform: platform.clone(), name, pre: CommandPre::new(pre)? })
+        };
+        Ok(Self { kind, platform, uses_sessions })
     }
 
     /// Fails when it cannot be instantiated.
     pub async fn check(&self) -> Result<()> {
-        self.handler.state().instantiate().await?;
+        match &self.kind {
+            Kind::Http(handler) => drop(handler.state().instantiate().await?),
+            Kind::Program(program) => program.check().await?,
+        }
         Ok(())
     }
 
-    /// Has the application answer a request.
+    /// Whether it imports `lemon:session/sessions`.
+    pub fn uses_sessions(&self) -> bool {
+        self.uses_sessions
+    }
+
+    /// Whether it is a CGI program.
+    pub fn is_program(&self) -> bool {
+        matches!(self.kind, Kind::Program(_))
+    }
+
+    /// Has the application answer a request. A CGI program is given the request's `variables`.
     pub async fn answer(
         &self,
         id: RequestId,
-        request: http::Request<Incoming>,
-    ) -> Result<http::Response<WasiBody>, Failure> {
-        if request.body().size_hint().lower() > u64::from(self.settings.body_bytes) {
+        request: Request<WasiBody>,
+        variables: impl FnOnce(&Parts) -> Result<Variables, Failure>,
+    ) -> Result<Response<WasiBody>, Failure> {
+        let Platform { settings, in_flight, .. } = &*self.platform;
+        if request.body().size_hint().lower() > u64::from(settings.body_bytes) {
             return Err(Failure::BodyTooLarge);
         }
-        let permit = timeout(self.settings.queue_time, self.in_flight.clone().acquire_owned()).await;
+        let permit = timeout(settings.queue_time, in_flight.clone().acquire_owned()).await;
         let Ok(Ok(permit)) = permit else { return Err(Failure::Overloaded) };
 
-        let request = request.map(|body| limited(body, self.settings.body_bytes as usize));
+        let request = request.map(|body| limited(body, settings.body_bytes as usize));
         let begun = Instant::now();
-        let answered = timeout(self.settings.request_time, self.handler.handle(id, request)).await;
-        let response = match answered {
+        let answered = timeout(settings.request_time, async {
+            match &self.kind {
+                Kind::Http(handler) => Ok(handler.handle(id, request).await?),
+                Kind::Program(program) => program.answer(id, request, variables).await,
+            }
+        });
+        let response = match answered.await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) if begun.elapsed() < self.settings.request_time => return Err(error.into()),
             // A guest that is stopped for its time may leave first, with an error that does not tell.
-            Ok(Err(_)) | Err(_) => return Err(Failure::TimedOut),
+            Ok(Err(Failure::Failed(_))) if begun.elapsed() >= settings.request_time => return Err(Failure::TimedOut),
+            Ok(Err(failure)) => return Err(failure),
+            Err(_) => return Err(Failure::TimedOut),
         };
         // The request is in flight until the last byte of its response is.
         Ok(response.map(|body| {
@@ -116,10 +141,10 @@ impl Application {
     }
 }
 
-fn limited(body: Incoming, limit: usize) -> WasiBody {
+fn limited(body: WasiBody, limit: usize) -> WasiBody {
     Limited::new(body, limit)
-        .map_err(move |error| match error.downcast::<hyper::Error>() {
-            Ok(error) => Error::Hyper(*error),
+        .map_err(move |error| match error.downcast::<Error>() {
+            Ok(error) => *error,
             Err(error) if error.is::<LengthLimitError>() => Error::HttpRequestBodySize(Some(limit as u64)),
             Err(_) => Error::ConnectionTerminated,
         })

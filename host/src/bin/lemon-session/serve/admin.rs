@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use super::listener::Site;
+use crate::application::Platform;
 
 /// Connections open at a time; others wait.
 const CONNECTIONS: usize = 64;
@@ -27,6 +28,7 @@ const MOMENT: Duration = Duration::from_secs(2);
 /// What is told of.
 pub struct Admin {
     pub site: Arc<Site>,
+    pub platform: Arc<Platform>,
     pub store: Arc<dyn Driver>,
 }
 
@@ -94,7 +96,7 @@ impl Admin {
     }
 
     fn metrics(&self) -> Response<Full<Bytes>> {
-        match self.site.metrics.text(self.site.application().guests()) {
+        match self.site.metrics.text(self.platform.guests()) {
             Ok(metrics) => {
                 let mut response = text(StatusCode::OK, metrics);
                 response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(TEXT_FORMAT));

@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Request, Response, Version, header, uri::Authority};
+use http::{HeaderValue, Method, Request, Response, Version, header, request::Parts, uri::Authority};
+use http_body_util::{BodyExt as _, Empty};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -26,33 +27,37 @@ use tokio::{
 use wasmtime_wasi_http::WasiBody;
 
 use super::{
-    forwarded,
     metrics::{Answer, Metrics},
+    mounts::{Found, Mounts},
 };
-use crate::application::{Application, Failure, RequestId};
+use crate::application::{
+    Failure, RequestId,
+    cgi::{LocalRedirect, Place, Variables},
+    forwarded,
+};
 
 /// What all connections share.
 pub struct Site {
-    application: RwLock<Arc<Application>>,
+    mounts: RwLock<Arc<Mounts>>,
     pub settings: Arc<Server>,
     pub metrics: Arc<Metrics>,
     stopping: AtomicBool,
 }
 
 impl Site {
-    pub fn new(application: Application, settings: Arc<Server>, metrics: Arc<Metrics>) -> Self {
-        let application = RwLock::new(Arc::new(application));
-        Self { application, settings, metrics, stopping: AtomicBool::new(false) }
+    pub fn new(mounts: Mounts, settings: Arc<Server>, metrics: Arc<Metrics>) -> Self {
+        let mounts = RwLock::new(Arc::new(mounts));
+        Self { mounts, settings, metrics, stopping: AtomicBool::new(false) }
     }
 
-    /// What answers the next request.
-    pub fn application(&self) -> Arc<Application> {
-        self.application.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The applications that answer the next request.
+    fn mounts(&self) -> Arc<Mounts> {
+        self.mounts.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Has another application answer from the next request on; those in flight go on with theirs.
-    pub fn replace(&self, application: Application) {
-        *self.application.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(application);
+    /// Has other applications answer from the next request on; those in flight go on with theirs.
+    pub fn replace(&self, mounts: Mounts) {
+        *self.mounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mounts);
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -172,13 +177,56 @@ async fn respond(site: &Site, peer: IpAddr, mut request: Request<Incoming>) -> R
         return failure.into_response(id);
     }
     forwarded::normalise(request.headers_mut(), peer, &site.settings.trusted_proxies);
-    match site.application().answer(id, request).await {
+    let request = request.map(|body| body.map_err(wasmtime_wasi_http::Error::Hyper).boxed_unsync());
+    match site.answer(id, peer, request).await {
         Ok(response) => {
             tracing::debug!(request = %id, status = response.status().as_u16(), "answered");
             response
         }
         Err(failure) => failure.into_response(id),
     }
+}
+
+/// How often one request may be led on by the applications themselves.
+const LOCAL_REDIRECTS: usize = 10;
+
+impl Site {
+    /// Has the application answer that is mounted where the request leads to, and goes where it leads on to.
+    async fn answer(
+        &self,
+        id: RequestId,
+        peer: IpAddr,
+        mut request: Request<WasiBody>,
+    ) -> Result<Response<WasiBody>, Failure> {
+        let mounts = self.mounts();
+        for _ in 0..=LOCAL_REDIRECTS {
+            let Found { application, mount, rest } = mounts.find(request.uri().path()).ok_or(Failure::NotFound)?;
+            let next = application.is_program().then(|| without_body(&request));
+            let variables =
+                |parts: &Parts| Variables::of_request(parts, Place { peer, script_name: mount, path_info: rest });
+            let response = application.answer(id, request, variables).await?;
+            match (response.extensions().get(), next) {
+                (Some(LocalRedirect(path)), Some(next)) => {
+                    request = next;
+                    *request.uri_mut() = path.clone().into();
+                }
+                _ => return Ok(response),
+            }
+        }
+        Err(Failure::BadAnswer("its local redirects do not come to an end".into()))
+    }
+}
+
+/// The request that follows a local redirect: the same visitor's, for another path (RFC 3875, section 6.2.2).
+fn without_body(request: &Request<WasiBody>) -> Request<WasiBody> {
+    let mut next = Request::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
+    *next.method_mut() = if request.method() == Method::HEAD { Method::HEAD } else { Method::GET };
+    *next.version_mut() = request.version();
+    *next.headers_mut() = request.headers().clone();
+    for of_body in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::CONTENT_ENCODING, header::TRANSFER_ENCODING] {
+        next.headers_mut().remove(of_body);
+    }
+    next
 }
 
 /// A request says once which host it is for (RFC 9112, section 3.2), or is older than that rule.

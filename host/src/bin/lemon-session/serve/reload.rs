@@ -2,66 +2,53 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use anyhow::{Context as _, Result};
-use lemon_session_host::{Config, SessionCtx};
+use anyhow::Result;
+use lemon_session_host::Config;
 use tokio::{signal::unix::Signal, task::spawn_blocking};
-use wasmtime::Engine;
 
-use super::{Args, listener::Site};
-use crate::application::Application;
+use super::{Args, listener::Site, mounts::Mounts};
+use crate::application::{Application, Platform};
 
-/// All it takes to load the application again.
+/// All it takes to load what is served again.
 pub struct Loader {
     pub args: Args,
     /// As it was read at the start.
     pub config: Config,
-    pub engine: Engine,
-    pub session: SessionCtx,
+    pub platform: Arc<Platform>,
 }
 
 impl Loader {
-    /// Reads, composes and compiles the application, and tries whether it can be instantiated.
-    pub async fn load(self: &Arc<Self>, session: SessionCtx) -> Result<Application> {
+    /// Reads, composes and compiles what is mounted, and tries whether it can be instantiated.
+    pub async fn load(self: &Arc<Self>, platform: Arc<Platform>) -> Result<Mounts> {
         let loader = self.clone();
         let load = move || {
-            let Args { application, modules, reuse, .. } = &loader.args;
-            Application::load(
-                &loader.engine,
-                application,
-                modules,
-                session,
-                &Arc::new(loader.config.server.clone()),
-                *reuse,
-            )
+            let Args { modules, reuse, .. } = &loader.args;
+            Mounts::load(loader.args.mounts(), |file| Application::load(&platform, file, modules, *reuse))
         };
         // Compiling takes seconds.
-        let application = spawn_blocking(load).await??;
-        application.check().await.with_context(|| format!("cannot instantiate {}", self.args.application.display()))?;
-        Ok(application)
+        let mounts = spawn_blocking(load).await??;
+        mounts.check().await?;
+        Ok(mounts)
     }
 
-    /// Loads the application and its settings again.
-    async fn reload(self: &Arc<Self>) -> Result<Application> {
+    /// Loads it again, with the settings of sessions as they are now.
+    async fn reload(self: &Arc<Self>) -> Result<Mounts> {
         let config = self.args.config()?;
-        for section in self.stay(&config) {
+        for section in self.need_restart(&config) {
             tracing::warn!("[{section}] of lemon.ini has changed: that takes a restart");
         }
-        self.load(self.session.with_settings(config.settings)?).await
+        let session = self.platform.session.with_settings(config.settings)?;
+        self.load(Arc::new(self.platform.with_session(session))).await
     }
 
     /// The sections that are not reloaded, and have changed.
-    fn stay(&self, config: &Config) -> Vec<String> {
-        let mut changed = Vec::new();
-        if config.server != self.config.server {
-            changed.push("server".to_owned());
-        }
-        if config.storage != self.config.storage {
-            changed.push("storage".to_owned());
-        }
-        let named = config.storages.keys().chain(self.config.storages.keys()).collect::<BTreeSet<_>>();
-        let differs = |name: &&&String| config.storages.get(**name) != self.config.storages.get(**name);
-        changed.extend(named.iter().filter(differs).map(|name| format!("storage.{name}")));
-        changed
+    fn need_restart(&self, config: &Config) -> Vec<String> {
+        let old = &self.config;
+        let named: BTreeSet<_> = old.storages.keys().chain(config.storages.keys()).collect();
+        let named = named.into_iter().filter(|name| old.storages.get(*name) != config.storages.get(*name));
+        let server = (old.server != config.server).then(|| "server".to_owned());
+        let storage = (old.storage != config.storage).then(|| "storage".to_owned());
+        server.into_iter().chain(storage).chain(named.map(|name| format!("storage.{name}"))).collect()
     }
 }
 
@@ -71,9 +58,9 @@ pub async fn at_each(mut hangup: Signal, loader: Arc<Loader>, site: Arc<Site>) {
         let result = loader.reload().await;
         site.metrics.reloaded(result.is_ok());
         match result {
-            Ok(application) => {
-                site.replace(application);
-                tracing::info!("reloaded {}", loader.args.application.display());
+            Ok(mounts) => {
+                site.replace(mounts);
+                tracing::info!("reloaded {}", super::names(&loader.args.mounts()));
             }
             Err(error) => tracing::error!("not reloaded, what was served still is: {error:#}"),
         }
