@@ -25,6 +25,8 @@ pub struct Server {
     pub request_time: Duration,
     /// How long a client may take to send the head of a request, and how long a connection may be idle between two.
     pub header_time: Duration,
+    /// How long a client may take to read before more can be sent to it.
+    pub write_time: Duration,
     /// Bytes of the head of a request.
     pub header_bytes: u32,
     /// Bytes of the body of a request.
@@ -47,6 +49,7 @@ impl Default for Server {
             queue_time: Duration::from_secs(5),
             request_time: Duration::from_secs(30),
             header_time: Duration::from_secs(30),
+            write_time: Duration::from_secs(30),
             header_bytes: 64 * 1024,
             body_bytes: 32 * 1024 * 1024,
             memory: 128 * 1024 * 1024,
@@ -64,6 +67,7 @@ impl Server {
         section.read("queue-time", &mut self.queue_time, time);
         section.read("request-time", &mut self.request_time, time);
         section.read("header-time", &mut self.header_time, time);
+        section.read("write-time", &mut self.write_time, time);
         // Hyper has no smaller buffer.
         section.read("header-bytes", &mut self.header_bytes, within(bytes, 8192..=16 << 20));
         section.read("body-bytes", &mut self.body_bytes, bytes);

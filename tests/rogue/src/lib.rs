@@ -1,6 +1,6 @@
 //! A component that misbehaves, a route for each way.
 
-use std::hint::black_box;
+use std::{hint::black_box, io::Write as _};
 
 use example_http::{Request, answer};
 use wasip2::{
@@ -27,10 +27,20 @@ impl wasip2::exports::http::incoming_handler::Guest for Rogue {
                 }
             }
             "/silent" => {}
+            "/flood" => flood(out),
             "/injection" => answer(out, 200, &[], &format!("{} got through\n", injected())),
             _ => answer(out, 200, &[], "well\n"),
         }
     }
+}
+
+/// An answer without end, for as long as somebody takes it.
+fn flood(out: ResponseOutparam) {
+    let response = OutgoingResponse::new(Fields::new());
+    let body = response.body().expect("the body is taken once");
+    ResponseOutparam::set(out, Ok(response));
+    let mut stream = body.write().expect("the stream is taken once");
+    while stream.write_all(&[b'x'; 1 << 16]).is_ok() {}
 }
 
 /// Tries to have a line break, or what some read as one, in every place of an answer's head; returns how many were taken.

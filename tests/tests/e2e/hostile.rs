@@ -3,6 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
@@ -139,20 +140,27 @@ fn a_thousand_hostile_requests_leave_the_server_as_it_was() {
     assert_eq!(server.get(&Client::new(), "/").status, 200);
     let memory = server.memory();
 
+    let (served, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
         for part in 0..8 {
-            let address = server.address;
+            let (address, served, refused) = (server.address, &served, &refused);
             scope.spawn(move || {
                 // The same ones in every run.
                 let mut dice = Dice(part);
                 for n in 0..125 {
                     let request = hostile_request(&mut dice);
                     let answer = send_and_leave(address, &request, &mut dice);
-                    check_answer(&request, &answer, part, n);
+                    match check_answer(&request, &answer, part, n) {
+                        Some(200..300) => served.fetch_add(1, Relaxed),
+                        Some(_) => refused.fetch_add(1, Relaxed),
+                        None => 0,
+                    };
                 }
             });
         }
     });
+    let (served, refused) = (served.into_inner(), refused.into_inner());
+    assert!(served > 50 && refused > 200, "{served} were served, {refused} refused: that is not much of a test");
 
     assert!(server.get(&Client::new(), "/").body.contains(FIRST));
     for gauge in ["http_requests_in_flight", "guests", "http_connections"] {
@@ -199,9 +207,9 @@ fn send_and_leave(address: SocketAddr, request: &[u8], dice: &mut Dice) -> Vec<u
 }
 
 #[track_caller]
-fn check_answer(request: &[u8], answer: &[u8], part: u64, n: usize) {
+fn check_answer(request: &[u8], answer: &[u8], part: u64, n: usize) -> Option<u16> {
     if answer.is_empty() {
-        return;
+        return None;
     }
     let shown = format!("request {n} of {part}: {:?}", String::from_utf8_lossy(&request[..request.len().min(500)]));
     let answer = String::from_utf8_lossy(answer);
@@ -211,6 +219,7 @@ fn check_answer(request: &[u8], answer: &[u8], part: u64, n: usize) {
     assert!((200..500).contains(&status), "{shown}: {answer:?}");
     let head = answer.split("\r\n\r\n").next().unwrap_or_default().to_lowercase();
     assert!(!head.lines().any(|line| line.starts_with("evil")), "{shown}: {answer:?}");
+    Some(status)
 }
 
 /// A request that is wrong in one of many ways.

@@ -1,6 +1,8 @@
 //! The server among applications that misbehave, behind proxies, and when it is stopped.
 
 use std::{
+    io::Write as _,
+    net::TcpStream,
     thread,
     time::{Duration, Instant},
 };
@@ -156,6 +158,25 @@ fn a_client_that_never_finishes_its_request_is_let_go() {
     let begun = Instant::now();
     let _ = raw::send(server.address, b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ");
     assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn a_client_that_does_not_read_is_let_go() {
+    let server = Launch::new("rogue").ini("[server]\nwrite-time = 1s\nrequest-time = 1h\n").admin().start();
+    let mut stuck = TcpStream::connect(server.address).unwrap();
+    stuck.write_all(b"GET /flood HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    let mut was_there = false;
+    loop {
+        let guests = server.metric("guests");
+        was_there |= guests > 0.0;
+        if was_there && guests == 0.0 && server.metric("http_connections") == 0.0 {
+            break;
+        }
+        assert!(Instant::now() < until, "the client holds a guest and a connection");
+        thread::sleep(Duration::from_millis(10));
+    }
+    drop(stuck);
 }
 
 #[test]

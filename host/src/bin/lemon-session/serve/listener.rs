@@ -29,6 +29,7 @@ use wasmtime_wasi_http::WasiBody;
 use super::{
     metrics::{Answer, Metrics},
     mounts::{Found, Mounts},
+    unstuck::Unstuck,
 };
 use crate::application::{
     Failure, RequestId,
@@ -146,6 +147,7 @@ fn accept_waiting(
 /// Answers the requests of a connection.
 fn converse((stream, peer, permit): Accepted, site: &Arc<Site>, http: &http1::Builder, graceful: &GracefulShutdown) {
     let counted = site.metrics.connection();
+    let stream = Unstuck::new(stream, site.settings.write_time);
     let site = site.clone();
     let service = service_fn(move |request| {
         let site = site.clone();

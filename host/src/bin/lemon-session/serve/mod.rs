@@ -6,6 +6,7 @@ mod listener;
 mod metrics;
 mod mounts;
 mod reload;
+mod unstuck;
 
 use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
