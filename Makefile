@@ -12,8 +12,8 @@
 CARGO ?= cargo
 ADDR ?= 127.0.0.1:8080
 SECONDS ?= 30
-EXAMPLES = -p visits -p counter
-COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p values -p lemon-session
+EXAMPLES = -p visits -p visits-cgi -p counter
+COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p rogue-cgi -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
 .PHONY: run build dist languages test bench lint fuzz deny clean target
@@ -26,7 +26,7 @@ build: target
 	$(CARGO) build --profile component $(WASM) $(EXAMPLES)
 	mkdir -p dist
 	cp target/release/lemon-session dist/
-	cp target/wasm32-wasip2/component/visits.wasm target/wasm32-wasip2/component/counter.wasm dist/
+	cp $(addprefix target/wasm32-wasip2/component/,visits.wasm visits-cgi.wasm counter.wasm) dist/
 	dist/lemon-session component -o dist/lemon_session.wasm
 
 dist: build
