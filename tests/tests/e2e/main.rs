@@ -2,9 +2,21 @@
 
 mod browser;
 mod command;
+mod faults;
 mod hostile;
 mod moving;
 mod races;
 mod readme;
 mod serve;
+mod shared;
 mod visits;
+
+#[path = "../../../host/tests/sql/proxy.rs"]
+#[allow(dead_code, reason = "the drivers' tests use the rest")]
+mod proxy;
+#[path = "../../../host/tests/redis/servers.rs"]
+#[allow(dead_code, reason = "the drivers' tests use the rest")]
+mod redis_servers;
+#[path = "../../../host/tests/sql/servers.rs"]
+#[allow(dead_code, reason = "the drivers' tests use the rest")]
+mod sql_servers;
