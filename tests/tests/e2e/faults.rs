@@ -229,6 +229,22 @@ fn a_store_that_hangs_is_waited_for_a_while_and_then_503() {
 }
 
 #[test]
+fn redis_that_may_evict_sessions_is_warned_of() {
+    if !can_start() {
+        return;
+    }
+    for (options, warns) in [
+        (&["--maxmemory", "50mb", "--maxmemory-policy", "volatile-ttl"][..], true),
+        (&["--maxmemory", "50mb", "--maxmemory-policy", "noeviction"], false),
+        (&["--maxmemory-policy", "allkeys-lru"], false),
+    ] {
+        let server = RedisServer::start(options);
+        let output = Launch::new("counter").command(&["tables", "create", "--storage", &server.url()]).ok();
+        assert_eq!(output.stderr.contains("drops live sessions"), warns, "{options:?}: {output:?}");
+    }
+}
+
+#[test]
 fn a_start_without_its_store_says_what_to_check_and_no_secret() {
     let launch = Launch::new("counter");
     let counter = build::component("counter");
