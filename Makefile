@@ -3,15 +3,15 @@
 # make languages  leaves the pages in Python and JavaScript in dist/
 # make test   runs all tests
 # make bench  measures, also against other session libraries, and writes benches/RESULTS.md
-# make lint   checks format and style
+# make lint   checks format and style, and that the crates can be packaged
 # make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
 # make clean  removes what was built
 
 CARGO ?= cargo
 ADDR ?= 127.0.0.1:8080
 SECONDS ?= 30
-EXAMPLES = -p visits -p counter
-COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p values -p lemon-session
+EXAMPLES = -p visits -p visits-cgi -p counter
+COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p rogue-cgi -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
 .PHONY: run build languages test bench lint fuzz clean target
@@ -24,7 +24,7 @@ build: target
 	$(CARGO) build --profile component $(WASM) $(EXAMPLES)
 	mkdir -p dist
 	cp target/release/lemon-session dist/
-	cp target/wasm32-wasip2/component/visits.wasm target/wasm32-wasip2/component/counter.wasm dist/
+	cp $(addprefix target/wasm32-wasip2/component/,visits.wasm visits-cgi.wasm counter.wasm) dist/
 	dist/lemon-session component -o dist/lemon_session.wasm
 
 languages: dist/visits-python.wasm dist/visits-js.wasm
@@ -40,7 +40,7 @@ test: target
 	$(CARGO) test --workspace
 
 bench: build
-	$(CARGO) build --release -p lemon-session-host --bin lemon-session -p lemon-session-benches
+	$(CARGO) build --release -p lemon-session-host -p lemon-session-benches --bins
 	benches/peers/setup.sh
 	benches/run.py
 
@@ -49,6 +49,7 @@ lint: target
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(WASM) -p lemon-session-component -- -D warnings
 	$(CARGO) clippy $(WASM) $(COMPONENTS) -- -D warnings
+	$(CARGO) publish --workspace --dry-run --no-verify --allow-dirty --quiet
 
 fuzz:
 	cd guest && for target in codec cookie json options; do \

@@ -7,6 +7,9 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 pub struct EngineOptions {
     /// How many components may be instantiated at the same time. Each reserves address space, not memory.
     pub instances: u32,
+    /// Whether the room for all instances is reserved at once, which makes a fresh one cheap. A process that instantiates one
+    /// component and ends is quicker without.
+    pub pool: bool,
     /// The most bytes of one linear memory.
     pub memory_bytes: usize,
     /// Whether the code of guests counts epochs, so that one that loops can be stopped ([`Engine::increment_epoch`]).
@@ -20,7 +23,14 @@ pub struct EngineOptions {
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { instances: 1000, memory_bytes: 128 * 1024 * 1024, epochs: true, concurrency: true, cache: None }
+        Self {
+            instances: 1000,
+            pool: true,
+            memory_bytes: 128 * 1024 * 1024,
+            epochs: true,
+            concurrency: true,
+            cache: None,
+        }
     }
 }
 
@@ -49,6 +59,17 @@ const DECOMMIT_BATCH: usize = 16;
 ///
 /// Fails when the system does not have the address space that the options ask for.
 pub fn engine(options: &EngineOptions) -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config
+        .allocation_strategy(if options.pool { pool(options) } else { InstanceAllocationStrategy::OnDemand })
+        .epoch_interruption(options.epochs)
+        .concurrency_support(options.concurrency)
+        .memory_init_cow(true)
+        .cache(options.cache.clone());
+    Engine::new(&config)
+}
+
+fn pool(options: &EngineOptions) -> InstanceAllocationStrategy {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(options.instances)
         .total_core_instances(options.instances.saturating_mul(CORE_INSTANCES))
@@ -64,13 +85,5 @@ pub fn engine(options: &EngineOptions) -> wasmtime::Result<Engine> {
         .async_stack_keep_resident(STACK_KEEP_RESIDENT)
         .decommit_batch_size(DECOMMIT_BATCH)
         .pagemap_scan(Enabled::Auto);
-
-    let mut config = Config::new();
-    config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .epoch_interruption(options.epochs)
-        .concurrency_support(options.concurrency)
-        .memory_init_cow(true)
-        .cache(options.cache.clone());
-    Engine::new(&config)
+    InstanceAllocationStrategy::Pooling(pool)
 }

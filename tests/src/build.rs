@@ -23,7 +23,8 @@ pub fn command() -> &'static Path {
     &COMMAND
 }
 
-/// One of the components `visits`, `counter`, `rogue`, `values`, `auth_page` and `auth_module`, or with `-python` or `-js` a page in another language.
+/// One of the components `visits`, `visits-cgi`, `counter`, `rogue`, `rogue-cgi`, `values`, `auth_page` and `auth_module`, or
+/// with `-python` or `-js` a page in another language.
 pub fn component(name: &str) -> PathBuf {
     if name.ends_with("-python") || name.ends_with("-js") {
         return made(&format!("target/languages/{name}.wasm"));
@@ -32,6 +33,7 @@ pub fn component(name: &str) -> PathBuf {
         let mut cargo = cargo();
         cargo.args(["--profile", "component", "--target", "wasm32-wasip2"]);
         cargo.args(["-p", "visits", "-p", "counter", "-p", "rogue", "-p", "values"]);
+        cargo.args(["-p", "visits-cgi", "-p", "rogue-cgi"]);
         cargo.args(["-p", "auth-page", "-p", "auth-module"]);
         run(cargo);
         folders().0.join("wasm32-wasip2/component")

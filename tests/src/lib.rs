@@ -3,11 +3,14 @@
 
 pub mod browser;
 pub mod build;
+pub mod cgi;
 pub mod client;
 pub mod command;
+pub mod keep_alive;
 pub mod raw;
 pub mod server;
 pub mod storage;
+pub mod web_server;
 
 pub use client::{Client, Reply};
 pub use server::{Launch, Server};

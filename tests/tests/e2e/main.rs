@@ -1,12 +1,15 @@
 //! What a visitor, an attacker and an operator see of the built command.
 
+mod admin;
 mod browser;
 mod command;
+mod endurance;
 mod faults;
 mod hostile;
 mod moving;
 mod races;
 mod readme;
+mod reload;
 mod serve;
 mod shared;
 mod visits;

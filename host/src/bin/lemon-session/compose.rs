@@ -37,23 +37,35 @@ pub struct Modules {
     paths: Vec<PathBuf>,
 }
 
-impl Modules {
-    /// The application at `path`, joined with its modules.
-    pub fn plug_into(&self, path: &Path) -> Result<Vec<u8>> {
-        let application = read(path)?;
-        self.paths.iter().try_fold(application, |joined, module| {
-            plug_in(&joined, &read(module)?)
-                .with_context(|| format!("cannot join {} with {}", path.display(), module.display()))
-        })
+/// A component as it was read.
+pub struct Source {
+    pub path: PathBuf,
+    pub bytes: Vec<u8>,
+}
+
+impl Source {
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), bytes })
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+impl Modules {
+    pub fn read(&self) -> Result<Vec<Source>> {
+        self.paths.iter().map(|path| Source::read(path)).collect()
+    }
+}
+
+/// An application, joined with its modules.
+pub fn join(application: &Source, modules: &[Source]) -> Result<Vec<u8>> {
+    modules.iter().try_fold(application.bytes.clone(), |joined, module| {
+        plug_in(&joined, &module.bytes)
+            .with_context(|| format!("cannot join {} with {}", application.path.display(), module.path.display()))
+    })
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let application = args.modules.plug_into(&args.application)?;
+    let application = join(&Source::read(&args.application)?, &args.modules.read()?)?;
     let composed = lemon_session_host::compose::compose(&application)
         .with_context(|| format!("cannot compose {}", args.application.display()))?;
     fs::write(&args.output, &composed).with_context(|| format!("cannot write {}", args.output.display()))?;

@@ -1,5 +1,7 @@
 //! The command `lemon-session`: runs applications with sessions, and looks after the sessions that are stored.
 
+mod application;
+mod cgi;
 mod cleanup;
 mod component;
 mod compose;
@@ -39,6 +41,7 @@ Settings come from lemon.ini in the current folder, if there is one; flags overr
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Cgi(cgi::Args),
     #[command(subcommand)]
     Tables(tables::Command),
     Cleanup(cleanup::Args),
@@ -55,13 +58,19 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     log::init(&cli.log);
 
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = match &cli.command {
+        // One request needs one thread, and threads take time to start.
+        Command::Cgi(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
     let result = runtime.block_on(async {
         match cli.command {
             Command::Serve(args) => serve::run(args).await,
+            Command::Cgi(args) => cgi::run(args).await,
             Command::Tables(command) => tables::run(command).await,
             Command::Cleanup(args) => cleanup::run(args).await,
             Command::List(args) => list::run(args).await,

@@ -1,44 +1,63 @@
 //! `lemon-session serve`.
 
-mod application;
-mod failure;
-mod forwarded;
-mod guest;
-mod guest_log;
+mod admin;
+mod files;
 mod listener;
-mod request_id;
-mod workers;
+mod metrics;
+mod mounts;
+mod reload;
+mod unstuck;
 
-use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use lemon_session_host::{
-    SessionCtx, bindings::lemon::session::types::Location, config::Server, driver::Registry, engine::EngineOptions,
-};
+use lemon_session_host::{Config, SessionCtx, bindings::lemon::session::types::Location, driver::Registry};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use wasmtime::{Cache, Engine};
 
-use crate::{compose::Modules, storage};
-use application::Application;
+use crate::{
+    application::{Cache, Platform, engine},
+    compose::Modules,
+    storage,
+};
+use admin::Admin;
 use listener::Site;
+use metrics::Metrics;
+use mounts::Mount;
+use reload::Loader;
 
-/// Serve an application over HTTP.
+/// Serve applications over HTTP.
 ///
-/// The application is a component of wasi:http. Where it imports lemon:session/sessions it gets sessions; their tables are
-/// created if they are not there.
+/// An application is a component of wasi:http, or one of wasi:cli, which is run as a CGI program. Where it imports
+/// lemon:session/sessions it gets sessions; their tables are created if they are not there.
+///
+/// SIGTERM stops the server once what is in flight is answered. SIGHUP reads the applications, their modules and the settings
+/// of sessions anew; requests in flight go on with what they began with, and where the new cannot be loaded, the old is
+/// served further and the log says why.
 #[derive(clap::Args)]
-#[command(after_help = "Example: lemon-session serve visits.wasm --storage sqlite:sessions.db")]
+#[command(after_help = "\
+Examples: lemon-session serve visits.wasm --storage sqlite:sessions.db
+          lemon-session serve --mount /shop=shop.wasm --mount /blog=blog.wasm")]
 pub struct Args {
-    /// The application.
-    #[arg(value_name = "APP.wasm")]
-    application: PathBuf,
+    /// The application for all paths that no other one is mounted on.
+    #[arg(value_name = "APP.wasm", required_unless_present = "mounts")]
+    application: Option<PathBuf>,
+
+    /// Mount an application on a path and all below it. May be given several times; the longest path wins. A component of
+    /// wasi:http sees the whole path, a CGI program has it in SCRIPT_NAME and PATH_INFO.
+    #[arg(long = "mount", value_name = "PATH=APP.wasm")]
+    mounts: Vec<Mount>,
 
     /// Where to listen; port 0 takes any that is free.
     #[arg(long, default_value = "127.0.0.1:8080")]
     addr: SocketAddr,
+
+    /// Where to answer /healthz and /metrics, for Prometheus: an address that visitors cannot reach. Port 0 takes any that
+    /// is free.
+    #[arg(long, value_name = "ADDR")]
+    admin_addr: Option<SocketAddr>,
 
     #[command(flatten)]
     modules: Modules,
@@ -46,18 +65,41 @@ pub struct Args {
     #[command(flatten)]
     storage: storage::Args,
 
+    /// Where compiled code is kept for the next start: a folder of this user's alone. Without it: lemon-session in the user's
+    /// folder for caches.
+    #[arg(long, value_name = "FOLDER")]
+    cache: Option<PathBuf>,
+
     /// How many requests an instance of the application answers, one after the other.
     ///
     /// With 1, every request has a fresh instance: nothing that one visitor's request leaves in memory can ever reach
-    /// another visitor's. More is several times as fast, and leaves that to the application.
+    /// another visitor's. More is several times as fast, and leaves that to the application. A CGI program is always fresh.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     reuse: u32,
 }
 
+impl Args {
+    /// What is served where.
+    fn mounts(&self) -> Vec<Mount> {
+        self.application.clone().map(Mount::root).into_iter().chain(self.mounts.iter().cloned()).collect()
+    }
+
+    /// The settings: of lemon.ini, overridden by the flags.
+    fn config(&self) -> Result<Config> {
+        let mut config = self.storage.config()?;
+        config.server.admin_addr = self.admin_addr.or(config.server.admin_addr);
+        Ok(config)
+    }
+}
+
 pub async fn run(args: Args) -> Result<ExitCode> {
-    let config = args.storage.config()?;
+    let config = args.config()?;
+    mounts::check(&args.mounts())?;
+    let names = names(&args.mounts());
     let settings = Arc::new(config.server.clone());
-    let stores = config.stores(&Registry::builtin());
+    files::raise_limit(&settings);
+    let metrics = Arc::new(Metrics::new()?);
+    let stores = config.stores(&Registry::builtin()).observed(metrics.clone());
     let session = SessionCtx::with(stores, config.settings.clone())?;
     session.stores().open().await?;
     let store = session.stores().driver(&Location { storage: None, table: None }).await?.clone();
@@ -66,52 +108,51 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         tracing::info!("created the tables of {} in {}", config.storage.options.table, store.summary());
     }
 
-    let engine = engine(&settings)?;
-    let application =
-        Application::load(&engine, &args.application, &args.modules, session.clone(), &settings, args.reuse)?;
+    let cache = Cache::open(args.cache.as_deref())
+        .inspect_err(|error| tracing::warn!("every start compiles anew, as compiled code cannot be kept: {error:#}"));
+    let platform = Platform::new(engine::for_many(&settings)?, session.clone(), settings.clone(), cache.ok());
+    let platform = Arc::new(platform);
+    let addr = args.addr;
+    let loader = Arc::new(Loader { args, config, platform: platform.clone() });
+    let mounts = loader.load(platform.clone()).await?;
+    let site = Arc::new(Site::new(mounts, settings.clone(), metrics));
 
-    // Before anything is printed: whoever waits for that line may stop the server at once.
+    // Before anything is printed: whoever waits for that line may signal at once.
     let stop = stop()?;
-    let listener = TcpListener::bind(args.addr).await.with_context(|| format!("cannot listen on {}", args.addr))?;
-    let addr = listener.local_addr().context("the listener has no address")?;
-    let name = args.application.file_name().unwrap_or_default().to_string_lossy();
-    let mut stdout = std::io::stdout();
+    let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let (listener, addr) = listen(addr).await?;
+    let admin = match settings.admin_addr {
+        Some(addr) => Some(listen(addr).await?),
+        None => None,
+    };
     // Nobody has to listen.
-    let _ = writeln!(stdout, "Serving {name} on http://{addr} ({})", store.summary()).and_then(|()| stdout.flush());
+    let mut stdout = std::io::stdout();
+    let _ = writeln!(stdout, "Serving {names} on http://{addr} ({})", store.summary());
+    if let Some((listener, addr)) = admin {
+        let _ = writeln!(stdout, "Answering /healthz and /metrics on http://{addr}");
+        tokio::spawn(admin::serve(listener, Admin { site: site.clone(), platform, store }));
+    }
+    let _ = stdout.flush();
 
-    listener::serve(listener, Site { application, settings }, stop).await;
+    tokio::spawn(reload::at_each(hangup, loader, site.clone()));
+    listener::serve(listener, site, stop).await;
     session.close().await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// An engine with room for as many guests as may be alive.
-fn engine(settings: &Server) -> Result<Engine> {
-    let cache = Cache::from_file(None)
-        .inspect_err(|error| tracing::warn!("every start compiles anew, as compiled code cannot be kept: {error:#}"));
-    let options = EngineOptions {
-        instances: application::guests(settings),
-        memory_bytes: settings.memory as usize,
-        epochs: true,
-        cache: cache.ok(),
-        ..EngineOptions::default()
-    };
-    let engine = lemon_session_host::engine::engine(&options)
-        .map_err(anyhow::Error::from)
-        .context("cannot reserve memory for as many instances as [server] in-flight allows")?;
-
-    let clock = engine.weak();
-    std::thread::spawn(move || {
-        while let Some(engine) = clock.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(TICK);
-        }
-    });
-    Ok(engine)
+async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr}"))?;
+    let addr = listener.local_addr().context("the listener has no address")?;
+    Ok((listener, addr))
 }
 
-/// How often guests that compute let others go first.
-const TICK: Duration = Duration::from_millis(10);
+/// What is served: `visits.wasm`, or `/shop=shop.wasm, /blog=blog.wasm`.
+fn names(mounts: &[Mount]) -> String {
+    match mounts {
+        [one] if one.is_root() => one.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        several => several.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
 
 /// Ready when the server is told to stop, by SIGTERM or SIGINT. A second signal ends it at once.
 fn stop() -> Result<impl Future<Output = ()>> {

@@ -11,28 +11,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lemon_session_host::{SessionCtx, config::Server};
-use tokio::{
-    sync::Semaphore,
-    time::{Sleep, sleep, timeout},
-};
-use wasmtime::{Engine, Result, Store, StoreContextMut, component::GuestTaskId};
+use tokio::time::{Sleep, sleep, timeout};
+use wasmtime::{Result, Store, StoreContextMut, component::GuestTaskId};
+use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::{
     WasiHttpView,
     handler::{HandlerState, Instance, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus},
 };
 
-use super::{failure::NoSlot, guest::Guest, guest_log::GuestLog, request_id::RequestId};
+use super::{Platform, guest::Guest, guest_log::GuestLog, request_id::RequestId};
 
 /// Makes the guests of one application.
 pub struct Workers {
-    pub engine: Engine,
+    pub platform: Arc<Platform>,
     pub name: Arc<str>,
     pub pre: ProxyPre<Guest>,
-    pub session: SessionCtx,
-    pub settings: Arc<Server>,
-    /// One for each guest that may be alive.
-    pub slots: Arc<Semaphore>,
     /// How many requests a guest answers, one after the other.
     pub reuse: usize,
 }
@@ -46,27 +39,18 @@ impl HandlerState for Workers {
     type WorkerState = Worker;
 
     async fn instantiate(&self) -> Result<Instance<Guest, Expiration, Worker>> {
-        let slot =
-            timeout(self.settings.queue_time, self.slots.clone().acquire_owned()).await.map_err(|_| NoSlot)??;
-        let guest =
-            Guest::new(self.session.clone(), GuestLog::new(self.name.clone()), self.settings.memory as usize, slot);
-        let mut store = Store::new(&self.engine, guest);
-        store.limiter(|guest| &mut guest.limits);
-        // At every tick a guest that computes lets others go first; that is also when one that overran its time is stopped.
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
-        let proxy = timeout(self.settings.request_time, self.pre.instantiate_async(&mut store)).await??;
+        let slot = self.platform.slot().await?;
+        let log = GuestLog::new(self.name.clone());
+        let mut store = self.platform.store(WasiCtx::builder().stdout(log.clone()).stderr(log).build(), slot);
+        let request_time = self.platform.settings.request_time;
+        let proxy = timeout(request_time, self.pre.instantiate_async(&mut store)).await??;
 
         let expired = Arc::new(AtomicBool::new(false));
         Ok(Instance {
             store,
             proxy,
             view: Guest::http,
-            expiration: Expiration {
-                request_time: self.settings.request_time,
-                sleep: Box::pin(sleep(IDLE)),
-                expired: expired.clone(),
-            },
+            expiration: Expiration { request_time, sleep: Box::pin(sleep(IDLE)), expired: expired.clone() },
             state: Worker { reuse: self.reuse, expired, request: Mutex::default() },
         })
     }

@@ -1,4 +1,4 @@
-//! What a guest is given: WASI without files, network or environment, HTTP, and sessions.
+//! What a guest is given: WASI without files, network or the environment of this process, HTTP, and sessions.
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,8 +10,6 @@ use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView,
     WasiHttpHooks, WasiHttpView,
 };
-
-use super::guest_log::GuestLog;
 
 /// The data of one guest's store.
 pub struct Guest {
@@ -29,12 +27,12 @@ pub struct Guest {
 const MAX_HANDLES: usize = 10_000;
 
 impl Guest {
-    pub fn new(session: SessionCtx, log: GuestLog, memory: usize, slot: OwnedSemaphorePermit) -> Self {
+    pub fn new(session: SessionCtx, wasi: WasiCtx, memory: usize, slot: OwnedSemaphorePermit) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         Self {
             table,
-            wasi: WasiCtx::builder().stdout(log.clone()).stderr(log).build(),
+            wasi,
             http: WasiHttpCtx::new(),
             hooks: Hooks,
             session,

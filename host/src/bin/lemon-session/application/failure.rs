@@ -1,5 +1,7 @@
 //! Why a request got no answer of the application, and what its client is told.
 
+use std::borrow::Cow;
+
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use wasmtime_wasi_http::{
@@ -16,12 +18,16 @@ pub enum Failure {
     BadRequest(&'static str),
     /// Its body is longer than is allowed.
     BodyTooLarge,
+    /// No application is mounted where it leads to.
+    NotFound,
     /// More requests are in flight than are allowed, and none of them ended in time.
     Overloaded,
     /// The application did not answer in time.
     TimedOut,
     /// The application trapped, or returned without an answer.
     Failed(wasmtime::Error),
+    /// The application answered what is no answer. The reason says what would be, and holds nothing of the answer itself.
+    BadAnswer(Cow<'static, str>),
 }
 
 impl Failure {
@@ -29,9 +35,11 @@ impl Failure {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotFound => StatusCode::NOT_FOUND,
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::BadAnswer(_) => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -39,20 +47,30 @@ impl Failure {
         match self {
             Self::BadRequest(why) => why,
             Self::BodyTooLarge => "The body of the request is longer than this server takes.",
+            Self::NotFound => "There is no application here.",
             Self::Overloaded => "The server is busy. Please try again in a moment.",
             Self::TimedOut => "The application did not answer in time.",
             Self::Failed(_) => "The application failed.",
+            Self::BadAnswer(_) => "The application gave no valid answer.",
+        }
+    }
+
+    /// Logs what happened.
+    pub fn log(&self, id: RequestId) {
+        match self {
+            Self::Failed(error) => tracing::error!(request = %id, "the application gave no answer: {error:?}"),
+            Self::BadAnswer(why) => tracing::error!(request = %id, "the application gave no valid answer: {why}"),
+            Self::Overloaded | Self::TimedOut => tracing::warn!(request = %id, "{}", self.explanation()),
+            Self::BadRequest(_) | Self::BodyTooLarge | Self::NotFound => {
+                tracing::debug!(request = %id, "{}", self.explanation());
+            }
         }
     }
 
     /// Logs what happened, and makes the response for the client: which learns nothing of the inside.
     pub fn into_response(self, id: RequestId) -> Response<WasiBody> {
+        self.log(id);
         let status = self.status();
-        match &self {
-            Self::Failed(error) => tracing::error!(request = %id, "the application gave no answer: {error:?}"),
-            Self::Overloaded | Self::TimedOut => tracing::warn!(request = %id, "{}", self.explanation()),
-            Self::BadRequest(_) | Self::BodyTooLarge => tracing::debug!(request = %id, "{}", self.explanation()),
-        }
         let text = format!("{status}\n\n{}\nRequest {id}\n", self.explanation());
         let mut response = Response::new(Full::from(text).map_err(|never| match never {}).boxed_unsync());
         *response.status_mut() = status;

@@ -17,8 +17,18 @@ pub fn normalise(headers: &mut HeaderMap, peer: IpAddr, trusted: &[IpNet]) {
     if !trusted {
         headers.remove(header::FORWARDED);
     }
+    set_https(headers, https);
+}
+
+/// Says whether the visitor came over HTTPS.
+pub fn set_https(headers: &mut HeaderMap, https: bool) {
     let proto = HeaderValue::from_static(if https { "https" } else { "http" });
     headers.insert(X_FORWARDED_PROTO.clone(), proto);
+}
+
+/// Whether the visitor came over HTTPS, of headers that were normalised.
+pub fn is_https(headers: &HeaderMap) -> bool {
+    headers.get(&X_FORWARDED_PROTO).is_some_and(|proto| proto == "https")
 }
 
 /// What the nearest proxy said, which is the last of several.

@@ -16,6 +16,11 @@ static STARTED: LazyLock<u64> = LazyLock::new(crate::output::now);
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 impl RequestId {
+    /// Names the one request of this process.
+    pub fn of_process() -> Self {
+        Self(std::process::id().into())
+    }
+
     pub fn next() -> Self {
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }

@@ -1,0 +1,144 @@
+//! CGI programs: components of wasi:cli, each run of which answers one request as RFC 3875 says.
+//!
+//! A program that prints its own status line (NPH, section 5) is not run: the server could not vouch for what it sends.
+
+mod body;
+mod head;
+mod output;
+mod variables;
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Body as _;
+use tokio::{
+    io::{AsyncWriteExt as _, DuplexStream, duplex},
+    sync::mpsc::Sender,
+    time::timeout,
+};
+use wasmtime::Store;
+use wasmtime_wasi::{I32Exit, WasiCtx, cli::AsyncStdinStream, p2::bindings::CommandPre};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use super::{Failure, Platform, RequestId, failure::NoSlot, guest::Guest, guest_log::GuestLog};
+use body::Body;
+use output::{Output, Printed};
+
+pub use head::LocalRedirect;
+pub use variables::{Place, Variables};
+
+/// A program, to be run for each request.
+pub struct Program {
+    pub platform: Arc<Platform>,
+    pub name: Arc<str>,
+    pub pre: CommandPre<Guest>,
+}
+
+/// How much of a request's body waits for the program to read it.
+const INPUT_BYTES: usize = 64 * 1024;
+
+impl Program {
+    /// Fails when it cannot be instantiated.
+    pub async fn check(&self) -> wasmtime::Result<()> {
+        let mut store = self.platform.store(WasiCtx::builder().build(), self.platform.slot().await?);
+        timeout(self.platform.settings.request_time, self.pre.instantiate_async(&mut store)).await??;
+        Ok(())
+    }
+
+    /// Runs the program for a request. It ends by itself, or when its time is over, whether or not the response is read.
+    pub async fn answer(
+        &self,
+        id: RequestId,
+        request: Request<WasiBody>,
+        variables: impl FnOnce(&Parts) -> Result<Variables, Failure>,
+    ) -> Result<Response<WasiBody>, Failure> {
+        let (parts, body) = measured(request).await?.into_parts();
+        let variables = variables(&parts)?;
+        let slot = self.platform.slot().await.map_err(|error| match error.is::<NoSlot>() {
+            true => Failure::Overloaded,
+            false => Failure::Failed(error),
+        })?;
+
+        let (output, mut printed) = output::pipe();
+        let mut wasi = WasiCtx::builder();
+        wasi.arg(&self.name).stdout(Output(output.clone())).stderr(GuestLog::new(self.name.clone()));
+        for (name, value) in variables.iter() {
+            wasi.env(name, value);
+        }
+        if !body.is_end_stream() {
+            let (theirs, ours) = duplex(INPUT_BYTES);
+            wasi.stdin(AsyncStdinStream::new(theirs));
+            tokio::spawn(timeout(self.platform.settings.request_time, feed(body, ours)));
+        }
+        let store = self.platform.store(wasi.build(), slot);
+        tokio::spawn(run(self.pre.clone(), store, self.platform.settings.clone(), id, output));
+
+        let limit = self.platform.settings.header_bytes as usize;
+        let (head, begun) = head::read(&mut printed, limit).await?;
+        let bodiless = parts.method == Method::HEAD
+            || matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || head.redirects_locally();
+        Ok(head.into_response(|length| match bodiless {
+            true => Body::discard(printed).boxed_unsync(),
+            false => Body::new(id, begun, printed, length).boxed_unsync(),
+        }))
+    }
+}
+
+/// The request with the length of its body in its head, where CONTENT_LENGTH is taken from: a body that comes in chunks is
+/// waited for.
+async fn measured(request: Request<WasiBody>) -> Result<Request<WasiBody>, Failure> {
+    if request.headers().contains_key(header::CONTENT_LENGTH) || request.body().is_end_stream() {
+        return Ok(request);
+    }
+    let (mut parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(|error| match error {
+        Error::HttpRequestBodySize(_) => Failure::BodyTooLarge,
+        _ => Failure::BadRequest("The body of the request did not arrive whole."),
+    })?;
+    let body = body.to_bytes();
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    Ok(Request::from_parts(parts, Full::from(body).map_err(|never| match never {}).boxed_unsync()))
+}
+
+/// Gives a program its input. What it does not read is taken in all the same, as clients listen once they have said all.
+async fn feed(mut body: WasiBody, mut input: DuplexStream) {
+    let mut is_read = true;
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Ok(bytes) = frame.into_data() {
+            is_read = is_read && input.write_all(&bytes).await.is_ok();
+        }
+    }
+}
+
+/// Runs a program to its end. What kept it from ending well is the last that its output tells.
+async fn run(
+    pre: CommandPre<Guest>,
+    mut store: Store<Guest>,
+    settings: Arc<lemon_session_host::config::Server>,
+    id: RequestId,
+    output: Sender<Printed>,
+) {
+    let running = async {
+        let program = pre.instantiate_async(&mut store).await?;
+        program.wasi_cli_run().call_run(&mut store).await
+    };
+    let ended = timeout(settings.request_time, running).await;
+    drop(store);
+    let failure = match ended {
+        Ok(Ok(Ok(()))) => return,
+        Ok(Ok(Err(()))) => Failure::Failed(I32Exit(1).into()),
+        Ok(Err(error)) => match error.downcast_ref::<I32Exit>() {
+            Some(I32Exit(0)) => return,
+            _ => Failure::Failed(error),
+        },
+        Err(_) => Failure::TimedOut,
+    };
+    if let Err(unheard) = output.send(Err(failure)).await {
+        // A client that has gone away does not make that an error: mostly it is the reason.
+        if let Err(failure) = unheard.0 {
+            tracing::debug!(request = %id, "the application ended unheard: {failure:?}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What a program prints: a pipe from its standard output to the response.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use tokio::{
+    io::AsyncWrite,
+    sync::mpsc::{self, Receiver, Sender, error::TrySendError},
+};
+use wasmtime_wasi::{
+    cli::{IsTerminal, StdoutStream},
+    p2::{OutputStream, Pollable, StreamError, StreamResult},
+};
+
+use super::Failure;
+
+/// What comes out of the pipe: bytes and then nothing, or at last why the program did not end well.
+pub type Printed = Result<Bytes, Failure>;
+
+/// Pieces that wait to be sent, and the most bytes of one: a program that is ahead of its client waits.
+const PIECES: usize = 8;
+const PIECE_BYTES: usize = 64 * 1024;
+
+pub fn pipe() -> (Sender<Printed>, Receiver<Printed>) {
+    mpsc::channel(PIECES)
+}
+
+/// The standard output of one guest.
+#[derive(Clone)]
+pub struct Output(pub Sender<Printed>);
+
+impl Output {
+    fn print(&self, bytes: Bytes) -> Result<(), TrySendError<Printed>> {
+        if bytes.is_empty() { Ok(()) } else { self.0.try_send(Ok(bytes)) }
+    }
+}
+
+impl IsTerminal for Output {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Output {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for Output {
+    async fn ready(&mut self) {
+        // Also ready once nobody listens any more: then there is something to be told.
+        let _ = self.0.reserve().await;
+    }
+}
+
+impl OutputStream for Output {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.print(bytes).map_err(|error| match error {
+            TrySendError::Closed(_) => StreamError::Closed,
+            TrySendError::Full(_) => StreamError::trap("more was written than check-write permitted"),
+        })
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        match self.0.capacity() {
+            _ if self.0.is_closed() => Err(StreamError::Closed),
+            0 => Ok(0),
+            _ => Ok(PIECE_BYTES),
+        }
+    }
+}
+
+/// For components of WASI 0.3, which this version does not run.
+impl AsyncWrite for Output {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

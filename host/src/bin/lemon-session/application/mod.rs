@@ -1,0 +1,152 @@
+//! What `serve` and `cgi` share: an application, whichever kind it is of, and the guests that answer for it.
+
+mod cache;
+pub mod cgi;
+pub mod engine;
+mod failure;
+pub mod forwarded;
+mod guest;
+mod guest_log;
+mod load;
+mod platform;
+mod request_id;
+mod workers;
+
+use std::{path::Path, sync::Arc, time::Instant};
+
+use anyhow::{Context as _, Result};
+use http::{Request, Response, request::Parts};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Body as _;
+use tokio::time::timeout;
+use wasmtime_wasi::p2::bindings::CommandPre;
+use wasmtime_wasi_http::{
+    Error, WasiBody,
+    handler::{HandlerState as _, ProxyHandler, ProxyPre},
+    p2::bindings::ProxyPre as Pre,
+};
+
+use crate::compose::{Modules, Source};
+use cgi::{Program, Variables};
+use workers::Workers;
+
+pub use cache::Cache;
+pub use failure::Failure;
+pub use platform::Platform;
+pub use request_id::RequestId;
+
+/// An application, ready to answer requests.
+pub struct Application {
+    kind: Kind,
+    platform: Arc<Platform>,
+    uses_sessions: bool,
+}
+
+/// How an application is asked: by what it exports.
+enum Kind {
+    /// A component of wasi:http, through its incoming handler.
+    Http(ProxyHandler<Workers>),
+    /// A component of wasi:cli, as RFC 3875 says.
+    Program(Program),
+}
+
+impl Application {
+    /// Reads, composes where it needs modules or sessions, and compiles the component at `path`.
+    pub fn load(platform: &Arc<Platform>, path: &Path, modules: &Modules, reuse: u32) -> Result<Self> {
+        let component = load::component(platform, &Source::read(path)?, &modules.read()?)?;
+        let exports = |interface: &str| {
+            component.component_type().exports(&platform.engine).any(|(name, _)| name.starts_with(interface))
+        };
+        let uses_sessions = component
+            .component_type()
+            .imports(&platform.engine)
+            .any(|(name, _)| name.starts_with("lemon:session/storage@"));
+        let http = exports("wasi:http/incoming-handler@0.2.");
+        anyhow::ensure!(
+            http || exports("wasi:cli/run@0.2."),
+            "{} is no application: it exports neither wasi:http/incoming-handler@0.2 nor wasi:cli/run@0.2",
+            path.display()
+        );
+
+        let pre = platform.linker()?.instantiate_pre(&component);
+        let cannot_run = || format!("{} imports what this server does not have", path.display());
+        let pre = pre.map_err(anyhow::Error::from).with_context(cannot_run)?;
+        let name: Arc<str> = path.file_stem().unwrap_or_default().to_string_lossy().into();
+        let platform = platform.clone();
+        let kind = if http {
+            let pre = ProxyPre::P2(Pre::new(pre)?);
+            Kind::Http(ProxyHandler::new(Workers { platform: platform.clone(), name, pre, reuse: reuse as usize }))
+        } else {
+            Kind::Program(Program { platform: platform.clone(), name, pre: CommandPre::new(pre)? })
+        };
+        Ok(Self { kind, platform, uses_sessions })
+    }
+
+    /// Fails when it cannot be instantiated.
+    pub async fn check(&self) -> Result<()> {
+        match &self.kind {
+            Kind::Http(handler) => drop(handler.state().instantiate().await?),
+            Kind::Program(program) => program.check().await?,
+        }
+        Ok(())
+    }
+
+    /// Whether it imports `lemon:session/sessions`.
+    pub fn uses_sessions(&self) -> bool {
+        self.uses_sessions
+    }
+
+    /// Whether it is a CGI program.
+    pub fn is_program(&self) -> bool {
+        matches!(self.kind, Kind::Program(_))
+    }
+
+    /// Has the application answer a request. A CGI program is given the request's `variables`.
+    pub async fn answer(
+        &self,
+        id: RequestId,
+        request: Request<WasiBody>,
+        variables: impl FnOnce(&Parts) -> Result<Variables, Failure>,
+    ) -> Result<Response<WasiBody>, Failure> {
+        let Platform { settings, in_flight, .. } = &*self.platform;
+        if request.body().size_hint().lower() > u64::from(settings.body_bytes) {
+            return Err(Failure::BodyTooLarge);
+        }
+        let permit = timeout(settings.queue_time, in_flight.clone().acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else { return Err(Failure::Overloaded) };
+
+        let request = request.map(|body| limited(body, settings.body_bytes as usize));
+        let begun = Instant::now();
+        let answered = timeout(settings.request_time, async {
+            match &self.kind {
+                Kind::Http(handler) => Ok(handler.handle(id, request).await?),
+                Kind::Program(program) => program.answer(id, request, variables).await,
+            }
+        });
+        let response = match answered.await {
+            Ok(Ok(response)) => response,
+            // A guest that is stopped for its time may leave first, with an error that does not tell.
+            Ok(Err(Failure::Failed(_))) if begun.elapsed() >= settings.request_time => return Err(Failure::TimedOut),
+            Ok(Err(failure)) => return Err(failure),
+            Err(_) => return Err(Failure::TimedOut),
+        };
+        // The request is in flight until the last byte of its response is.
+        Ok(response.map(|body| {
+            body.map_err(move |error| {
+                let _ = &permit;
+                error
+            })
+            .boxed_unsync()
+        }))
+    }
+}
+
+fn limited(body: WasiBody, limit: usize) -> WasiBody {
+    Limited::new(body, limit)
+        .map_err(move |error| match error.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(error) if error.is::<LengthLimitError>() => Error::HttpRequestBodySize(Some(limit as u64)),
+            Err(_) => Error::ConnectionTerminated,
+        })
+        .boxed_unsync()
+}

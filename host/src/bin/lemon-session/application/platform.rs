@@ -1,0 +1,73 @@
+use std::{sync::Arc, time::Duration};
+
+use lemon_session_host::{SessionCtx, config::Server};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use wasmtime::{Engine, Result, Store, component::Linker};
+use wasmtime_wasi::WasiCtx;
+
+use super::{Cache, engine::guests, failure::NoSlot, guest::Guest};
+
+/// What all applications of this process share.
+#[derive(Clone)]
+pub struct Platform {
+    pub engine: Engine,
+    pub session: SessionCtx,
+    pub settings: Arc<Server>,
+    /// Where compiled code is kept for the next run.
+    pub cache: Option<Cache>,
+    /// One for each request that may be in flight.
+    pub in_flight: Arc<Semaphore>,
+    /// One for each guest that may be alive.
+    slots: Arc<Semaphore>,
+}
+
+impl Platform {
+    pub fn new(engine: Engine, session: SessionCtx, settings: Arc<Server>, cache: Option<Cache>) -> Self {
+        let in_flight = Arc::new(Semaphore::new(settings.in_flight as usize));
+        let slots = Arc::new(Semaphore::new(guests(&settings) as usize));
+        Self { engine, session, settings, cache, in_flight, slots }
+    }
+
+    /// The same, and the same room for requests and guests, with other settings of sessions.
+    pub fn with_session(&self, session: SessionCtx) -> Self {
+        Self { session, ..self.clone() }
+    }
+
+    /// How many guests are alive.
+    pub fn guests(&self) -> usize {
+        guests(&self.settings) as usize - self.slots.available_permits()
+    }
+
+    /// All that a guest may import.
+    pub fn linker(&self) -> Result<Linker<Guest>> {
+        let mut linker = Linker::new(&self.engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+        lemon_session_host::add_to_linker(&mut linker)?;
+        Ok(linker)
+    }
+
+    /// The right to have one more guest.
+    pub async fn slot(&self) -> Result<OwnedSemaphorePermit> {
+        Ok(timeout(self.settings.queue_time, self.slots.clone().acquire_owned()).await.map_err(|_| NoSlot)??)
+    }
+
+    /// Where a guest lives.
+    pub fn store(&self, wasi: WasiCtx, slot: OwnedSemaphorePermit) -> Store<Guest> {
+        let guest = Guest::new(self.session.clone(), wasi, self.settings.memory as usize, slot);
+        let mut store = Store::new(&self.engine, guest);
+        store.limiter(|guest| &mut guest.limits);
+        // At every tick a guest that computes lets others go first; that is also when one that overran its time is stopped.
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        store
+    }
+
+    /// Waits until no guest is alive any more, but not longer than `limit`.
+    pub async fn quiet(&self, limit: Duration) {
+        let _ = timeout(limit, self.slots.acquire_many(guests(&self.settings))).await;
+    }
+}

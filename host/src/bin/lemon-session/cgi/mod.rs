@@ -1,0 +1,149 @@
+//! `lemon-session cgi`.
+
+mod input;
+mod output;
+mod script;
+
+use std::{
+    env,
+    ffi::OsString,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Result;
+use http::Response;
+use lemon_session_host::{SessionCtx, bindings::lemon::session::types::Location, driver::Registry};
+use wasmtime_wasi_http::WasiBody;
+
+use crate::{
+    Usage,
+    application::{Application, Cache, Failure, Platform, RequestId, cgi::Variables, engine, forwarded},
+    compose::Modules,
+    storage,
+};
+
+/// Run an application for one request, as a CGI program of a web server.
+///
+/// The web server describes the request in the environment and on stdin, and gets the response on stdout (RFC 3875). The
+/// application is a component of wasi:cli that is a CGI program itself, or one of wasi:http. It gets sessions as in `serve`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example, as the file visits.cgi beside visits.wasm, marked as executable:
+  #!/usr/bin/env -S lemon-session cgi --storage sqlite:/var/lib/visits/sessions.db")]
+pub struct Args {
+    #[command(flatten)]
+    modules: Modules,
+
+    #[command(flatten)]
+    storage: storage::Args,
+
+    /// Where compiled code is kept for the next request: a folder of this user's alone. Without it: lemon-session in the
+    /// user's folder for caches.
+    #[arg(long, value_name = "FOLDER")]
+    cache: Option<PathBuf>,
+
+    /// The application, behind all flags. A file that begins with #! stands for the component beside it that has its name
+    /// and ends in .wasm.
+    #[arg(value_name = "APP.wasm", required = true, trailing_var_arg = true)]
+    command_line: Vec<OsString>,
+}
+
+/// How long cleaning up may take after a request: the web server may wait for this process.
+const CLEANUP: Duration = Duration::from_millis(100);
+
+pub async fn run(args: Args) -> Result<ExitCode> {
+    let variables = Variables::of_environment(env::vars_os());
+    if variables.get("REQUEST_METHOD").is_none() {
+        let why = "REQUEST_METHOD is not set: `cgi` is run by a web server, `serve` is one itself";
+        return Err(Usage(why.to_owned()).into());
+    }
+    check_words(&args.command_line[1..], &variables)?;
+
+    let id = RequestId::of_process();
+    let head_alone = variables.get("REQUEST_METHOD") == Some("HEAD");
+    let length = variables.content_length();
+    let (body, rest) = input::body(*length.as_ref().unwrap_or(&0));
+    let (response, platform) = match start(&args).await {
+        Ok((platform, application)) => {
+            let response = match length {
+                Ok(_) => answer(&application, &platform, id, variables, body).await,
+                Err(failure) => Err(failure),
+            };
+            (response.unwrap_or_else(|failure| failure.into_response(id)), Some(platform))
+        }
+        // What the visitor is told is what a failing application's is told.
+        Err(error) => (Failure::Failed(wasmtime::Error::from_anyhow(error)).into_response(id), None),
+    };
+    let printed = output::print(response, head_alone).await;
+    if let Some(platform) = platform {
+        platform.quiet(platform.settings.request_time).await;
+        platform.session.stores().finish_cleanup(CLEANUP).await;
+    }
+    rest.discard().await;
+    match printed {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            tracing::warn!(request = %id, "the response was not printed to its end: {error:#}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Words behind the application are those of a query without `=` (RFC 3875, section 4.4). Whoever sends the request chooses
+/// them, so they are never flags.
+fn check_words(words: &[OsString], variables: &Variables) -> Result<(), Usage> {
+    let query = variables.get("QUERY_STRING").unwrap_or_default();
+    match words.first() {
+        Some(word) if query.is_empty() || query.contains('=') => {
+            Err(Usage(format!("{} stands behind the application: all flags stand before it", word.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn start(args: &Args) -> Result<(Arc<Platform>, Application)> {
+    let config = args.storage.config()?;
+    let settings = Arc::new(config.server.clone());
+    let session = SessionCtx::with(config.stores(&Registry::builtin()), config.settings.clone())?;
+    let cache = Cache::open(args.cache.as_deref())
+        .inspect_err(|error| tracing::warn!("every request compiles anew, as compiled code cannot be kept: {error:#}"));
+    let platform = Arc::new(Platform::new(engine::for_one(&settings)?, session, settings, cache.ok()));
+    let component = script::component(args.command_line[0].as_ref())?;
+    let application = Application::load(&platform, &component, &args.modules, 1)?;
+    if application.uses_sessions() {
+        let store = platform.session.stores().driver(&Location { storage: None, table: None }).await?;
+        if !store.tables_exist().await? {
+            store.create_tables().await?;
+            tracing::info!("created the tables of {} in {}", config.storage.options.table, store.summary());
+        }
+    }
+    Ok((platform, application))
+}
+
+async fn answer(
+    application: &Application,
+    platform: &Platform,
+    id: RequestId,
+    mut variables: Variables,
+    body: WasiBody,
+) -> Result<Response<WasiBody>, Failure> {
+    let mut request = variables.to_request(body)?;
+    let peer = variables.get("REMOTE_ADDR").and_then(|peer| peer.parse().ok());
+    // One that has no address, as on a socket of Unix, is nobody to be trusted.
+    let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    forwarded::normalise(request.headers_mut(), peer, &platform.settings.trusted_proxies);
+    if variables.https() {
+        forwarded::set_https(request.headers_mut(), true);
+    }
+    let headers = request.headers().clone();
+    application
+        .answer(id, request, |_| {
+            variables.complete(&headers);
+            Ok(variables)
+        })
+        .await
+}
