@@ -6,12 +6,9 @@
 
 mod sql;
 
-use std::{
-    process::Command,
-    sync::{
-        LazyLock,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    LazyLock,
+    atomic::{AtomicU32, Ordering},
 };
 
 use lemon_session_host::{
@@ -21,7 +18,7 @@ use lemon_session_host::{
 use mysql_async::{Conn, prelude::Queryable};
 use sql::{
     Locking, open, own_table,
-    servers::{OwnServer, PASSWORD, find, is_root},
+    servers::{OwnServer, PASSWORD},
     skip,
 };
 
@@ -92,55 +89,13 @@ impl Locking for Other<'_> {
     }
 }
 
-/// MariaDB with the user `root` and a database `sessions`; none where it is not installed.
-fn mariadb() -> Option<OwnServer> {
-    let daemon = find("mariadbd")?;
-    let folder = tempfile::tempdir().expect("a folder for a server");
-    let data = folder.path().join("data").display().to_string();
-    let script = folder.path().join("init.sql");
-    std::fs::write(
-        &script,
-        format!(
-            "CREATE DATABASE IF NOT EXISTS sessions;
-            CREATE OR REPLACE USER owner@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';
-            GRANT ALL ON sessions.* TO owner@'127.0.0.1';
-            CREATE OR REPLACE USER stranger@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';"
-        ),
-    )
-    .expect("a file can be written");
-    let user = if is_root() { "root" } else { "" };
-    let mut install = Command::new(find("mariadb-install-db")?);
-    install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
-    install.arg(format!("--datadir={data}"));
-    let mut program = vec![daemon.display().to_string(), "--no-defaults".to_owned(), format!("--datadir={data}")];
-    if !user.is_empty() {
-        install.arg(format!("--user={user}"));
-        program.push(format!("--user={user}"));
-    }
-    let installed = install.output().expect("mariadb-install-db runs");
-    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
-    program.extend([
-        format!("--socket={}", folder.path().join("socket").display()),
-        format!("--pid-file={}", folder.path().join("pid").display()),
-        format!("--init-file={}", script.display()),
-        "--bind-address=127.0.0.1".to_owned(),
-        "--skip-name-resolve".to_owned(),
-        "--skip-log-bin".to_owned(),
-    ]);
-    Some(OwnServer::start(folder, program, |program, port| program.push(format!("--port={port}"))))
-}
-
 fn own_server() -> Option<(OwnServer, String)> {
-    let Some(server) = mariadb() else {
+    let Some(server) = OwnServer::mariadb() else {
         skip("MariaDB is not installed on this machine");
         return None;
     };
-    let url = format!("mysql://owner:{}@127.0.0.1:{}/sessions", encoded(PASSWORD), server.port);
+    let url = server.url("mysql");
     Some((server, url))
-}
-
-fn encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,11 +62,6 @@ impl Storage {
         Some(Self { url: format!("{scheme}//{authority}/{database}"), table, _folder: None })
     }
 
-    /// A store on a server of the test's own.
-    pub fn at(url: &str) -> Self {
-        Self { url: url.to_owned(), table: "Session".to_owned(), _folder: None }
-    }
-
     /// The flags that name it.
     pub fn flags(&self) -> [&str; 4] {
         ["--storage", &self.url, "--table", &self.table]

@@ -6,6 +6,7 @@ mod command;
 mod doctor;
 mod endurance;
 mod examples;
+mod faults;
 mod hostile;
 mod moving;
 mod operating;
@@ -14,4 +15,15 @@ mod races;
 mod readme;
 mod reload;
 mod serve;
+mod shared;
 mod visits;
+
+#[path = "../../../host/tests/sql/proxy.rs"]
+#[allow(dead_code, reason = "the drivers' tests use the rest")]
+mod proxy;
+#[path = "../../../host/tests/redis/servers.rs"]
+#[allow(dead_code, reason = "the drivers' tests use the rest")]
+mod redis_servers;
+#[path = "../../../host/tests/sql/servers.rs"]
+#[allow(dead_code, reason = "the drivers' tests use the rest")]
+mod sql_servers;

@@ -18,7 +18,10 @@ mod reader;
 mod schema;
 mod writer;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 
@@ -36,6 +39,9 @@ use super::{
 
 /// How many expired sessions one transaction removes: a save waits for no more than these.
 const CLEANUP_BATCH: u32 = 16;
+
+/// After how long a cleanup rests for as long as it has worked.
+const CLEANUP_WORK: Duration = Duration::from_millis(1);
 
 /// Sessions in an SQLite database.
 pub struct Sqlite {
@@ -135,8 +141,9 @@ impl Driver for Sqlite {
     }
 
     async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
-        let mut removed = 0;
+        let (mut removed, mut worked) = (0, Duration::ZERO);
         while removed < limit {
+            let started = Instant::now();
             let batch = CLEANUP_BATCH.min(limit - removed);
             let copy = || {
                 let sql = Arc::clone(&self.sql);
@@ -148,7 +155,10 @@ impl Driver for Sqlite {
             if done < batch {
                 break;
             }
-            tokio::task::yield_now().await;
+            worked += started.elapsed();
+            if worked >= CLEANUP_WORK || self.writer.is_wanted() {
+                self.writer.rest(std::mem::take(&mut worked)).await;
+            }
         }
         Ok(removed)
     }
