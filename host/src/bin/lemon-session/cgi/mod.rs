@@ -21,7 +21,7 @@ use wasmtime_wasi_http::WasiBody;
 
 use crate::{
     Usage,
-    application::{Application, Cache, Failure, Platform, RequestId, cgi::Variables, engine, forwarded},
+    application::{Application, Cache, Failure, Platform, RequestId, cgi::Variables, engine::Engines, forwarded},
     compose::Modules,
     storage,
 };
@@ -81,7 +81,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let printed = output::print(response, head_alone).await;
     if let Some(platform) = platform {
         platform.quiet(platform.settings.request_time).await;
-        platform.session.stores().finish_cleanup(CLEANUP).await;
+        platform.session().stores().finish_cleanup(CLEANUP).await;
     }
     rest.discard().await;
     match printed {
@@ -111,11 +111,11 @@ async fn start(args: &Args) -> Result<(Arc<Platform>, Application)> {
     let session = SessionCtx::with(config.stores(&Registry::builtin()), config.settings.clone())?;
     let cache = Cache::open(args.cache.as_deref())
         .inspect_err(|error| tracing::warn!("every request compiles anew, as compiled code cannot be kept: {error:#}"));
-    let platform = Arc::new(Platform::new(engine::for_one(&settings)?, session, settings, cache.ok()));
+    let platform = Arc::new(Platform::new(Engines::for_one(&settings)?, session, settings, cache.ok())?);
     let component = script::component(args.command_line[0].as_ref())?;
     let application = Application::load(&platform, &component, &args.modules, 1)?;
     if application.uses_sessions() {
-        let store = platform.session.stores().driver(&Location { storage: None, table: None }).await?;
+        let store = platform.session().stores().driver(&Location { storage: None, table: None }).await?;
         if !store.tables_exist().await? {
             store.create_tables().await?;
             tracing::info!("created the tables of {} in {}", config.storage.options.table, store.summary());
