@@ -7,7 +7,8 @@ use super::{
     parse::{bytes, number, seconds},
 };
 
-/// The section `[server]`: how much a client or an application may ask of `lemon-session serve`.
+/// The section `[server]`: how much a client or an application may ask of `lemon-session serve`, and of
+/// `lemon-session cgi` as far as one request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Server {
@@ -21,7 +22,7 @@ pub struct Server {
     pub request_time: Duration,
     /// How long a client may take to send the head of a request, and how long a connection may be idle between two.
     pub header_time: Duration,
-    /// Bytes of the head of a request.
+    /// Bytes of the head of a request, and of the header block of a CGI program.
     pub header_bytes: u32,
     /// Bytes of the body of a request.
     pub body_bytes: u32,
