@@ -326,3 +326,19 @@ fn requests_at_the_same_time_keep_what_they_store() {
         assert_eq!(cgi.clone().target("/get", &format!("key=k{key}")).get().body, format!("{key}\n"));
     }
 }
+
+#[test]
+fn the_log_of_the_database_stays_short_though_no_request_closes_it() {
+    let cgi = Cgi::new("counter").variable("SCRIPT_NAME", "");
+    let cookie = cgi.get().set_cookie();
+    let cgi = cgi.variable("HTTP_COOKIE", format!("counter={}", cookie.value));
+    let value = "x".repeat(60_000);
+    let mut longest = 0;
+    for round in 0..250 {
+        let reply = cgi.clone().target("/set", &format!("key=k&value={round}{value}")).get();
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let log = fs::metadata(cgi.folder.path().join("sessions.db-wal")).unwrap();
+        longest = longest.max(log.len());
+    }
+    assert!((1 << 20..12 << 20).contains(&longest), "{longest} bytes, of 15 million that were written");
+}

@@ -9,8 +9,7 @@ use crate::compose::{Source, join};
 
 /// An application with its modules.
 pub fn application(platform: &Platform, application: &Source, modules: &[Source]) -> Result<Component> {
-    // Which sessions it can be given is a matter of the session component.
-    let sources = [&application.bytes[..], COMPONENT].into_iter().chain(modules.iter().map(|module| &module.bytes[..]));
+    let sources = [application].into_iter().chain(modules).map(|source| &source.bytes[..]);
     kept(platform.cache.as_ref(), &platform.engine, sources, || {
         let joined = join(application, modules)?;
         let path = application.path.display();
