@@ -285,15 +285,3 @@ fn what_is_no_application_is_refused() {
         assert!(output.stderr.contains(why), "{output:?}");
     }
 }
-
-#[test]
-fn two_servers_on_one_database_serve_the_same_sessions() {
-    let launch = Launch::new("counter");
-    let (one, other) = (launch.clone().start(), launch.start());
-    let visitor = Client::new();
-    for round in 1..=10 {
-        let server = if round % 2 == 0 { &one } else { &other };
-        let reply = server.get(&visitor, "/");
-        assert!(reply.body.contains(&format!("count: {round}<")), "{round}: {reply:?}");
-    }
-}
