@@ -48,8 +48,18 @@ fn the_module_in_the_guide_is_the_example() {
 }
 
 #[test]
-fn the_settings_in_the_guide_are_settings() {
-    for block in blocks("docs/using-sessions.md", "ini") {
+fn the_configurations_in_the_guide_are_those_that_web_servers_are_tested_with() {
+    let guide = "docs/cgi.md";
+    shows(guide, "rust,ignore", &["examples/visits-cgi/src/main.rs"]);
+    shows(guide, "sh", &["examples/cgi/visits.cgi"]);
+    shows(guide, "apache", &["examples/cgi/apache.conf"]);
+    shows(guide, "lighttpd", &["examples/cgi/lighttpd.conf"]);
+    shows(guide, "nginx", &["examples/cgi/nginx.conf"]);
+}
+
+#[test]
+fn the_settings_in_the_guides_are_settings() {
+    for block in ["docs/using-sessions.md", "docs/cgi.md"].iter().flat_map(|guide| blocks(guide, "ini")) {
         Launch::new("visits").ini(&block).command(&["tables", "create"]).ok();
     }
 }

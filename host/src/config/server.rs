@@ -11,7 +11,8 @@ use super::{
     parse::{bytes, number, optional, seconds},
 };
 
-/// The section `[server]`: how much a client or an application may ask of `lemon-session serve`.
+/// The section `[server]`: how much a client or an application may ask of `lemon-session serve`, and of
+/// `lemon-session cgi` as far as one request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Server {
@@ -27,7 +28,7 @@ pub struct Server {
     pub header_time: Duration,
     /// How long a client may take to read before more can be sent to it.
     pub write_time: Duration,
-    /// Bytes of the head of a request.
+    /// Bytes of the head of a request, and of the header block of a CGI program.
     pub header_bytes: u32,
     /// Bytes of the body of a request.
     pub body_bytes: u32,

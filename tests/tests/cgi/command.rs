@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -294,16 +295,21 @@ fn compiled_code_is_kept_for_its_user_alone() {
     let cache = cgi.folder.path().join("cache");
     cgi.get();
     let files = || -> Vec<_> { fs::read_dir(&cache).unwrap().map(|file| file.unwrap().path()).collect() };
-    let [kept] = &files()[..] else { panic!("{:?}", files()) };
-    assert_eq!((kept.metadata().unwrap().mode() & 0o777, cache.metadata().unwrap().mode() & 0o777), (0o600, 0o700));
-    let written = kept.metadata().unwrap().mtime_nsec();
+    let kept = files();
+    assert_eq!(kept.len(), 2, "the application and the session component: {kept:?}");
+    assert_eq!(cache.metadata().unwrap().mode() & 0o777, 0o700);
+    let written = |file: &PathBuf| file.metadata().unwrap().mtime_nsec();
+    let before: Vec<_> = kept.iter().map(written).collect();
     cgi.get();
-    assert_eq!(files().len(), 1);
-    assert_eq!(kept.metadata().unwrap().mtime_nsec(), written, "it was used");
+    assert_eq!(kept.iter().map(written).collect::<Vec<_>>(), before, "they were used");
+    assert_eq!(files().len(), 2);
 
-    fs::write(kept, "broken").unwrap();
-    assert!(cgi.get().body.contains("first visit"), "what is broken is made anew");
-    assert!(fs::read(kept).unwrap().len() > 1000);
+    for file in &kept {
+        assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
+        fs::write(file, "broken").unwrap();
+        assert!(cgi.get().body.contains("first visit"), "what is broken is made anew");
+        assert!(fs::read(file).unwrap().len() > 1000);
+    }
 
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
     let outcome = cgi.run(b"");
@@ -325,4 +331,20 @@ fn requests_at_the_same_time_keep_what_they_store() {
     for key in 0..8 {
         assert_eq!(cgi.clone().target("/get", &format!("key=k{key}")).get().body, format!("{key}\n"));
     }
+}
+
+#[test]
+fn the_log_of_the_database_stays_short_though_no_request_closes_it() {
+    let cgi = Cgi::new("counter").variable("SCRIPT_NAME", "");
+    let cookie = cgi.get().set_cookie();
+    let cgi = cgi.variable("HTTP_COOKIE", format!("counter={}", cookie.value));
+    let value = "x".repeat(60_000);
+    let mut longest = 0;
+    for round in 0..250 {
+        let reply = cgi.clone().target("/set", &format!("key=k&value={round}{value}")).get();
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let log = fs::metadata(cgi.folder.path().join("sessions.db-wal")).unwrap();
+        longest = longest.max(log.len());
+    }
+    assert!((1 << 20..12 << 20).contains(&longest), "{longest} bytes, of 15 million that were written");
 }

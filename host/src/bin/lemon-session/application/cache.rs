@@ -56,6 +56,11 @@ impl Cache {
         Ok(Self { folder })
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The place of what is made of these components on this engine, by this version.
     pub fn entry<'a>(&self, engine: &Engine, components: impl Iterator<Item = &'a [u8]>) -> Entry<'_> {
         let mut digest = Digest(Sha256::new());

@@ -16,12 +16,16 @@ use std::{
 
 use anyhow::Result;
 use http::Response;
-use lemon_session_host::{SessionCtx, bindings::lemon::session::types::Location, driver::Registry};
+use lemon_session_host::{
+    SessionCtx,
+    bindings::lemon::session::types::Location,
+    driver::{Key, Registry},
+};
 use wasmtime_wasi_http::WasiBody;
 
 use crate::{
     Usage,
-    application::{Application, Cache, Failure, Platform, RequestId, cgi::Variables, engine, forwarded},
+    application::{Application, Cache, Failure, Platform, RequestId, cgi::Variables, engine::Engines, forwarded},
     compose::Modules,
     storage,
 };
@@ -73,17 +77,23 @@ pub async fn run(args: Args) -> Result<ExitCode> {
                 Ok(_) => answer(&application, &platform, id, variables, body).await,
                 Err(failure) => Err(failure),
             };
-            (response.unwrap_or_else(|failure| failure.into_response(id)), Some(platform))
+            (response, Some(platform))
         }
-        // What the visitor is told is what a failing application's is told.
-        Err(error) => (Failure::Failed(wasmtime::Error::from_anyhow(error)).into_response(id), None),
+        Err(error) => {
+            drop(body);
+            (Err(Failure::Failed(wasmtime::Error::from_anyhow(error))), None)
+        }
     };
-    let printed = output::print(response, head_alone).await;
+    let printed = output::print(response.unwrap_or_else(|failure| failure.into_response(id)), head_alone).await;
+    rest.discard().await;
+    output::end()?;
     if let Some(platform) = platform {
         platform.quiet(platform.settings.request_time).await;
-        platform.session.stores().finish_cleanup(CLEANUP).await;
+        platform.session().stores().finish_cleanup(CLEANUP).await;
+        // The stores are left open, as what was saved is saved. SQLite would copy its log back into the database, which waits
+        // for the disk several times, and the next request would have to begin a new one.
+        std::mem::forget(platform);
     }
-    rest.discard().await;
     match printed {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
@@ -111,12 +121,14 @@ async fn start(args: &Args) -> Result<(Arc<Platform>, Application)> {
     let session = SessionCtx::with(config.stores(&Registry::builtin()), config.settings.clone())?;
     let cache = Cache::open(args.cache.as_deref())
         .inspect_err(|error| tracing::warn!("every request compiles anew, as compiled code cannot be kept: {error:#}"));
-    let platform = Arc::new(Platform::new(engine::for_one(&settings)?, session, settings, cache.ok()));
+    let platform = Arc::new(Platform::new(Engines::for_one(&settings)?, session, settings, cache.ok())?);
     let component = script::component(args.command_line[0].as_ref())?;
     let application = Application::load(&platform, &component, &args.modules, 1)?;
     if application.uses_sessions() {
-        let store = platform.session.stores().driver(&Location { storage: None, table: None }).await?;
-        if !store.tables_exist().await? {
+        let store = platform.session().stores().driver(&Location { storage: None, table: None }).await?;
+        // On the connection that the application will use.
+        let looked = store.load(&Key::of(""), "", 0, 0).await;
+        if looked.is_err_and(|error| error.is_missing_tables()) {
             store.create_tables().await?;
             tracing::info!("created the tables of {} in {}", config.storage.options.table, store.summary());
         }

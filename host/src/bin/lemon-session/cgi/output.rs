@@ -1,14 +1,23 @@
 //! The response, on stdout.
 
-use std::io::{self, Write as _};
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    mem::ManuallyDrop,
+    os::fd::{FromRawFd as _, OwnedFd},
+};
 
 use anyhow::Result;
+use futures::FutureExt as _;
 use http::Response;
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncWriteExt as _, Stdout, stdout};
 use wasmtime_wasi_http::WasiBody;
 
 use crate::application::cgi::LocalRedirect;
+
+/// Bytes that are sent together.
+const MOST_AT_ONCE: usize = 64 * 1024;
 
 /// Prints a response as it comes; to a request with the method HEAD, without its body.
 pub async fn print(response: Response<WasiBody>, head_alone: bool) -> Result<()> {
@@ -26,19 +35,50 @@ pub async fn print(response: Response<WasiBody>, head_alone: bool) -> Result<()>
         }
     }
     head.extend_from_slice(b"\r\n");
+
     let mut stdout = stdout();
-    send(&mut stdout, &head).await?;
-    while let Some(frame) = body.frame().await {
-        match frame?.into_data() {
-            Ok(bytes) if !head_alone => send(&mut stdout, &bytes).await?,
-            _ => {}
+    let mut printed = head;
+    loop {
+        let frame = match body.frame().now_or_never() {
+            Some(frame) if printed.len() < MOST_AT_ONCE => frame,
+            // Nothing more is there yet: what is goes on its way.
+            None => {
+                send(&mut stdout, &mut printed).await?;
+                body.frame().await
+            }
+            Some(frame) => {
+                send(&mut stdout, &mut printed).await?;
+                frame
+            }
+        };
+        let Some(frame) = frame else { break };
+        match frame.map(|frame| frame.into_data()) {
+            Ok(Ok(bytes)) if !head_alone => printed.extend_from_slice(&bytes),
+            Ok(_) => {}
+            Err(error) => {
+                send(&mut stdout, &mut printed).await?;
+                return Err(error.into());
+            }
         }
+    }
+    send(&mut stdout, &mut printed).await?;
+    Ok(())
+}
+
+/// Tells the web server that the response is over: mod_cgid only knows once neither stdin nor stdout leads to it.
+pub fn end() -> io::Result<()> {
+    let nowhere = File::options().read(true).write(true).open("/dev/null")?;
+    for descriptor in [0, 1] {
+        // SAFETY: it is open for as long as this process is, and `ManuallyDrop` does not close it.
+        let mut descriptor = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(descriptor) });
+        rustix::io::dup2(&nowhere, &mut descriptor)?;
     }
     Ok(())
 }
 
 /// Not on this thread, which feeds the application meanwhile: the web server may read nothing before it has sent all.
-async fn send(stdout: &mut Stdout, bytes: &[u8]) -> io::Result<()> {
-    stdout.write_all(bytes).await?;
+async fn send(stdout: &mut Stdout, printed: &mut Vec<u8>) -> io::Result<()> {
+    stdout.write_all(printed).await?;
+    printed.clear();
     stdout.flush().await
 }

@@ -3,20 +3,21 @@
 use std::{fs, process, sync::Arc, time::Instant};
 
 use anyhow::Result;
-use lemon_session_host::{
-    Config, SessionCtx, Sessions, Settings, Stores,
-    driver::memory::Memory,
-    engine::{EngineOptions, engine},
-    sessions::Options,
-};
+use lemon_session_host::{Config, SessionCtx, Sessions, Settings, Stores, driver::memory::Memory, sessions::Options};
 use rustix::process::{Resource, getrlimit};
-use wasmtime::Cache;
 
 use super::Report;
-use crate::{output, progress::Progress};
+use crate::{
+    application::{
+        Cache,
+        engine::{Engines, guests},
+    },
+    output,
+    progress::Progress,
+};
 
-/// Files a server has open beside connections: the store's, its own, those of the code it runs.
-const OWN_FILES: u64 = 100;
+/// Files a server has open beside connections, as it reckons itself.
+const OWN_FILES: u64 = 256;
 /// 2025-01-01: no clock that is set says less.
 const EARLIEST: u64 = 1_735_689_600;
 
@@ -52,12 +53,11 @@ async fn component(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Whether as many instances as may be alive have room.
+/// Whether as many guests as may be alive have room.
 fn memory(config: &Config, report: &mut Report) -> Result<()> {
-    let instances = 2 * config.server.in_flight;
-    let options = EngineOptions { instances, memory_bytes: config.server.memory as usize, ..EngineOptions::default() };
-    let what = format!("{} for each of {instances} instances", output::bytes(config.server.memory.into()));
-    match engine(&options) {
+    let what =
+        format!("{} for each of {} instances", output::bytes(config.server.memory.into()), guests(&config.server));
+    match Engines::for_many(&config.server) {
         Ok(_) => report.ok("memory", &format!("there is address space of {what}")),
         Err(error) => {
             let found = format!("there is no address space of {what}: {error:#}");
@@ -68,31 +68,30 @@ fn memory(config: &Config, report: &mut Report) -> Result<()> {
 
 /// Whether compiled code can be kept for the next start.
 fn cache(report: &mut Report) -> Result<()> {
-    let written = Cache::from_file(None).map_err(anyhow::Error::from).and_then(|cache| {
-        let probe = cache.directory().join(format!("lemon-session-doctor-{}", process::id()));
-        fs::write(&probe, "")?;
-        fs::remove_file(&probe)?;
-        Ok(cache.directory().display().to_string())
+    let written = Cache::open(None).and_then(|cache| {
+        let probe = cache.folder().join(format!("doctor-{}", process::id()));
+        fs::write(&probe, "").and_then(|()| fs::remove_file(&probe))?;
+        Ok(cache.folder().display().to_string())
     });
     match written {
         Ok(folder) => report.ok("cache", &format!("compiled code is kept in {folder}")),
         Err(error) => {
             let found = format!("compiled code cannot be kept, so that every start compiles anew: {error:#}");
-            report.warning("cache", &found, "let XDG_CACHE_HOME name a folder that can be written")
+            report.warning("cache", &found, "let XDG_CACHE_HOME or `serve --cache` name a folder that can be written")
         }
     }
 }
 
-/// Whether as many connections as are allowed can be open.
+/// Whether as many connections as are allowed can be open: a server raises its limit as far as it may.
 fn files(config: &Config, report: &mut Report) -> Result<()> {
     let needed = u64::from(config.server.connections) + OWN_FILES;
-    match getrlimit(Resource::Nofile).current {
+    match getrlimit(Resource::Nofile).maximum {
         Some(allowed) if allowed < needed => {
             let found = format!(
                 "{allowed} files may be open, and [server] connections = {} takes {needed}",
                 config.server.connections
             );
-            report.warning("files", &found, "raise `ulimit -n` (LimitNOFILE in systemd), or lower connections")
+            report.warning("files", &found, "raise `ulimit -Hn` (LimitNOFILE in systemd), or lower connections")
         }
         Some(allowed) => report.ok("files", &format!("{allowed} files may be open, and {needed} are needed at most")),
         None => report.ok("files", "any number of files may be open"),

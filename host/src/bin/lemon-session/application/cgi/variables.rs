@@ -7,7 +7,7 @@ use http::{
     request::Parts,
     uri::{Authority, PathAndQuery},
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{super::forwarded, Failure};
 
@@ -211,13 +211,15 @@ impl Variables {
             .remove(b'=')
             .remove(b':')
             .remove(b'@');
+        /// What clients should have encoded in a query. The rest is so already.
+        const NOT_IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
         let part = |name| utf8_percent_encode(self.get(name).unwrap_or_default(), IN_PATH).to_string();
         let mut path = part("SCRIPT_NAME") + &part("PATH_INFO");
         if path.is_empty() {
             path.push('/');
         }
         if let Some(query) = self.get("QUERY_STRING").filter(|query| !query.is_empty()) {
-            path = format!("{path}?{query}");
+            path = format!("{path}?{}", utf8_percent_encode(query, NOT_IN_QUERY));
         }
         path.parse().ok()
     }
@@ -376,7 +378,7 @@ mod tests {
             ("REQUEST_METHOD", "PUT"),
             ("SCRIPT_NAME", "/cgi bin/shop"),
             ("PATH_INFO", "/caf\u{e9}?"),
-            ("QUERY_STRING", "a=%20"),
+            ("QUERY_STRING", "a=%20&\"<caf\u{e9}"),
             ("CONTENT_TYPE", "text/plain"),
             ("HTTP_X_Y", "1"),
             ("SERVER_NAME", "example.com"),
@@ -385,7 +387,7 @@ mod tests {
             Variables::of_environment(environment.map(|(name, value)| (name.into(), value.into())).into_iter());
         let request = variables.to_request(()).unwrap();
         assert_eq!(request.method(), "PUT");
-        assert_eq!(request.uri(), "/cgi%20bin/shop/caf%C3%A9%3F?a=%20");
+        assert_eq!(request.uri(), "/cgi%20bin/shop/caf%C3%A9%3F?a=%20&%22%3Ccaf%C3%A9");
         assert_eq!(request.headers()["content-type"], "text/plain");
         assert_eq!(request.headers()["x-y"], "1");
         assert_eq!(request.headers()["host"], "example.com");
