@@ -3,7 +3,7 @@
 # make languages  leaves the pages in Python and JavaScript in dist/
 # make test   runs all tests
 # make bench  measures, also against other session libraries, and writes benches/RESULTS.md
-# make lint   checks format and style
+# make lint   checks format and style, and that the crates can be packaged
 # make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
 # make clean  removes what was built
 
@@ -40,7 +40,7 @@ test: target
 	$(CARGO) test --workspace
 
 bench: build
-	$(CARGO) build --release -p lemon-session-host --bin lemon-session -p lemon-session-benches
+	$(CARGO) build --release -p lemon-session-host -p lemon-session-benches --bins
 	benches/peers/setup.sh
 	benches/run.py
 
@@ -49,6 +49,7 @@ lint: target
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(WASM) -p lemon-session-component -- -D warnings
 	$(CARGO) clippy $(WASM) $(COMPONENTS) -- -D warnings
+	$(CARGO) publish --workspace --dry-run --no-verify --allow-dirty --quiet
 
 fuzz:
 	cd guest && for target in codec cookie json options; do \

@@ -3,6 +3,7 @@
 use std::{
     env,
     error::Error,
+    fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
@@ -54,7 +55,55 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
         }
         return Err("the session component does not compile; see above".into());
     }
-    Ok(target_dir.join(TARGET).join("release").join(FILE))
+    let component = PathBuf::from(env::var("OUT_DIR")?).join(FILE);
+    let built = fs::read(target_dir.join(TARGET).join("release").join(FILE))?;
+    fs::write(&component, without_custom_sections(&built).ok_or("the session component is cut short")?)?;
+    Ok(component)
+}
+
+/// A module or component without names and other notes for tools, its inner modules and components too.
+fn without_custom_sections(binary: &[u8]) -> Option<Vec<u8>> {
+    const CUSTOM: u8 = 0;
+    const INNER: [u8; 2] = [1, 4];
+    let (preamble, mut rest) = binary.split_at_checked(8)?;
+    let is_component = preamble[6] == 1;
+    let mut stripped = preamble.to_vec();
+    while let Some((&id, after)) = rest.split_first() {
+        let (size, after) = read_size(after)?;
+        let (contents, after) = after.split_at_checked(size)?;
+        rest = after;
+        let contents = match id {
+            CUSTOM => continue,
+            id if is_component && INNER.contains(&id) => without_custom_sections(contents)?,
+            _ => contents.to_vec(),
+        };
+        stripped.push(id);
+        write_size(contents.len(), &mut stripped);
+        stripped.extend(contents);
+    }
+    Some(stripped)
+}
+
+/// Reads a number in LEB128.
+fn read_size(mut binary: &[u8]) -> Option<(usize, &[u8])> {
+    let mut size = 0;
+    for shift in (0..32).step_by(7) {
+        let (&byte, rest) = binary.split_first()?;
+        binary = rest;
+        size |= usize::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some((size, binary));
+        }
+    }
+    None
+}
+
+fn write_size(mut size: usize, binary: &mut Vec<u8>) {
+    while size >= 0x80 {
+        binary.push(size as u8 | 0x80);
+        size >>= 7;
+    }
+    binary.push(size as u8);
 }
 
 fn cargo(package: &Path, target_dir: &Path) -> Result<Command, env::VarError> {

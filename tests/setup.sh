@@ -1,10 +1,11 @@
 #!/bin/bash
-# Installs what the tests need beside Rust, where it is missing: a browser, the tools that the pages in Python and JavaScript
-# are built with, and web servers that run CGI programs. Debian and its kin only.
+# Installs what the tests need beside Rust, where it is missing: a browser, a load generator, the tools that the pages in
+# Python and JavaScript are built with, and web servers that run CGI programs. Debian and its kin only.
 set -euo pipefail
 
 packages=()
 command -v chromium >/dev/null && command -v chromedriver >/dev/null || packages+=(chromium chromium-driver)
+command -v wrk >/dev/null || packages+=(wrk)
 command -v npm >/dev/null || packages+=(npm)
 python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
 for server in apache2:apache2-bin lighttpd:lighttpd nginx:nginx-light fcgiwrap:fcgiwrap; do

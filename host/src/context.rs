@@ -18,14 +18,15 @@ pub struct SessionCtx {
 }
 
 pub(crate) struct Shared {
-    pub(crate) stores: Stores,
+    pub(crate) stores: Arc<Stores>,
     pub(crate) settings: Settings,
 }
 
 impl SessionCtx {
     /// A context that keeps all sessions in one store, with the default settings.
     pub fn new(driver: Arc<dyn Driver>) -> Self {
-        Self { shared: Arc::new(Shared { stores: Stores::single(driver), settings: Settings::default() }) }
+        let stores = Arc::new(Stores::single(driver));
+        Self { shared: Arc::new(Shared { stores, settings: Settings::default() }) }
     }
 
     /// A context of these stores and settings.
@@ -35,7 +36,17 @@ impl SessionCtx {
     /// Fails when a setting is impossible, and names all that are.
     pub fn with(stores: Stores, settings: Settings) -> Result<Self, InvalidSettings> {
         settings.validate()?;
-        Ok(Self { shared: Arc::new(Shared { stores, settings }) })
+        Ok(Self { shared: Arc::new(Shared { stores: Arc::new(stores), settings }) })
+    }
+
+    /// The same stores with other settings, for sessions that are started from now on.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a setting is impossible, and names all that are.
+    pub fn with_settings(&self, settings: Settings) -> Result<Self, InvalidSettings> {
+        settings.validate()?;
+        Ok(Self { shared: Arc::new(Shared { stores: Arc::clone(&self.shared.stores), settings }) })
     }
 
     /// The settings.

@@ -69,7 +69,7 @@
 //! ```
 //!
 //! [`engine::engine`] makes an engine that a fresh instance for each request is cheap on. [`Config`] reads `lemon.ini`, with
-//! settings ([`Settings`]) and several stores ([`Stores`]).
+//! settings ([`Settings`]) and several stores ([`Stores`]). An [`Observer`] is told what sessions ask of the stores, for metrics.
 //!
 //! # In a native server
 //!
@@ -91,6 +91,7 @@ pub mod conformance;
 mod context;
 pub mod driver;
 pub mod engine;
+pub mod observer;
 pub mod sessions;
 pub mod settings;
 mod storage;
@@ -99,6 +100,7 @@ pub mod stores;
 pub use component::COMPONENT;
 pub use config::Config;
 pub use context::{HasSession, SessionCtx, SessionCtxView, SessionView, add_to_linker};
+pub use observer::Observer;
 pub use sessions::{Session, Sessions};
 pub use settings::Settings;
 pub use stores::Stores;

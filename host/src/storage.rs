@@ -3,7 +3,7 @@
 //! Every argument is the guest's: keys may have any length, limits any size. What cannot be is answered with a failure;
 //! nothing here panics.
 
-use std::error::Error;
+use std::{error::Error, future::Future};
 
 use crate::{
     bindings::lemon::session::{
@@ -15,6 +15,7 @@ use crate::{
     },
     context::SessionCtxView,
     driver::{self, Driver, Key},
+    observer::{Operation, Outcome, observe},
 };
 
 /// The most sessions that one `list` returns, as all of them are in memory at once.
@@ -28,6 +29,16 @@ impl SessionCtxView<'_> {
     async fn driver(&self, location: &Location) -> Result<&dyn Driver> {
         self.ctx.shared.stores.driver(location).await.map(|driver| &**driver).map_err(failure)
     }
+
+    /// Waits for a driver's answer, and tells the observer of it.
+    async fn answer<T>(
+        &self,
+        operation: Operation,
+        call: impl Future<Output = driver::Result<T>>,
+        outcome: impl FnOnce(&T) -> Outcome,
+    ) -> Result<T> {
+        observe(self.ctx.shared.stores.observer(), operation, call, outcome).await.map_err(failure)
+    }
 }
 
 impl Host for SessionCtxView<'_> {
@@ -40,7 +51,8 @@ impl Host for SessionCtxView<'_> {
         inline_bytes: u32,
     ) -> Result<LoadOutcome> {
         let key = to_key(&key)?;
-        let outcome = self.driver(&location).await?.load(&key, &app, now, inline_bytes).await.map_err(failure)?;
+        let call = self.driver(&location).await?.load(&key, &app, now, inline_bytes);
+        let outcome = self.answer(Operation::Load, call, |outcome| outcome.into()).await?;
         Ok(match outcome {
             driver::LoadOutcome::Found(loaded) => LoadOutcome::Found(loaded.into()),
             driver::LoadOutcome::Absent => LoadOutcome::Absent,
@@ -61,7 +73,8 @@ impl Host for SessionCtxView<'_> {
         now: u64,
     ) -> Result<Option<Vec<u8>>> {
         let key = to_key(&key)?;
-        self.driver(&location).await?.fetch(&key, &app, &name, now).await.map_err(failure)
+        let call = self.driver(&location).await?.fetch(&key, &app, &name, now);
+        self.answer(Operation::Fetch, call, |_| Outcome::Done).await
     }
 
     async fn create(
@@ -72,8 +85,10 @@ impl Host for SessionCtxView<'_> {
         writes: Vec<Write>,
     ) -> Result<CreateOutcome> {
         let key = to_key(&key)?;
+        let record = record.into();
         let writes: Vec<_> = writes.into_iter().map(driver::Write::from).collect();
-        let outcome = self.driver(&location).await?.create(&key, &record.into(), &writes).await.map_err(failure)?;
+        let call = self.driver(&location).await?.create(&key, &record, &writes);
+        let outcome = self.answer(Operation::Create, call, |outcome| outcome.into()).await?;
         Ok(match outcome {
             driver::CreateOutcome::Created => CreateOutcome::Created,
             driver::CreateOutcome::Exists => CreateOutcome::Exists,
@@ -90,7 +105,8 @@ impl Host for SessionCtxView<'_> {
     ) -> Result<UpdateOutcome> {
         let key = to_key(&key)?;
         let change = to_change(change)?;
-        let outcome = self.driver(&location).await?.update(&key, &change, expected, now).await.map_err(failure)?;
+        let call = self.driver(&location).await?.update(&key, &change, expected, now);
+        let outcome = self.answer(Operation::Update, call, |outcome| outcome.into()).await?;
         Ok(match outcome {
             driver::UpdateOutcome::Committed(version) => UpdateOutcome::Committed(version),
             driver::UpdateOutcome::Conflict(version) => UpdateOutcome::Conflict(version),
@@ -101,7 +117,8 @@ impl Host for SessionCtxView<'_> {
 
     async fn destroy(&mut self, location: Location, key: Vec<u8>, now: u64, remember: u32) -> Result<bool> {
         let key = to_key(&key)?;
-        self.driver(&location).await?.destroy(&key, now, remember).await.map_err(failure)
+        let call = self.driver(&location).await?.destroy(&key, now, remember);
+        self.answer(Operation::Destroy, call, |&was_live| Outcome::Removed(was_live.into())).await
     }
 
     async fn destroy_owned(
@@ -113,8 +130,8 @@ impl Host for SessionCtxView<'_> {
         remember: u32,
     ) -> Result<u64> {
         let except = except.as_deref().map(to_key).transpose()?;
-        let driver = self.driver(&location).await?;
-        driver.destroy_owned(&owner, except.as_ref(), now, remember).await.map_err(failure)
+        let call = self.driver(&location).await?.destroy_owned(&owner, except.as_ref(), now, remember);
+        self.answer(Operation::DestroyOwned, call, |&count| Outcome::Removed(count)).await
     }
 
     async fn cleanup(&mut self, location: Location, now: u64, limit: u32) -> Result<u32> {
@@ -122,7 +139,8 @@ impl Host for SessionCtxView<'_> {
         let mut removed = 0;
         while removed < limit {
             let batch = CLEANUP_BATCH.min(limit - removed);
-            let count = driver.cleanup(now, batch).await.map_err(failure)?;
+            let call = driver.cleanup(now, batch);
+            let count = self.answer(Operation::Cleanup, call, |&count| Outcome::Removed(count.into())).await?;
             removed = removed.saturating_add(count);
             if count < batch {
                 break;
@@ -138,7 +156,8 @@ impl Host for SessionCtxView<'_> {
     }
 
     async fn count(&mut self, location: Location, now: u64) -> Result<u64> {
-        self.driver(&location).await?.count(now).await.map_err(failure)
+        let call = self.driver(&location).await?.count(now);
+        self.answer(Operation::Count, call, |_| Outcome::Done).await
     }
 
     async fn list(
@@ -153,21 +172,24 @@ impl Host for SessionCtxView<'_> {
             return Err(Failure::Unavailable(format!("a list of {limit} sessions; at most {LIST_LIMIT} are returned")));
         }
         let after = after.as_deref().map(to_key).transpose()?;
-        let driver = self.driver(&location).await?;
-        let listed = driver.list(now, owner.as_deref(), after.as_ref(), limit).await.map_err(failure)?;
+        let call = self.driver(&location).await?.list(now, owner.as_deref(), after.as_ref(), limit);
+        let listed = self.answer(Operation::List, call, |_| Outcome::Done).await?;
         Ok(listed.into_iter().map(Listed::from).collect())
     }
 
     async fn create_tables(&mut self, location: Location) -> Result<()> {
-        self.driver(&location).await?.create_tables().await.map_err(failure)
+        let call = self.driver(&location).await?.create_tables();
+        self.answer(Operation::CreateTables, call, |_| Outcome::Done).await
     }
 
     async fn drop_tables(&mut self, location: Location) -> Result<()> {
-        self.driver(&location).await?.drop_tables().await.map_err(failure)
+        let call = self.driver(&location).await?.drop_tables();
+        self.answer(Operation::DropTables, call, |_| Outcome::Done).await
     }
 
     async fn tables_exist(&mut self, location: Location) -> Result<bool> {
-        self.driver(&location).await?.tables_exist().await.map_err(failure)
+        let call = self.driver(&location).await?.tables_exist();
+        self.answer(Operation::TablesExist, call, |_| Outcome::Done).await
     }
 }
 
@@ -271,6 +293,7 @@ mod tests {
     use crate::{
         SessionCtx, Settings, Stores,
         driver::{Registry, memory::Memory},
+        observer::Observer,
         stores::Storage,
     };
 
@@ -373,6 +396,92 @@ mod tests {
         }
         let outcome = store.load(here(), key("a"), "shop".into(), NOW + 10, 100).await.unwrap();
         assert!(matches!(outcome, LoadOutcome::Ended));
+    }
+
+    #[derive(Default)]
+    struct Notes(Mutex<Vec<(Operation, Outcome)>>);
+
+    impl Observer for Notes {
+        fn observe(&self, operation: Operation, outcome: Outcome, _: std::time::Duration) {
+            self.0.lock().unwrap().push((operation, outcome));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_observer_is_told_of_every_operation_and_its_outcome() {
+        let notes = Arc::new(Notes::default());
+        let stores = Stores::single(Arc::new(Memory::new())).observed(notes.clone());
+        let mut ctx = SessionCtx::with(stores, Settings::default()).unwrap();
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        let expired = SessionRecord { expires: NOW + 1, ..record() };
+        let owned = |owner: &str| SessionRecord { owner: Some(owner.to_owned()), ..record() };
+        store.create_tables(here()).await.unwrap();
+        store.tables_exist(here()).await.unwrap();
+        store.load(here(), key("a"), "shop".into(), NOW, 0).await.unwrap();
+        for _ in 0..2 {
+            store.create(here(), key("a"), record(), Vec::new()).await.unwrap();
+        }
+        store.load(here(), key("a"), "shop".into(), NOW, 0).await.unwrap();
+        store.fetch(here(), key("a"), "shop".into(), "a".into(), NOW).await.unwrap();
+        store.update(here(), key("a"), change(), None, NOW).await.unwrap();
+        store.update(here(), key("a"), change(), Some(1), NOW).await.unwrap();
+        let large = Change { writes: vec![write("c", b"3")], max_size: 0, ..change() };
+        store.update(here(), key("a"), large, None, NOW).await.unwrap();
+        store.count(here(), NOW).await.unwrap();
+        store.list(here(), NOW, None, None, 1).await.unwrap();
+        for _ in 0..2 {
+            store.destroy(here(), key("a"), NOW, 60).await.unwrap();
+        }
+        store.load(here(), key("a"), "shop".into(), NOW, 0).await.unwrap();
+        store.update(here(), key("a"), change(), None, NOW).await.unwrap();
+        store.create(here(), key("b"), expired, Vec::new()).await.unwrap();
+        store.load(here(), key("b"), "shop".into(), NOW + 1, 0).await.unwrap();
+        for id in ["c", "d"] {
+            store.create(here(), key(id), owned("alice"), Vec::new()).await.unwrap();
+        }
+        store.destroy_owned(here(), "alice".into(), None, NOW, 60).await.unwrap();
+        store.cleanup(here(), NOW + 1, 10).await.unwrap();
+        store.cleanup_later(here(), NOW + 1000);
+        store.ctx.stores().finish_cleanup(std::time::Duration::from_secs(60)).await;
+
+        let expected = [
+            (Operation::CreateTables, Outcome::Done),
+            (Operation::TablesExist, Outcome::Done),
+            (Operation::Load, Outcome::Absent),
+            (Operation::Create, Outcome::Created),
+            (Operation::Create, Outcome::Exists),
+            (Operation::Load, Outcome::Found),
+            (Operation::Fetch, Outcome::Done),
+            (Operation::Update, Outcome::Committed),
+            (Operation::Update, Outcome::Conflict),
+            (Operation::Update, Outcome::TooLarge),
+            (Operation::Count, Outcome::Done),
+            (Operation::List, Outcome::Done),
+            (Operation::Destroy, Outcome::Removed(1)),
+            (Operation::Destroy, Outcome::Removed(0)),
+            (Operation::Load, Outcome::Ended),
+            (Operation::Update, Outcome::Gone),
+            (Operation::Create, Outcome::Created),
+            (Operation::Load, Outcome::Expired),
+            (Operation::Create, Outcome::Created),
+            (Operation::Create, Outcome::Created),
+            (Operation::DestroyOwned, Outcome::Removed(2)),
+            (Operation::Cleanup, Outcome::Removed(1)),
+            (Operation::Cleanup, Outcome::Removed(3)),
+        ];
+        assert_eq!(*notes.0.lock().unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn settings_can_be_changed_for_the_same_stores() {
+        let old = ctx();
+        let settings = Settings { expires: 7, ..Settings::default() };
+        let mut new = old.with_settings(settings).unwrap();
+        assert_eq!((old.settings().expires, new.settings().expires), (Settings::default().expires, 7));
+        let mut old = old;
+        SessionCtxView { ctx: &mut old }.create(here(), key("a"), record(), Vec::new()).await.unwrap();
+        assert_eq!(SessionCtxView { ctx: &mut new }.count(here(), NOW).await.unwrap(), 1);
+        assert!(new.with_settings(Settings { expires: 0, ..Settings::default() }).is_err());
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use tokio::{sync::OnceCell, task::JoinHandle};
 use crate::{
     bindings::lemon::session::types::Location,
     driver::{Driver, Error, Registry, Result, StorageOptions, TableName},
+    observer::{Observer, Operation, Outcome, observe},
 };
 
 /// How many sessions a background cleanup removes in one transaction.
@@ -29,6 +30,15 @@ pub struct Storage {
     /// Where this was read.
     pub(crate) origin: Origin,
 }
+
+impl PartialEq for Storage {
+    /// Wherever it was read.
+    fn eq(&self, other: &Self) -> bool {
+        (&self.options, &self.tables) == (&other.options, &other.tables)
+    }
+}
+
+impl Eq for Storage {}
 
 /// Where the keys of a store stand in `lemon.ini`, so that what a driver refuses is found there.
 #[derive(Clone, Default)]
@@ -81,6 +91,7 @@ impl Storage {
 pub struct Stores {
     default: Store,
     named: BTreeMap<String, Store>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 /// One store with its tables: one driver for each.
@@ -108,13 +119,23 @@ impl Stores {
     /// by [`open`](Self::open).
     pub fn new(default: Storage, named: BTreeMap<String, Storage>, registry: &Registry) -> Self {
         let named = named.into_iter().map(|(name, storage)| (name, Store::new(storage, registry))).collect();
-        Self { default: Store::new(default, registry), named }
+        Self { default: Store::new(default, registry), named, observer: None }
     }
 
     /// One store that is open already, with its one table.
     pub fn single(driver: Arc<dyn Driver>) -> Self {
         let table = Table { opening: None, driver: OnceCell::from(driver), cleanup: Mutex::default() };
-        Self { default: Store { default: Arc::new(table), tables: BTreeMap::new() }, named: BTreeMap::new() }
+        let default = Store { default: Arc::new(table), tables: BTreeMap::new() };
+        Self { default, named: BTreeMap::new(), observer: None }
+    }
+
+    /// The same stores, with an observer of all that sessions ask of them.
+    pub fn observed(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer: Some(observer), ..self }
+    }
+
+    pub(crate) fn observer(&self) -> Option<&dyn Observer> {
+        self.observer.as_deref()
     }
 
     /// Adds a store that is open already, with its one table, under a name. Replaces one of that name.
@@ -150,7 +171,7 @@ impl Stores {
     ///
     /// Fails for a location that is not configured.
     pub fn cleanup_later(&self, location: &Location, now: u64) -> Result<()> {
-        self.table(location)?.cleanup_later(now);
+        self.table(location)?.cleanup_later(now, self.observer.clone());
         Ok(())
     }
 
@@ -257,22 +278,26 @@ impl Table {
         self.cleanup.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cleanup_later(self: &Arc<Self>, now: u64) {
+    fn cleanup_later(self: &Arc<Self>, now: u64, observer: Option<Arc<dyn Observer>>) {
         let mut cleanup = self.cleanup();
         if cleanup.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => *cleanup = Some(runtime.spawn(Arc::clone(self).clean_up(now))),
+            Ok(runtime) => *cleanup = Some(runtime.spawn(Arc::clone(self).clean_up(now, observer))),
             Err(_) => tracing::warn!("expired sessions stay: there is no tokio runtime to remove them in"),
         }
     }
 
-    async fn clean_up(self: Arc<Self>, now: u64) {
+    async fn clean_up(self: Arc<Self>, now: u64, observer: Option<Arc<dyn Observer>>) {
         let mut removed = 0_u64;
         loop {
             let count = match self.driver().await {
-                Ok(driver) => driver.cleanup(now, CLEANUP_BATCH).await,
+                Ok(driver) => {
+                    let call = driver.cleanup(now, CLEANUP_BATCH);
+                    let outcome = |&count: &u32| Outcome::Removed(count.into());
+                    observe(observer.as_deref(), Operation::Cleanup, call, outcome).await
+                }
                 Err(error) => Err(error),
             };
             match count {

@@ -6,6 +6,7 @@ pub mod build;
 pub mod cgi;
 pub mod client;
 pub mod command;
+pub mod keep_alive;
 pub mod raw;
 pub mod server;
 pub mod web_server;

@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
@@ -24,6 +24,7 @@ pub struct Launch {
     application: Option<PathBuf>,
     folder: Arc<TempDir>,
     arguments: Vec<String>,
+    has_admin: bool,
 }
 
 impl Launch {
@@ -35,7 +36,7 @@ impl Launch {
     /// What the arguments mount.
     pub fn mounted() -> Self {
         let folder = TempDir::with_prefix("lemon-session-").expect("there is room for a folder");
-        Self { application: None, folder: Arc::new(folder), arguments: Vec::new() }
+        Self { application: None, folder: Arc::new(folder), arguments: Vec::new(), has_admin: false }
     }
 
     /// Another component, on the same storage and with the same settings.
@@ -53,6 +54,16 @@ impl Launch {
     pub fn arg(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
         self
+    }
+
+    /// Serves another file, which is the test's own.
+    pub fn serving(self, application: &Path) -> Self {
+        Self { application: Some(application.to_owned()), ..self }
+    }
+
+    /// Answers /healthz and /metrics.
+    pub fn admin(self) -> Self {
+        Self { has_admin: true, ..self.arg("--admin-addr=127.0.0.1:0") }
     }
 
     /// Where the server runs: `sessions.db` and `lemon.ini` are here.
@@ -87,13 +98,18 @@ impl Launch {
                 let _ = sender.send(line);
             }
         });
-        let Ok(greeting) = receiver.recv_timeout(PATIENCE) else {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("the server does not start: {}", fs::read_to_string(&log).unwrap_or_default());
+        let mut next = || {
+            let Ok(line) = receiver.recv_timeout(PATIENCE) else {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("the server does not start: {}", fs::read_to_string(&log).unwrap_or_default());
+            };
+            let address = address(&line).unwrap_or_else(|| panic!("no address in {line:?}"));
+            (line, address)
         };
-        let address = address(&greeting).unwrap_or_else(|| panic!("no address in {greeting:?}"));
-        Server { launch: self, child, address, greeting }
+        let (greeting, address) = next();
+        let admin = self.has_admin.then(|| next().1);
+        Server { launch: self, child, address, admin, greeting }
     }
 }
 
@@ -108,7 +124,9 @@ pub struct Server {
     pub launch: Launch,
     /// Where it listens.
     pub address: SocketAddr,
-    /// What it printed.
+    /// Where it answers /healthz and /metrics, if it does.
+    pub admin: Option<SocketAddr>,
+    /// What it printed first.
     pub greeting: String,
     child: Child,
 }
@@ -127,6 +145,21 @@ impl Server {
     /// A visit by a client.
     pub fn get(&self, client: &Client, path: &str) -> Reply {
         client.get(&self.url(path))
+    }
+
+    /// Asks for /healthz or /metrics.
+    pub fn ask(&self, path: &str) -> Reply {
+        let address = self.admin.expect("the server was started with an admin address");
+        Client::new().get(&format!("http://{address}{path}"))
+    }
+
+    /// The value of a metric, as `http_requests_total{status="2xx"}`.
+    #[track_caller]
+    pub fn metric(&self, name: &str) -> f64 {
+        let metrics = self.ask("/metrics").body;
+        let prefix = format!("lemon_session_{name} ");
+        let value = metrics.lines().find_map(|line| line.strip_prefix(&prefix));
+        value.unwrap_or_else(|| panic!("no {name} in {metrics}")).parse().expect("a metric is a number")
     }
 
     /// What it logged, and those before it on the same storage.
@@ -151,8 +184,29 @@ impl Server {
 
     /// Tells it to stop.
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Tells it to reload, and waits until it says that it did, or why not: returns what it says.
+    pub fn reload(&self) -> String {
+        let before = self.log().len();
+        self.signal("HUP");
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            let said =
+                log[before..].split_inclusive('\n').find(|line| line.ends_with('\n') && line.contains("reloaded"));
+            if let Some(said) = said {
+                return said.to_owned();
+            }
+            assert!(Instant::now() < until, "the server does not reload");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
-        let status = Command::new("kill").args(["-TERM", &pid]).status().expect("kill can be run");
+        let status = Command::new("kill").args([&format!("-{signal}"), &pid]).status().expect("kill can be run");
         assert!(status.success(), "the server is ours");
     }
 

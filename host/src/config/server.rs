@@ -1,10 +1,14 @@
-use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 use ipnet::IpNet;
 
 use super::{
     Section,
-    parse::{bytes, number, seconds},
+    parse::{bytes, number, optional, seconds},
 };
 
 /// The section `[server]`: how much a client or an application may ask of `lemon-session serve`, and of
@@ -22,6 +26,8 @@ pub struct Server {
     pub request_time: Duration,
     /// How long a client may take to send the head of a request, and how long a connection may be idle between two.
     pub header_time: Duration,
+    /// How long a client may take to read before more can be sent to it.
+    pub write_time: Duration,
     /// Bytes of the head of a request, and of the header block of a CGI program.
     pub header_bytes: u32,
     /// Bytes of the body of a request.
@@ -32,6 +38,8 @@ pub struct Server {
     pub shutdown_time: Duration,
     /// The proxies that are believed when they say a visitor came over HTTPS.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where the state of the server and its metrics are answered for, if anywhere.
+    pub admin_addr: Option<SocketAddr>,
 }
 
 impl Default for Server {
@@ -42,11 +50,13 @@ impl Default for Server {
             queue_time: Duration::from_secs(5),
             request_time: Duration::from_secs(30),
             header_time: Duration::from_secs(30),
+            write_time: Duration::from_secs(30),
             header_bytes: 64 * 1024,
             body_bytes: 32 * 1024 * 1024,
             memory: 128 * 1024 * 1024,
             shutdown_time: Duration::from_secs(30),
             trusted_proxies: Vec::new(),
+            admin_addr: None,
         }
     }
 }
@@ -58,12 +68,14 @@ impl Server {
         section.read("queue-time", &mut self.queue_time, time);
         section.read("request-time", &mut self.request_time, time);
         section.read("header-time", &mut self.header_time, time);
+        section.read("write-time", &mut self.write_time, time);
         // Hyper has no smaller buffer.
         section.read("header-bytes", &mut self.header_bytes, within(bytes, 8192..=16 << 20));
         section.read("body-bytes", &mut self.body_bytes, bytes);
         section.read("memory", &mut self.memory, within(bytes, 1 << 20..=u32::MAX));
         section.read("shutdown-time", &mut self.shutdown_time, time);
         section.read("trusted-proxies", &mut self.trusted_proxies, networks);
+        section.read("admin-addr", &mut self.admin_addr, optional(address));
     }
 }
 
@@ -91,4 +103,8 @@ fn network(name: &str) -> Result<IpNet, String> {
     name.parse().or_else(|_| name.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
         format!("{name:?} is neither an address nor a network, as 192.0.2.1 and 10.0.0.0/8 are; a name would be nobody's proof")
     })
+}
+
+fn address(value: &str) -> Result<SocketAddr, String> {
+    value.parse().map_err(|_| format!("{value:?} is not an address with a port, as 127.0.0.1:9090 is"))
 }

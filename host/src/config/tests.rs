@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{parse::*, *};
 
-const EXAMPLE: &str = include_str!("../../../examples/lemon.ini");
+const EXAMPLE: &str = include_str!("../../lemon.ini");
 
 /// The example with every key uncommented: the lines that read `# key = value`, not indented ones, which only illustrate.
 fn uncommented() -> String {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
 use super::{Driver, Error, Result, TableName, memory::Memory, sqlite::Sqlite};
 
 /// What a driver is opened with.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct StorageOptions {
     /// The storage URL, `sqlite:sessions.db` for example. May hold a password: it is not for logs.
     pub url: String,

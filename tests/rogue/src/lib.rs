@@ -1,11 +1,11 @@
 //! A component that misbehaves, a route for each way.
 
-use std::hint::black_box;
+use std::{hint::black_box, io::Write as _};
 
 use example_http::{Request, answer};
 use wasip2::{
     clocks::monotonic_clock,
-    http::types::{IncomingRequest, ResponseOutparam},
+    http::types::{Fields, IncomingRequest, OutgoingResponse, ResponseOutparam},
 };
 
 struct Rogue;
@@ -27,7 +27,36 @@ impl wasip2::exports::http::incoming_handler::Guest for Rogue {
                 }
             }
             "/silent" => {}
+            "/flood" => flood(out),
+            "/injection" => answer(out, 200, &[], &format!("{} got through\n", injected())),
             _ => answer(out, 200, &[], "well\n"),
         }
     }
+}
+
+/// An answer without end, for as long as somebody takes it.
+fn flood(out: ResponseOutparam) {
+    let response = OutgoingResponse::new(Fields::new());
+    let body = response.body().expect("the body is taken once");
+    ResponseOutparam::set(out, Ok(response));
+    let mut stream = body.write().expect("the stream is taken once");
+    while stream.write_all(&[b'x'; 1 << 16]).is_ok() {}
+}
+
+/// Tries to have a line break, or what some read as one, in every place of an answer's head; returns how many were taken.
+fn injected() -> usize {
+    let mut taken = 0;
+    for evil in ["\r\nevil: 1", "\nevil: 1", "\revil: 1", "\0", "a\r\n\r\nevil"] {
+        let fields = Fields::new();
+        taken += usize::from(fields.append(&format!("name{evil}"), b"value").is_ok());
+        for name in ["set-cookie", "location", "content-type", "x-any"] {
+            let value = format!("value{evil}");
+            taken += usize::from(fields.append(name, value.as_bytes()).is_ok());
+            taken += usize::from(fields.set(name, &[value.into_bytes()]).is_ok());
+        }
+    }
+    for status in [0, 1, 99, 1000, u16::MAX] {
+        taken += usize::from(OutgoingResponse::new(Fields::new()).set_status_code(status).is_ok());
+    }
+    taken
 }

@@ -1,6 +1,14 @@
 //! Requests that nobody means well with: each gets a first visit or a refusal, never a crash, never an id of its choice.
 
-use lemon_session_tests::{Client, Server, raw};
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpStream},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+use lemon_session_tests::{Client, Launch, Server, raw};
 
 const FIRST: &str = "This is your first visit";
 
@@ -124,4 +132,207 @@ fn a_request_without_a_host_is_fine_before_http_1_1() {
     let answer = raw::send(server.address, b"GET / HTTP/1.0\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
     assert!(answer.contains(FIRST), "{answer}");
+}
+
+#[test]
+fn a_thousand_hostile_requests_leave_the_server_as_it_was() {
+    let server = Launch::new("visits").ini("[server]\nheader-time = 2s\nrequest-time = 10s\n").admin().start();
+    assert_eq!(server.get(&Client::new(), "/").status, 200);
+    let memory = server.memory();
+
+    let (served, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for part in 0..8 {
+            let (address, served, refused) = (server.address, &served, &refused);
+            scope.spawn(move || {
+                // The same ones in every run.
+                let mut dice = Dice(part);
+                for n in 0..125 {
+                    let request = hostile_request(&mut dice);
+                    let answer = send_and_leave(address, &request, &mut dice);
+                    match check_answer(&request, &answer, part, n) {
+                        Some(200..300) => served.fetch_add(1, Relaxed),
+                        Some(_) => refused.fetch_add(1, Relaxed),
+                        None => 0,
+                    };
+                }
+            });
+        }
+    });
+    let (served, refused) = (served.into_inner(), refused.into_inner());
+    assert!(served > 50 && refused > 200, "{served} were served, {refused} refused: that is not much of a test");
+
+    assert!(server.get(&Client::new(), "/").body.contains(FIRST));
+    for gauge in ["http_requests_in_flight", "guests", "http_connections"] {
+        // One connection is that of the visitor before.
+        let until = Instant::now() + Duration::from_secs(60);
+        while server.metric(gauge) > 1.0 {
+            assert!(Instant::now() < until, "{gauge} stays at {}", server.metric(gauge));
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    let log = server.log();
+    assert!(!log.contains("panicked") && !log.contains("ERROR"), "{log}");
+    let grown = server.memory().saturating_sub(memory);
+    assert!(grown < 64 << 20, "{grown} bytes of memory more than before");
+}
+
+/// Sends a request, in one piece or two, and reads what comes back, or does not wait for it.
+fn send_and_leave(address: SocketAddr, request: &[u8], dice: &mut Dice) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).expect("the server listens");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let (first, second) = request.split_at(dice.below(request.len() + 1));
+    // A server that refuses the head of a request need not read the rest.
+    let _ = stream.write_all(first).and_then(|()| stream.write_all(second));
+    let mut answer = Vec::new();
+    match dice.below(4) {
+        0 => {}
+        1 => {
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = stream.read_to_end(&mut answer);
+        }
+        // The server waits for the rest, and lets go.
+        2 if dice.below(8) == 0 => {
+            let _ = stream.read_to_end(&mut answer);
+        }
+        _ => {
+            let mut some = [0; 4096];
+            stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+            if let Ok(length) = stream.read(&mut some) {
+                answer.extend_from_slice(&some[..length]);
+            }
+        }
+    }
+    answer
+}
+
+#[track_caller]
+fn check_answer(request: &[u8], answer: &[u8], part: u64, n: usize) -> Option<u16> {
+    if answer.is_empty() {
+        return None;
+    }
+    let shown = format!("request {n} of {part}: {:?}", String::from_utf8_lossy(&request[..request.len().min(500)]));
+    let answer = String::from_utf8_lossy(answer);
+    let version = answer.get(..7).unwrap_or_default();
+    assert!(version == "HTTP/1.", "{shown}: {answer:?}");
+    let status: u16 = answer[9..12].parse().unwrap();
+    assert!((200..500).contains(&status), "{shown}: {answer:?}");
+    let head = answer.split("\r\n\r\n").next().unwrap_or_default().to_lowercase();
+    assert!(!head.lines().any(|line| line.starts_with("evil")), "{shown}: {answer:?}");
+    Some(status)
+}
+
+/// A request that is wrong in one of many ways.
+fn hostile_request(dice: &mut Dice) -> Vec<u8> {
+    let evil = dice.pick(&[
+        "\r\nEvil: 1",
+        "\nEvil: 1",
+        "\rEvil: 1",
+        "%0d%0aEvil:%201",
+        "\u{a0}\r\n\r\nEvil",
+        "\0",
+        "\r\n Evil",
+    ]);
+    let wild = dice.wild();
+    let host = "Host: a\r\n";
+    let text = match dice.below(24) {
+        0 => format!("{wild} / HTTP/1.1\r\n{host}\r\n"),
+        1 => format!("GET {wild} HTTP/1.1\r\n{host}\r\n"),
+        2 => format!("GET / {wild}\r\n{host}\r\n"),
+        3 => format!("GET / HTTP/{}.{}\r\n{host}\r\n", dice.below(12), dice.below(12)),
+        4 => format!("GET /{evil} HTTP/1.1\r\n{host}\r\n"),
+        5 => format!("GET /?destroy=True{evil} HTTP/1.1\r\n{host}\r\n"),
+        6 => format!("GET / HTTP/1.1\r\n{host}Cookie: visits={evil}\r\n\r\n"),
+        7 => format!("GET / HTTP/1.1\r\n{host}{evil}: value\r\n\r\n"),
+        8 => format!("GET / HTTP/1.1\r\n{host}{wild}\r\n\r\n"),
+        9 => format!("GET / HTTP/1.1\r\n{host}Name : value\r\n folded: {wild}\r\n\r\n"),
+        10 => format!("GET / HTTP/1.1\r\nHost: {wild}\r\n\r\n"),
+        11 => format!("GET http://{wild}/ HTTP/1.1\r\n{host}X-Forwarded-Proto: {evil}\r\nForwarded: {wild}\r\n\r\n"),
+        // Longer and shorter than announced, and announced twice or as nonsense.
+        12 => format!("POST / HTTP/1.1\r\n{host}Content-Length: {}\r\n\r\n{wild}", dice.below(100_000)),
+        13 => format!("POST / HTTP/1.1\r\n{host}Content-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\n{wild}"),
+        14 => {
+            let length = dice.pick(&[
+                "-1",
+                "+1",
+                "0x10",
+                "1,1",
+                "1, 2",
+                "99999999999999999999999",
+                "",
+                " ",
+                "1e3",
+                "4294967296",
+            ]);
+            format!("POST / HTTP/1.1\r\n{host}Content-Length: {length}\r\n\r\n{wild}")
+        }
+        15 => format!("POST / HTTP/1.1\r\n{host}Content-Length: 1\r\nContent-Length: {}\r\n\r\na", dice.below(3)),
+        16 => {
+            format!("POST / HTTP/1.1\r\n{host}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{wild}")
+        }
+        17 => {
+            let size =
+                dice.pick(&["-1", "g", "", "ffffffffffffffffff", "5;a=b", "5 ", "0x5", "\r\n", "7fffffffffffffff"]);
+            format!("POST / HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\n{size}\r\nhello\r\n0\r\n\r\n")
+        }
+        18 => format!("POST / HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\n5\r\nhello{wild}"),
+        19 => format!("POST / HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\n0\r\nEvil: 1{evil}\r\n\r\n"),
+        20 => format!(
+            "POST / HTTP/1.1\r\n{host}Transfer-Encoding: {}\r\n\r\n",
+            dice.pick(&["gzip", "chunked, gzip", "identity", " "])
+        ),
+        21 => format!(
+            "GET / HTTP/1.1\r\n{host}Expect: {}\r\nUpgrade: h2c\r\nConnection: {wild}\r\n\r\n",
+            dice.pick(&["100-continue", "42"])
+        ),
+        22 => "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1 + dice.below(50)),
+        _ => format!("GET / HTTP/1.1\r\n{host}{}\r\n", format!("X: {wild}\r\n").repeat(dice.below(200))),
+    };
+    let mut bytes = text.into_bytes();
+    match dice.below(4) {
+        // Dropped half-way.
+        0 => bytes.truncate(dice.below(bytes.len() + 1)),
+        // Some bytes of it are others.
+        1 => {
+            for _ in 0..=dice.below(4) {
+                let place = dice.below(bytes.len());
+                bytes[place] = dice.next() as u8;
+            }
+        }
+        _ => {}
+    }
+    bytes
+}
+
+/// Numbers that look random, the same ones from the same seed: SplitMix64.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+
+    fn pick(&mut self, from: &[&'static str]) -> &'static str {
+        from[self.below(from.len())]
+    }
+
+    /// Any text: short mostly, now and then longer than is allowed.
+    fn wild(&mut self) -> String {
+        let length = match self.below(10) {
+            0 => 0,
+            1 => 70_000,
+            2 => 5_000,
+            _ => self.below(40),
+        };
+        let alphabet: Vec<char> = "aZ09/:;,=?&%\\\"'<>(){}[] \t\r\n\0\u{7f}\u{e9}\u{1f34b}.-_".chars().collect();
+        (0..length).map(|_| alphabet[self.below(alphabet.len())]).collect()
+    }
 }

@@ -1,6 +1,8 @@
 //! The server among applications that misbehave, behind proxies, and when it is stopped.
 
 use std::{
+    io::Write as _,
+    net::TcpStream,
     thread,
     time::{Duration, Instant},
 };
@@ -51,6 +53,42 @@ fn guests_that_spin_do_not_hold_up_those_after_them() {
         thread::sleep(Duration::from_millis(100));
         assert_eq!(server.get(&Client::new(), "/").status, 200);
     });
+}
+
+#[test]
+fn a_body_that_no_guest_reads_holds_nobody_up() {
+    let server = Launch::new("rogue").ini("[server]\nrequest-time = 5s\n").admin().start();
+    let body = vec![b'x'; 16 << 20];
+    thread::scope(|scope| {
+        for (path, status) in [("/", 200), ("/silent", 500), ("/trap", 500)] {
+            let (server, body) = (&server, &body);
+            scope.spawn(move || {
+                let mut request = format!(
+                    "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                )
+                .into_bytes();
+                request.extend_from_slice(body);
+                // The answer may come before the body is sent, and the connection be closed: then nothing is read here.
+                let answer = raw::send(server.address, &request);
+                assert!(answer.is_empty() || raw::status(&answer) == status, "{path}: {answer}");
+            });
+        }
+        assert_eq!(server.get(&Client::new(), "/").body, "well\n");
+    });
+    let until = Instant::now() + Duration::from_secs(60);
+    while server.metric("guests") > 0.0 {
+        assert!(Instant::now() < until, "the guests stay");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(server.get(&Client::new(), "/").body, "well\n");
+}
+
+#[test]
+fn no_line_break_of_a_guest_enters_the_head_of_an_answer() {
+    let server = Server::start("rogue");
+    let answer = raw::get(server.address, "/injection", b"");
+    assert!(answer.ends_with("\r\n\r\n0 got through\n"), "{answer}");
 }
 
 #[test]
@@ -120,6 +158,25 @@ fn a_client_that_never_finishes_its_request_is_let_go() {
     let begun = Instant::now();
     let _ = raw::send(server.address, b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ");
     assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn a_client_that_does_not_read_is_let_go() {
+    let server = Launch::new("rogue").ini("[server]\nwrite-time = 1s\nrequest-time = 1h\n").admin().start();
+    let mut stuck = TcpStream::connect(server.address).unwrap();
+    stuck.write_all(b"GET /flood HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    let mut was_there = false;
+    loop {
+        let guests = server.metric("guests");
+        was_there |= guests > 0.0;
+        if was_there && guests == 0.0 && server.metric("http_connections") == 0.0 {
+            break;
+        }
+        assert!(Instant::now() < until, "the client holds a guest and a connection");
+        thread::sleep(Duration::from_millis(10));
+    }
+    drop(stuck);
 }
 
 #[test]

@@ -8,7 +8,8 @@
 //!
 //! - `synchronous`: `NORMAL` (the default) or `FULL`, which waits for the disk with every group of saves;
 //! - `busy_timeout`: how many milliseconds a save waits for other processes, and for room in the queue; 5000 unless given;
-//! - `mmap_size`: how many bytes of the file are mapped into memory; 268435456 unless given, 0 for none.
+//! - `mmap_size`: how many bytes of the file are mapped into memory; 0 unless given. Helps where much is read and little
+//!   is saved: every save has each connection that reads map the file anew.
 
 mod changes;
 mod connection;

@@ -52,7 +52,7 @@ impl Options {
             path: path(&options.url)?,
             table,
             durable,
-            mmap_size: number("mmap_size", 256 << 20)?.into(),
+            mmap_size: number("mmap_size", 0)?.into(),
             busy_timeout: Duration::from_millis(number("busy_timeout", 5000)?.into()),
         })
     }

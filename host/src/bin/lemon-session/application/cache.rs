@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::{Engine, component::Component};
 
 /// A folder of compiled applications.
+#[derive(Clone)]
 pub struct Cache {
     folder: PathBuf,
 }

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi_http::{
     Error, WasiBody,
-    handler::{ProxyHandler, ProxyPre},
+    handler::{HandlerState as _, ProxyHandler, ProxyPre},
     p2::bindings::ProxyPre as Pre,
 };
 
@@ -80,6 +80,15 @@ impl Application {
             Kind::Program(Program { platform: platform.clone(), name, pre: CommandPre::new(pre)? })
         };
         Ok(Self { kind, platform, uses_sessions })
+    }
+
+    /// Fails when it cannot be instantiated.
+    pub async fn check(&self) -> Result<()> {
+        match &self.kind {
+            Kind::Http(handler) => drop(handler.state().instantiate().await?),
+            Kind::Program(program) => program.check().await?,
+        }
+        Ok(())
     }
 
     /// Whether it imports `lemon:session/sessions`.

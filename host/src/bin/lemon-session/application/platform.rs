@@ -11,6 +11,7 @@ use wasmtime_wasi::WasiCtx;
 use super::{Cache, engine::guests, failure::NoSlot, guest::Guest};
 
 /// What all applications of this process share.
+#[derive(Clone)]
 pub struct Platform {
     pub engine: Engine,
     pub session: SessionCtx,
@@ -28,6 +29,16 @@ impl Platform {
         let in_flight = Arc::new(Semaphore::new(settings.in_flight as usize));
         let slots = Arc::new(Semaphore::new(guests(&settings) as usize));
         Self { engine, session, settings, cache, in_flight, slots }
+    }
+
+    /// The same, and the same room for requests and guests, with other settings of sessions.
+    pub fn with_session(&self, session: SessionCtx) -> Self {
+        Self { session, ..self.clone() }
+    }
+
+    /// How many guests are alive.
+    pub fn guests(&self) -> usize {
+        guests(&self.settings) as usize - self.slots.available_permits()
     }
 
     /// All that a guest may import.

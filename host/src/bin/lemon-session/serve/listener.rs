@@ -1,6 +1,15 @@
 //! Connections: accepted, spoken HTTP/1.1 with, and finished before the server stops.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::IpAddr,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{HeaderValue, Method, Request, Response, Version, header, request::Parts, uri::Authority};
 use http_body_util::{BodyExt as _, Empty};
@@ -12,12 +21,16 @@ use hyper_util::{
 use lemon_session_host::config::Server;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::{sleep, timeout},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep, timeout_at},
 };
 use wasmtime_wasi_http::WasiBody;
 
-use super::mounts::{Found, Mounts};
+use super::{
+    metrics::{Answer, Metrics},
+    mounts::{Found, Mounts},
+    unstuck::Unstuck,
+};
 use crate::application::{
     Failure, RequestId,
     cgi::{LocalRedirect, Place, Variables},
@@ -26,13 +39,42 @@ use crate::application::{
 
 /// What all connections share.
 pub struct Site {
-    pub mounts: Mounts,
+    mounts: RwLock<Arc<Mounts>>,
     pub settings: Arc<Server>,
+    pub metrics: Arc<Metrics>,
+    stopping: AtomicBool,
 }
 
+impl Site {
+    pub fn new(mounts: Mounts, settings: Arc<Server>, metrics: Arc<Metrics>) -> Self {
+        let mounts = RwLock::new(Arc::new(mounts));
+        Self { mounts, settings, metrics, stopping: AtomicBool::new(false) }
+    }
+
+    /// The applications that answer the next request.
+    fn mounts(&self) -> Arc<Mounts> {
+        self.mounts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has other applications answer from the next request on; those in flight go on with theirs.
+    pub fn replace(&self, mounts: Mounts) {
+        *self.mounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mounts);
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// For how long a connection without a request is kept once the server stops: a request may be on its way, and its client
+/// would not learn whether it was answered.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// Serves until `stop` is ready, then finishes what is in flight.
-pub async fn serve(listener: TcpListener, site: Site, stop: impl Future<Output = ()>) {
-    let site = Arc::new(site);
+///
+/// No request is lost then: connections that wait to be accepted are, answers say that they are the connection's last, and a
+/// connection without a request is closed only after a while.
+pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: impl Future<Output = ()>) {
     let connections = Arc::new(Semaphore::new(site.settings.connections as usize));
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
@@ -46,47 +88,90 @@ pub async fn serve(listener: TcpListener, site: Site, stop: impl Future<Output =
             () = &mut stop => break,
             accepted = accept(&listener, &connections) => accepted,
         };
-        let (stream, peer, permit) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok(accepted) => converse(accepted, &site, &http, &graceful),
             Err(error) => {
                 // Mostly too many open files, which passes.
                 tracing::warn!("cannot accept a connection: {error}");
                 sleep(Duration::from_millis(50)).await;
-                continue;
             }
-        };
-        let site = site.clone();
-        let service = service_fn(move |request| {
-            let site = site.clone();
-            async move { Ok::<_, Infallible>(answer(&site, peer, request).await) }
-        });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!("a connection ended early: {error}");
-            }
-            drop(permit);
-        });
+        }
     }
 
-    drop(listener);
-    if timeout(site.settings.shutdown_time, graceful.shutdown()).await.is_err() {
+    let until = Instant::now() + site.settings.shutdown_time;
+    if let Err(error) = accept_waiting(listener, &connections, |accepted| converse(accepted, &site, &http, &graceful)) {
+        tracing::warn!("cannot accept the last connections: {error}");
+    }
+    // Only now, as clients that are told to open another connection find no server any more.
+    site.stopping.store(true, Ordering::Relaxed);
+    let all = connections.acquire_many(site.settings.connections);
+    let _ = timeout_at(until.min(Instant::now() + LINGER), all).await;
+    if timeout_at(until, graceful.shutdown()).await.is_err() {
         tracing::warn!("stopped with requests in flight, after {:?}", site.settings.shutdown_time);
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+/// A connection, and the right to have it open.
+type Accepted = (TcpStream, IpAddr, OwnedSemaphorePermit);
+
+async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> io::Result<Accepted> {
+    let permit = connections.clone().acquire_owned().await.map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     // Small answers are not held back for larger ones.
     stream.set_nodelay(true)?;
     Ok((stream, peer.ip(), permit))
 }
 
-async fn answer(site: &Site, peer: IpAddr, mut request: Request<Incoming>) -> Response<WasiBody> {
+/// Accepts the connections that wait for it already, and no others.
+fn accept_waiting(
+    listener: TcpListener,
+    connections: &Arc<Semaphore>,
+    mut accepted: impl FnMut(Accepted),
+) -> io::Result<()> {
+    // Not blocking, and without what tokio remembers of whether any wait.
+    let listener = listener.into_std()?;
+    while let Ok(permit) = connections.clone().try_acquire_owned() {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                stream.set_nonblocking(true)?;
+                stream.set_nodelay(true)?;
+                accepted((TcpStream::from_std(stream)?, peer.ip(), permit));
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Answers the requests of a connection.
+fn converse((stream, peer, permit): Accepted, site: &Arc<Site>, http: &http1::Builder, graceful: &GracefulShutdown) {
+    let counted = site.metrics.connection();
+    let stream = Unstuck::new(stream, site.settings.write_time);
+    let site = site.clone();
+    let service = service_fn(move |request| {
+        let site = site.clone();
+        async move { Ok::<_, Infallible>(answer(&site, peer, request).await) }
+    });
+    let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!("a connection ended early: {error}");
+        }
+        drop((counted, permit));
+    });
+}
+
+async fn answer(site: &Site, peer: IpAddr, request: Request<Incoming>) -> Response<Answer> {
+    let in_flight = site.metrics.request();
+    let mut response = respond(site, peer, request).await;
+    if site.is_stopping() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    in_flight.answered(response)
+}
+
+async fn respond(site: &Site, peer: IpAddr, mut request: Request<Incoming>) -> Response<WasiBody> {
     let id = RequestId::next();
     // Neither query nor headers: either may hold what is nobody's business.
     tracing::debug!(request = %id, method = %request.method(), path = request.uri().path(), "received");
@@ -115,8 +200,9 @@ impl Site {
         peer: IpAddr,
         mut request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Failure> {
+        let mounts = self.mounts();
         for _ in 0..=LOCAL_REDIRECTS {
-            let Found { application, mount, rest } = self.mounts.find(request.uri().path()).ok_or(Failure::NotFound)?;
+            let Found { application, mount, rest } = mounts.find(request.uri().path()).ok_or(Failure::NotFound)?;
             let next = application.is_program().then(|| without_body(&request));
             let variables =
                 |parts: &Parts| Variables::of_request(parts, Place { peer, script_name: mount, path_info: rest });

@@ -1,29 +1,41 @@
 //! `lemon-session serve`.
 
+mod admin;
+mod files;
 mod listener;
+mod metrics;
 mod mounts;
+mod reload;
+mod unstuck;
 
 use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use lemon_session_host::{SessionCtx, bindings::lemon::session::types::Location, driver::Registry};
+use lemon_session_host::{Config, SessionCtx, bindings::lemon::session::types::Location, driver::Registry};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
 
 use crate::{
-    application::{Application, Cache, Platform, engine},
+    application::{Cache, Platform, engine},
     compose::Modules,
     storage,
 };
+use admin::Admin;
 use listener::Site;
-use mounts::{Mount, Mounts};
+use metrics::Metrics;
+use mounts::Mount;
+use reload::Loader;
 
 /// Serve applications over HTTP.
 ///
 /// An application is a component of wasi:http, or one of wasi:cli, which is run as a CGI program. Where it imports
 /// lemon:session/sessions it gets sessions; their tables are created if they are not there.
+///
+/// SIGTERM stops the server once what is in flight is answered. SIGHUP reads the applications, their modules and the settings
+/// of sessions anew; requests in flight go on with what they began with, and where the new cannot be loaded, the old is
+/// served further and the log says why.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples: lemon-session serve visits.wasm --storage sqlite:sessions.db
@@ -41,6 +53,11 @@ pub struct Args {
     /// Where to listen; port 0 takes any that is free.
     #[arg(long, default_value = "127.0.0.1:8080")]
     addr: SocketAddr,
+
+    /// Where to answer /healthz and /metrics, for Prometheus: an address that visitors cannot reach. Port 0 takes any that
+    /// is free.
+    #[arg(long, value_name = "ADDR")]
+    admin_addr: Option<SocketAddr>,
 
     #[command(flatten)]
     modules: Modules,
@@ -61,13 +78,28 @@ pub struct Args {
     reuse: u32,
 }
 
+impl Args {
+    /// What is served where.
+    fn mounts(&self) -> Vec<Mount> {
+        self.application.clone().map(Mount::root).into_iter().chain(self.mounts.iter().cloned()).collect()
+    }
+
+    /// The settings: of lemon.ini, overridden by the flags.
+    fn config(&self) -> Result<Config> {
+        let mut config = self.storage.config()?;
+        config.server.admin_addr = self.admin_addr.or(config.server.admin_addr);
+        Ok(config)
+    }
+}
+
 pub async fn run(args: Args) -> Result<ExitCode> {
-    let mounts: Vec<_> = args.application.map(Mount::root).into_iter().chain(args.mounts).collect();
-    mounts::check(&mounts)?;
-    let names = names(&mounts);
-    let config = args.storage.config()?;
+    let config = args.config()?;
+    mounts::check(&args.mounts())?;
+    let names = names(&args.mounts());
     let settings = Arc::new(config.server.clone());
-    let stores = config.stores(&Registry::builtin());
+    files::raise_limit(&settings);
+    let metrics = Arc::new(Metrics::new()?);
+    let stores = config.stores(&Registry::builtin()).observed(metrics.clone());
     let session = SessionCtx::with(stores, config.settings.clone())?;
     session.stores().open().await?;
     let store = session.stores().driver(&Location { storage: None, table: None }).await?.clone();
@@ -80,19 +112,38 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         .inspect_err(|error| tracing::warn!("every start compiles anew, as compiled code cannot be kept: {error:#}"));
     let platform = Platform::new(engine::for_many(&settings)?, session.clone(), settings.clone(), cache.ok());
     let platform = Arc::new(platform);
-    let mounts = Mounts::load(mounts, |file| Application::load(&platform, file, &args.modules, args.reuse))?;
+    let addr = args.addr;
+    let loader = Arc::new(Loader { args, config, platform: platform.clone() });
+    let mounts = loader.load(platform.clone()).await?;
+    let site = Arc::new(Site::new(mounts, settings.clone(), metrics));
 
-    // Before anything is printed: whoever waits for that line may stop the server at once.
+    // Before anything is printed: whoever waits for that line may signal at once.
     let stop = stop()?;
-    let listener = TcpListener::bind(args.addr).await.with_context(|| format!("cannot listen on {}", args.addr))?;
-    let addr = listener.local_addr().context("the listener has no address")?;
-    let mut stdout = std::io::stdout();
+    let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let (listener, addr) = listen(addr).await?;
+    let admin = match settings.admin_addr {
+        Some(addr) => Some(listen(addr).await?),
+        None => None,
+    };
     // Nobody has to listen.
-    let _ = writeln!(stdout, "Serving {names} on http://{addr} ({})", store.summary()).and_then(|()| stdout.flush());
+    let mut stdout = std::io::stdout();
+    let _ = writeln!(stdout, "Serving {names} on http://{addr} ({})", store.summary());
+    if let Some((listener, addr)) = admin {
+        let _ = writeln!(stdout, "Answering /healthz and /metrics on http://{addr}");
+        tokio::spawn(admin::serve(listener, Admin { site: site.clone(), platform, store }));
+    }
+    let _ = stdout.flush();
 
-    listener::serve(listener, Site { mounts, settings }, stop).await;
+    tokio::spawn(reload::at_each(hangup, loader, site.clone()));
+    listener::serve(listener, site, stop).await;
     session.close().await?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr}"))?;
+    let addr = listener.local_addr().context("the listener has no address")?;
+    Ok((listener, addr))
 }
 
 /// What is served: `visits.wasm`, or `/shop=shop.wasm, /blog=blog.wasm`.

@@ -6,6 +6,7 @@ use std::{
     str::FromStr,
 };
 
+use anyhow::Context as _;
 use percent_encoding::percent_decode_str;
 
 use crate::{Usage, application::Application};
@@ -78,6 +79,14 @@ impl Mounts {
             loaded.push((mount, application));
         }
         Ok(Self(loaded))
+    }
+
+    /// Fails when one of them cannot be instantiated.
+    pub async fn check(&self) -> anyhow::Result<()> {
+        for (mount, application) in &self.0 {
+            application.check().await.with_context(|| format!("cannot instantiate {}", mount.file.display()))?;
+        }
+        Ok(())
     }
 
     /// The application that is mounted nearest to a path.

@@ -39,6 +39,13 @@ pub struct Program {
 const INPUT_BYTES: usize = 64 * 1024;
 
 impl Program {
+    /// Fails when it cannot be instantiated.
+    pub async fn check(&self) -> wasmtime::Result<()> {
+        let mut store = self.platform.store(WasiCtx::builder().build(), self.platform.slot().await?);
+        timeout(self.platform.settings.request_time, self.pre.instantiate_async(&mut store)).await??;
+        Ok(())
+    }
+
     /// Runs the program for a request. It ends by itself, or when its time is over, whether or not the response is read.
     pub async fn answer(
         &self,
