@@ -9,11 +9,15 @@
 
 mod cleanup;
 mod component;
+mod drivers;
 mod durable;
 mod hand;
 mod harness;
 mod large;
 mod many;
+#[path = "../../host/tests/sql/proxy.rs"]
+#[allow(dead_code, reason = "the drivers' tests use the rest")]
+mod proxy;
 mod site;
 mod warm;
 
@@ -35,7 +39,8 @@ async fn main() -> Result<()> {
             rows.push(argument);
         }
     }
-    const ALL: [&str; 7] = ["component", "start-get", "start-set-save", "durable", "large", "cleanup", "many"];
+    const ALL: [&str; 8] =
+        ["component", "start-get", "start-set-save", "durable", "large", "cleanup", "many", "drivers"];
     if rows.is_empty() {
         rows = ALL.map(str::to_owned).into();
     }
@@ -48,6 +53,7 @@ async fn main() -> Result<()> {
             "large" => large::measure().await?,
             "cleanup" => cleanup::measure().await?,
             "many" => many::measure(sessions).await?,
+            "drivers" => drivers::measure().await?,
             _ => bail!("there is no row {row}; there are {}", ALL.join(", ")),
         }
     }

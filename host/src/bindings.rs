@@ -15,3 +15,16 @@ wasmtime::component::bindgen!({
         "wasi:random": wasmtime_wasi::p2::bindings::random,
     },
 });
+
+/// What applications import.
+pub mod application {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "application",
+        imports: { default: async | trappable },
+        with: {
+            "lemon:session/types": super::lemon::session::types,
+            "lemon:session/sessions.session": crate::sessions::warm::Handle,
+        },
+    });
+}

@@ -29,6 +29,7 @@
 //! by itself, by its own clock, keeps them until the rule is done. No rule waits for time to pass.
 
 mod cleaning;
+mod copying;
 mod creating;
 mod ending;
 mod listing;
@@ -135,6 +136,15 @@ macro_rules! __conformance_rules {
                 list_of_an_owner_leaves_out_the_others
                 list_holds_live_sessions_alone
                 describe_tells_names_and_sizes_of_all_applications;
+            copying:
+                export_answers_all_of_a_live_session_and_nothing_else
+                import_keeps_the_record_with_its_version
+                import_without_over_never_overwrites
+                import_over_a_version_replaces_everything
+                import_over_another_version_or_no_session_changes_nothing
+                imported_session_is_one_like_any_other
+                import_racing_update_loses_nothing_that_was_committed
+                export_never_sees_half_an_update;
             tables:
                 create_tables_keeps_what_is_there
                 drop_tables_removes_everything

@@ -6,12 +6,9 @@
 
 mod sql;
 
-use std::{
-    process::Command,
-    sync::{
-        LazyLock,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    LazyLock,
+    atomic::{AtomicU32, Ordering},
 };
 
 use lemon_session_host::{
@@ -21,7 +18,7 @@ use lemon_session_host::{
 use mysql_async::{Conn, prelude::Queryable};
 use sql::{
     Locking, open, own_table,
-    servers::{OwnServer, PASSWORD, find, is_root},
+    servers::{OwnServer, PASSWORD},
     skip,
 };
 
@@ -92,55 +89,13 @@ impl Locking for Other<'_> {
     }
 }
 
-/// MariaDB with the user `root` and a database `sessions`; none where it is not installed.
-fn mariadb() -> Option<OwnServer> {
-    let daemon = find("mariadbd")?;
-    let folder = tempfile::tempdir().expect("a folder for a server");
-    let data = folder.path().join("data").display().to_string();
-    let script = folder.path().join("init.sql");
-    std::fs::write(
-        &script,
-        format!(
-            "CREATE DATABASE IF NOT EXISTS sessions;
-            CREATE OR REPLACE USER owner@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';
-            GRANT ALL ON sessions.* TO owner@'127.0.0.1';
-            CREATE OR REPLACE USER stranger@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';"
-        ),
-    )
-    .expect("a file can be written");
-    let user = if is_root() { "root" } else { "" };
-    let mut install = Command::new(find("mariadb-install-db")?);
-    install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
-    install.arg(format!("--datadir={data}"));
-    let mut program = vec![daemon.display().to_string(), "--no-defaults".to_owned(), format!("--datadir={data}")];
-    if !user.is_empty() {
-        install.arg(format!("--user={user}"));
-        program.push(format!("--user={user}"));
-    }
-    let installed = install.output().expect("mariadb-install-db runs");
-    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
-    program.extend([
-        format!("--socket={}", folder.path().join("socket").display()),
-        format!("--pid-file={}", folder.path().join("pid").display()),
-        format!("--init-file={}", script.display()),
-        "--bind-address=127.0.0.1".to_owned(),
-        "--skip-name-resolve".to_owned(),
-        "--skip-log-bin".to_owned(),
-    ]);
-    Some(OwnServer::start(folder, program, |program, port| program.push(format!("--port={port}"))))
-}
-
 fn own_server() -> Option<(OwnServer, String)> {
-    let Some(server) = mariadb() else {
+    let Some(server) = OwnServer::mariadb() else {
         skip("MariaDB is not installed on this machine");
         return None;
     };
-    let url = format!("mysql://owner:{}@127.0.0.1:{}/sessions", encoded(PASSWORD), server.port);
+    let url = server.url("mysql");
     Some((server, url))
-}
-
-fn encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,6 +144,65 @@ async fn tables_that_differ_in_case_alone_are_refused() {
     for driver in [first, second] {
         driver.close().await.expect("close");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_somebody_changed_are_told_of() {
+    let Some(database) = Database::new().await else { return };
+    let driver = open(&database.url, &TableName::default()).await;
+    driver.create_tables().await.expect("create_tables");
+    let mut connection = Conn::from_url(&database.url).await.expect("a connection");
+    for change in [
+        "ALTER TABLE Session DROP KEY owner, DROP KEY expires, ADD KEY expires (expires)",
+        "ALTER TABLE Session MODIFY owner VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+        "ALTER TABLE Session ENGINE = MyISAM",
+        "DROP PROCEDURE Session_destroy",
+        "ALTER TABLE Session DROP COLUMN nonce, ADD COLUMN more INT NOT NULL DEFAULT 0",
+    ] {
+        connection.query_drop(change).await.expect("a change");
+    }
+    connection.disconnect().await.expect("disconnect");
+    assert_eq!(
+        driver.differences().await.expect("differences"),
+        [
+            "column Session.nonce is missing: varbinary(255)",
+            "column Session.owner is varchar(255) collate utf8mb4_general_ci, and should be varbinary(1020)",
+            "engine Session is MyISAM, and should be InnoDB",
+            "index Session.expires is expires, and should be expires, ended",
+            "index Session.owner is missing: owner, digest",
+            "procedure Session_destroy is missing: procedure",
+            "column Session.more is not of this layout: int not null",
+        ]
+    );
+    driver.close().await.expect("close");
+}
+
+/// As where the program was killed between the tables and their procedures.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_were_broken_off_are_completed_by_many_hosts_at_once() {
+    let Some(database) = Database::new().await else { return };
+    let table = TableName::default();
+    let driver = open(&database.url, &table).await;
+    driver.create_tables().await.expect("create_tables");
+    driver.create(&Key::of("a"), &sql::record(), &[sql::write("x", b"1")]).await.expect("create");
+    let mut connection = Conn::from_url(&database.url).await.expect("a connection");
+    for change in ["UPDATE Session_meta SET layout = 0", "DROP PROCEDURE Session_cleanup"] {
+        connection.query_drop(change).await.expect("a change");
+    }
+    connection.disconnect().await.expect("disconnect");
+    assert!(!driver.tables_exist().await.expect("tables_exist"));
+    let hosts: Vec<_> = (0..8)
+        .map(|_| {
+            let (url, table) = (database.url.clone(), table.clone());
+            tokio::spawn(async move { open(&url, &table).await.create_tables().await })
+        })
+        .collect();
+    for host in hosts {
+        host.await.expect("no panic").expect("create_tables");
+    }
+    assert_eq!(driver.differences().await.expect("differences"), [""; 0]);
+    assert_eq!(sql::found(&*driver, "a").await.record.size, 2, "the session is there");
+    driver.close().await.expect("close");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,13 +6,7 @@
 
 mod sql;
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    process::{Command, Stdio},
-    sync::LazyLock,
-};
+use std::sync::LazyLock;
 
 use lemon_session_host::{
     conformance::Store,
@@ -20,7 +14,7 @@ use lemon_session_host::{
 };
 use sql::{
     Locking, open, own_table,
-    servers::{OwnServer, PASSWORD, find, is_root},
+    servers::{OwnServer, PASSWORD},
     skip,
 };
 use tokio_postgres::NoTls;
@@ -70,63 +64,13 @@ impl Locking for Other {
     }
 }
 
-/// PostgreSQL with the user `owner`, who needs a password, and a database `sessions`; none where it is not installed.
-fn postgres() -> Option<OwnServer> {
-    let binaries = find("postgres").map(|path| path.with_file_name("")).or_else(|| {
-        let mut versions: Vec<PathBuf> =
-            fs::read_dir("/usr/lib/postgresql").ok()?.flatten().map(|entry| entry.path().join("bin")).collect();
-        versions.sort();
-        versions.pop()
-    })?;
-    let folder = tempfile::tempdir().expect("a folder for a server");
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("the folder is ours");
-    // PostgreSQL refuses to run as root.
-    let mut demoted: Vec<String> = Vec::new();
-    if is_root() {
-        demoted = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"].map(str::to_owned).into();
-    }
-    let (data, password) = (folder.path().join("data"), folder.path().join("password"));
-    fs::create_dir(&data).expect("a folder can be made");
-    fs::write(&password, PASSWORD).expect("a file can be written");
-    if is_root() {
-        let owned = Command::new("chown").arg("postgres").args([&data, &password]).status();
-        assert!(owned.is_ok_and(|status| status.success()), "the folder can be given to the user postgres");
-    }
-    let run = |name: &str, arguments: &[&str], database: Option<&str>| {
-        let program = [demoted.clone(), vec![binaries.join(name).display().to_string()]].concat();
-        let mut command = Command::new(&program[0]);
-        command.args(&program[1..]).args(arguments).current_dir("/").stdout(Stdio::null()).stderr(Stdio::piped());
-        if database.is_some() {
-            command.stdin(Stdio::piped());
-        }
-        let mut child = command.spawn().expect("PostgreSQL's programs run");
-        if let (Some(sql), Some(mut input)) = (database, child.stdin.take()) {
-            std::io::Write::write_all(&mut input, sql.as_bytes()).expect("postgres reads its input");
-        }
-        let done = child.wait_with_output().expect("PostgreSQL's programs end");
-        assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
-    };
-    let (data, password) = (data.display().to_string(), password.display().to_string());
-    let pwfile = format!("--pwfile={password}");
-    run("initdb", &["-D", &data, "-U", "owner", "-A", "scram-sha-256", "-N", "-E", "UTF8", &pwfile], None);
-    run("postgres", &["--single", "-D", &data, "postgres"], Some("CREATE DATABASE sessions;\n"));
-    let socket = folder.path().join("data").display().to_string();
-    let mut program = demoted;
-    program.extend([binaries.join("postgres").display().to_string(), "-D".to_owned(), data, "-k".to_owned(), socket]);
-    Some(OwnServer::start(folder, program, |program, port| program.extend(["-p".to_owned(), port.to_string()])))
-}
-
 fn own_server() -> Option<(OwnServer, String)> {
-    let Some(server) = postgres() else {
+    let Some(server) = OwnServer::postgres() else {
         skip("PostgreSQL is not installed on this machine");
         return None;
     };
-    let url = format!("postgres://owner:{}@127.0.0.1:{}/sessions", encoded(PASSWORD), server.port);
+    let url = server.url("postgres");
     Some((server, url))
-}
-
-fn encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,6 +101,33 @@ async fn saves_of_other_sessions_never_wait() {
 async fn pool_that_is_used_up_is_waited_for_and_then_an_error() {
     let Some(url) = shared().await else { return };
     sql::pool_that_is_used_up_is_waited_for_and_then_an_error(url, &Other(url)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_somebody_changed_are_told_of() {
+    let Some(url) = shared().await else { return };
+    sql::with_tables(url, &[], |driver, table| async move {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
+        tokio::spawn(connection);
+        let changes = "DROP INDEX \"T_owner\"; ALTER TABLE \"T\" DROP COLUMN nonce, ADD COLUMN more text;
+            ALTER TABLE \"T_variable\" ALTER COLUMN name DROP NOT NULL, ALTER COLUMN name TYPE text USING 'x';
+            DROP FUNCTION \"T_cleanup\"";
+        // A primary key is not null: it goes first.
+        let changes = format!("ALTER TABLE \"T_variable\" DROP CONSTRAINT \"T_variable_pkey\"; {changes}");
+        client.batch_execute(&changes.replace("\"T", &format!("\"{table}"))).await.expect("changes");
+        let expected = [
+            "column T.nonce is missing: bytea",
+            "column T_variable.name is text, and should be bytea not null",
+            "function T_cleanup is missing: bigint",
+            "index T_owner is missing: owner, digest",
+            "index T_variable_pkey is missing: session, app, name, unique",
+            "column T.more is not of this layout: text",
+        ];
+        let expected =
+            expected.map(|line| line.replace("T_", &format!("{table}_")).replace("T.", &format!("{table}.")));
+        assert_eq!(driver.differences().await.expect("differences"), expected);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

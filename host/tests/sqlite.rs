@@ -283,6 +283,30 @@ async fn saves_that_are_given_up_are_done_whole_or_not_at_all() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn saves_go_on_while_a_backlog_is_cleaned_up() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let store = open(&folder.path().join("sessions.db")).await;
+    store.create_tables().await.expect("create_tables");
+    for n in 0..3000 {
+        create(&*store, &Key::of(&n.to_string())).await;
+    }
+    let live = Record { expires: NOW + 100_000, ..RECORD };
+    store.create(&Key::of("live"), &live, &[]).await.expect("create");
+    let cleanup = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.cleanup(NOW + 1440, u32::MAX).await }
+    });
+    let mut saves = 0_u64;
+    while !cleanup.is_finished() {
+        store.update(&Key::of("live"), &writing([put("x", b"1")]), None, NOW).await.expect("update");
+        saves += 1;
+    }
+    assert_eq!(cleanup.await.expect("the task ends").expect("cleanup"), 3000);
+    // One transaction removes 16.
+    assert!(saves > 3000 / 16, "a cleanup leaves the writer to saves between its transactions: {saves}");
+}
+
 #[tokio::test]
 async fn close_copies_the_log_back_into_the_database() {
     let folder = TempDir::new().expect("a temporary folder");

@@ -34,14 +34,16 @@ impl Output {
     }
 }
 
+/// `lemon-session`, to be run in a folder.
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(build::command());
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    command
+}
+
 /// Runs `lemon-session` in a folder.
 pub fn run(folder: &Path, arguments: &[&str]) -> Output {
-    let output = Command::new(build::command())
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .expect("the command can be run");
+    let output = command(folder, arguments).output().expect("the command can be run");
     Output {
         status: output.status.code().expect("the command ends by itself"),
         stdout: String::from_utf8(output.stdout).expect("the command prints UTF-8"),

@@ -9,10 +9,12 @@ pub mod command;
 pub mod keep_alive;
 pub mod raw;
 pub mod server;
+pub mod storage;
 pub mod web_server;
 
 pub use client::{Client, Reply};
 pub use server::{Launch, Server};
+pub use storage::Storage;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -13,7 +13,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Client, Reply, build};
+use crate::{Client, Reply, Storage, build};
 
 /// Long enough for a machine that compiles something else beside the test.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -53,6 +53,12 @@ impl Launch {
     /// Adds an argument.
     pub fn arg(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// On a store other than `sessions.db`.
+    pub fn storage(mut self, storage: &Storage) -> Self {
+        self.arguments.extend(storage.flags().map(str::to_owned));
         self
     }
 

@@ -63,3 +63,10 @@ fn the_settings_in_the_guides_are_settings() {
         Launch::new("visits").ini(&block).command(&["tables", "create"]).ok();
     }
 }
+
+#[test]
+fn the_driver_in_the_guide_is_the_example() {
+    let guide = "docs/drivers.md";
+    shows(guide, "rust,ignore", &["examples/driver/src/lib.rs", "examples/driver/tests/conformance.rs"]);
+    shows(guide, "toml", &["examples/driver/Cargo.toml"]);
+}

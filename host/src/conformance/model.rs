@@ -12,7 +12,7 @@ use proptest::{
 
 use super::{Store, key};
 use crate::driver::{
-    Change, CreateOutcome, Driver, Grace, Key, LoadOutcome, Record, Rename, Stored, UpdateOutcome, Write,
+    Change, CreateOutcome, Driver, Grace, Key, LoadOutcome, Record, Rename, Snapshot, Stored, UpdateOutcome, Write,
 };
 
 /// All times are multiples of it, so that boundaries are met to the second.
@@ -65,6 +65,7 @@ enum Operation {
     Reused,
     List { owner: Option<u8>, after: Option<u8>, limit: u32 },
     Describe { key: u8 },
+    Import { key: u8, version: u64, expires: u64, owner: Option<u8>, writes: Vec<Written>, over: Option<Expected> },
 }
 
 #[derive(Clone, Debug)]
@@ -94,6 +95,7 @@ enum Expected {
 
 fn operation() -> impl Strategy<Value = Operation> {
     let key = 0..KEYS;
+    let over = option::of(select(vec![Expected::Current, Expected::Current, Expected::Other]));
     let steps = || (0_u64..5).prop_map(|steps| steps * STEP);
     prop_oneof![
         3 => (1_u64..3).prop_map(|steps| Operation::Pass(steps * STEP)),
@@ -114,7 +116,12 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => Just(Operation::Reused),
         1 => (option::of(0_u8..2), option::of(key.clone()), 0_u32..6)
             .prop_map(|(owner, after, limit)| Operation::List { owner, after, limit }),
-        1 => key.prop_map(|key| Operation::Describe { key }),
+        1 => key.clone().prop_map(|key| Operation::Describe { key }),
+        2 => (key, 1_u64..5, 1_u64..5, option::of(0_u8..2), vec(written(), 0..4), over).prop_map(
+            |(key, version, expires, owner, writes, over)| Operation::Import {
+                key, version, expires: expires * STEP, owner, writes, over
+            }
+        ),
     ]
 }
 
@@ -293,7 +300,26 @@ impl Operation {
                 let listed = driver.list(now, owner.as_deref(), after.as_ref(), *limit).await.expect("list");
                 Answer::Listed(listed.into_iter().map(|listed| (listed.key, listed.record)).collect())
             }
-            Self::Describe { key } => Answer::Described(driver.describe(&key_of(*key), now).await.expect("describe")),
+            Self::Describe { key } => {
+                let described = driver.describe(&key_of(*key), now).await.expect("describe");
+                let exported =
+                    driver.export(&key_of(*key), now).await.expect("export").map(|Snapshot { record, variables }| {
+                        let size =
+                            |write: Write| (write.app, write.name, write.value.map_or(0, |value| value.len() as u64));
+                        (record, variables.into_iter().map(size).collect())
+                    });
+                assert_eq!(exported, described, "export and describe tell of the same session");
+                Answer::Described(described)
+            }
+            Self::Import { key, version: of_copy, expires, owner, writes, over } => {
+                let record = Record { version: *of_copy, ..new_record(now, *expires, None, *owner) };
+                let snapshot = Snapshot { record, variables: writes.iter().map(Written::write).collect() };
+                let over = over.map(|over| match over {
+                    Expected::Other => version + 1,
+                    _ => version,
+                });
+                Answer::Number(driver.import(&key_of(*key), &snapshot, over, now).await.expect("import").into())
+            }
         }
     }
 }
@@ -361,7 +387,9 @@ impl Model {
 
     fn version_of(&self, operation: &Operation) -> u64 {
         match operation {
-            Operation::Update { key, .. } => self.live(*key).map_or(1, |session| session.record.version),
+            Operation::Update { key, .. } | Operation::Import { key, .. } => {
+                self.live(*key).map_or(1, |session| session.record.version)
+            }
             _ => 0,
         }
     }
@@ -495,6 +523,26 @@ impl Model {
                 // A store may have removed forgotten keys before.
                 let forgotten = std::mem::take(&mut self.forgotten);
                 Answer::Between(expired.len() as u64, expired.len() as u64 + forgotten)
+            }
+            Operation::Import { key, version, expires, owner, writes, over } => {
+                let record = Record { version: *version, ..new_record(self.now, *expires, None, *owner) };
+                let live = self.live(*key).cloned();
+                let mut session = match (over, live) {
+                    (None, _) if self.is_there(*key) => return Answer::Number(0),
+                    (None, _) => {
+                        self.last += 1;
+                        Session { number: self.last, key: key_of(*key), record, variables: BTreeMap::new() }
+                    }
+                    (Some(Expected::Other), _) | (Some(_), None) => return Answer::Number(0),
+                    (Some(_), Some(old)) => {
+                        let expires = record.expires.max(old.record.expires);
+                        Session { record: Record { expires, ..record }, variables: BTreeMap::new(), ..old }
+                    }
+                };
+                session.apply(writes);
+                self.sessions.retain(|other| other.number != session.number);
+                self.sessions.push(session);
+                Answer::Number(1)
             }
             Operation::Count => {
                 Answer::Number(self.sessions.iter().filter(|session| self.now < session.record.expires).count() as u64)

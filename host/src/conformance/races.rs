@@ -16,7 +16,7 @@ use crate::driver::{Change, CreateOutcome, Driver, Grace, LoadOutcome, Record, S
 const ROUNDS: usize = 20;
 
 /// Runs tasks that all begin at the same time, and returns their answers in order.
-async fn race<T: Send + 'static, Task: Future<Output = T> + Send + 'static>(
+pub async fn race<T: Send + 'static, Task: Future<Output = T> + Send + 'static>(
     store: &Store,
     racers: usize,
     task: impl Fn(usize, Arc<dyn Driver>) -> Task,

@@ -1,8 +1,9 @@
 use super::{APP, HOUR, Store, change, key, pairs, put};
-use crate::driver::{Driver, Error, LoadOutcome, Record};
+use crate::driver::{Driver, Error, LoadOutcome, Record, Snapshot};
 
 pub async fn create_tables_keeps_what_is_there(store: &Store) {
     assert!(store.driver.tables_exist().await.expect("tables_exist"));
+    assert_eq!(store.driver.differences().await.expect("differences"), [""; 0], "they are as they should be");
     store.create(&key("a"), &[put("x", b"1")]).await;
     for handle in store.handles() {
         handle.create_tables().await.expect("creating tables again is no error");
@@ -20,6 +21,7 @@ pub async fn drop_tables_removes_everything(store: &Store) {
     store.driver.drop_tables().await.expect("drop_tables");
     store.driver.drop_tables().await.expect("dropping tables that are not there is no error");
     assert_eq!(store.driver.tables_exist().await.expect("tables_exist"), !store.tables);
+    assert_eq!(store.driver.differences().await.expect("differences").is_empty(), !store.tables, "it is told");
     store.driver.create_tables().await.expect("create_tables");
     assert!(store.other().tables_exist().await.expect("tables_exist"));
     for handle in store.handles() {
@@ -52,6 +54,10 @@ pub async fn operations_without_tables_say_that_they_are_missing(store: &Store) 
         missing("reused", handle.reused(now).await);
         missing("list", handle.list(now, None, None, 9).await);
         missing("describe", handle.describe(&k, now).await);
+        missing("export", handle.export(&k, now).await);
+        let snapshot = Snapshot { record: store.record(), variables: Vec::new() };
+        missing("import", handle.import(&k, &snapshot, None, now).await);
+        missing("import over a version", handle.import(&k, &snapshot, Some(1), now).await);
     }
 }
 

@@ -12,8 +12,8 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    Change, CreateOutcome, Driver, Error, Grace, Key, Listed, LoadOutcome, Loaded, Record, Result, StorageOptions,
-    Stored, UpdateOutcome, Variable, Write, registry::Opening,
+    Change, CreateOutcome, Driver, Error, Grace, Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot,
+    StorageOptions, Stored, UpdateOutcome, Variable, Write, registry::Opening,
 };
 
 /// Sessions in this process's memory.
@@ -185,6 +185,44 @@ impl State {
         live
     }
 
+    /// Stores a session under a key that is free.
+    fn insert(&mut self, key: Key, record: Record, writes: &[Write]) {
+        let mut variables = Variables::new();
+        write(&mut variables, writes);
+        let record = Record { size: size(&variables), ..record };
+        self.last += 1;
+        self.keys.insert(key, Held::Current(self.last));
+        self.removable.insert((record.expires, key));
+        if let Some(owner) = &record.owner {
+            self.owned.insert((owner.clone(), key));
+        }
+        self.sessions.insert(self.last, Session { record, variables, former: Vec::new() });
+    }
+
+    /// Puts another session in place of a live one.
+    fn replace(&mut self, key: &Key, Snapshot { record, variables }: &Snapshot, over: u64, now: u64) -> bool {
+        let Some(Held::Current(number)) = self.keys.get(key) else { return false };
+        let Some(session) = self.sessions.get_mut(number) else { return false };
+        if !session.is_live(now) || session.record.version != over {
+            return false;
+        }
+        session.variables.clear();
+        write(&mut session.variables, variables);
+        let mut record = Record { size: size(&session.variables), ..record.clone() };
+        record.accessed = record.accessed.max(session.record.accessed);
+        record.expires = record.expires.max(session.record.expires);
+        let old = std::mem::replace(&mut session.record, record.clone());
+        self.removable.remove(&(old.expires, *key));
+        self.removable.insert((record.expires, *key));
+        if let Some(owner) = old.owner {
+            self.owned.remove(&(owner, *key));
+        }
+        if let Some(owner) = record.owner {
+            self.owned.insert((owner, *key));
+        }
+        true
+    }
+
     fn update(&mut self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
         let number = match self.keys.get(key) {
             Some(Held::Current(number)) => *number,
@@ -303,17 +341,7 @@ impl Driver for Memory {
         if !state.is_free(key, record.accessed) {
             return Ok(CreateOutcome::Exists);
         }
-        let mut variables = Variables::new();
-        write(&mut variables, writes);
-        let record = Record { version: 1, size: size(&variables), ..record.clone() };
-        state.last += 1;
-        let number = state.last;
-        state.keys.insert(*key, Held::Current(number));
-        state.removable.insert((record.expires, *key));
-        if let Some(owner) = &record.owner {
-            state.owned.insert((owner.clone(), *key));
-        }
-        state.sessions.insert(number, Session { record, variables, former: Vec::new() });
+        state.insert(*key, Record { version: 1, ..record.clone() }, writes);
         Ok(CreateOutcome::Created)
     }
 
@@ -383,6 +411,32 @@ impl Driver for Memory {
                 .flat_map(|(app, own)| own.iter().map(|(name, value)| (app.clone(), name.clone(), value.len() as u64)));
             (session.record.clone(), variables.collect())
         }))
+    }
+
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        let state = self.state();
+        Ok(state.live(key, now).map(|session| {
+            let variables = session.variables.iter().flat_map(|(app, own)| {
+                own.iter().map(|(name, value)| Write {
+                    app: app.clone(),
+                    name: name.clone(),
+                    value: Some(value.to_vec()),
+                })
+            });
+            Snapshot { record: session.record.clone(), variables: variables.collect() }
+        }))
+    }
+
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        let mut state = self.state();
+        if let Some(over) = over {
+            return Ok(state.replace(key, snapshot, over, now));
+        }
+        let free = state.is_free(key, now);
+        if free {
+            state.insert(*key, snapshot.record.clone(), &snapshot.variables);
+        }
+        Ok(free)
     }
 
     async fn create_tables(&self) -> Result<()> {

@@ -4,7 +4,10 @@
 //! file beside this one; [`registry`] maps the scheme of a storage URL to it.
 
 mod error;
+mod layout;
 pub mod memory;
+#[cfg(all(test, any(feature = "mysql", feature = "postgres")))]
+mod migrating;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 #[cfg(feature = "postgres")]
@@ -22,8 +25,8 @@ use async_trait::async_trait;
 pub use error::{Error, Result};
 pub use registry::{Registry, StorageOptions};
 pub use types::{
-    Change, CreateOutcome, Grace, Key, Listed, LoadOutcome, Loaded, Record, Rename, Stored, TableName, UpdateOutcome,
-    Variable, Write,
+    Change, CreateOutcome, Grace, Key, Listed, LoadOutcome, Loaded, Record, Rename, Snapshot, Stored, TableName,
+    UpdateOutcome, Variable, Write,
 };
 
 /// A store of sessions.
@@ -108,6 +111,17 @@ pub trait Driver: Send + Sync + 'static {
     /// none if there is no such session. Does not follow a former key. For the operator's `show`.
     async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>>;
 
+    /// All of a live session, to be copied to another store. Does not follow a former key.
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>>;
+
+    /// Stores a copy of another store's session, with the version that it has there; its `size` becomes that of the
+    /// variables. Tells whether it was stored; all of it was, or nothing.
+    ///
+    /// Without `over` it never overwrites: what [`Driver::create`] would not overwrite at `now`, this does not either. With
+    /// `over` it replaces the live session of the key if that has this version; `accessed` and `expires` then only move to
+    /// later times, and former keys lead on.
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool>;
+
     /// Creates the tables, or brings those of an older version up to date. What is there stays.
     async fn create_tables(&self) -> Result<()>;
 
@@ -116,6 +130,12 @@ pub trait Driver: Send + Sync + 'static {
 
     /// Whether the tables are there.
     async fn tables_exist(&self) -> Result<bool>;
+
+    /// What differs between the tables that are there and those that [`Driver::create_tables`] makes, a line each for the
+    /// operator; nothing where all is as it should be.
+    async fn differences(&self) -> Result<Vec<String>> {
+        Ok(if self.tables_exist().await? { Vec::new() } else { vec!["the tables are not there".to_owned()] })
+    }
 
     /// Writes out what is still in memory and ends background work. Called once, last.
     async fn close(&self) -> Result<()> {

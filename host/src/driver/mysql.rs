@@ -12,29 +12,34 @@
 //!
 #![doc = include_str!("server.md")]
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{borrow::Borrow, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use deadpool::managed::{Manager, Metrics, RecycleResult};
 use mysql_async::{
-    Conn, DriverError, Error as ClientError, IoError, Opts, OptsBuilder, Params, Row, SslOpts, Value,
+    Conn, DriverError, Error as ClientError, IoError, Opts, OptsBuilder, Params, Row, SslOpts, Transaction, TxOpts,
+    Value,
     prelude::{FromValue, Queryable},
 };
 use rustls::crypto::ring;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Result, StorageOptions, Stored,
-    UpdateOutcome, Variable, Write,
+    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot, StorageOptions,
+    Stored, UpdateOutcome, Variable, Write,
+    layout::{Parts, differences, parts},
     registry::{Open, Opening},
     server::{
         Backend, Calls, Repeat, Server, SslMode, Trouble, check_change, check_owner, check_writes, known_until,
-        last_writes,
+        last_writes, older_layout,
     },
 };
 
 /// What brings the tables from one layout to the next. Their layout is how many of these they went through.
 const LAYOUTS: &[&str] = &[include_str!("mysql.sql")];
+
+/// What the tables of the last layout are made of.
+const LAYOUT: &str = include_str!("mysql.layout");
 
 /// The schemes of its URLs.
 pub(super) const SCHEMES: [(&str, Open); 1] = [("mysql", MySql::open)];
@@ -70,6 +75,14 @@ impl MySql {
 
     fn sql(&self) -> Arc<Statements> {
         Arc::clone(&self.sql)
+    }
+
+    /// The layout of the tables, 0 where there are none.
+    async fn layout(&self) -> Result<i64> {
+        let layout = self.calls.run(Repeat::Safe, self.sql(), |connection, sql| {
+            Box::pin(async move { connection.client.query_first::<i64, _>(&sql.layout).await })
+        });
+        self.server().known_layout(layout.await.map(Option::unwrap_or_default), LAYOUTS.len() as i64)
     }
 
     async fn migrate(&self, layouts: &'static [&'static str]) -> Result<()> {
@@ -365,7 +378,15 @@ struct Statements {
     list: String,
     list_owned: String,
     describe: String,
+    export: String,
+    forget: String,
+    insert: String,
+    find: String,
+    clear: String,
+    replace: String,
+    write: String,
     layout: String,
+    parts: String,
     drop_tables: Vec<String>,
 }
 
@@ -410,7 +431,38 @@ impl Statements {
             describe: sql("SELECT {record}, v.app, v.name, LENGTH(v.value)
                 FROM `{table}` s LEFT JOIN `{table}_variable` v ON v.session = s.id
                 WHERE s.digest = ? AND NOT s.ended AND s.expires > ?"),
+            export: sql("SELECT {record}, v.app, v.name, v.value
+                FROM `{table}` s LEFT JOIN `{table}_variable` v ON v.session = s.id
+                WHERE s.digest = ? AND NOT s.ended AND s.expires > ?"),
+            forget: sql("DELETE s FROM `{table}` s FORCE INDEX (digest)
+                WHERE s.digest = ? AND s.ended AND s.expires <= ?"),
+            insert: sql(
+                "INSERT INTO `{table}` (created, accessed, expires, ends, renewed, owner, version, size, digest)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ),
+            find: sql("SELECT id FROM `{table}` FORCE INDEX (digest)
+                WHERE digest = ? AND NOT ended AND expires > ? AND version = ? FOR UPDATE"),
+            clear: sql("DELETE FROM `{table}_variable` WHERE session = ?"),
+            replace: sql("UPDATE `{table}` SET created = ?, accessed = GREATEST(accessed, ?),
+                expires = GREATEST(expires, ?), ends = ?, renewed = ?, owner = ?, version = ?, size = ? WHERE id = ?"),
+            write: sql("INSERT INTO `{table}_variable` (session, app, name, value) VALUES (?, ?, ?, ?)"),
             layout: sql("SELECT layout FROM `{table}_meta`"),
+            // MySQL 8 tells no width of integers.
+            parts: sql("SELECT CONCAT('column ', table_name, '.', column_name), CONCAT(
+                    REGEXP_REPLACE(column_type, 'int[(][0-9]+[)]', 'int'),
+                    COALESCE(CONCAT(' collate ', collation_name), ''), IF(is_nullable = 'NO', ' not null', ''))
+                FROM information_schema.columns
+                WHERE table_schema = DATABASE() AND table_name IN ('{table}', '{table}_variable')
+                UNION ALL SELECT CONCAT('engine ', table_name), engine FROM information_schema.tables
+                WHERE table_schema = DATABASE() AND table_name IN ('{table}', '{table}_variable')
+                UNION ALL SELECT CONCAT('index ', table_name, '.', index_name), CONCAT(
+                    GROUP_CONCAT(column_name ORDER BY seq_in_index SEPARATOR ', '), IF(MIN(non_unique), '', ', unique'))
+                FROM information_schema.statistics
+                WHERE table_schema = DATABASE() AND table_name IN ('{table}', '{table}_variable')
+                GROUP BY table_name, index_name
+                UNION ALL SELECT CONCAT('procedure ', routine_name), LOWER(routine_type) FROM information_schema.routines
+                WHERE routine_schema = DATABASE() AND routine_name IN ('{table}_create', '{table}_update',
+                    '{table}_destroy', '{table}_destroy_owned', '{table}_cleanup')"),
             drop_tables: drop.iter().map(|what| sql(&format!("DROP {what}"))).collect(),
         }
     }
@@ -493,6 +545,55 @@ fn loaded(mut rows: Vec<Row>) -> Result<LoadOutcome, ClientError> {
     Ok(LoadOutcome::Found(Loaded { record, variables, renewal }))
 }
 
+/// The writes that a new session has: of each variable the last, unless it removes.
+fn stored_writes(writes: &[Write]) -> Vec<&Write> {
+    last_writes(writes).into_iter().filter(|write| write.value.is_some()).collect()
+}
+
+fn size<W: Borrow<Write>>(writes: &[W]) -> u64 {
+    let bytes = |write: &Write| write.name.len() + write.value.as_ref().map_or(0, Vec::len);
+    writes.iter().map(|write| bytes(write.borrow())).sum::<usize>() as u64
+}
+
+/// Writes another store's session, within a transaction; tells whether it may be kept.
+async fn import(
+    transaction: &mut Transaction<'_>,
+    sql: &Statements,
+    key: &Key,
+    mut fields: Vec<Value>,
+    writes: &[Write],
+    over: Option<u64>,
+    now: u64,
+) -> Result<bool, ClientError> {
+    let key = bytes(key.as_bytes());
+    let session = match over {
+        None => {
+            transaction.exec_drop(&sql.forget, (key.clone(), now)).await?;
+            fields.push(key);
+            match transaction.exec_drop(&sql.insert, Params::Positional(fields)).await {
+                Err(ClientError::Server(error)) if error.code == 1062 => return Ok(false),
+                inserted => inserted?,
+            }
+            transaction.last_insert_id().ok_or_else(unexpected)?
+        }
+        Some(over) => {
+            let Some(session) = transaction.exec_first::<u64, _, _>(&sql.find, (key, now, over)).await? else {
+                return Ok(false);
+            };
+            transaction.exec_drop(&sql.clear, (session,)).await?;
+            fields.push(number(session));
+            transaction.exec_drop(&sql.replace, Params::Positional(fields)).await?;
+            session
+        }
+    };
+    for Write { app, name, value } in writes {
+        let value = bytes(value.as_deref().unwrap_or_default());
+        let parameters = vec![number(session), bytes(app.as_bytes()), bytes(name.as_bytes()), value];
+        transaction.exec_drop(&sql.write, Params::Positional(parameters)).await?;
+    }
+    Ok(true)
+}
+
 #[async_trait]
 impl Driver for MySql {
     fn summary(&self) -> String {
@@ -548,9 +649,7 @@ impl Driver for MySql {
     async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
         check_owner(record.owner.as_deref())?;
         check_writes(writes)?;
-        let writes: Vec<_> = last_writes(writes).into_iter().filter(|write| write.value.is_some()).collect();
-        let size =
-            writes.iter().map(|write| write.name.len() + write.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+        let writes = stored_writes(writes);
         let parameters = vec![
             bytes(key.as_bytes()),
             number(record.created),
@@ -559,7 +658,7 @@ impl Driver for MySql {
             optional(record.ends, number),
             number(record.renewed),
             optional(record.owner.as_deref(), |owner| bytes(owner.as_bytes())),
-            number(size as u64),
+            number(size(&writes)),
             Value::Bytes(pack(&writes)),
         ];
         let create = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
@@ -694,6 +793,61 @@ impl Driver for MySql {
         describe.await
     }
 
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        let export = self.calls.run(Repeat::Safe, (self.sql(), *key, now), |connection, (sql, key, now)| {
+            Box::pin(async move {
+                let parameters = Params::Positional(vec![bytes(key.as_bytes()), number(*now)]);
+                let mut rows: Vec<Row> = connection.client.exec(&sql.export, parameters).await?;
+                let mut variables = Vec::with_capacity(rows.len());
+                for row in &mut rows {
+                    let Some(app) = column::<Option<Vec<u8>>>(row, 8)? else { continue };
+                    variables.push(Write {
+                        app: text(app),
+                        name: text(column(row, 9)?),
+                        value: Some(column(row, 10)?),
+                    });
+                }
+                variables.sort_unstable_by(|a, b| (&a.app, &a.name).cmp(&(&b.app, &b.name)));
+                rows.first_mut().map(|first| Ok(Snapshot { record: record(first)?, variables })).transpose()
+            })
+        });
+        export.await
+    }
+
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        let Snapshot { record, variables } = snapshot;
+        check_owner(record.owner.as_deref())?;
+        check_writes(variables)?;
+        let writes: Vec<Write> = stored_writes(variables).into_iter().cloned().collect();
+        let fields = vec![
+            number(record.created),
+            number(record.accessed),
+            number(record.expires),
+            optional(record.ends, number),
+            number(record.renewed),
+            optional(record.owner.as_deref(), |owner| bytes(owner.as_bytes())),
+            number(record.version),
+            number(size(&writes)),
+        ];
+        let input = (self.sql(), *key, fields, writes, over, now);
+        let import = self.calls.run(Repeat::Never, input, |connection, (sql, key, fields, writes, over, now)| {
+            Box::pin(async move {
+                let longest = writes.iter().map(|write| write.value.as_ref().map_or(0, Vec::len)).max();
+                if longest.unwrap_or(0) + 4096 > connection.largest {
+                    return Err(DriverError::PacketTooLarge.into());
+                }
+                let mut transaction = connection.client.start_transaction(TxOpts::default()).await?;
+                let imported = import(&mut transaction, sql, key, fields.clone(), writes, *over, *now).await;
+                match imported {
+                    Ok(true) => transaction.commit().await?,
+                    _ => transaction.rollback().await?,
+                }
+                imported
+            })
+        });
+        import.await
+    }
+
     async fn create_tables(&self) -> Result<()> {
         self.migrate(LAYOUTS).await
     }
@@ -715,20 +869,43 @@ impl Driver for MySql {
     }
 
     async fn tables_exist(&self) -> Result<bool> {
-        let layout = self.calls.run(Repeat::Safe, self.sql(), |connection, sql| {
-            Box::pin(async move { connection.client.query_first::<i64, _>(&sql.layout).await })
-        });
-        let known = LAYOUTS.len() as i64;
-        match layout.await {
-            Ok(Some(layout)) if layout > known => Err(self.server().newer_layout(layout, known)),
-            Ok(layout) => Ok(layout == Some(known)),
-            Err(error) if error.is_missing_tables() => Ok(false),
-            Err(error) => Err(error),
+        Ok(self.layout().await? == LAYOUTS.len() as i64)
+    }
+
+    async fn differences(&self) -> Result<Vec<String>> {
+        match self.layout().await? {
+            0 => return Ok(vec!["the tables are not there".to_owned()]),
+            layout if layout != LAYOUTS.len() as i64 => return Ok(vec![older_layout(layout, LAYOUTS.len())]),
+            _ => {}
         }
+        let found = self.calls.run(Repeat::Safe, self.sql(), |connection, sql| {
+            Box::pin(async move {
+                let rows: Vec<Row> = connection.client.query(&sql.parts).await?;
+                let part = |mut row: Row| Ok((text(column(&mut row, 0)?), text(column(&mut row, 1)?)));
+                rows.into_iter().map(part).collect::<Result<Parts, ClientError>>()
+            })
+        });
+        Ok(differences(&parts(&self.server().sql(LAYOUT)), &found.await?))
     }
 
     async fn close(&self) -> Result<()> {
         self.calls.close();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::migrating::older_layout_is_upgraded;
+
+    /// A second `ADD COLUMN` would fail.
+    const NEXT: &[&str] = &[LAYOUTS[0], "ALTER TABLE `{table}` ADD COLUMN device VARBINARY(255)"];
+    const FAILS: &[&str] = &[LAYOUTS[0], "DROP TABLE `{table}_no`"];
+
+    #[tokio::test]
+    async fn older_layout_is_upgraded_by_one_of_many_hosts_and_loses_no_session() {
+        let url = std::env::var("LEMON_TEST_MYSQL").unwrap_or_else(|_| "mysql://root@127.0.0.1:3306/test".to_owned());
+        older_layout_is_upgraded(&url, MySql::connect, MySql::migrate, NEXT, FAILS).await;
     }
 }

@@ -24,17 +24,21 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
-    Change, CreateOutcome, Driver, Key, Listed, LoadOutcome, Loaded, Record, Result, StorageOptions, Stored,
+    Change, CreateOutcome, Driver, Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot, StorageOptions, Stored,
     UpdateOutcome, Variable, Write,
+    layout::{Parts, differences, parts},
     registry::{Open, Opening},
     server::{
         Backend, Calls, Repeat, Server, SslMode, Trouble, check_change, check_owner, check_writes, known_until,
-        last_writes, tls,
+        last_writes, older_layout, tls,
     },
 };
 
 /// What brings the tables from one layout to the next. Their layout is how many of these they went through.
 const LAYOUTS: &[&str] = &[include_str!("postgres.sql")];
+
+/// What the tables of the last layout are made of.
+const LAYOUT: &str = include_str!("postgres.layout");
 
 /// The schemes of its URLs.
 pub(super) const SCHEMES: [(&str, Open); 2] = [("postgres", Postgres::open), ("postgresql", Postgres::open)];
@@ -92,6 +96,88 @@ impl Postgres {
 
     fn server(&self) -> &Server {
         self.calls.server()
+    }
+
+    /// Stores a session whose key is free at `now`; false when it is not.
+    async fn insert(&self, key: &Key, record: &Record, writes: &[Write], now: u64) -> Result<bool> {
+        let columns = Columns::of(record, writes)?;
+        let input = (self.sql(), *key, record.clone(), columns, stored(now));
+        let insert = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns, now)| {
+            Box::pin(async move {
+                let create = client.prepare_cached(&sql.create).await?;
+                let row = client
+                    .query_opt(
+                        &create,
+                        &[
+                            &&key.as_bytes()[..],
+                            &stored(record.created),
+                            &stored(record.accessed),
+                            &stored(record.expires),
+                            &record.ends.map(stored),
+                            &stored(record.renewed),
+                            &record.owner.as_deref().map(str::as_bytes),
+                            &stored(columns.size()),
+                            &columns.apps,
+                            &columns.names,
+                            &columns.values,
+                            &stored(record.version),
+                            now,
+                        ],
+                    )
+                    .await?;
+                Ok(row.is_some())
+            })
+        });
+        insert.await
+    }
+
+    /// Puts another session in place of a live one of the version `over`; false when there is none.
+    async fn replace(&self, key: &Key, record: &Record, writes: &[Write], over: u64, now: u64) -> Result<bool> {
+        let columns = Columns::of(record, writes)?;
+        let input = (self.sql(), *key, record.clone(), columns, stored(over), stored(now));
+        let replace = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns, over, now)| {
+            Box::pin(async move {
+                // Undone where it is dropped.
+                let transaction = client.transaction().await?;
+                let find = transaction.prepare_cached(&sql.find).await?;
+                let found = transaction.query_opt(&find, &[&&key.as_bytes()[..], now, over]).await?;
+                let Some(session) = found.map(|row| row.try_get::<_, i64>(0)).transpose()? else {
+                    return Ok(false);
+                };
+                let clear = transaction.prepare_cached(&sql.clear).await?;
+                transaction.execute(&clear, &[&session]).await?;
+                let replace = transaction.prepare_cached(&sql.replace).await?;
+                transaction
+                    .execute(
+                        &replace,
+                        &[
+                            &session,
+                            &stored(record.created),
+                            &stored(record.accessed),
+                            &stored(record.expires),
+                            &record.ends.map(stored),
+                            &stored(record.renewed),
+                            &record.owner.as_deref().map(str::as_bytes),
+                            &stored(record.version),
+                            &stored(columns.size()),
+                        ],
+                    )
+                    .await?;
+                let write = transaction.prepare_cached(&sql.write).await?;
+                transaction.execute(&write, &[&session, &columns.apps, &columns.names, &columns.values]).await?;
+                transaction.commit().await?;
+                Ok(true)
+            })
+        });
+        replace.await
+    }
+
+    /// The layout of the tables, 0 where there are none.
+    async fn layout(&self) -> Result<i64> {
+        let layout = self.calls.run(Repeat::Safe, self.sql(), |client, sql| {
+            Box::pin(async move { client.query_one(&sql.layout, &[]).await?.try_get::<_, i64>(0) })
+        });
+        self.server().known_layout(layout.await, LAYOUTS.len() as i64)
     }
 
     async fn migrate(&self, layouts: &'static [&'static str]) -> Result<()> {
@@ -229,7 +315,13 @@ struct Statements {
     reused: String,
     list: String,
     describe: String,
+    export: String,
+    find: String,
+    clear: String,
+    replace: String,
+    write: String,
     layout: String,
+    parts: String,
     drop_tables: String,
 }
 
@@ -252,13 +344,13 @@ impl Statements {
                 WHERE k.digest = $1"#),
             create: sql(r#"WITH made AS (
                     INSERT INTO "{table}" AS s (digest, created, accessed, expires, ends, renewed, owner, version, size)
-                    VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8)
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $12, $8)
                     ON CONFLICT (digest) DO UPDATE SET
                         id = EXCLUDED.id, ended = false, created = EXCLUDED.created, accessed = EXCLUDED.accessed,
                         expires = EXCLUDED.expires, ends = EXCLUDED.ends, renewed = EXCLUDED.renewed,
-                        owner = EXCLUDED.owner, version = 1, size = EXCLUDED.size, era = 0,
+                        owner = EXCLUDED.owner, version = EXCLUDED.version, size = EXCLUDED.size, era = 0,
                         leads_to = NULL, leads_era = NULL, leads_until = NULL, nonce = NULL, reused = 0
-                    WHERE s.ended AND s.expires <= EXCLUDED.accessed
+                    WHERE s.ended AND s.expires <= $13
                     RETURNING s.id
                 ), written AS (
                     INSERT INTO "{table}_variable" (session, app, name, value)
@@ -278,7 +370,32 @@ impl Statements {
             describe: sql(r#"SELECT {record}, v.app, v.name, octet_length(v.value)::bigint
                 FROM "{table}" s LEFT JOIN "{table}_variable" v ON v.session = s.id
                 WHERE s.digest = $1 AND NOT s.ended AND s.expires > $2 ORDER BY v.app, v.name"#),
+            export: sql(r#"SELECT {record}, v.app, v.name, v.value
+                FROM "{table}" s LEFT JOIN "{table}_variable" v ON v.session = s.id
+                WHERE s.digest = $1 AND NOT s.ended AND s.expires > $2 ORDER BY v.app, v.name"#),
+            find: sql(r#"SELECT id FROM "{table}"
+                WHERE digest = $1 AND NOT ended AND expires > $2 AND version = $3 FOR UPDATE"#),
+            clear: sql(r#"DELETE FROM "{table}_variable" WHERE session = $1"#),
+            replace: sql(r#"UPDATE "{table}" SET created = $2, accessed = greatest(accessed, $3),
+                expires = greatest(expires, $4), ends = $5, renewed = $6, owner = $7, version = $8, size = $9
+                WHERE id = $1"#),
+            write: sql(r#"INSERT INTO "{table}_variable" (session, app, name, value)
+                SELECT $1, w.* FROM unnest($2::bytea[], $3::bytea[], $4::bytea[]) AS w"#),
             layout: sql(r#"SELECT layout FROM "{table}_meta""#),
+            parts: sql(r#"WITH here AS (
+                    SELECT c.oid, c.relname FROM pg_class c WHERE c.oid IN (to_regclass('"{table}"'), to_regclass('"{table}_variable"'))
+                )
+                SELECT 'column ' || h.relname || '.' || a.attname,
+                    format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
+                FROM here h JOIN pg_attribute a ON a.attrelid = h.oid AND a.attnum > 0 AND NOT a.attisdropped
+                UNION ALL SELECT 'index ' || c.relname, (
+                        SELECT string_agg(pg_get_indexdef(i.indexrelid, n, true), ', ' ORDER BY n)
+                        FROM generate_series(1, i.indnkeyatts) n
+                    ) || CASE WHEN i.indisunique THEN ', unique' ELSE '' END || CASE WHEN i.indisvalid THEN '' ELSE ', invalid' END
+                FROM here h JOIN pg_index i ON i.indrelid = h.oid JOIN pg_class c ON c.oid = i.indexrelid
+                UNION ALL SELECT 'function ' || p.proname, format_type(p.prorettype, NULL)
+                FROM pg_proc p WHERE pg_function_is_visible(p.oid)
+                AND p.proname IN ('{table}_update', '{table}_destroy', '{table}_destroy_owned', '{table}_cleanup')"#),
             drop_tables: sql(r#"DROP FUNCTION IF EXISTS "{table}_update";
                 DROP FUNCTION IF EXISTS "{table}_destroy";
                 DROP FUNCTION IF EXISTS "{table}_destroy_owned";
@@ -328,6 +445,13 @@ struct Columns {
 }
 
 impl Columns {
+    /// The variables of a new session.
+    fn of(record: &Record, writes: &[Write]) -> Result<Self> {
+        check_owner(record.owner.as_deref())?;
+        check_writes(writes)?;
+        Ok(last_writes(writes).into_iter().filter(|write| write.value.is_some()).collect())
+    }
+
     fn size(&self) -> u64 {
         self.names.iter().map(Vec::len).chain(self.values.iter().flatten().map(Vec::len)).sum::<usize>() as u64
     }
@@ -445,35 +569,8 @@ impl Driver for Postgres {
     }
 
     async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
-        check_owner(record.owner.as_deref())?;
-        check_writes(writes)?;
-        let columns: Columns = last_writes(writes).into_iter().filter(|write| write.value.is_some()).collect();
-        let input = (self.sql(), *key, record.clone(), columns);
-        let create = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns)| {
-            Box::pin(async move {
-                let create = client.prepare_cached(&sql.create).await?;
-                let row = client
-                    .query_opt(
-                        &create,
-                        &[
-                            &&key.as_bytes()[..],
-                            &stored(record.created),
-                            &stored(record.accessed),
-                            &stored(record.expires),
-                            &record.ends.map(stored),
-                            &stored(record.renewed),
-                            &record.owner.as_deref().map(str::as_bytes),
-                            &stored(columns.size()),
-                            &columns.apps,
-                            &columns.names,
-                            &columns.values,
-                        ],
-                    )
-                    .await?;
-                Ok(if row.is_some() { CreateOutcome::Created } else { CreateOutcome::Exists })
-            })
-        });
-        create.await
+        let created = self.insert(key, &Record { version: 1, ..record.clone() }, writes, record.accessed).await?;
+        Ok(if created { CreateOutcome::Created } else { CreateOutcome::Exists })
     }
 
     async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
@@ -618,6 +715,32 @@ impl Driver for Postgres {
         describe.await
     }
 
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        let export = self.calls.run(Repeat::Safe, (self.sql(), *key, stored(now)), |client, (sql, key, now)| {
+            Box::pin(async move {
+                let export = client.prepare_cached(&sql.export).await?;
+                let rows = client.query(&export, &[&&key.as_bytes()[..], now]).await?;
+                let Some(first) = rows.first() else { return Ok(None) };
+                let mut variables = Vec::with_capacity(rows.len());
+                for row in &rows {
+                    let Some(app) = row.try_get::<_, Option<&[u8]>>(8)? else { continue };
+                    let value = Some(row.try_get(10)?);
+                    variables.push(Write { app: text(app), name: text(row.try_get(9)?), value });
+                }
+                Ok(Some(Snapshot { record: record(first)?, variables }))
+            })
+        });
+        export.await
+    }
+
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        let Snapshot { record, variables } = snapshot;
+        match over {
+            None => self.insert(key, record, variables, now).await,
+            Some(over) => self.replace(key, record, variables, over, now).await,
+        }
+    }
+
     async fn create_tables(&self) -> Result<()> {
         self.migrate(LAYOUTS).await
     }
@@ -636,21 +759,43 @@ impl Driver for Postgres {
     }
 
     async fn tables_exist(&self) -> Result<bool> {
-        let layout = self.calls.run(Repeat::Safe, self.sql(), |client, sql| {
-            Box::pin(async move { client.query_one(&sql.layout, &[]).await?.try_get::<_, i64>(0) })
-        });
-        match layout.await {
-            Ok(layout) if layout > LAYOUTS.len() as i64 => {
-                Err(self.server().newer_layout(layout, LAYOUTS.len() as i64))
-            }
-            Ok(layout) => Ok(layout == LAYOUTS.len() as i64),
-            Err(error) if error.is_missing_tables() => Ok(false),
-            Err(error) => Err(error),
+        Ok(self.layout().await? == LAYOUTS.len() as i64)
+    }
+
+    async fn differences(&self) -> Result<Vec<String>> {
+        match self.layout().await? {
+            0 => return Ok(vec!["the tables are not there".to_owned()]),
+            layout if layout != LAYOUTS.len() as i64 => return Ok(vec![older_layout(layout, LAYOUTS.len())]),
+            _ => {}
         }
+        let found = self.calls.run(Repeat::Safe, self.sql(), |client, sql| {
+            Box::pin(async move {
+                let rows = client.query(&sql.parts, &[]).await?;
+                rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<Parts, _>>()
+            })
+        });
+        Ok(differences(&parts(&self.server().sql(LAYOUT)), &found.await?))
     }
 
     async fn close(&self) -> Result<()> {
         self.calls.close();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::migrating::older_layout_is_upgraded;
+
+    /// A second `ADD COLUMN` would fail.
+    const NEXT: &[&str] = &[LAYOUTS[0], r#"ALTER TABLE "{table}" ADD COLUMN device bytea"#];
+    const FAILS: &[&str] = &[LAYOUTS[0], r#"DELETE FROM "{table}"; DROP TABLE "{table}_no""#];
+
+    #[tokio::test]
+    async fn older_layout_is_upgraded_by_one_of_many_hosts_and_loses_no_session() {
+        let url = std::env::var("LEMON_TEST_POSTGRES")
+            .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+        older_layout_is_upgraded(&url, Postgres::connect, Postgres::migrate, NEXT, FAILS).await;
     }
 }

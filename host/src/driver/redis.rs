@@ -86,8 +86,8 @@ use self::{
     server::{Node, Repeat, Server},
 };
 use super::{
-    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Rename, Result, StorageOptions,
-    Stored, TableName, UpdateOutcome, Variable, Write, registry::Open, registry::Opening,
+    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Rename, Result, Snapshot,
+    StorageOptions, Stored, TableName, UpdateOutcome, Variable, Write, registry::Open, registry::Opening,
 };
 
 /// The schemes of this driver.
@@ -286,6 +286,45 @@ impl Redis {
         let args = Args::at(now).key(key).time(until);
         self.call(&script::INDEX, self.index(owner), &[], &args, Repeat::Safe).await?;
         Ok(until)
+    }
+
+    /// Stores a session whose key is free at `now`, or puts it in place of a live one of the version `over`; false when there
+    /// is something else.
+    async fn store(&self, key: &Key, record: &Record, writes: &[Write], over: Option<u64>, now: u64) -> Result<bool> {
+        if self.server.is_cluster() {
+            self.check_layout().await?;
+        }
+        let writes = last_writes(writes);
+        let puts = writes.iter().filter_map(|(field, write)| Some((field, write, write.value.as_ref()?)));
+        let size = puts.clone().map(|(_, write, value)| (write.name.len() + value.len()) as u64).sum();
+        let (mut expires, identity) = (record.expires, random_token()?);
+        for _ in 0..STEPS {
+            let mut indexed = None;
+            if let Some(owner) = record.owner.as_ref().filter(|_| self.server.is_cluster()) {
+                indexed = Some(self.add_to_index(owner, key, expires, now).await?);
+            }
+            let args = Args::at(now)
+                .text(&identity)
+                .time_if(indexed)
+                .text(&over.map_or_else(String::new, |version| version.to_string()))
+                .time(record.created)
+                .time(record.accessed)
+                .time(record.expires)
+                .time_if(record.ends)
+                .time(record.renewed)
+                .owner(record.owner.as_deref())
+                .number(record.version)
+                .number(size)
+                .many(puts.clone().flat_map(|(field, _, value)| [field.as_slice(), value]));
+            let mut reply = self.call(&script::CREATE, self.entry(key), &[], &args, Repeat::Never).await?;
+            match reply.word() {
+                Word::Created => return Ok(true),
+                Word::Index => expires = reply.number()?,
+                Word::Pending if self.settle(key, &reply.text()?, now).await? => {}
+                _ => return Ok(false),
+            }
+        }
+        Err(self.restless())
     }
 
     /// A rename in a cluster, after `update` on the old key has found that it can be made.
@@ -554,31 +593,9 @@ impl Driver for Redis {
     }
 
     async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
-        let now = record.accessed;
-        let mut indexed = None;
-        if self.server.is_cluster() {
-            self.check_layout().await?;
-            if let Some(owner) = &record.owner {
-                indexed = Some(self.add_to_index(owner, key, record.expires, now).await?);
-            }
-        }
-        let writes = last_writes(writes);
-        let puts = writes.iter().filter_map(|(field, write)| Some((field, write, write.value.as_ref()?)));
-        let size = puts.clone().map(|(_, write, value)| (write.name.len() + value.len()) as u64).sum();
-        let args = Args::at(now)
-            .text(&random_token()?)
-            .time_if(indexed)
-            .time(record.created)
-            .time(record.expires)
-            .time_if(record.ends)
-            .time(record.renewed)
-            .owner(record.owner.as_deref())
-            .number(size)
-            .many(puts.flat_map(|(field, _, value)| [field.as_slice(), value]));
-        match self.call(&script::CREATE, self.entry(key), &[], &args, Repeat::Never).await?.word() {
-            Word::Created => Ok(CreateOutcome::Created),
-            _ => Ok(CreateOutcome::Exists),
-        }
+        let record = Record { version: 1, ..record.clone() };
+        let created = self.store(key, &record, writes, None, record.accessed).await?;
+        Ok(if created { CreateOutcome::Created } else { CreateOutcome::Exists })
     }
 
     async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
@@ -737,6 +754,34 @@ impl Driver for Redis {
             }
         }
         Err(self.restless())
+    }
+
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        for _ in 0..STEPS {
+            let mut reply = self.call(&script::EXPORT, self.entry(key), &[], &Args::at(now), Repeat::Safe).await?;
+            match reply.word() {
+                Word::Found => {
+                    let record = reply.record()?;
+                    let mut variables = Vec::new();
+                    while let Some(field) = reply.next() {
+                        let (app, name) = names(reply::bytes_if(field)?.unwrap_or_default())?;
+                        variables.push(Write { app, name, value: Some(reply.bytes()?) });
+                    }
+                    variables.sort_unstable_by(|a, b| (&a.app, &a.name).cmp(&(&b.app, &b.name)));
+                    return Ok(Some(Snapshot { record, variables }));
+                }
+                Word::Pending if self.settle(key, &reply.text()?, now).await? => {}
+                _ => {
+                    self.check_absence().await?;
+                    return Ok(None);
+                }
+            }
+        }
+        Err(self.restless())
+    }
+
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        self.store(key, &snapshot.record, &snapshot.variables, over, now).await
     }
 
     async fn create_tables(&self) -> Result<()> {

@@ -201,6 +201,15 @@ impl Server {
         ))
     }
 
+    /// A layout that was asked for: 0 where there are no tables, and an error where this program is too old for it.
+    pub fn known_layout(&self, found: Result<i64>, known: i64) -> Result<i64> {
+        match found {
+            Ok(layout) if layout > known => Err(self.newer_layout(layout, known)),
+            Err(error) if error.is_missing_tables() => Ok(0),
+            found => found,
+        }
+    }
+
     /// The certificates of `sslrootcert`, if that is given.
     pub fn root_certificates(&self) -> Result<Option<Vec<CertificateDer<'static>>>> {
         let Some(path) = &self.sslrootcert else { return Ok(None) };
@@ -534,6 +543,11 @@ impl<M: Backend> Drop for Lease<M> {
             M::discard(Object::take(connection));
         }
     }
+}
+
+/// What differs where tables wait to be brought up to date.
+pub(super) fn older_layout(found: i64, known: usize) -> String {
+    format!("the tables have layout {found}, and this version's is {known}")
 }
 
 /// The longest name, application or owner that fits the index of every server: 255 characters of four bytes.

@@ -198,6 +198,15 @@ pub struct Listed {
     pub record: Record,
 }
 
+/// All of a live session, as [`export`](super::Driver::export) returns it and [`import`](super::Driver::import) takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The session.
+    pub record: Record,
+    /// The variables of all applications with their values, sorted by application and name.
+    pub variables: Vec<Write>,
+}
+
 /// The name of the table sessions are kept in: a letter, then letters, digits and `_`, at most 48 characters. Safe to be
 /// part of an SQL statement.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -21,10 +21,14 @@ mod manager;
 mod options;
 mod pool;
 mod value;
+pub mod warm;
 
 use std::sync::Arc;
 
-use wasmtime::{Engine, component::ResourceAny};
+use wasmtime::{
+    Engine,
+    component::{Component, ResourceAny},
+};
 
 pub use error::{Error, Result};
 pub use manager::{Entry, Manager, Page};
@@ -32,7 +36,7 @@ pub use options::{Cookie, Location, Options};
 pub use pool::PoolOptions;
 pub use value::Value;
 
-use crate::SessionCtx;
+use crate::{COMPONENT, SessionCtx};
 use pool::{Lease, Pool, call};
 
 /// A response header: its name in lower case, and its value.
@@ -62,7 +66,17 @@ impl Sessions {
     ///
     /// Fails when the engine cannot run the session component.
     pub fn with(ctx: SessionCtx, engine: &Engine, options: PoolOptions) -> Result<Self> {
-        Ok(Self { pool: Pool::new(ctx, engine, options).map_err(Error::failed)? })
+        let component = Component::from_binary(engine, COMPONENT).map_err(Error::failed)?;
+        Self::with_component(ctx, &component, options)
+    }
+
+    /// Sessions on the session component, [`COMPONENT`], as it was compiled before.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is another component.
+    pub fn with_component(ctx: SessionCtx, component: &Component, options: PoolOptions) -> Result<Self> {
+        Ok(Self { pool: Pool::new(ctx, component, options).map_err(Error::failed)? })
     }
 
     /// The context that the sessions are kept by.

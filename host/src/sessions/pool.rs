@@ -20,7 +20,7 @@ use wasmtime_wasi::{
 
 use super::{Error, Result};
 use crate::{
-    COMPONENT, SessionCtx, SessionCtxView, SessionView, add_to_linker,
+    SessionCtx, SessionCtxView, SessionView, add_to_linker,
     bindings::{SessionComponent, SessionComponentPre},
     engine::{EngineOptions, engine},
 };
@@ -74,13 +74,12 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(ctx: SessionCtx, engine: &Engine, options: PoolOptions) -> wasmtime::Result<Arc<Self>> {
-        let mut linker = Linker::new(engine);
+    pub(super) fn new(ctx: SessionCtx, component: &Component, options: PoolOptions) -> wasmtime::Result<Arc<Self>> {
+        let mut linker = Linker::new(component.engine());
         add_to_linker::<State>(&mut linker)?;
         wall_clock::add_to_linker::<State, WasiClocks>(&mut linker, State::clocks)?;
         random::add_to_linker::<State, WasiRandom>(&mut linker, |state| state.ctx().ctx.random())?;
-        let component = Component::from_binary(engine, COMPONENT)?;
-        let component = SessionComponentPre::new(linker.instantiate_pre(&component)?)?;
+        let component = SessionComponentPre::new(linker.instantiate_pre(component)?)?;
         let session_bytes = ctx.settings().limits.session_bytes as usize;
         Ok(Arc::new(Self {
             memory_bytes: OWN_MEMORY.saturating_add(session_bytes.saturating_mul(COPIES)),
@@ -157,7 +156,22 @@ pub(super) struct Lease {
 impl Lease {
     /// Keeps a handle until the end of the lease.
     pub(super) fn keep(&self, handle: ResourceAny) {
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
+        self.handles().push(handle);
+    }
+
+    /// Drops a handle before the end of the lease.
+    pub(super) async fn drop_handle(&self, handle: ResourceAny) {
+        self.handles().retain(|kept| *kept != handle);
+        if let Some(instance) = self.instance.lock().await.as_mut()
+            && instance.is_whole
+        {
+            instance.is_whole = false;
+            instance.is_whole = handle.resource_drop_async(&mut instance.store).await.is_ok();
+        }
+    }
+
+    fn handles(&self) -> MutexGuard<'_, Vec<ResourceAny>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     APP, HOUR, create, created, found, load, now, own_table, put, record, renaming_to,
-    servers::{RedisServer, can_start, cli},
+    servers::{RedisCluster, RedisServer, can_start, cli},
     shared_cluster, shared_server, writing,
 };
 use lemon_session_host::driver::{Change, Driver, Grace, Key, LoadOutcome, Record, TableName, UpdateOutcome};
@@ -119,6 +119,64 @@ async fn load_and_save_are_one_round_trip_each() {
     let handle = tokio::runtime::Handle::current();
     let counts = tokio::task::block_in_place(|| count_commands(&server, || handle.block_on(run(true))));
     assert_eq!(counts, BTreeMap::from([("EVALSHA".to_owned(), 5 * 20)]), "create, load, save, rename and destroy");
+}
+
+/// docs/drivers.md has these numbers.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_take_the_round_trips_that_the_guide_tells() {
+    if !can_start() {
+        return;
+    }
+    let server = RedisServer::start(&[]);
+    let counted = round_trips(&server.url(), &[&server]).await;
+    assert_eq!(counted, [1, 1, 1, 1, 1, 1, 2, 1, 1], "on a single server");
+    let cluster = tokio::task::block_in_place(|| RedisCluster::start(false));
+    let counted = round_trips(&cluster.url(), &cluster.nodes.iter().collect::<Vec<_>>()).await;
+    assert_eq!(counted, [2, 3, 1, 1, 4, 5, 2, 1, 1], "in a cluster");
+}
+
+/// Of a new session, one with an owner, a load, a save, a rename, one with an owner, a load by the former key, a destroy and a
+/// load of the ended key.
+async fn round_trips(url: &str, servers: &[&RedisServer]) -> [usize; 9] {
+    let table = own_table();
+    let driver = created(url, &table).await;
+    let handle = tokio::runtime::Handle::current();
+    let mut counted = [0; 9];
+    // The first time, the servers have not seen the scripts yet; a node sees each of them in some round.
+    for round in 0..40 {
+        let [a, b, new, owned] = ["a", "b", "new", "owned"].map(|name| Key::of(&format!("{round} {name}")));
+        let mut call = 0;
+        let mut count = |done: &mut dyn FnMut()| {
+            let monitors: Vec<_> =
+                if round < 39 { Vec::new() } else { servers.iter().map(|server| server.monitor()).collect() };
+            done();
+            let lines = monitors.into_iter().zip(servers).flat_map(|(monitor, server)| monitor.stop(server));
+            let own = lines.filter(|line| line.contains(table.as_str()) && !line.contains(" lua] "));
+            counted[call] = own.count();
+            call += 1;
+        };
+        let grace = || Some(Grace { until: now() + HOUR, nonce: b"n".to_vec() });
+        tokio::task::block_in_place(|| {
+            let owner = Record { owner: Some("Ada".to_owned()), ..record() };
+            count(&mut || handle.block_on(create(&*driver, &a, &record(), &[put("x", b"1")])));
+            count(&mut || handle.block_on(create(&*driver, &b, &owner, &[put("x", b"1")])));
+            count(&mut || drop(handle.block_on(found(&*driver, &b))));
+            let mut update = |key: &Key, change: Change| {
+                count(&mut || {
+                    let answer = handle.block_on(driver.update(key, &change, None, now())).expect("update");
+                    assert!(matches!(answer, UpdateOutcome::Committed(_)), "{answer:?}");
+                });
+            };
+            update(&b, writing([put("y", b"2")]));
+            update(&a, renaming_to(new, grace()));
+            update(&b, renaming_to(owned, grace()));
+            count(&mut || assert!(handle.block_on(found(&*driver, &a)).renewal.is_some()));
+            count(&mut || assert!(handle.block_on(driver.destroy(&owned, now(), 60)).expect("destroy")));
+            count(&mut || assert_eq!(handle.block_on(load(&*driver, &owned)), LoadOutcome::Ended));
+        });
+    }
+    driver.drop_tables().await.expect("drop_tables");
+    counted
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! What the tests of the drivers for SQL servers share: each rule is stated once, and checked on every kind of server.
 
+#[allow(dead_code, reason = "each of the tests that share it uses some of it")]
 pub mod proxy;
+#[allow(dead_code, reason = "each of the tests that share it uses some of it")]
 pub mod servers;
 
 use std::{

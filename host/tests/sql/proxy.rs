@@ -14,6 +14,7 @@ use tokio::{
 struct State {
     trips: AtomicUsize,
     cuts: AtomicBool,
+    holds: AtomicBool,
 }
 
 pub struct Proxy {
@@ -40,6 +41,11 @@ impl Proxy {
         self.state.trips.swap(0, Ordering::SeqCst)
     }
 
+    /// Has no answer come through any more. Connections that missed one are cut when answers come through again.
+    pub fn hold_answers(&self, hold: bool) {
+        self.state.holds.store(hold, Ordering::SeqCst);
+    }
+
     /// Lets the next request through, and cuts its connection in place of the answer.
     pub fn cut_next_answer(&self) {
         self.state.cuts.store(true, Ordering::SeqCst);
@@ -50,13 +56,16 @@ async fn relay(mut client: TcpStream, server: String, state: Arc<State>) {
     let Ok(mut server) = TcpStream::connect(server).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-    let (mut server_spoke_last, mut cuts) = (true, false);
+    let (mut server_spoke_last, mut cuts, mut missed) = (true, false, false);
     loop {
         tokio::select! {
             read = client.read(&mut asked) => {
                 let Ok(length @ 1..) = read else { return };
                 if std::mem::take(&mut server_spoke_last) {
                     state.trips.fetch_add(1, Ordering::SeqCst);
+                }
+                if missed && !state.holds.load(Ordering::SeqCst) {
+                    return;
                 }
                 cuts |= state.cuts.swap(false, Ordering::SeqCst);
                 if server.write_all(&asked[..length]).await.is_err() {
@@ -66,6 +75,10 @@ async fn relay(mut client: TcpStream, server: String, state: Arc<State>) {
             read = server.read(&mut answered) => {
                 let Ok(length @ 1..) = read else { return };
                 server_spoke_last = true;
+                if state.holds.load(Ordering::SeqCst) {
+                    missed = true;
+                    continue;
+                }
                 if cuts || client.write_all(&answered[..length]).await.is_err() {
                     return;
                 }

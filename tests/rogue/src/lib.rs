@@ -1,6 +1,9 @@
 //! A component that misbehaves, a route for each way.
 
-use std::{hint::black_box, io::Write as _};
+use std::{
+    hint::black_box,
+    io::{Read as _, Write as _},
+};
 
 use example_http::{Request, answer};
 use wasip2::{
@@ -27,11 +30,19 @@ impl wasip2::exports::http::incoming_handler::Guest for Rogue {
                 }
             }
             "/silent" => {}
+            "/read" => answer(out, 200, &[], &format!("{} bytes\n", length_of_body(&request))),
             "/flood" => flood(out),
             "/injection" => answer(out, 200, &[], &format!("{} got through\n", injected())),
             _ => answer(out, 200, &[], "well\n"),
         }
     }
+}
+
+fn length_of_body(request: &IncomingRequest) -> usize {
+    let body = request.consume().expect("the body is taken once");
+    let mut bytes = Vec::new();
+    let _ = body.stream().expect("the stream is taken once").read_to_end(&mut bytes);
+    bytes.len()
 }
 
 /// An answer without end, for as long as somebody takes it.

@@ -31,6 +31,22 @@ fn tables_can_be_dropped_and_created_again() {
 }
 
 #[test]
+fn tables_check_prints_what_differs_and_exits_with_1() {
+    let launch = Launch::new("visits");
+    launch.command(&["tables", "create"]).ok();
+    assert!(launch.command(&["tables", "check"]).ok().stdout.contains("as they should be"));
+    let database = rusqlite::Connection::open(launch.folder().join("sessions.db")).unwrap();
+    database.execute_batch("DROP INDEX Session_expires").unwrap();
+    let check = launch.command(&["tables", "check"]);
+    assert_eq!(check.status, 1, "{check:?}");
+    assert!(check.stdout.contains("  index Session (Session_expires) is missing: expires\n"), "{check:?}");
+    database.execute_batch("UPDATE Session_meta SET version = 2").unwrap();
+    let check = launch.command(&["tables", "check"]);
+    assert_eq!(check.status, 1, "{check:?}");
+    assert!(check.stderr.contains("layout 2"), "{check:?}");
+}
+
+#[test]
 fn what_destroys_asks_first_and_does_nothing_where_nobody_can_answer() {
     let server = Server::start("counter");
     let visitor = Client::new();
@@ -217,6 +233,7 @@ fn wrong_use_exits_with_2_and_help_has_an_example_each() {
         &["show"],
         &["destroy"],
         &["stats"],
+        &["move"],
         &["compose"],
         &["component"],
     ];

@@ -4,9 +4,22 @@ mod admin;
 mod browser;
 mod command;
 mod endurance;
+mod faults;
 mod hostile;
+mod moving;
 mod races;
 mod readme;
 mod reload;
 mod serve;
+mod shared;
 mod visits;
+
+#[path = "../../../host/tests/sql/proxy.rs"]
+#[allow(dead_code, reason = "the drivers' tests use the rest")]
+mod proxy;
+#[path = "../../../host/tests/redis/servers.rs"]
+#[allow(dead_code, reason = "the drivers' tests use the rest")]
+mod redis_servers;
+#[path = "../../../host/tests/sql/servers.rs"]
+#[allow(dead_code, reason = "the drivers' tests use the rest")]
+mod sql_servers;

@@ -1,13 +1,15 @@
 //! The server among applications that misbehave, behind proxies, and when it is stopped.
 
 use std::{
-    io::Write as _,
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
     net::TcpStream,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use lemon_session_tests::{Client, Launch, Server, raw};
+use lemon_session_tests::{Client, Launch, Server, build, raw};
 
 #[test]
 fn a_guest_that_misbehaves_fails_its_own_request_alone() {
@@ -161,6 +163,48 @@ fn a_client_that_never_finishes_its_request_is_let_go() {
 }
 
 #[test]
+fn a_body_that_does_not_come_is_not_waited_for() {
+    let server = Launch::new("rogue").ini("[server]\nrequest-time = 1s\n").start();
+    let post = |length| {
+        format!("POST /read HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n12345")
+    };
+    let answer = raw::send(server.address, post(5).as_bytes());
+    assert!(raw::status(&answer) == 200 && answer.ends_with("5 bytes\n"), "{answer}");
+    assert_eq!(raw::status(&raw::send(server.address, post(6).as_bytes())), 504);
+    assert_eq!(server.get(&Client::new(), "/").body, "well\n");
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised_for_the_connections_or_it_is_said_that_it_cannot_be() {
+    for (limit, is_enough) in [("ulimit -Sn 300", true), ("ulimit -n 300", false)] {
+        let launch = Launch::new("visits").ini("[server]\nconnections = 400\n");
+        let mut server = Command::new("sh")
+            .args(["-c", &format!("{limit}; exec \"$@\""), "sh"])
+            .arg(build::command())
+            .arg("serve")
+            .arg(build::component("visits"))
+            .args(["--addr", "127.0.0.1:0"])
+            .current_dir(launch.folder())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(server.stderr.take().unwrap()).lines().map_while(Result::ok);
+        // The last line before it serves.
+        let said: Vec<_> = log.take_while(|line| !line.contains("created the tables")).collect();
+        let limits = fs::read_to_string(format!("/proc/{}/limits", server.id()));
+        server.kill().unwrap();
+        server.wait().unwrap();
+
+        let files = limits.unwrap().lines().find_map(|line| line.strip_prefix("Max open files").map(str::to_owned));
+        let files = files.unwrap().split_whitespace().next().unwrap().to_owned();
+        assert_eq!(files, if is_enough { "656" } else { "300" });
+        let warned = said.iter().any(|line| line.contains("connections is 400") && line.contains("raise that limit"));
+        assert_eq!(warned, !is_enough, "{said:?}");
+    }
+}
+
+#[test]
 fn a_client_that_does_not_read_is_let_go() {
     let server = Launch::new("rogue").ini("[server]\nwrite-time = 1s\nrequest-time = 1h\n").admin().start();
     let mut stuck = TcpStream::connect(server.address).unwrap();
@@ -225,7 +269,7 @@ fn the_greeting_says_what_is_served_where() {
 fn an_address_in_use_is_named() {
     let server = Server::start("visits");
     let address = server.address.to_string();
-    let component = lemon_session_tests::build::component("visits");
+    let component = build::component("visits");
     let output = server.launch.command(&["serve", component.to_str().unwrap(), "--addr", &address]);
     assert_eq!(output.status, 1);
     assert!(output.stderr.contains(&address), "{output:?}");
@@ -234,22 +278,10 @@ fn an_address_in_use_is_named() {
 #[test]
 fn what_is_no_application_is_refused() {
     let launch = Launch::new("visits");
-    std::fs::write(launch.folder().join("page.wasm"), "not wasm").unwrap();
+    fs::write(launch.folder().join("page.wasm"), "not wasm").unwrap();
     for (file, why) in [("missing.wasm", "missing.wasm"), ("page.wasm", "not a WebAssembly component")] {
         let output = launch.command(&["serve", file, "--addr", "127.0.0.1:0"]);
         assert_eq!(output.status, 1, "{output:?}");
         assert!(output.stderr.contains(why), "{output:?}");
-    }
-}
-
-#[test]
-fn two_servers_on_one_database_serve_the_same_sessions() {
-    let launch = Launch::new("counter");
-    let (one, other) = (launch.clone().start(), launch.start());
-    let visitor = Client::new();
-    for round in 1..=10 {
-        let server = if round % 2 == 0 { &one } else { &other };
-        let reply = server.get(&visitor, "/");
-        assert!(reply.body.contains(&format!("count: {round}<")), "{round}: {reply:?}");
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_host::driver::{
-    Change, CreateOutcome, Driver, Key, Listed, LoadOutcome, Record, Result, UpdateOutcome, Write,
+    Change, CreateOutcome, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot, UpdateOutcome, Write,
 };
 use tokio::sync::oneshot;
 
@@ -196,6 +196,14 @@ impl Driver for Stepped {
 
     async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
         self.inner().describe(key, now).await
+    }
+
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        self.inner().export(key, now).await
+    }
+
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        self.inner().import(key, snapshot, over, now).await
     }
 
     async fn create_tables(&self) -> Result<()> {

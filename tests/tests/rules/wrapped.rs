@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use lemon_session_host::driver::{
-    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Record, Result, UpdateOutcome, Write,
+    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot, UpdateOutcome, Write,
 };
 
 /// Fails before or after the store has done what it was asked, and counts writes.
@@ -88,6 +88,15 @@ impl Driver for Wrapped {
 
     async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
         self.around(self.inner.describe(key, now)).await
+    }
+
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        self.around(self.inner.export(key, now)).await
+    }
+
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        self.writes.fetch_add(1, Relaxed);
+        self.around(self.inner.import(key, snapshot, over, now)).await
     }
 
     async fn create_tables(&self) -> Result<()> {

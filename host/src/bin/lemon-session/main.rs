@@ -10,6 +10,7 @@ mod destroy;
 mod digest;
 mod list;
 mod log;
+mod moving;
 mod output;
 mod serve;
 mod show;
@@ -48,6 +49,7 @@ enum Command {
     Show(show::Args),
     Destroy(destroy::Args),
     Stats(stats::Args),
+    Move(moving::Args),
     Compose(compose::Args),
     Component(component::Args),
 }
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
             Command::Show(args) => show::run(args).await,
             Command::Destroy(args) => destroy::run(args).await,
             Command::Stats(args) => stats::run(args).await,
+            Command::Move(args) => moving::run(args).await,
             Command::Compose(args) => compose::run(&args),
             Command::Component(args) => component::run(&args),
         }

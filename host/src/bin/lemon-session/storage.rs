@@ -32,12 +32,7 @@ pub struct Args {
 impl Args {
     /// The settings: of lemon.ini, overridden by the flags.
     pub fn config(&self) -> Result<Config> {
-        let here = Path::new("lemon.ini");
-        let mut config = match &self.config {
-            Some(file) => Config::load(file)?,
-            None if here.exists() => Config::load(here)?,
-            None => Config::default(),
-        };
+        let mut config = load(self.config.as_deref())?;
         let storage = &mut config.storage.options;
         if let Some(url) = &self.storage {
             if *url != storage.url {
@@ -51,6 +46,16 @@ impl Args {
         }
         Ok(config)
     }
+}
+
+/// The settings of a file, or else of lemon.ini in the current folder if there is one.
+pub fn load(file: Option<&Path>) -> Result<Config> {
+    let here = Path::new("lemon.ini");
+    Ok(match file {
+        Some(file) => Config::load(file)?,
+        None if here.exists() => Config::load(here)?,
+        None => Config::default(),
+    })
 }
 
 /// The store that an operator's command works on.

@@ -24,7 +24,7 @@ pub enum Command {
         yes: bool,
     },
 
-    /// Tell whether the tables are there, also by the exit status.
+    /// Tell whether the tables are there and what differs from how they should be, also by the exit status.
     #[command(after_help = "Example: lemon-session tables check || lemon-session tables create")]
     Check(#[command(flatten)] storage::Args),
 }
@@ -55,11 +55,19 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             println!("dropped {what}, with {live}");
         }
         Command::Check(_) => {
+            let differences = driver.differences().await?;
             if !driver.tables_exist().await? {
-                println!("{what} are not there: create them with `lemon-session tables create`");
+                println!("{what} are not there, or are older than this program: `lemon-session tables create` helps");
+            } else if !differences.is_empty() {
+                println!("{what} are not as this version of lemon-session makes them");
+            }
+            for difference in &differences {
+                println!("  {difference}");
+            }
+            if !differences.is_empty() {
                 return store.close(ExitCode::FAILURE).await;
             }
-            println!("{what} are there");
+            println!("{what} are there, and as they should be");
         }
     }
     store.close(ExitCode::SUCCESS).await

@@ -23,6 +23,7 @@ scripts! {
     FETCH: "common.lua" "fetch.lua";
     REUSE: "common.lua" "reuse.lua";
     DESCRIBE: "common.lua" "describe.lua";
+    EXPORT: "common.lua" "export.lua";
     CREATE: "common.lua" "create.lua";
     UPDATE: "common.lua" "change.lua" "leave.lua" "update.lua";
     PLACE: "common.lua" "change.lua" "place.lua";

@@ -238,8 +238,11 @@ impl Server {
                 self.name
             )));
         }
-        let policy = info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:")).unwrap_or("noeviction");
-        if policy != "noeviction" {
+        let value = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let policy = value("maxmemory_policy").unwrap_or("noeviction");
+        // Without a limit of memory nothing is evicted.
+        let is_limited = value("maxmemory").is_some_and(|bytes| bytes != "0");
+        if is_limited && policy != "noeviction" {
             tracing::warn!(
                 "{} has the maxmemory-policy {policy}: short of memory it drops live sessions; noeviction refuses new ones",
                 self.name

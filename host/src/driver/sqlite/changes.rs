@@ -6,7 +6,7 @@ use super::{
     schema::{INLINE, Statements},
     writer::Outcome,
 };
-use crate::driver::{Change, CreateOutcome, Error, Key, Record, Rename, UpdateOutcome, Write};
+use crate::driver::{Change, CreateOutcome, Error, Key, Record, Rename, Snapshot, UpdateOutcome, Write};
 
 /// A time as SQLite keeps it: those it cannot keep are too far away to matter.
 pub fn seconds(time: u64) -> i64 {
@@ -29,8 +29,14 @@ impl<'a> Changes<'a> {
     }
 
     pub fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> rusqlite::Result<Outcome<CreateOutcome>> {
-        if !self.is_no_former(key, record.accessed)? {
-            return Ok(Outcome::Commit(CreateOutcome::Exists));
+        let created = self.insert(key, &Record { version: 1, ..record.clone() }, writes, record.accessed)?;
+        Ok(Outcome::Commit(if created { CreateOutcome::Created } else { CreateOutcome::Exists }))
+    }
+
+    /// Stores a session whose key is free; false when it is not.
+    fn insert(&self, key: &Key, record: &Record, writes: &[Write], now: u64) -> rusqlite::Result<bool> {
+        if !self.is_no_former(key, now)? {
+            return Ok(false);
         }
         let created = self.prepare(&self.sql.create)?.execute(params![
             key.as_bytes(),
@@ -40,12 +46,16 @@ impl<'a> Changes<'a> {
             record.ends.map(seconds),
             seconds(record.renewed),
             record.owner,
-            0,
+            seconds(record.version),
         ])?;
-        if created == 0 {
-            return Ok(Outcome::Commit(CreateOutcome::Exists));
+        if created > 0 {
+            self.fill(self.connection.last_insert_rowid(), writes)?;
         }
-        let session = self.connection.last_insert_rowid();
+        Ok(created > 0)
+    }
+
+    /// Writes the variables of a session that has none, and its size.
+    fn fill(&self, session: i64, writes: &[Write]) -> rusqlite::Result<()> {
         let mut size = 0;
         for write in writes {
             size = self.write(session, write, size)?;
@@ -53,7 +63,40 @@ impl<'a> Changes<'a> {
         if size > 0 {
             self.prepare(&self.sql.resize)?.execute((session, size))?;
         }
-        Ok(Outcome::Commit(CreateOutcome::Created))
+        Ok(())
+    }
+
+    /// Stores a copy of another store's session; false when it may not be stored.
+    pub fn import(
+        &self,
+        key: &Key,
+        Snapshot { record, variables }: &Snapshot,
+        over: Option<u64>,
+        now: u64,
+    ) -> rusqlite::Result<Outcome<bool>> {
+        let Some(over) = over else { return self.insert(key, record, variables, now).map(Outcome::Commit) };
+        let found: Option<(i64, i64, i64)> = self
+            .prepare(&self.sql.find)?
+            .query_row([key.as_bytes()], |row| Ok((row.get(0)?, row.get(2)?, row.get(4)?)))
+            .optional()?;
+        let Some((session, expires, version)) = found else { return Ok(Outcome::Commit(false)) };
+        if expires <= seconds(now) || version != seconds(over) {
+            return Ok(Outcome::Commit(false));
+        }
+        self.prepare(&self.sql.remove_large)?.execute([session])?;
+        self.prepare(&self.sql.remove_variables)?.execute([session])?;
+        self.prepare(&self.sql.replace)?.execute(params![
+            session,
+            seconds(record.created),
+            seconds(record.accessed),
+            seconds(record.expires),
+            record.ends.map(seconds),
+            seconds(record.renewed),
+            record.owner,
+            seconds(record.version),
+        ])?;
+        self.fill(session, variables)?;
+        Ok(Outcome::Commit(true))
     }
 
     pub fn update(

@@ -27,13 +27,28 @@ impl Options {
         self.path.exists()
     }
 
-    /// Which version of the tables there is; the file is left as it is.
-    pub fn version(&self) -> Result<schema::Version> {
+    /// Which layout the tables have; the file is left as it is.
+    pub fn layout(&self) -> Result<schema::Layout> {
         if !self.file_exists() {
-            return Ok(schema::Version::None);
+            return Ok(schema::Layout::Older);
         }
-        let version = self.connect().and_then(|connection| schema::version(&connection, &self.table));
-        version.map_err(|error| self.failure(error))
+        let layout = self.connect().and_then(|connection| schema::layout(&connection, &self.table));
+        layout.map_err(|error| self.failure(error))
+    }
+
+    /// Whether there are tables of any layout.
+    pub fn has_tables(&self) -> Result<bool> {
+        let number = || self.connect().and_then(|connection| schema::number(&connection, &self.table));
+        Ok(self.file_exists() && number().map_err(|error| self.failure(error))? != 0)
+    }
+
+    /// What differs between the tables that are there and those of this version.
+    pub fn differences(&self) -> Result<Vec<String>> {
+        if !self.has_tables()? {
+            return Ok(vec!["the tables are not there".to_owned()]);
+        }
+        let differences = self.connect().and_then(|connection| schema::differences(&connection, &self.table));
+        differences.map_err(|error| self.failure(error))
     }
 
     /// A connection that only reads.
@@ -67,16 +82,16 @@ impl Options {
     fn connect_checked(&self, prepare: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<Connection> {
         let open = || {
             let connection = self.connect()?;
-            let version = schema::version(&connection, &self.table)?;
-            if version == schema::Version::Current {
+            let layout = schema::layout(&connection, &self.table)?;
+            if layout == schema::Layout::Current {
                 prepare(&connection)?;
             }
-            Ok((connection, version))
+            Ok((connection, layout))
         };
         match open().map_err(|error| self.failure(error))? {
-            (connection, schema::Version::Current) => Ok(connection),
-            (_, schema::Version::None) => Err(self.missing_tables()),
-            (_, schema::Version::Other(version)) => Err(self.other_version(version)),
+            (connection, schema::Layout::Current) => Ok(connection),
+            (_, schema::Layout::Older) => Err(self.missing_tables()),
+            (_, schema::Layout::Newer(layout)) => Err(self.newer_layout(layout)),
         }
     }
 
@@ -92,16 +107,17 @@ impl Options {
     /// What to answer where the tables are not there.
     pub fn missing_tables(&self) -> Error {
         Error::missing_tables(format!(
-            "the tables of {} are not in {}: `lemon-session tables create` creates them",
+            "the tables of {} are not in {}, or are older than this program: `lemon-session tables create` creates them, or \
+             brings them up to date",
             self.table,
             self.file()
         ))
     }
 
-    /// What to answer where the tables are those of another version of this program.
-    pub fn other_version(&self, version: i64) -> Error {
+    /// What to answer where the tables are those of a newer version of this program.
+    pub fn newer_layout(&self, layout: i64) -> Error {
         Error::unavailable(format!(
-            "the tables of {} in {} have the layout {version}, which this version does not know",
+            "the tables of {} in {} have the layout {layout}, which this version does not know",
             self.table,
             self.file()
         ))

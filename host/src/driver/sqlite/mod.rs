@@ -18,7 +18,10 @@ mod reader;
 mod schema;
 mod writer;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 
@@ -26,16 +29,19 @@ use self::{
     changes::Changes,
     options::Options,
     reader::Readers,
-    schema::{Statements, Version},
+    schema::{Layout, Statements},
     writer::Writer,
 };
 use super::{
-    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Record, Result, StorageOptions, UpdateOutcome,
-    Write, registry::Opening,
+    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot, StorageOptions,
+    UpdateOutcome, Write, registry::Opening,
 };
 
 /// How many expired sessions one transaction removes: a save waits for no more than these.
 const CLEANUP_BATCH: u32 = 16;
+
+/// After how long a cleanup rests for as long as it has worked.
+const CLEANUP_WORK: Duration = Duration::from_millis(1);
 
 /// Sessions in an SQLite database.
 pub struct Sqlite {
@@ -135,8 +141,9 @@ impl Driver for Sqlite {
     }
 
     async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
-        let mut removed = 0;
+        let (mut removed, mut worked) = (0, Duration::ZERO);
         while removed < limit {
+            let started = Instant::now();
             let batch = CLEANUP_BATCH.min(limit - removed);
             let copy = || {
                 let sql = Arc::clone(&self.sql);
@@ -148,7 +155,10 @@ impl Driver for Sqlite {
             if done < batch {
                 break;
             }
-            tokio::task::yield_now().await;
+            worked += started.elapsed();
+            if worked >= CLEANUP_WORK || self.writer.is_wanted() {
+                self.writer.rest(std::mem::take(&mut worked)).await;
+            }
         }
         Ok(removed)
     }
@@ -171,13 +181,26 @@ impl Driver for Sqlite {
         self.aside(move |readers, _| readers.describe(&key, now)).await
     }
 
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        let key = *key;
+        self.aside(move |readers, _| readers.export(&key, now)).await
+    }
+
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        let copy = || {
+            let (key, snapshot, sql) = (*key, snapshot.clone(), Arc::clone(&self.sql));
+            move |connection: &rusqlite::Connection| Changes::new(connection, &sql).import(&key, &snapshot, over, now)
+        };
+        self.writer.write(|connection| Changes::new(connection, &self.sql).import(key, snapshot, over, now), copy).await
+    }
+
     async fn create_tables(&self) -> Result<()> {
         self.aside(|_, options| {
             options.create_file()?;
             let mut connection = options.connect_to_upgrade()?;
             match schema::create(&mut connection, &options.table).map_err(|error| options.failure(error))? {
-                Version::None | Version::Current => Ok(()),
-                Version::Other(version) => Err(options.other_version(version)),
+                Layout::Newer(layout) => Err(options.newer_layout(layout)),
+                _ => Ok(()),
             }
         })
         .await
@@ -185,7 +208,7 @@ impl Driver for Sqlite {
 
     async fn drop_tables(&self) -> Result<()> {
         self.aside(|_, options| {
-            if options.version()? == Version::None {
+            if !options.has_tables()? {
                 return Ok(());
             }
             let mut connection = options.connect_to_upgrade()?;
@@ -195,7 +218,15 @@ impl Driver for Sqlite {
     }
 
     async fn tables_exist(&self) -> Result<bool> {
-        self.aside(|_, options| Ok(options.version()? == Version::Current)).await
+        self.aside(|_, options| match options.layout()? {
+            Layout::Newer(layout) => Err(options.newer_layout(layout)),
+            layout => Ok(layout == Layout::Current),
+        })
+        .await
+    }
+
+    async fn differences(&self) -> Result<Vec<String>> {
+        self.aside(|_, options| options.differences()).await
     }
 
     async fn close(&self) -> Result<()> {

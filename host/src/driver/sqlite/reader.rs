@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, types::ValueRef};
 
 use super::{changes::seconds, options::Options, schema::Statements};
-use crate::driver::{Key, Listed, LoadOutcome, Loaded, Record, Result, Stored, Variable};
+use crate::driver::{Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot, Stored, Variable, Write};
 
 /// Connections that read.
 pub struct Readers {
@@ -128,6 +128,24 @@ impl Readers {
                 }
             }
             Ok(described)
+        })
+    }
+
+    pub fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        self.read(|connection, sql| {
+            let mut export = connection.prepare_cached(&sql.export)?;
+            let mut rows = export.query((key.as_bytes(), seconds(now)))?;
+            let mut snapshot = None;
+            while let Some(row) = rows.next()? {
+                let Snapshot { variables, .. } = match &mut snapshot {
+                    Some(snapshot) => snapshot,
+                    none => none.insert(Snapshot { record: record(row)?, variables: Vec::new() }),
+                };
+                if let Some(app) = row.get(8)? {
+                    variables.push(Write { app, name: row.get(9)?, value: Some(row.get(10)?) });
+                }
+            }
+            Ok(snapshot)
         })
     }
 }

@@ -13,93 +13,101 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
-use crate::driver::TableName;
+use crate::driver::{
+    TableName,
+    layout::{self, Parts},
+};
 
-/// The version of the layout.
-const VERSION: i64 = 1;
+/// What brings the tables from one layout to the next. Their layout is how many of these they went through.
+const LAYOUTS: &[&str] = &[include_str!("layout.sql")];
 
 /// The longest value, in bytes, that is kept beside the names. A row of a table without row ids may fill a quarter of a
 /// page; longer ones would be spread over two.
 pub const INLINE: usize = 400;
 
-/// The version of the tables in a database.
+/// The layout of the tables in a database.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Version {
-    /// There are no tables.
-    None,
+pub enum Layout {
+    /// There are no tables, or some of an older version of this program.
+    Older,
     /// The tables are those this version knows.
     Current,
-    /// The tables have another version.
-    Other(i64),
+    /// The tables are of a newer version.
+    Newer(i64),
 }
 
-/// Which version of the tables there is.
-pub fn version(connection: &Connection, table: &TableName) -> rusqlite::Result<Version> {
+impl Layout {
+    fn new(layout: i64, known: usize) -> Self {
+        match usize::try_from(layout) {
+            Ok(layout) if layout == known => Self::Current,
+            Ok(layout) if layout > known => Self::Newer(layout as i64),
+            _ => Self::Older,
+        }
+    }
+}
+
+/// Which layout the tables have; 0 where there are none.
+pub fn number(connection: &Connection, table: &TableName) -> rusqlite::Result<i64> {
     let exists = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
     if !connection.prepare(exists)?.exists([format!("{table}_meta")])? {
-        return Ok(Version::None);
+        return Ok(0);
     }
     let version = format!("SELECT version FROM \"{table}_meta\"");
-    Ok(match connection.query_row(&version, [], |row| row.get(0)).optional()? {
-        Some(VERSION) => Version::Current,
-        other => Version::Other(other.unwrap_or(0)),
-    })
+    Ok(connection.query_row(&version, [], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
-/// Creates the tables unless they are there; returns the version that was there.
-pub fn create(connection: &mut Connection, table: &TableName) -> rusqlite::Result<Version> {
+/// Which layout the tables have.
+pub fn layout(connection: &Connection, table: &TableName) -> rusqlite::Result<Layout> {
+    number(connection, table).map(|number| Layout::new(number, LAYOUTS.len()))
+}
+
+/// Creates the tables, or brings those of an older layout up to date; returns which layout they have then.
+pub fn create(connection: &mut Connection, table: &TableName) -> rusqlite::Result<Layout> {
+    migrate(connection, table, LAYOUTS)
+}
+
+fn migrate(connection: &mut Connection, table: &TableName, layouts: &[&str]) -> rusqlite::Result<Layout> {
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
-    let found = version(&transaction, table)?;
-    if found == Version::None {
+    let found = number(&transaction, table)?;
+    let Some(steps) = usize::try_from(found).ok().and_then(|found| layouts.get(found..)) else {
+        return Ok(Layout::new(found, layouts.len()));
+    };
+    if !steps.is_empty() {
+        for step in steps {
+            transaction.execute_batch(&step.replace("{table}", table.as_str()))?;
+        }
         transaction.execute_batch(&format!(
-            r#"
-            CREATE TABLE "{table}" (
-                id INTEGER PRIMARY KEY,
-                key BLOB NOT NULL UNIQUE,
-                created INTEGER NOT NULL,
-                accessed INTEGER NOT NULL,
-                expires INTEGER NOT NULL,
-                ends INTEGER,
-                renewed INTEGER NOT NULL,
-                owner TEXT,
-                version INTEGER NOT NULL,
-                size INTEGER NOT NULL
-            ) STRICT;
-            CREATE INDEX "{table}_expires" ON "{table}" (expires);
-            CREATE INDEX "{table}_owner" ON "{table}" (owner, key) WHERE owner IS NOT NULL;
-
-            CREATE TABLE "{table}_variable" (
-                session INTEGER NOT NULL,
-                app TEXT NOT NULL,
-                name TEXT NOT NULL,
-                large INTEGER,      -- the row of the value, if it is long,
-                bytes INTEGER,      -- and how long it is
-                value BLOB,
-                PRIMARY KEY (session, app, name)
-            ) STRICT, WITHOUT ROWID;
-            CREATE TABLE "{table}_large" (
-                id INTEGER PRIMARY KEY,
-                value BLOB NOT NULL
-            ) STRICT;
-
-            CREATE TABLE "{table}_former" (
-                key BLOB PRIMARY KEY,
-                session INTEGER,    -- the session it leads to,
-                until INTEGER,      -- until when,
-                nonce BLOB,         -- and the nonce of its grace
-                forget INTEGER NOT NULL,
-                reused INTEGER NOT NULL DEFAULT 0
-            ) STRICT, WITHOUT ROWID;
-            CREATE INDEX "{table}_former_forget" ON "{table}_former" (forget);
-            CREATE INDEX "{table}_former_session" ON "{table}_former" (session) WHERE session IS NOT NULL;
-
-            CREATE TABLE "{table}_meta" (version INTEGER NOT NULL) STRICT;
-            INSERT INTO "{table}_meta" VALUES ({VERSION});
-            "#
+            "CREATE TABLE IF NOT EXISTS \"{table}_meta\" (version INTEGER NOT NULL) STRICT;
+            DELETE FROM \"{table}_meta\"; INSERT INTO \"{table}_meta\" VALUES ({})",
+            layouts.len()
         ))?;
     }
     transaction.commit()?;
-    Ok(found)
+    Ok(Layout::Current)
+}
+
+/// What differs between the tables that are there and those that are created.
+pub fn differences(connection: &Connection, table: &TableName) -> rusqlite::Result<Vec<String>> {
+    let mut expected = Connection::open_in_memory()?;
+    create(&mut expected, table)?;
+    Ok(layout::differences(&parts(&expected, table)?, &parts(connection, table)?))
+}
+
+fn parts(connection: &Connection, table: &TableName) -> rusqlite::Result<Parts> {
+    let columns = "SELECT 'column ' || t.name || '.' || c.name, c.type || iif(c.\"notnull\", ' not null', '')
+        FROM sqlite_schema t JOIN pragma_table_xinfo(t.name) c
+        WHERE t.type = 'table' AND t.name COLLATE NOCASE IN (?1, ?1 || '_variable', ?1 || '_large', ?1 || '_former')";
+    let indexes = "SELECT 'index ' || t.name || ' (' || coalesce(i.name, '') || ')',
+            (SELECT group_concat(c.name, ', ') FROM pragma_index_info(i.name) c) || iif(i.\"unique\", ', unique', '')
+        FROM sqlite_schema t JOIN pragma_index_list(t.name) i
+        WHERE t.type = 'table' AND t.name COLLATE NOCASE IN (?1, ?1 || '_variable', ?1 || '_large', ?1 || '_former')";
+    let mut parts = Parts::new();
+    for sql in [columns, indexes] {
+        let mut rows = connection.prepare(sql)?;
+        let rows = rows.query_map([table.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        parts.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+    }
+    Ok(parts)
 }
 
 /// Removes the tables.
@@ -148,10 +156,16 @@ statements! {
         coalesce(v.bytes, length(v.value))
         FROM "{t}" s LEFT JOIN "{t}_variable" v ON v.session = s.id
         WHERE s.key = ?1 AND s.expires > ?2 ORDER BY v.app, v.name"#;
+    export: r#"SELECT s.created, s.accessed, s.expires, s.ends, s.renewed, s.owner, s.version, s.size, v.app, v.name,
+        coalesce(v.value, (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large))
+        FROM "{t}" s LEFT JOIN "{t}_variable" v ON v.session = s.id
+        WHERE s.key = ?1 AND s.expires > ?2 ORDER BY v.app, v.name"#;
 
     find: r#"SELECT id, accessed, expires, ends, version, size FROM "{t}" WHERE key = ?1"#;
     create: r#"INSERT INTO "{t}" (key, created, accessed, expires, ends, renewed, owner, version, size)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8) ON CONFLICT DO NOTHING"#;
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0) ON CONFLICT DO NOTHING"#;
+    replace: r#"UPDATE "{t}" SET created = ?2, accessed = max(accessed, ?3), expires = max(expires, ?4), ends = ?5,
+        renewed = ?6, owner = ?7, version = ?8, size = 0 WHERE id = ?1"#;
     resize: r#"UPDATE "{t}" SET size = ?2 WHERE id = ?1"#;
     change: r#"UPDATE "{t}" SET accessed = ?2, version = ?3, size = ?4 WHERE id = ?1"#;
     change_expires: r#"UPDATE "{t}" SET accessed = ?2, version = ?3, size = ?4, expires = ?5 WHERE id = ?1"#;
@@ -185,4 +199,79 @@ statements! {
     expired: r#"SELECT id FROM "{t}" WHERE expires <= ?1 LIMIT ?2"#;
     forget_some: r#"DELETE FROM "{t}_former" WHERE key IN
         (SELECT key FROM "{t}_former" WHERE forget <= ?1 LIMIT ?2)"#;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    const NEXT: &[&str] = &[LAYOUTS[0], r#"ALTER TABLE "{table}" ADD COLUMN device TEXT"#];
+
+    fn fill(connection: &Connection) {
+        let session = r#"INSERT INTO "Session" VALUES (1, x'01', 1, 2, 3, 4, 5, 'Ada', 6, 7)"#;
+        connection.execute(session, []).expect("a session");
+        connection
+            .execute(r#"INSERT INTO "Session_variable" VALUES (1, 'shop', 'x', NULL, NULL, x'00')"#, [])
+            .expect("a variable");
+    }
+
+    #[test]
+    fn older_layout_is_upgraded_by_one_of_many_hosts_and_loses_no_session() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("sessions.db");
+        let (table, open) = (TableName::default(), || Connection::open(&file).expect("the database"));
+        let mut first = open();
+        assert_eq!(layout(&first, &table), Ok(Layout::Older), "no tables");
+        assert_eq!(create(&mut first, &table), Ok(Layout::Current));
+        fill(&first);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                // A second ALTER TABLE would fail.
+                scope.spawn(|| assert_eq!(migrate(&mut open(), &table, NEXT), Ok(Layout::Current)));
+            }
+        });
+        let kept =
+            r#"SELECT owner || name || hex(value) FROM "Session" s JOIN "Session_variable" v ON v.session = s.id"#;
+        assert_eq!(first.query_row(kept, [], |row| row.get::<_, String>(0)).expect("the session"), "Adax00");
+        assert_eq!(layout(&first, &table), Ok(Layout::Newer(2)));
+        assert_eq!(create(&mut first, &table), Ok(Layout::Newer(2)), "an older program leaves it alone");
+        assert_eq!(
+            differences(&first, &table).expect("differences"),
+            ["column Session.device is not of this layout: TEXT"]
+        );
+    }
+
+    #[test]
+    fn upgrade_that_fails_changes_nothing() {
+        let (table, mut connection) = (TableName::default(), Connection::open_in_memory().expect("a database"));
+        create(&mut connection, &table).expect("create");
+        fill(&connection);
+        let fails = [LAYOUTS[0], r#"DELETE FROM "{table}"; CREATE TABLE "{table}" (x)"#];
+        migrate(&mut connection, &table, &fails).expect_err("the table is there");
+        assert_eq!(layout(&connection, &table), Ok(Layout::Current));
+        assert_eq!(connection.query_row(r#"SELECT count(*) FROM "Session""#, [], |row| row.get(0)), Ok(1));
+    }
+
+    #[test]
+    fn every_difference_is_named() {
+        let (table, mut connection) = (TableName::default(), Connection::open_in_memory().expect("a database"));
+        create(&mut connection, &table).expect("create");
+        assert_eq!(differences(&connection, &table).expect("differences"), [""; 0]);
+        connection
+            .execute_batch(
+                r#"DROP INDEX "Session_owner"; ALTER TABLE "Session_former" DROP COLUMN reused;
+                DROP TABLE "Session_large"; CREATE TABLE "Session_large" (id INTEGER PRIMARY KEY, value TEXT);"#,
+            )
+            .expect("changes");
+        assert_eq!(
+            differences(&connection, &table).expect("differences"),
+            [
+                "column Session_former.reused is missing: INTEGER not null",
+                "column Session_large.value is TEXT, and should be BLOB not null",
+                "index Session (Session_owner) is missing: owner, key",
+            ]
+        );
+    }
 }

@@ -43,6 +43,9 @@ const LONGEST_HALT: Duration = Duration::from_millis(100);
 /// So many pages may be written while that is done; further saves wait for it.
 const LOG_SLACK: u32 = 4 * LOG_PAGES;
 
+/// How many pauses a cleanup makes at most before it goes on, though changes wait.
+const LONGEST_REST: u32 = 20;
+
 /// What becomes of what a change wrote, beside its answer.
 pub enum Outcome<T> {
     /// It is committed.
@@ -161,6 +164,21 @@ impl Writer {
                 runtime.spawn_blocking(move || turn.drain());
             }
             Err(_) => turn.drain(),
+        }
+    }
+
+    /// Whether changes wait to be written.
+    pub fn is_wanted(&self) -> bool {
+        !lock(&self.queue).is_empty()
+    }
+
+    /// Leaves the writer to others: for so long, and then while changes wait, but not forever.
+    pub async fn rest(&self, pause: Duration) {
+        for _ in 0..LONGEST_REST {
+            tokio::time::sleep(pause).await;
+            if !self.is_wanted() {
+                break;
+            }
         }
     }
 

@@ -15,22 +15,34 @@ pub fn guests(settings: &Server) -> u32 {
     2 * settings.in_flight
 }
 
-/// An engine with room for as many guests as may be alive.
-pub fn for_many(settings: &Server) -> Result<Engine> {
-    let options = EngineOptions { instances: guests(settings), ..options(settings) };
-    let engine = engine(&options)
-        .map_err(anyhow::Error::from)
-        .context("cannot reserve memory for as many instances as [server] in-flight allows")?;
-    Ok(ticking(engine))
+/// The engines of a process. Guests can be stopped at any time, and may be asynchronous; the session component is trusted to
+/// come to its end, and is called for half the price without either.
+pub struct Engines {
+    pub guests: Engine,
+    pub sessions: Engine,
 }
 
-/// An engine for one guest.
-pub fn for_one(settings: &Server) -> Result<Engine> {
-    Ok(ticking(engine(&EngineOptions { pool: false, ..options(settings) })?))
-}
+impl Engines {
+    /// Engines with room for as many guests as may be alive.
+    pub fn for_many(settings: &Server) -> Result<Self> {
+        Self::new(settings, true).context("cannot reserve memory for as many instances as [server] in-flight allows")
+    }
 
-fn options(settings: &Server) -> EngineOptions {
-    EngineOptions { memory_bytes: settings.memory as usize, epochs: true, ..EngineOptions::default() }
+    /// Engines for one guest.
+    pub fn for_one(settings: &Server) -> Result<Self> {
+        Self::new(settings, false)
+    }
+
+    fn new(settings: &Server, pool: bool) -> Result<Self> {
+        let memory_bytes = settings.memory as usize;
+        let instances = guests(settings);
+        let for_guests = EngineOptions { instances, pool, memory_bytes, epochs: true, ..EngineOptions::default() };
+        // After a reload, sessions that are open go on where they are, beside those that are begun.
+        let instances = 2 * instances;
+        let for_sessions =
+            EngineOptions { instances, pool, epochs: false, concurrency: false, ..EngineOptions::default() };
+        Ok(Self { guests: ticking(engine(&for_guests)?), sessions: engine(&for_sessions)? })
+    }
 }
 
 fn ticking(engine: Engine) -> Engine {

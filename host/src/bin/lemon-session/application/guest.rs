@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use lemon_session_host::{SessionCtx, SessionCtxView, SessionView};
+use lemon_session_host::{
+    Sessions,
+    sessions::warm::{WarmCtx, WarmCtxView, WarmView},
+};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{StoreLimits, StoreLimitsBuilder, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -17,7 +20,7 @@ pub struct Guest {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: Hooks,
-    session: SessionCtx,
+    sessions: WarmCtx,
     pub limits: StoreLimits,
     /// Held for as long as the guest lives.
     _slot: OwnedSemaphorePermit,
@@ -27,7 +30,7 @@ pub struct Guest {
 const MAX_HANDLES: usize = 10_000;
 
 impl Guest {
-    pub fn new(session: SessionCtx, wasi: WasiCtx, memory: usize, slot: OwnedSemaphorePermit) -> Self {
+    pub fn new(sessions: Sessions, wasi: WasiCtx, memory: usize, slot: OwnedSemaphorePermit) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         Self {
@@ -35,7 +38,7 @@ impl Guest {
             wasi,
             http: WasiHttpCtx::new(),
             hooks: Hooks,
-            session,
+            sessions: WarmCtx::new(sessions),
             limits: StoreLimitsBuilder::new().memory_size(memory).build(),
             _slot: slot,
         }
@@ -54,9 +57,9 @@ impl WasiHttpView for Guest {
     }
 }
 
-impl SessionView for Guest {
-    fn session(&mut self) -> SessionCtxView<'_> {
-        SessionCtxView { ctx: &mut self.session }
+impl WarmView for Guest {
+    fn sessions(&mut self) -> WarmCtxView<'_> {
+        WarmCtxView { ctx: &mut self.sessions, table: &mut self.table }
     }
 }
 

@@ -51,16 +51,14 @@ enum Kind {
 }
 
 impl Application {
-    /// Reads, composes where it needs modules or sessions, and compiles the component at `path`.
+    /// Reads, joins with its modules, and compiles the component at `path`.
     pub fn load(platform: &Arc<Platform>, path: &Path, modules: &Modules, unused: Unused, reuse: u32) -> Result<Self> {
-        let component = load::component(platform, &Source::read(path)?, &modules.read()?, unused)?;
+        let component = load::application(platform, &Source::read(path)?, &modules.read()?, unused)?;
         let exports = |interface: &str| {
             component.component_type().exports(&platform.engine).any(|(name, _)| name.starts_with(interface))
         };
-        let uses_sessions = component
-            .component_type()
-            .imports(&platform.engine)
-            .any(|(name, _)| name.starts_with("lemon:session/storage@"));
+        let uses_sessions =
+            component.component_type().imports(&platform.engine).any(|(name, _)| name.starts_with("lemon:session/"));
         let http = exports("wasi:http/incoming-handler@0.2.");
         anyhow::ensure!(
             http || exports("wasi:cli/run@0.2."),

@@ -1,20 +1,33 @@
 use std::{sync::Arc, time::Duration};
 
-use lemon_session_host::{SessionCtx, config::Server};
+use lemon_session_host::{
+    SessionCtx, Sessions,
+    config::Server,
+    sessions::{PoolOptions, warm},
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
-use wasmtime::{Engine, Result, Store, component::Linker};
+use wasmtime::{
+    Engine, Result, Store,
+    component::{Component, Linker},
+};
 use wasmtime_wasi::WasiCtx;
 
-use super::{Cache, engine::guests, failure::NoSlot, guest::Guest};
+use super::{
+    Cache,
+    engine::{Engines, guests},
+    failure::NoSlot,
+    guest::Guest,
+    load,
+};
 
 /// What all applications of this process share.
 #[derive(Clone)]
 pub struct Platform {
     pub engine: Engine,
-    pub session: SessionCtx,
+    pub sessions: Sessions,
     pub settings: Arc<Server>,
     /// Where compiled code is kept for the next run.
     pub cache: Option<Cache>,
@@ -22,18 +35,37 @@ pub struct Platform {
     pub in_flight: Arc<Semaphore>,
     /// One for each guest that may be alive.
     slots: Arc<Semaphore>,
+    session_component: Component,
 }
 
 impl Platform {
-    pub fn new(engine: Engine, session: SessionCtx, settings: Arc<Server>, cache: Option<Cache>) -> Self {
-        let in_flight = Arc::new(Semaphore::new(settings.in_flight as usize));
-        let slots = Arc::new(Semaphore::new(guests(&settings) as usize));
-        Self { engine, session, settings, cache, in_flight, slots }
+    pub fn new(
+        engines: Engines,
+        session: SessionCtx,
+        settings: Arc<Server>,
+        cache: Option<Cache>,
+    ) -> anyhow::Result<Self> {
+        let session_component = load::session_component(cache.as_ref(), &engines.sessions)?;
+        Ok(Self {
+            sessions: sessions(session, &session_component, &settings)?,
+            session_component,
+            in_flight: Arc::new(Semaphore::new(settings.in_flight as usize)),
+            slots: Arc::new(Semaphore::new(guests(&settings) as usize)),
+            engine: engines.guests,
+            settings,
+            cache,
+        })
     }
 
     /// The same, and the same room for requests and guests, with other settings of sessions.
-    pub fn with_session(&self, session: SessionCtx) -> Self {
-        Self { session, ..self.clone() }
+    pub fn with_session(&self, session: SessionCtx) -> anyhow::Result<Self> {
+        let sessions = sessions(session, &self.session_component, &self.settings)?;
+        Ok(Self { sessions, ..self.clone() })
+    }
+
+    /// The settings of sessions, and their stores.
+    pub fn session(&self) -> &SessionCtx {
+        self.sessions.ctx()
     }
 
     /// How many guests are alive.
@@ -46,7 +78,7 @@ impl Platform {
         let mut linker = Linker::new(&self.engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-        lemon_session_host::add_to_linker(&mut linker)?;
+        warm::add_to_linker(&mut linker)?;
         Ok(linker)
     }
 
@@ -57,7 +89,7 @@ impl Platform {
 
     /// Where a guest lives.
     pub fn store(&self, wasi: WasiCtx, slot: OwnedSemaphorePermit) -> Store<Guest> {
-        let guest = Guest::new(self.session.clone(), wasi, self.settings.memory as usize, slot);
+        let guest = Guest::new(self.sessions.clone(), wasi, self.settings.memory as usize, slot);
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.limits);
         // At every tick a guest that computes lets others go first; that is also when one that overran its time is stopped.
@@ -70,4 +102,10 @@ impl Platform {
     pub async fn quiet(&self, limit: Duration) {
         let _ = timeout(limit, self.slots.acquire_many(guests(&self.settings))).await;
     }
+}
+
+/// As many sessions may be open as there may be guests.
+fn sessions(session: SessionCtx, component: &Component, settings: &Server) -> anyhow::Result<Sessions> {
+    let options = PoolOptions { instances: guests(settings), wait: settings.queue_time, ..PoolOptions::default() };
+    Ok(Sessions::with_component(session, component, options)?)
 }

@@ -25,7 +25,7 @@ use wasmtime_wasi_http::WasiBody;
 
 use crate::{
     Usage,
-    application::{Application, Cache, Failure, Platform, RequestId, cgi::Variables, engine, forwarded},
+    application::{Application, Cache, Failure, Platform, RequestId, cgi::Variables, engine::Engines, forwarded},
     compose::{Modules, Unused},
     storage,
 };
@@ -89,7 +89,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     output::end()?;
     if let Some(platform) = platform {
         platform.quiet(platform.settings.request_time).await;
-        platform.session.stores().finish_cleanup(CLEANUP).await;
+        platform.session().stores().finish_cleanup(CLEANUP).await;
         // The stores are left open, as what was saved is saved. SQLite would copy its log back into the database, which waits
         // for the disk several times, and the next request would have to begin a new one.
         std::mem::forget(platform);
@@ -121,11 +121,11 @@ async fn start(args: &Args) -> Result<(Arc<Platform>, Application)> {
     let session = SessionCtx::with(config.stores(&Registry::builtin()), config.settings.clone())?;
     let cache = Cache::open(args.cache.as_deref())
         .inspect_err(|error| tracing::warn!("every request compiles anew, as compiled code cannot be kept: {error:#}"));
-    let platform = Arc::new(Platform::new(engine::for_one(&settings)?, session, settings, cache.ok()));
+    let platform = Arc::new(Platform::new(Engines::for_one(&settings)?, session, settings, cache.ok())?);
     let component = script::component(args.command_line[0].as_ref())?;
     let application = Application::load(&platform, &component, &args.modules, Unused::Refuse, 1)?;
     if application.uses_sessions() {
-        let store = platform.session.stores().driver(&Location { storage: None, table: None }).await?;
+        let store = platform.session().stores().driver(&Location { storage: None, table: None }).await?;
         // On the connection that the application will use.
         let looked = store.load(&Key::of(""), "", 0, 0).await;
         if looked.is_err_and(|error| error.is_missing_tables()) {

@@ -83,7 +83,7 @@ impl Admin {
     /// 200 as long as requests are accepted and the store answers.
     async fn health(&self) -> Response<Full<Bytes>> {
         if self.site.is_stopping() {
-            return unwell("the server is stopping");
+            return text(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
         }
         match timeout(MOMENT, self.store.tables_exist()).await {
             Ok(Ok(true)) => text(StatusCode::OK, "ok\n"),

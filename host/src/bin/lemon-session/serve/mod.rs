@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    application::{Cache, Platform, engine},
+    application::{Cache, Platform, engine::Engines},
     compose::Modules,
     storage,
 };
@@ -110,7 +110,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
 
     let cache = Cache::open(args.cache.as_deref())
         .inspect_err(|error| tracing::warn!("every start compiles anew, as compiled code cannot be kept: {error:#}"));
-    let platform = Platform::new(engine::for_many(&settings)?, session.clone(), settings.clone(), cache.ok());
+    let platform = Platform::new(Engines::for_many(&settings)?, session.clone(), settings.clone(), cache.ok())?;
     let platform = Arc::new(platform);
     let addr = args.addr;
     let loader = Arc::new(Loader { args, config, platform: platform.clone() });

@@ -42,8 +42,8 @@ impl Loader {
         for section in self.need_restart(&config) {
             tracing::warn!("[{section}] of lemon.ini has changed: that takes a restart");
         }
-        let session = self.platform.session.with_settings(config.settings)?;
-        self.load(Arc::new(self.platform.with_session(session))).await
+        let session = self.platform.session().with_settings(config.settings)?;
+        self.load(Arc::new(self.platform.with_session(session)?)).await
     }
 
     /// The sections that are not reloaded, and have changed.

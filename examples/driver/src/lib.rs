@@ -1,0 +1,344 @@
+//! A driver in its plainest form: a list in memory that is searched from end to end. docs/drivers.md explains it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use lemon_session_host::driver::{
+    Change, CreateOutcome, Driver, Error, Grace, Key, Listed, LoadOutcome, Loaded, Record, Registry, Result, Snapshot,
+    StorageOptions, Stored, UpdateOutcome, Variable, Write, registry::Opening,
+};
+
+/// The drivers of lemon:session and this one.
+pub fn registry() -> Result<Registry> {
+    let mut registry = Registry::builtin();
+    registry.register("plain", open)?;
+    Ok(registry)
+}
+
+/// Opens a store for the URL `plain:`.
+fn open(options: StorageOptions) -> Opening {
+    Box::pin(async move {
+        if options.url != "plain:" {
+            return Err(Error::invalid("the URL of this store is plain: and nothing after it"));
+        }
+        options.refuse_unknown(&[])?;
+        Ok(Arc::new(Plain::default()) as Arc<dyn Driver>)
+    })
+}
+
+/// The store. All that happens under its lock is one transaction.
+#[derive(Default)]
+pub struct Plain(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    entries: BTreeMap<Key, Entry>,
+    /// The number of the last session: no former key ever leads to another one.
+    last: u64,
+}
+
+/// What a key means: one thing at a time.
+enum Entry {
+    Session(Session),
+    Ended(Ended),
+}
+
+#[derive(Clone)]
+struct Session {
+    number: u64,
+    record: Record,
+    /// By application and name.
+    variables: BTreeMap<(String, String), Vec<u8>>,
+}
+
+struct Ended {
+    /// The session that a former key leads to.
+    leads: Option<(u64, Grace)>,
+    /// From when on it is like a key that never was.
+    forgotten: u64,
+    reused: u64,
+}
+
+impl Session {
+    fn is_live(&self, now: u64) -> bool {
+        now < self.record.expires
+    }
+
+    /// Applies writes in their order, and keeps the size exact.
+    fn write(&mut self, writes: &[Write]) {
+        for Write { app, name, value } in writes {
+            let variable = (app.clone(), name.clone());
+            match value {
+                Some(value) => self.variables.insert(variable, value.clone()),
+                None => self.variables.remove(&variable),
+            };
+        }
+        self.record.size = self.variables.iter().map(|((_, name), value)| (name.len() + value.len()) as u64).sum();
+    }
+}
+
+impl State {
+    fn live(&self, key: &Key, now: u64) -> Option<&Session> {
+        match self.entries.get(key)? {
+            Entry::Session(session) => Some(session).filter(|session| session.is_live(now)),
+            Entry::Ended(_) => None,
+        }
+    }
+
+    fn sessions(&self, now: u64) -> impl Iterator<Item = (&Key, &Session)> {
+        self.entries.iter().filter_map(move |(key, entry)| match entry {
+            Entry::Session(session) if session.is_live(now) => Some((key, session)),
+            _ => None,
+        })
+    }
+
+    /// The live session that a key leads to, with the nonce if it is a former key within its grace.
+    fn follow(&self, key: &Key, now: u64) -> Option<(&Session, Option<&Vec<u8>>)> {
+        let Entry::Ended(ended) = self.entries.get(key)? else {
+            return self.live(key, now).map(|session| (session, None));
+        };
+        let (number, grace) = ended.leads.as_ref().filter(|(_, grace)| now < grace.until)?;
+        let (_, session) = self.sessions(now).find(|(_, session)| session.number == *number)?;
+        Some((session, Some(&grace.nonce)))
+    }
+
+    /// Whether a key may be given to a session.
+    fn is_free(&self, key: &Key, now: u64) -> bool {
+        match self.entries.get(key) {
+            None => true,
+            Some(Entry::Session(_)) => false,
+            Some(Entry::Ended(ended)) => ended.forgotten <= now,
+        }
+    }
+
+    fn insert(&mut self, key: Key, record: Record, writes: &[Write]) {
+        self.last += 1;
+        let mut session = Session { number: self.last, record, variables: BTreeMap::new() };
+        session.write(writes);
+        self.entries.insert(key, Entry::Session(session));
+    }
+
+    /// Has no former key lead to a session any more.
+    fn seal(&mut self, number: u64) {
+        for entry in self.entries.values_mut() {
+            if let Entry::Ended(ended) = entry {
+                ended.leads.take_if(|(leads_to, _)| *leads_to == number);
+            }
+        }
+    }
+
+    fn end(&mut self, key: &Key, leads: Option<(u64, Grace)>, forgotten: u64, now: u64) {
+        self.entries.remove(key);
+        if now < forgotten {
+            self.entries.insert(*key, Entry::Ended(Ended { leads, forgotten, reused: 0 }));
+        }
+    }
+
+    fn destroy(&mut self, key: &Key, now: u64, remember: u32) -> bool {
+        let Some(Entry::Session(session)) = self.entries.get(key) else { return false };
+        let (number, live) = (session.number, session.is_live(now));
+        self.seal(number);
+        self.end(key, None, if live { now + u64::from(remember) } else { now }, now);
+        live
+    }
+
+    fn update(&mut self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+        let Some(old) = self.live(key, now) else { return Ok(UpdateOutcome::Gone) };
+        if expected.is_some_and(|expected| expected != old.record.version) {
+            return Ok(UpdateOutcome::Conflict(old.record.version));
+        }
+        let mut session = old.clone();
+        session.variables.retain(|(app, _), _| !change.clears.contains(app));
+        session.write(&change.writes);
+        let size = session.record.size;
+        if size > old.record.size && size > change.max_size {
+            return Ok(UpdateOutcome::TooLarge(size));
+        }
+        if change.rename.as_ref().is_some_and(|rename| !self.is_free(&rename.to, now)) {
+            return Err(Error::unavailable("the new key of a session is taken"));
+        }
+
+        let record = &mut session.record;
+        if !change.clears.is_empty() || !change.writes.is_empty() || change.owner.is_some() {
+            record.version += 1;
+        }
+        if let Some(owner) = &change.owner {
+            record.owner.clone_from(owner);
+        }
+        record.accessed = record.accessed.max(now);
+        if let Some(expires) = change.expires {
+            record.expires = record.expires.max(expires.min(record.ends.unwrap_or(u64::MAX)));
+        }
+        let (number, version) = (session.number, record.version);
+        let Some(rename) = &change.rename else {
+            self.entries.insert(*key, Entry::Session(session));
+            return Ok(UpdateOutcome::Committed(version));
+        };
+        record.renewed = now;
+        if rename.grace.is_none() {
+            self.seal(number);
+        }
+        let until = rename.grace.as_ref().map_or(now, |grace| grace.until);
+        let leads = rename.grace.clone().map(|grace| (number, grace));
+        self.end(key, leads, until + u64::from(change.remember), now);
+        self.entries.insert(rename.to, Entry::Session(session));
+        Ok(UpdateOutcome::Committed(version))
+    }
+}
+
+impl Plain {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Driver for Plain {
+    fn summary(&self) -> String {
+        "a list in memory".to_owned()
+    }
+
+    async fn load(&self, key: &Key, app: &str, now: u64, _inline_bytes: u32) -> Result<LoadOutcome> {
+        let mut state = self.state();
+        if let Some((session, nonce)) = state.follow(key, now) {
+            let own = session.variables.iter().filter(|((of, _), _)| of == app);
+            let variable = |((_, name), value): (&(String, String), &Vec<u8>)| Variable {
+                name: name.clone(),
+                value: Stored::Inline(value.clone()),
+            };
+            let (record, variables) = (session.record.clone(), own.map(variable).collect());
+            return Ok(LoadOutcome::Found(Loaded { record, variables, renewal: nonce.cloned() }));
+        }
+        Ok(match state.entries.get_mut(key) {
+            Some(Entry::Session(_)) => LoadOutcome::Expired,
+            Some(Entry::Ended(ended)) if now < ended.forgotten => {
+                ended.reused += 1;
+                LoadOutcome::Ended
+            }
+            _ => LoadOutcome::Absent,
+        })
+    }
+
+    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+        let variable = (app.to_owned(), name.to_owned());
+        Ok(self.state().follow(key, now).and_then(|(session, _)| session.variables.get(&variable).cloned()))
+    }
+
+    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+        let mut state = self.state();
+        if !state.is_free(key, record.accessed) {
+            return Ok(CreateOutcome::Exists);
+        }
+        state.insert(*key, Record { version: 1, ..record.clone() }, writes);
+        Ok(CreateOutcome::Created)
+    }
+
+    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+        self.state().update(key, change, expected, now)
+    }
+
+    async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool> {
+        Ok(self.state().destroy(key, now, remember))
+    }
+
+    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
+        let mut state = self.state();
+        let owned = state.sessions(now).filter(|(_, session)| session.record.owner.as_deref() == Some(owner));
+        let keys: Vec<Key> = owned.map(|(key, _)| *key).filter(|key| Some(key) != except).collect();
+        for key in &keys {
+            state.destroy(key, now, remember);
+        }
+        Ok(keys.len() as u64)
+    }
+
+    async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
+        let mut state = self.state();
+        let due = state.entries.iter().filter(|(_, entry)| match entry {
+            Entry::Session(session) => !session.is_live(now),
+            Entry::Ended(ended) => ended.forgotten <= now,
+        });
+        let due: Vec<Key> = due.map(|(key, _)| *key).take(limit as usize).collect();
+        for key in &due {
+            state.destroy(key, now, 0);
+            state.entries.remove(key);
+        }
+        Ok(due.len() as u32)
+    }
+
+    async fn count(&self, now: u64) -> Result<u64> {
+        Ok(self.state().sessions(now).count() as u64)
+    }
+
+    async fn reused(&self, now: u64) -> Result<u64> {
+        let state = self.state();
+        let reused = state.entries.values().map(|entry| match entry {
+            Entry::Ended(ended) if now < ended.forgotten => ended.reused,
+            _ => 0,
+        });
+        Ok(reused.sum())
+    }
+
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
+        let state = self.state();
+        let listed = state
+            .sessions(now)
+            .filter(|(key, _)| after.is_none_or(|after| *key > after))
+            .filter(|(_, session)| owner.is_none() || session.record.owner.as_deref() == owner)
+            .map(|(key, session)| Listed { key: *key, record: session.record.clone() });
+        Ok(listed.take(limit as usize).collect())
+    }
+
+    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
+        Ok(self.state().live(key, now).map(|session| {
+            let variables = session.variables.iter();
+            let sizes = variables.map(|((app, name), value)| (app.clone(), name.clone(), value.len() as u64));
+            (session.record.clone(), sizes.collect())
+        }))
+    }
+
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        Ok(self.state().live(key, now).map(|session| {
+            let variables = session.variables.iter().map(|((app, name), value)| Write {
+                app: app.clone(),
+                name: name.clone(),
+                value: Some(value.clone()),
+            });
+            Snapshot { record: session.record.clone(), variables: variables.collect() }
+        }))
+    }
+
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        let mut state = self.state();
+        let Some(over) = over else {
+            let free = state.is_free(key, now);
+            if free {
+                state.insert(*key, snapshot.record.clone(), &snapshot.variables);
+            }
+            return Ok(free);
+        };
+        let Some(old) = state.live(key, now).filter(|session| session.record.version == over) else { return Ok(false) };
+        let accessed = old.record.accessed.max(snapshot.record.accessed);
+        let expires = old.record.expires.max(snapshot.record.expires);
+        let record = Record { accessed, expires, ..snapshot.record.clone() };
+        let mut session = Session { number: old.number, record, variables: BTreeMap::new() };
+        session.write(&snapshot.variables);
+        state.entries.insert(*key, Entry::Session(session));
+        Ok(true)
+    }
+
+    async fn create_tables(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn drop_tables(&self) -> Result<()> {
+        self.state().entries.clear();
+        Ok(())
+    }
+
+    async fn tables_exist(&self) -> Result<bool> {
+        Ok(true)
+    }
+}

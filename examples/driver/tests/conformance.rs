@@ -1,0 +1,14 @@
+//! The driver keeps the contract: a test for every rule.
+
+use std::sync::Arc;
+
+use example_driver::Plain;
+use lemon_session_host::conformance::Store;
+
+/// A store of its own for each rule. One that has tables and that a second host can open would be
+/// `Store::new(open().await).and(open().await)`.
+async fn plain() -> Store {
+    Store::new(Arc::new(Plain::default())).without_tables()
+}
+
+lemon_session_host::conformance!(rules, plain);

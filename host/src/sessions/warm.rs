@@ -1,0 +1,358 @@
+//! Sessions for applications that are not composed with the session component, but share warm instances of it.
+//!
+//! An application that is instantiated anew for each request then has no session component to instantiate with it: it is
+//! lent one that is there already, for as long as it has a session open. The rules are the same, as the component is; and it
+//! keeps nothing from one request to the next.
+//!
+//! ```no_run
+//! use lemon_session_host::{
+//!     Sessions,
+//!     sessions::warm::{WarmCtx, WarmCtxView, WarmView, add_to_linker},
+//! };
+//! use wasmtime::{
+//!     Engine, Store,
+//!     component::{Component, Linker, ResourceTable},
+//! };
+//!
+//! /// What a runtime keeps for one request.
+//! struct Request {
+//!     table: ResourceTable,
+//!     sessions: WarmCtx,
+//! }
+//!
+//! impl WarmView for Request {
+//!     fn sessions(&mut self) -> WarmCtxView<'_> {
+//!         WarmCtxView { ctx: &mut self.sessions, table: &mut self.table }
+//!     }
+//! }
+//!
+//! # async fn run(engine: Engine, app: Component, sessions: Sessions) -> wasmtime::Result<()> {
+//! let mut linker = Linker::<Request>::new(&engine);
+//! add_to_linker(&mut linker)?;
+//! let app = linker.instantiate_pre(&app)?;
+//!
+//! // In each request:
+//! let request = Request { table: ResourceTable::new(), sessions: WarmCtx::new(sessions) };
+//! let mut store = Store::new(&engine, request);
+//! let app = app.instantiate_async(&mut store).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::sync::{Arc, Weak};
+
+use wasmtime::{
+    Error as Trap,
+    component::{HasData, Linker, Resource, ResourceAny, ResourceTable},
+};
+
+use super::{
+    Error as SessionsError, Sessions,
+    pool::{Lease, Pool, call},
+};
+use crate::bindings::{
+    application::lemon::session::{
+        manager::{self, Entry, Page},
+        sessions::{self, Cookie, HostSession, Options},
+    },
+    exports::lemon::session::{manager as exported_manager, sessions as exported},
+    lemon::session::types::{Error, Header, Location, Value},
+};
+
+/// What one application, or one request of it, knows its sessions by.
+pub struct WarmCtx {
+    sessions: Sessions,
+    /// The instance that the application's open sessions are in.
+    lease: Weak<Lease>,
+}
+
+impl WarmCtx {
+    /// No session is open yet.
+    pub fn new(sessions: Sessions) -> Self {
+        Self { sessions, lease: Weak::new() }
+    }
+}
+
+/// Gives access to the [`WarmCtx`] inside the data of a [`wasmtime::Store`].
+pub trait WarmView: Send {
+    /// The context, and the table that the application's handles are kept in.
+    fn sessions(&mut self) -> WarmCtxView<'_>;
+}
+
+/// What [`WarmView::sessions`] returns. The interfaces `lemon:session/sessions` and `lemon:session/manager` are implemented
+/// on it.
+pub struct WarmCtxView<'a> {
+    /// The context.
+    pub ctx: &'a mut WarmCtx,
+    /// The application's handles.
+    pub table: &'a mut ResourceTable,
+}
+
+/// Tells wasmtime that the interfaces are implemented on [`WarmCtxView`].
+pub struct HasWarm;
+
+impl HasData for HasWarm {
+    type Data<'a> = WarmCtxView<'a>;
+}
+
+/// Adds what an application imports: `lemon:session/sessions` and `lemon:session/manager`.
+///
+/// # Errors
+///
+/// Fails when the linker has these interfaces already.
+pub fn add_to_linker<T: WarmView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    sessions::add_to_linker::<T, HasWarm>(linker, T::sessions)?;
+    manager::add_to_linker::<T, HasWarm>(linker, T::sessions)?;
+    crate::bindings::lemon::session::types::add_to_linker::<T, HasWarm>(linker, T::sessions)
+}
+
+/// An application's session. The instance is given back when the last one is dropped.
+pub struct Handle {
+    session: ResourceAny,
+    lease: Arc<Lease>,
+}
+
+/// What a call answers, or why the application is stopped: the session component trapped, or the handle is none.
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+impl WarmCtxView<'_> {
+    /// The instance that the application's sessions are in; one that is free if it has none.
+    async fn lease(&mut self) -> Answer<Arc<Lease>> {
+        if let Some(lease) = self.ctx.lease.upgrade() {
+            return Ok(Ok(lease));
+        }
+        match Pool::lease(&self.ctx.sessions.pool).await {
+            Ok(lease) => {
+                self.ctx.lease = Arc::downgrade(&lease);
+                Ok(Ok(lease))
+            }
+            Err(error @ SessionsError::Busy) => Ok(Err(Error::Storage(error.to_string()))),
+            Err(error) => Err(Trap::new(error)),
+        }
+    }
+
+    fn opened(&mut self, lease: Arc<Lease>, session: ResourceAny) -> wasmtime::Result<Resource<Handle>> {
+        lease.keep(session);
+        Ok(self.table.push(Handle { session, lease })?)
+    }
+}
+
+/// Calls a method of a session.
+macro_rules! method {
+    ($self:ident, $handle:ident, $method:ident $(, $argument:expr)*) => {{
+        let Handle { session, lease } = $self.table.get(&$handle)?;
+        call!(lease, |store, exports| {
+            exports.lemon_session_sessions().session().$method(store, *session $(, $argument)*).await
+        })
+        .map_err(Trap::new)
+    }};
+}
+
+/// Calls a function of the manager.
+macro_rules! function {
+    ($self:ident, $function:ident, |$busy:ident| $refused:expr $(, $argument:expr)*) => {
+        match $self.lease().await? {
+            Ok(lease) => call!(lease, |store, exports| {
+                exports.lemon_session_manager().$function(store $(, $argument)*).await
+            })
+            .map_err(Trap::new),
+            Err($busy) => Ok(Err($refused)),
+        }
+    };
+}
+
+impl sessions::Host for WarmCtxView<'_> {
+    async fn start(&mut self, options: Options) -> Answer<Resource<Handle>> {
+        let lease = match self.lease().await? {
+            Ok(lease) => lease,
+            Err(error) => return Ok(Err(error)),
+        };
+        let options = options.into();
+        let started = call!(lease, |store, exports| exports.lemon_session_sessions().call_start(store, &options).await);
+        match started.map_err(Trap::new)? {
+            Ok(session) => Ok(Ok(self.opened(lease, session)?)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
+impl HostSession for WarmCtxView<'_> {
+    async fn id(&mut self, handle: Resource<Handle>) -> wasmtime::Result<String> {
+        method!(self, handle, call_id)
+    }
+
+    async fn digest(&mut self, handle: Resource<Handle>) -> wasmtime::Result<String> {
+        method!(self, handle, call_digest)
+    }
+
+    async fn app(&mut self, handle: Resource<Handle>) -> wasmtime::Result<String> {
+        method!(self, handle, call_app)
+    }
+
+    async fn created(&mut self, handle: Resource<Handle>) -> wasmtime::Result<bool> {
+        method!(self, handle, call_created)
+    }
+
+    async fn get(&mut self, handle: Resource<Handle>, key: String) -> Answer<Option<Value>> {
+        method!(self, handle, call_get, &key)
+    }
+
+    async fn set(&mut self, handle: Resource<Handle>, key: String, value: Value) -> Answer<()> {
+        method!(self, handle, call_set, &key, &value)
+    }
+
+    async fn add(&mut self, handle: Resource<Handle>, key: String, delta: i64) -> Answer<i64> {
+        method!(self, handle, call_add, &key, delta)
+    }
+
+    async fn delete(&mut self, handle: Resource<Handle>, key: String) -> Answer<bool> {
+        method!(self, handle, call_delete, &key)
+    }
+
+    async fn has_key(&mut self, handle: Resource<Handle>, key: String) -> Answer<bool> {
+        method!(self, handle, call_has_key, &key)
+    }
+
+    async fn keys(&mut self, handle: Resource<Handle>) -> Answer<Vec<String>> {
+        method!(self, handle, call_keys)
+    }
+
+    async fn entries(&mut self, handle: Resource<Handle>) -> Answer<Vec<(String, Value)>> {
+        method!(self, handle, call_entries)
+    }
+
+    async fn take(&mut self, handle: Resource<Handle>, key: String) -> Answer<Option<Value>> {
+        method!(self, handle, call_take, &key)
+    }
+
+    async fn clear(&mut self, handle: Resource<Handle>) -> Answer<()> {
+        method!(self, handle, call_clear)
+    }
+
+    async fn application(&mut self, handle: Resource<Handle>, name: String) -> Answer<Resource<Handle>> {
+        let lease = Arc::clone(&self.table.get(&handle)?.lease);
+        match method!(self, handle, call_application, &name)? {
+            Ok(session) => Ok(Ok(self.opened(lease, session)?)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    async fn reserve(
+        &mut self,
+        handle: Resource<Handle>,
+        name: String,
+        key: Option<String>,
+    ) -> Answer<Resource<Handle>> {
+        let lease = Arc::clone(&self.table.get(&handle)?.lease);
+        match method!(self, handle, call_reserve, &name, key.as_deref())? {
+            Ok(session) => Ok(Ok(self.opened(lease, session)?)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    async fn release(&mut self, handle: Resource<Handle>, name: String) -> Answer<()> {
+        method!(self, handle, call_release, &name)
+    }
+
+    async fn regenerate_id(&mut self, handle: Resource<Handle>) -> Answer<()> {
+        method!(self, handle, call_regenerate_id)
+    }
+
+    async fn set_owner(&mut self, handle: Resource<Handle>, owner: Option<String>) -> Answer<()> {
+        method!(self, handle, call_set_owner, owner.as_deref())
+    }
+
+    async fn owner(&mut self, handle: Resource<Handle>) -> Answer<Option<String>> {
+        method!(self, handle, call_owner)
+    }
+
+    async fn expires_at(&mut self, handle: Resource<Handle>) -> wasmtime::Result<u64> {
+        method!(self, handle, call_expires_at)
+    }
+
+    async fn save(&mut self, handle: Resource<Handle>) -> Answer<Vec<Header>> {
+        method!(self, handle, call_save)
+    }
+
+    async fn destroy(&mut self, handle: Resource<Handle>) -> Answer<Vec<Header>> {
+        method!(self, handle, call_destroy)
+    }
+
+    async fn drop(&mut self, handle: Resource<Handle>) -> wasmtime::Result<()> {
+        let Handle { session, lease } = self.table.delete(handle)?;
+        lease.drop_handle(session).await;
+        Ok(())
+    }
+}
+
+impl manager::Host for WarmCtxView<'_> {
+    async fn create_tables(&mut self, location: Location) -> wasmtime::Result<Result<(), Vec<Error>>> {
+        function!(self, call_create_tables, |busy| vec![busy], &location)
+    }
+
+    async fn drop_tables(&mut self, location: Location) -> wasmtime::Result<Result<(), Vec<Error>>> {
+        function!(self, call_drop_tables, |busy| vec![busy], &location)
+    }
+
+    async fn tables_exist(&mut self, location: Location) -> Answer<bool> {
+        function!(self, call_tables_exist, |busy| busy, &location)
+    }
+
+    async fn cleanup(&mut self, location: Location, limit: u32) -> Answer<u32> {
+        function!(self, call_cleanup, |busy| busy, &location, limit)
+    }
+
+    async fn count(&mut self, location: Location) -> Answer<u64> {
+        function!(self, call_count, |busy| busy, &location)
+    }
+
+    async fn list(
+        &mut self,
+        location: Location,
+        owner: Option<String>,
+        after: Option<String>,
+        limit: u32,
+    ) -> Answer<Page> {
+        let page = function!(self, call_list, |busy| busy, &location, owner.as_deref(), after.as_deref(), limit)?;
+        Ok(page.map(Page::from))
+    }
+
+    async fn destroy(&mut self, location: Location, digest: String) -> Answer<bool> {
+        function!(self, call_destroy, |busy| busy, &location, &digest)
+    }
+
+    async fn destroy_owned(&mut self, location: Location, owner: String, except: Option<String>) -> Answer<u64> {
+        function!(self, call_destroy_owned, |busy| busy, &location, &owner, except.as_deref())
+    }
+}
+
+impl crate::bindings::lemon::session::types::Host for WarmCtxView<'_> {}
+
+impl From<Options> for exported::Options {
+    fn from(options: Options) -> Self {
+        let Options { app, cookies, https, session_id, location, expires, cookie, seed, cleanup, strict } = options;
+        let cookie = cookie.map(exported::Cookie::from);
+        Self { app, cookies, https, session_id, location, expires, cookie, seed, cleanup, strict }
+    }
+}
+
+impl From<Cookie> for exported::Cookie {
+    fn from(cookie: Cookie) -> Self {
+        let Cookie { name, path, domain, secure, http_only, same_site, partitioned, lifetime, comment } = cookie;
+        Self { name, path, domain, secure, http_only, same_site, partitioned, lifetime, comment }
+    }
+}
+
+impl From<exported_manager::Page> for Page {
+    fn from(page: exported_manager::Page) -> Self {
+        let exported_manager::Page { entries, next } = page;
+        Self { entries: entries.into_iter().map(Entry::from).collect(), next }
+    }
+}
+
+impl From<exported_manager::Entry> for Entry {
+    fn from(entry: exported_manager::Entry) -> Self {
+        let exported_manager::Entry { digest, created, accessed, expires, owner, size } = entry;
+        Self { digest, created, accessed, expires, owner, size }
+    }
+}

@@ -1,0 +1,173 @@
+//! Two servers on one store: the rules hold over both as they do over one.
+
+use std::{
+    collections::BTreeSet,
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use lemon_session_host::driver::Key;
+use lemon_session_tests::{Client, Launch, Reply, Server, Storage, client::get_with_cookie};
+
+/// How often each of 32 clients adds one.
+const TIMES: u64 = 100;
+
+/// Two servers that know nothing of each other but the store.
+struct Pair {
+    servers: [Server; 2],
+    storage: Storage,
+}
+
+impl Pair {
+    fn start(kind: &str, ini: &str) -> Option<Self> {
+        let storage = Storage::new(kind)?;
+        let server = || Launch::new("counter").ini(ini).storage(&storage).start();
+        Some(Self { servers: [server(), server()], storage })
+    }
+
+    /// A request to the server of this number: they take turns.
+    fn get(&self, number: usize, path: &str, cookie: &str) -> Reply {
+        get_with_cookie(&self.servers[number % 2].url(path), cookie)
+    }
+
+    /// Makes a session older than it is.
+    fn age(&self, cookie: &str, seconds: u64) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let store = self.storage.open().await;
+            let key = Key::of(cookie.trim_start_matches("counter="));
+            let now = SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
+            let mut session = store.export(&key, now).await.expect("export").expect("it is live");
+            session.record.created -= seconds;
+            session.record.renewed -= seconds;
+            assert!(store.import(&key, &session, Some(session.record.version), now).await.expect("import"));
+            store.close().await.expect("close");
+        });
+    }
+
+    fn visit(&self) -> String {
+        let client = Client::new();
+        assert_eq!(self.servers[0].get(&client, "/set?key=first&value=1").status, 200);
+        format!("counter={}", client.cookie("counter").expect("a visit gives a cookie"))
+    }
+}
+
+macro_rules! on_every_store {
+    ($($rule:ident)+) => {
+        $(mod $rule {
+            #[test]
+            fn on_sqlite() {
+                super::rules::$rule("sqlite");
+            }
+
+            #[test]
+            fn on_mysql() {
+                super::rules::$rule("mysql");
+            }
+
+            #[test]
+            fn on_postgres() {
+                super::rules::$rule("postgres");
+            }
+
+            #[test]
+            fn on_redis() {
+                super::rules::$rule("redis");
+            }
+        })+
+    };
+}
+
+on_every_store! {
+    two_servers_serve_the_same_sessions
+    counters_of_32_clients_of_two_servers_end_exactly
+    a_logout_on_one_server_ends_what_is_in_flight_on_the_other
+    a_renewal_on_one_server_is_followed_by_the_other
+}
+
+mod rules {
+    use super::*;
+
+    pub fn two_servers_serve_the_same_sessions(kind: &str) {
+        let Some(pair) = Pair::start(kind, "") else { return };
+        let visitor = Client::new();
+        for round in 1..=10 {
+            let reply = pair.servers[round % 2].get(&visitor, "/");
+            assert!(reply.body.contains(&format!("count: {round}<")), "{round}: {reply:?}");
+        }
+        let cookie = pair.visit();
+        thread::scope(|scope| {
+            for n in 0..50 {
+                let (pair, cookie) = (&pair, &cookie);
+                scope.spawn(move || {
+                    let reply = pair.get(n, &format!("/slow-set?key=k{n}&value={n}&ms=100"), cookie);
+                    assert_eq!(reply.status, 200, "{reply:?}");
+                });
+            }
+        });
+        for n in 0..50 {
+            // Read on the server that did not write it.
+            let reply = pair.get(n + 1, &format!("/get?key=k{n}"), &cookie);
+            assert_eq!((reply.status, reply.body.trim()), (200, n.to_string().as_str()));
+        }
+    }
+
+    pub fn counters_of_32_clients_of_two_servers_end_exactly(kind: &str) {
+        let Some(pair) = Pair::start(kind, "") else { return };
+        let cookie = pair.visit();
+        thread::scope(|scope| {
+            for client in 0..32 {
+                let (pair, cookie) = (&pair, &cookie);
+                scope.spawn(move || {
+                    for n in 0..TIMES as usize {
+                        let reply = pair.get(client + n, "/add?key=added&delta=1", cookie);
+                        assert_eq!(reply.status, 200, "{reply:?}");
+                    }
+                });
+            }
+        });
+        for number in 0..2 {
+            assert_eq!(pair.get(number, "/get?key=added", &cookie).body.trim(), (32 * TIMES).to_string());
+        }
+    }
+
+    pub fn a_logout_on_one_server_ends_what_is_in_flight_on_the_other(kind: &str) {
+        let Some(pair) = Pair::start(kind, "") else { return };
+        for end in ["/destroy", "/login?user=ann"] {
+            let cookie = pair.visit();
+            let slow = thread::scope(|scope| {
+                let slow = scope.spawn(|| pair.get(0, "/slow-set?key=late&value=1&ms=1500", &cookie));
+                thread::sleep(Duration::from_millis(600));
+                assert_eq!(pair.get(1, end, &cookie).status, 200);
+                slow.join().expect("the request comes to its end")
+            });
+            assert_eq!(slow.status, 409, "{end}: {}", slow.body);
+            assert!(slow.headers("set-cookie").is_empty(), "{end}: no session is made up in its place");
+            for number in 0..2 {
+                assert_eq!(pair.get(number, "/get?key=first", &cookie).status, 404, "{end}: the old id is dead");
+            }
+        }
+    }
+
+    pub fn a_renewal_on_one_server_is_followed_by_the_other(kind: &str) {
+        let Some(pair) = Pair::start(kind, "[session]\nrenew-after = 1h\n") else { return };
+        let old = pair.visit();
+        pair.age(&old, 2 * 3600);
+        let followed: BTreeSet<_> = thread::scope(|scope| {
+            let follow = |number| {
+                let (pair, old) = (&pair, &old);
+                scope.spawn(move || {
+                    let reply = pair.get(number, "/get?key=first", old);
+                    assert_eq!((reply.status, reply.body.trim()), (200, "1"));
+                    reply.set_cookie().value
+                })
+            };
+            let all: Vec<_> = (0..8).map(follow).collect();
+            all.into_iter().map(|one| one.join().expect("the request comes to its end")).collect()
+        });
+        assert_eq!(followed.len(), 1, "of eight requests to two servers one renews the id, and the others follow");
+        assert!(!followed.contains(old.trim_start_matches("counter=")), "it is a new id");
+        let cookie = format!("counter={}", followed.first().expect("an id"));
+        assert_eq!(pair.get(1, "/get?key=first", &cookie).body.trim(), "1");
+    }
+}
