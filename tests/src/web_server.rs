@@ -141,6 +141,7 @@ impl WebServer {
         let output = fs::File::options().create(true).append(true).open(self.folder.path().join("output"));
         let output = output.expect("there is room for a file");
         command
+            .process_group(0)
             .env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", bin.display()))
             .env("SECRET_OF_THE_SERVER", "leaked")
             .stdin(Stdio::null())
@@ -179,22 +180,26 @@ impl WebServer {
 
 impl Drop for WebServer {
     fn drop(&mut self) {
-        // They have children of their own, which they end when they are asked to.
-        for child in &mut self.children {
-            let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-        }
+        // They have children of their own, not all of which end with them.
         let until = Instant::now() + Duration::from_secs(10);
         for child in &mut self.children {
+            end_group("-TERM", child);
             while matches!(child.try_wait(), Ok(None)) && Instant::now() < until {
                 thread::sleep(Duration::from_millis(10));
             }
-            let _ = child.kill();
+            end_group("-KILL", child);
             let _ = child.wait();
         }
         if thread::panicking() {
             eprintln!("the log of {}:\n{}", self.address, self.log());
         }
     }
+}
+
+/// Ends a process and all that it started.
+fn end_group(signal: &str, child: &Child) {
+    let group = format!("-{}", child.id());
+    let _ = Command::new("kill").args([signal, "--", &group]).stderr(Stdio::null()).status();
 }
 
 fn is_installed(program: &str) -> bool {

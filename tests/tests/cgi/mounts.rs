@@ -93,6 +93,22 @@ fn the_greeting_names_what_is_mounted_where() {
 }
 
 #[test]
+fn a_module_is_joined_with_those_that_import_it() {
+    let ini = fs::read_to_string(build::root().join("examples/auth/lemon.ini")).unwrap();
+    let with = format!("--with={}", build::component("auth_module").display());
+    let server =
+        Launch::mounted().ini(&ini).arg(&with).arg(&mount("/", "auth_page")).arg(&mount("/shop", "visits-cgi")).start();
+    assert!(server.get(&Client::new(), "/").body.contains("Visit 1 of somebody."));
+    assert!(server.get(&Client::new(), "/shop").body.contains("This is your first visit"));
+
+    let launch = Launch::new("visits");
+    let visits = build::component("visits");
+    let output = launch.command(&["serve", visits.to_str().unwrap(), &with, "--addr", "127.0.0.1:0"]);
+    assert_eq!(output.status, 1, "{output:?}");
+    assert!(output.stderr.contains("imports nothing of what the module exports"), "{output:?}");
+}
+
+#[test]
 fn impossible_mounts_are_refused_with_2_and_named() {
     let launch = Launch::new("visits");
     fs::copy(build::component("visits"), launch.folder().join("v.wasm")).unwrap();

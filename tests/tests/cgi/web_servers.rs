@@ -149,8 +149,8 @@ fn the_words_of_a_query_are_never_flags() {
 fn head_has_the_headers_and_no_body() {
     for kind in ALL {
         let Some(server) = WebServer::start(kind, "visits-cgi") else { continue };
-        let head = format!("HEAD /visits HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        let answer = raw::send(server.address, head.as_bytes());
+        let head = b"HEAD /visits HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let answer = raw::send(server.address, head);
         assert_eq!(raw::status(&answer), 200, "{kind:?}: {answer}");
         let (headers, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(headers.to_lowercase().contains("set-cookie: visits="), "{kind:?}: {answer}");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use lemon_session_host::compose::plug_in;
+use lemon_session_host::compose::{Error, plug_in};
 
 use crate::output;
 
@@ -32,7 +32,7 @@ pub struct Args {
 #[derive(clap::Args)]
 pub struct Modules {
     /// A module to join the application with: a component that exports what the application imports. May be given several
-    /// times, a module before those that it uses itself.
+    /// times, a module before those that it uses itself. Of several applications, each is joined with those that it imports.
     #[arg(long = "with", value_name = "MODULE.wasm")]
     paths: Vec<PathBuf>,
 }
@@ -56,16 +56,31 @@ impl Modules {
     }
 }
 
+/// What is made of a module that an application imports nothing of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Unused {
+    /// It is a mistake.
+    Refuse,
+    /// It is another application's.
+    Skip,
+}
+
 /// An application, joined with its modules.
-pub fn join(application: &Source, modules: &[Source]) -> Result<Vec<u8>> {
-    modules.iter().try_fold(application.bytes.clone(), |joined, module| {
-        plug_in(&joined, &module.bytes)
-            .with_context(|| format!("cannot join {} with {}", application.path.display(), module.path.display()))
-    })
+pub fn join(application: &Source, modules: &[Source], unused: Unused) -> Result<Vec<u8>> {
+    let mut joined = application.bytes.clone();
+    for module in modules {
+        joined = match plug_in(&joined, &module.bytes) {
+            Err(Error::Unused(_)) if unused == Unused::Skip => continue,
+            plugged => plugged.with_context(|| {
+                format!("cannot join {} with {}", application.path.display(), module.path.display())
+            })?,
+        };
+    }
+    Ok(joined)
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let application = join(&Source::read(&args.application)?, &args.modules.read()?)?;
+    let application = join(&Source::read(&args.application)?, &args.modules.read()?, Unused::Refuse)?;
     let composed = lemon_session_host::compose::compose(&application)
         .with_context(|| format!("cannot compose {}", args.application.display()))?;
     fs::write(&args.output, &composed).with_context(|| format!("cannot write {}", args.output.display()))?;

@@ -5,13 +5,15 @@ use lemon_session_host::{COMPONENT, compose};
 use wasmtime::{Engine, component::Component};
 
 use super::{Cache, Platform};
-use crate::compose::{Source, join};
+use crate::compose::{Source, Unused, join};
 
 /// An application with its modules.
-pub fn application(platform: &Platform, application: &Source, modules: &[Source]) -> Result<Component> {
-    let sources = [application].into_iter().chain(modules).map(|source| &source.bytes[..]);
+pub fn application(platform: &Platform, application: &Source, modules: &[Source], unused: Unused) -> Result<Component> {
+    // What passed the laxer rule, or fitted other sessions, has not passed yet.
+    let rules = [if unused == Unused::Refuse { b"refuse" } else { &b"skip"[..] }, COMPONENT];
+    let sources = rules.into_iter().chain([application].into_iter().chain(modules).map(|source| &source.bytes[..]));
     kept(platform.cache.as_ref(), &platform.engine, sources, || {
-        let joined = join(application, modules)?;
+        let joined = join(application, modules, unused)?;
         let path = application.path.display();
         check(&joined).with_context(|| format!("cannot run {path}"))?;
         compile(&platform.engine, &joined).with_context(|| format!("cannot compile {path}"))

@@ -26,7 +26,7 @@ use wasmtime_wasi_http::{
     p2::bindings::ProxyPre as Pre,
 };
 
-use crate::compose::{Modules, Source};
+use crate::compose::{Modules, Source, Unused};
 use cgi::{Program, Variables};
 use workers::Workers;
 
@@ -52,8 +52,8 @@ enum Kind {
 
 impl Application {
     /// Reads, joins with its modules, and compiles the component at `path`.
-    pub fn load(platform: &Arc<Platform>, path: &Path, modules: &Modules, reuse: u32) -> Result<Self> {
-        let component = load::application(platform, &Source::read(path)?, &modules.read()?)?;
+    pub fn load(platform: &Arc<Platform>, path: &Path, modules: &Modules, unused: Unused, reuse: u32) -> Result<Self> {
+        let component = load::application(platform, &Source::read(path)?, &modules.read()?, unused)?;
         let exports = |interface: &str| {
             component.component_type().exports(&platform.engine).any(|(name, _)| name.starts_with(interface))
         };

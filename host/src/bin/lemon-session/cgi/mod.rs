@@ -26,7 +26,7 @@ use wasmtime_wasi_http::WasiBody;
 use crate::{
     Usage,
     application::{Application, Cache, Failure, Platform, RequestId, cgi::Variables, engine::Engines, forwarded},
-    compose::Modules,
+    compose::{Modules, Unused},
     storage,
 };
 
@@ -123,7 +123,7 @@ async fn start(args: &Args) -> Result<(Arc<Platform>, Application)> {
         .inspect_err(|error| tracing::warn!("every request compiles anew, as compiled code cannot be kept: {error:#}"));
     let platform = Arc::new(Platform::new(Engines::for_one(&settings)?, session, settings, cache.ok())?);
     let component = script::component(args.command_line[0].as_ref())?;
-    let application = Application::load(&platform, &component, &args.modules, 1)?;
+    let application = Application::load(&platform, &component, &args.modules, Unused::Refuse, 1)?;
     if application.uses_sessions() {
         let store = platform.session().stores().driver(&Location { storage: None, table: None }).await?;
         // On the connection that the application will use.

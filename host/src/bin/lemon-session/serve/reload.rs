@@ -7,7 +7,10 @@ use lemon_session_host::Config;
 use tokio::{signal::unix::Signal, task::spawn_blocking};
 
 use super::{Args, listener::Site, mounts::Mounts};
-use crate::application::{Application, Platform};
+use crate::{
+    application::{Application, Platform},
+    compose::Unused,
+};
 
 /// All it takes to load what is served again.
 pub struct Loader {
@@ -23,7 +26,9 @@ impl Loader {
         let loader = self.clone();
         let load = move || {
             let Args { modules, reuse, .. } = &loader.args;
-            Mounts::load(loader.args.mounts(), |file| Application::load(&platform, file, modules, *reuse))
+            let mounts = loader.args.mounts();
+            let unused = if mounts.len() > 1 { Unused::Skip } else { Unused::Refuse };
+            Mounts::load(mounts, |file| Application::load(&platform, file, modules, unused, *reuse))
         };
         // Compiling takes seconds.
         let mounts = spawn_blocking(load).await??;
