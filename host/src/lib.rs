@@ -71,6 +71,9 @@
 //! [`engine::engine`] makes an engine that a fresh instance for each request is cheap on. [`Config`] reads `lemon.ini`, with
 //! settings ([`Settings`]) and several stores ([`Stores`]). An [`Observer`] is told what sessions ask of the stores, for metrics.
 //!
+//! An application that is instantiated for each request need not have the session component instantiated with it:
+//! [`sessions::warm`] lends it an instance that is there already.
+//!
 //! # In a native server
 //!
 //! [`Sessions`] is the same sessions as an async API, without an application in WebAssembly.

@@ -1,0 +1,136 @@
+//! Applications that share warm instances of the session component, called as their guests call them.
+
+use std::{sync::Arc, time::Duration};
+
+use lemon_session_host::{
+    SessionCtx, Sessions,
+    bindings::{
+        application::lemon::session::{
+            manager::Host as _,
+            sessions::{Host as _, HostSession as _, Options},
+        },
+        lemon::session::types::{Error, Location, Value},
+    },
+    driver::memory::Memory,
+    engine::{EngineOptions, engine},
+    sessions::{
+        PoolOptions,
+        warm::{WarmCtx, WarmCtxView},
+    },
+};
+use wasmtime::component::ResourceTable;
+
+/// A host with one instance, and nobody waits for it.
+fn host() -> Sessions {
+    let options = EngineOptions { instances: 1, epochs: false, concurrency: false, ..EngineOptions::default() };
+    let pool = PoolOptions { instances: 1, wait: Duration::ZERO, ..PoolOptions::default() };
+    Sessions::with(SessionCtx::new(Arc::new(Memory::new())), &engine(&options).unwrap(), pool).unwrap()
+}
+
+/// What a request of an application has.
+struct Request {
+    ctx: WarmCtx,
+    table: ResourceTable,
+}
+
+impl Request {
+    fn of(sessions: &Sessions) -> Self {
+        Self { ctx: WarmCtx::new(sessions.clone()), table: ResourceTable::new() }
+    }
+
+    fn view(&mut self) -> WarmCtxView<'_> {
+        WarmCtxView { ctx: &mut self.ctx, table: &mut self.table }
+    }
+}
+
+fn options(cookie: Option<&str>) -> Options {
+    Options {
+        app: Some("shop".to_owned()),
+        cookies: cookie.map(|cookie| cookie.as_bytes().to_vec()).into_iter().collect(),
+        https: false,
+        session_id: None,
+        location: Location::default(),
+        expires: None,
+        cookie: None,
+        seed: None,
+        cleanup: None,
+        strict: None,
+    }
+}
+
+macro_rules! handle {
+    ($session:ident) => {
+        wasmtime::component::Resource::new_borrow($session.rep())
+    };
+}
+
+#[tokio::test]
+async fn what_one_request_sets_is_there_for_the_next() {
+    let sessions = host();
+    let mut first = Request::of(&sessions);
+    let session = first.view().start(options(None)).await.unwrap().unwrap();
+    assert!(first.view().created(handle!(session)).await.unwrap());
+    let value = Value::Text("full".to_owned());
+    first.view().set(handle!(session), "cart".to_owned(), value).await.unwrap().unwrap();
+    let headers = first.view().save(handle!(session)).await.unwrap().unwrap();
+    drop(first);
+
+    let cookie = headers[0].1.split(';').next();
+    let mut second = Request::of(&sessions);
+    let session = second.view().start(options(cookie)).await.unwrap().unwrap();
+    assert!(!second.view().created(handle!(session)).await.unwrap());
+    let value = second.view().get(handle!(session), "cart".to_owned()).await.unwrap().unwrap();
+    assert!(matches!(value, Some(Value::Text(text)) if text == "full"));
+    assert_eq!(second.view().count(Location::default()).await.unwrap().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn all_sessions_of_a_request_are_in_one_instance_which_the_last_gives_back() {
+    let sessions = host();
+    let (mut one, mut other) = (Request::of(&sessions), Request::of(&sessions));
+    let first = one.view().start(options(None)).await.unwrap().unwrap();
+    let second = one.view().start(options(None)).await.unwrap().unwrap();
+    let blog = one.view().application(handle!(second), "blog".to_owned()).await.unwrap().unwrap();
+
+    for dropped in [first, second, blog] {
+        let refused = other.view().start(options(None)).await.unwrap().unwrap_err();
+        assert!(matches!(&refused, Error::Storage(why) if why.contains("too many sessions")), "{refused:?}");
+        one.view().drop(dropped).await.unwrap();
+    }
+    other.view().start(options(None)).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_ends_with_sessions_open_gives_the_instance_back() {
+    let sessions = host();
+    for _ in 0..3 {
+        let mut request = Request::of(&sessions);
+        let session = request.view().start(options(None)).await.unwrap().unwrap();
+        request.view().set(handle!(session), "cart".to_owned(), Value::Null).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn sessions_that_were_dropped_leave_nothing_in_the_instance() {
+    let sessions = host();
+    let mut request = Request::of(&sessions);
+    let kept = request.view().start(options(None)).await.unwrap().unwrap();
+    let value = Value::Bytes(vec![7; 500_000]);
+    // Fifty times what fits into the memory of an instance.
+    for _ in 0..3_000 {
+        let session = request.view().start(options(None)).await.unwrap().unwrap();
+        request.view().set(handle!(session), "cart".to_owned(), value.clone()).await.unwrap().unwrap();
+        request.view().drop(session).await.unwrap();
+    }
+    assert!(request.view().created(handle!(kept)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_handle_that_is_none_stops_the_application_and_nothing_else() {
+    let sessions = host();
+    let mut request = Request::of(&sessions);
+    let session = request.view().start(options(None)).await.unwrap().unwrap();
+    let unknown = wasmtime::component::Resource::new_borrow(session.rep() + 1);
+    request.view().id(unknown).await.unwrap_err();
+    request.view().id(handle!(session)).await.unwrap();
+}
