@@ -7,7 +7,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use bincode::config;
 
-use crate::{Error, Result, Value};
+use crate::{Error, Result, Value, json};
 
 /// The format that is written.
 pub const VERSION: u8 = 1;
@@ -37,8 +37,7 @@ pub fn encode(value: &Value) -> Result<Vec<u8>> {
         Value::Text(value) => Stored::Text(value),
         Value::Bytes(value) => Stored::Bytes(value),
         Value::Json(value) => {
-            serde_json::from_str::<serde::de::IgnoredAny>(value)
-                .map_err(|error| not_json(error.line(), error.column()))?;
+            json::check(value).map_err(not_json)?;
             Stored::Json(value)
         }
     };
@@ -46,7 +45,7 @@ pub fn encode(value: &Value) -> Result<Vec<u8>> {
         .map_err(|_| Error::InvalidValue(String::from("cannot be stored")))
 }
 
-fn not_json(line: usize, column: usize) -> Error {
+fn not_json(json::Place { line, column }: json::Place) -> Error {
     Error::InvalidValue(format!("not JSON (RFC 8259): line {line}, column {column}"))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Compiled to WebAssembly this crate is the component; compiled natively it is the same rules with [`Env`] in the place of
 //! the component's imports, which is how they are tested. One rule a module: [`id`], [`cookie`], [`expiry`], [`name`],
-//! [`reservation`], [`codec`]; [`session`] puts them together.
+//! [`reservation`], [`codec`], [`json`]; [`session`] puts them together.
 
 #![cfg_attr(target_family = "wasm", no_std)]
 #![deny(missing_docs)]
@@ -15,6 +15,7 @@ pub mod cookie;
 mod env;
 pub mod expiry;
 pub mod id;
+pub mod json;
 pub mod manager;
 pub mod name;
 mod pending;

@@ -1,10 +1,17 @@
-//! Text is either refused as no JSON or kept to the letter.
+//! Text is either refused as no JSON or kept to the letter, and refused where serde_json refuses it.
 #![no_main]
 
-use lemon_session_component::{Error, Value, codec};
+use lemon_session_component::{
+    Error, Value, codec,
+    json::{self, Place},
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
+    let expected = serde_json::from_str::<serde::de::IgnoredAny>(text)
+        .map(|_| ())
+        .map_err(|error| Place { line: error.line(), column: error.column() });
+    assert_eq!(json::check(text), expected);
     match codec::encode(&Value::Json(text.into())) {
         Ok(bytes) => assert_eq!(codec::decode(&bytes), Ok(Value::Json(text.into()))),
         Err(error) => assert!(matches!(error, Error::InvalidValue(_))),
