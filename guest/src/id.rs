@@ -16,7 +16,7 @@ pub type Key = [u8; 32];
 /// The seed's hash is added to them bit by bit: whatever the seed, the result is as random as `random` is.
 pub fn new(mut random: [u8; 32], seed: &str) -> String {
     if !seed.is_empty() {
-        for (byte, personal) in random.iter_mut().zip(Sha256::digest(seed.as_bytes())) {
+        for (byte, personal) in random.iter_mut().zip(sha256(&[seed.as_bytes()])) {
             *byte ^= personal;
         }
     }
@@ -30,7 +30,7 @@ pub fn is_well_formed(text: &[u8]) -> bool {
 
 /// The key of an id.
 pub fn key(id: &str) -> Key {
-    Sha256::digest(id.as_bytes()).into()
+    sha256(&[id.as_bytes()])
 }
 
 /// The id that follows `old` in a renewal.
@@ -38,11 +38,14 @@ pub fn key(id: &str) -> Key {
 /// Everybody who holds the old id and reads the renewal's nonce from the store comes to the same new id, though the store
 /// never sees either: that is how parallel requests agree on one successor.
 pub fn successor(old: &str, nonce: &[u8]) -> String {
+    Base64UrlUnpadded::encode_string(&sha256(&[b"lemon:session renewal\0", old.as_bytes(), nonce]))
+}
+
+/// The SHA-256 digest of the parts one after the other.
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
-    hash.update(b"lemon:session renewal\0");
-    hash.update(old.as_bytes());
-    hash.update(nonce);
-    Base64UrlUnpadded::encode_string(&hash.finalize())
+    parts.iter().for_each(|part| hash.update(part));
+    hash.finalize().into()
 }
 
 /// A key in hexadecimal.

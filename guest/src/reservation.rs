@@ -7,12 +7,10 @@
 use alloc::{format, string::String, vec::Vec};
 use core::cell::RefCell;
 
-use sha2::{Digest, Sha256};
-
 use crate::{
     Error, Result,
     bindings::settings::Reservation,
-    id::{Key, from_hex},
+    id::{Key, from_hex, sha256},
 };
 
 /// Proof that a handle holds a reservation.
@@ -106,7 +104,7 @@ impl Reservations {
 
     /// Reserves a name in a session for the holder of the token that is returned.
     pub fn reserve(&self, session: &Key, name: &str, key: Option<&str>) -> Result<Token> {
-        let key_hash = key.map(|key| Key::from(Sha256::digest(key.as_bytes())));
+        let key_hash = key.map(|key| sha256(&[key.as_bytes()]));
         if let Some((_, expected)) = self.site.iter().find(|(reserved, _)| reserved == name)
             && (expected.is_none() || *expected != key_hash)
         {
