@@ -545,9 +545,15 @@ impl<M: Backend> Drop for Lease<M> {
     }
 }
 
-/// What differs where tables wait to be brought up to date.
-pub(super) fn older_layout(found: i64, known: usize) -> String {
-    format!("the tables have layout {found}, and this version's is {known}")
+/// What differs where the tables are not there, or wait to be brought up to date.
+pub(super) fn other_layout(found: i64, known: usize) -> Option<String> {
+    match found {
+        0 => Some("the tables are not there".to_owned()),
+        found if found != known as i64 => {
+            Some(format!("the tables have layout {found}, and this version's is {known}"))
+        }
+        _ => None,
+    }
 }
 
 /// The longest name, application or owner that fits the index of every server: 255 characters of four bytes.

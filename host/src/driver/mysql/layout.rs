@@ -12,7 +12,7 @@ use super::{
 use crate::driver::{
     Error, Result,
     layout::{Parts, differences, parts},
-    server::{Repeat, Server, older_layout},
+    server::{Repeat, Server, other_layout},
 };
 
 /// What brings the tables from one layout to the next. Their layout is how many of these they went through.
@@ -45,10 +45,8 @@ impl MySql {
 
     /// What differs from the last layout.
     pub(super) async fn compare(&self) -> Result<Vec<String>> {
-        match self.layout().await? {
-            0 => return Ok(vec!["the tables are not there".to_owned()]),
-            layout if layout != LAYOUTS.len() as i64 => return Ok(vec![older_layout(layout, LAYOUTS.len())]),
-            _ => {}
+        if let Some(other) = other_layout(self.layout().await?, LAYOUTS.len()) {
+            return Ok(vec![other]);
         }
         let found = self.calls.run(Repeat::Safe, self.sql(), |connection, sql| {
             Box::pin(async move {

@@ -94,13 +94,13 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     bar.finish_and_clear();
     let moved = moved?;
 
-    if args.json {
-        println!("{}", to_json(&moved, &source, &target));
-    } else {
-        print(&moved, &source, &target);
-    }
     from.close().await?;
     to.close().await?;
+    if args.json {
+        output::line(to_json(&moved, &source, &target))?;
+    } else {
+        print(&moved, &source, &target)?;
+    }
     Ok(if moved.counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -128,15 +128,15 @@ fn to_json(Moved { counts, passes, removed, changed }: &Moved, source: &str, tar
     })
 }
 
-fn print(Moved { counts, passes, removed, changed }: &Moved, source: &str, target: &str) {
-    println!(
+fn print(Moved { counts, passes, removed, changed }: &Moved, source: &str, target: &str) -> Result<()> {
+    output::line(format_args!(
         "found {} in {source}; in {target} {}",
         output::sessions(counts.found),
         match passes {
             1 => "after 1 pass".to_owned(),
             passes => format!("after {passes} passes"),
         }
-    );
+    ))?;
     let mut table = output::table();
     for (count, what) in [
         (counts.copied, "copied"),
@@ -147,16 +147,19 @@ fn print(Moved { counts, passes, removed, changed }: &Moved, source: &str, targe
     ] {
         table.add_row([&count.to_string(), what]);
     }
-    println!("{}", output::render(&table));
+    output::line(output::render(&table))?;
     if *removed > 0 {
-        println!("ended the copies of {} that had ended", output::sessions(*removed));
+        output::line(format_args!("ended the copies of {} that had ended", output::sessions(*removed)))?;
     }
     if *changed > 0 {
-        println!("the source is in use: {} changed during the last pass", output::sessions(*changed));
+        output::line(format_args!(
+            "the source is in use: {} changed during the last pass",
+            output::sessions(*changed)
+        ))?;
     }
     if counts.failed > 0 {
-        println!("run it again to copy those that failed");
+        output::line("run it again to copy those that failed")
     } else {
-        println!("run it once more when no host uses the source any longer");
+        output::line("run it once more when no host uses the source any longer")
     }
 }
