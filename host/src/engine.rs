@@ -14,23 +14,13 @@ pub struct EngineOptions {
     pub memory_bytes: usize,
     /// Whether the code of guests counts epochs, so that one that loops can be stopped ([`Engine::increment_epoch`]).
     pub epochs: bool,
-    /// Whether components may have the asynchronous functions of WASI 0.3. wasmtime-wasi-http's handler needs it; without it,
-    /// a call into a component costs half as much.
-    pub concurrency: bool,
     /// Where compiled code is kept for the next run.
     pub cache: Option<wasmtime::Cache>,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self {
-            instances: 1000,
-            pool: true,
-            memory_bytes: 128 * 1024 * 1024,
-            epochs: true,
-            concurrency: true,
-            cache: None,
-        }
+        Self { instances: 1000, pool: true, memory_bytes: 128 * 1024 * 1024, epochs: true, cache: None }
     }
 }
 
@@ -63,7 +53,8 @@ pub fn engine(options: &EngineOptions) -> wasmtime::Result<Engine> {
     config
         .allocation_strategy(if options.pool { pool(options) } else { InstanceAllocationStrategy::OnDemand })
         .epoch_interruption(options.epochs)
-        .concurrency_support(options.concurrency)
+        // For the asynchronous functions of WASI 0.3, which make each call into a component, and out of it, twice as dear.
+        .concurrency_support(false)
         .memory_init_cow(true)
         .cache(options.cache.clone());
     Engine::new(&config)

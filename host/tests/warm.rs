@@ -22,7 +22,7 @@ use wasmtime::component::ResourceTable;
 
 /// A host with one instance, and nobody waits for it.
 fn host() -> Sessions {
-    let options = EngineOptions { instances: 1, epochs: false, concurrency: false, ..EngineOptions::default() };
+    let options = EngineOptions { instances: 1, epochs: false, ..EngineOptions::default() };
     let pool = PoolOptions { instances: 1, wait: Duration::ZERO, ..PoolOptions::default() };
     Sessions::with(SessionCtx::new(Arc::new(Memory::new())), &engine(&options).unwrap(), pool).unwrap()
 }

@@ -69,13 +69,13 @@ pub fn answer<'a>(
     headers: impl IntoIterator<Item = &'a (String, String)>,
     body: &str,
 ) {
-    let fields = Fields::new();
-    for (name, value) in headers {
-        fields.append(name, value.as_bytes()).expect("a header of ours is well-formed");
+    let field = |(name, value): &(String, String)| (name.clone(), value.clone().into_bytes());
+    let length = header("content-length", &body.len().to_string());
+    let fields: Vec<_> = headers.into_iter().map(field).chain([field(&length)]).collect();
+    let response = OutgoingResponse::new(Fields::from_list(&fields).expect("headers of ours are well-formed"));
+    if status != 200 {
+        response.set_status_code(status).expect("a status of ours is one of HTTP");
     }
-    fields.append("content-length", body.len().to_string().as_bytes()).expect("a number is well-formed");
-    let response = OutgoingResponse::new(fields);
-    response.set_status_code(status).expect("a status of ours is one of HTTP");
     let content = response.body().expect("the body is taken once");
     ResponseOutparam::set(out, Ok(response));
 

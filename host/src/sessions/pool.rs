@@ -55,12 +55,7 @@ impl Default for PoolOptions {
 impl PoolOptions {
     /// An engine of the right size.
     pub(super) fn engine(&self) -> wasmtime::Result<Engine> {
-        engine(&EngineOptions {
-            instances: self.instances,
-            epochs: false,
-            concurrency: false,
-            ..EngineOptions::default()
-        })
+        engine(&EngineOptions { instances: self.instances, epochs: false, ..EngineOptions::default() })
     }
 }
 

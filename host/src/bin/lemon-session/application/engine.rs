@@ -15,8 +15,8 @@ pub fn guests(settings: &Server) -> u32 {
     2 * settings.in_flight
 }
 
-/// The engines of a process. Guests can be stopped at any time, and may be asynchronous; the session component is trusted to
-/// come to its end, and is called for half the price without either.
+/// The engines of a process. Guests can be stopped at any time; the session component is trusted to come to its end, and does
+/// not count epochs.
 pub struct Engines {
     pub guests: Engine,
     pub sessions: Engine,
@@ -39,8 +39,7 @@ impl Engines {
         let for_guests = EngineOptions { instances, pool, memory_bytes, epochs: true, ..EngineOptions::default() };
         // After a reload, sessions that are open go on where they are, beside those that are begun.
         let instances = 2 * instances;
-        let for_sessions =
-            EngineOptions { instances, pool, epochs: false, concurrency: false, ..EngineOptions::default() };
+        let for_sessions = EngineOptions { instances, pool, epochs: false, ..EngineOptions::default() };
         Ok(Self { guests: ticking(engine(&for_guests)?), sessions: engine(&for_sessions)? })
     }
 }

@@ -4,10 +4,7 @@ use std::borrow::Cow;
 
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
-use wasmtime_wasi_http::{
-    WasiBody,
-    handler::{ExpirationError, InstantiationError},
-};
+use wasmtime_wasi_http::WasiBody;
 
 use super::request_id::RequestId;
 
@@ -86,13 +83,7 @@ impl Failure {
 
 impl From<wasmtime::Error> for Failure {
     fn from(error: wasmtime::Error) -> Self {
-        if error.is::<ExpirationError>() {
-            return Self::TimedOut;
-        }
-        match error.downcast_ref::<InstantiationError<RequestId>>() {
-            Some(instantiation) if instantiation.error.is::<NoSlot>() => Self::Overloaded,
-            _ => Self::Failed(error),
-        }
+        if error.is::<NoSlot>() { Self::Overloaded } else { Self::Failed(error) }
     }
 }
 

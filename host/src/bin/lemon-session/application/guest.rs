@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use lemon_session_host::{
-    Sessions,
+    SessionCtx, SessionCtxView, SessionView, Sessions,
     sessions::warm::{WarmCtx, WarmCtxView, WarmView},
 };
 use tokio::sync::OwnedSemaphorePermit;
@@ -20,6 +20,9 @@ pub struct Guest {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: Hooks,
+    /// For a session component of its own,
+    session: SessionCtx,
+    /// and for one that is lent.
     sessions: WarmCtx,
     pub limits: StoreLimits,
     /// Held for as long as the guest lives.
@@ -38,6 +41,7 @@ impl Guest {
             wasi,
             http: WasiHttpCtx::new(),
             hooks: Hooks,
+            session: sessions.ctx().clone(),
             sessions: WarmCtx::new(sessions),
             limits: StoreLimitsBuilder::new().memory_size(memory).build(),
             _slot: slot,
@@ -54,6 +58,12 @@ impl WasiView for Guest {
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
+    }
+}
+
+impl SessionView for Guest {
+    fn session(&mut self) -> SessionCtxView<'_> {
+        SessionCtxView { ctx: &mut self.session }
     }
 }
 

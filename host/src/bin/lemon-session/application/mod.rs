@@ -7,28 +7,25 @@ mod failure;
 pub mod forwarded;
 mod guest;
 mod guest_log;
+mod http;
 mod load;
 mod platform;
 mod request_id;
-mod workers;
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc};
 
+use ::http::{Request, Response, request::Parts};
 use anyhow::{Context as _, Result};
-use http::{Request, Response, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as _;
 use tokio::time::timeout;
 use wasmtime_wasi::p2::bindings::CommandPre;
-use wasmtime_wasi_http::{
-    Error, WasiBody,
-    handler::{HandlerState as _, ProxyHandler, ProxyPre},
-    p2::bindings::ProxyPre as Pre,
-};
+use wasmtime_wasi_http::{Error, WasiBody, p2::bindings::ProxyPre};
 
 use crate::compose::{Modules, Source, Unused};
 use cgi::{Program, Variables};
-use workers::Workers;
+use http::Service;
+use load::Way;
 
 pub use cache::Cache;
 pub use failure::Failure;
@@ -45,7 +42,7 @@ pub struct Application {
 /// How an application is asked: by what it exports.
 enum Kind {
     /// A component of wasi:http, through its incoming handler.
-    Http(ProxyHandler<Workers>),
+    Http(Service),
     /// A component of wasi:cli, as RFC 3875 says.
     Program(Program),
 }
@@ -53,7 +50,8 @@ enum Kind {
 impl Application {
     /// Reads, joins with its modules, and compiles the component at `path`.
     pub fn load(platform: &Arc<Platform>, path: &Path, modules: &Modules, unused: Unused, reuse: u32) -> Result<Self> {
-        let component = load::application(platform, &Source::read(path)?, &modules.read()?, unused)?;
+        let way = Way::of_reuse(reuse);
+        let component = load::application(platform, &Source::read(path)?, &modules.read()?, unused, way)?;
         let exports = |interface: &str| {
             component.component_type().exports(&platform.engine).any(|(name, _)| name.starts_with(interface))
         };
@@ -66,14 +64,13 @@ impl Application {
             path.display()
         );
 
-        let pre = platform.linker()?.instantiate_pre(&component);
+        let pre = platform.linker(way)?.instantiate_pre(&component);
         let cannot_run = || format!("{} imports what this server does not have", path.display());
         let pre = pre.map_err(anyhow::Error::from).with_context(cannot_run)?;
         let name: Arc<str> = path.file_stem().unwrap_or_default().to_string_lossy().into();
         let platform = platform.clone();
         let kind = if http {
-            let pre = ProxyPre::P2(Pre::new(pre)?);
-            Kind::Http(ProxyHandler::new(Workers { platform: platform.clone(), name, pre, reuse: reuse as usize }))
+            Kind::Http(Service::new(platform.clone(), name, ProxyPre::new(pre)?, reuse))
         } else {
             Kind::Program(Program { platform: platform.clone(), name, pre: CommandPre::new(pre)? })
         };
@@ -83,7 +80,7 @@ impl Application {
     /// Fails when it cannot be instantiated.
     pub async fn check(&self) -> Result<()> {
         match &self.kind {
-            Kind::Http(handler) => drop(handler.state().instantiate().await?),
+            Kind::Http(service) => service.check().await?,
             Kind::Program(program) => program.check().await?,
         }
         Ok(())
@@ -110,23 +107,21 @@ impl Application {
         if request.body().size_hint().lower() > u64::from(settings.body_bytes) {
             return Err(Failure::BodyTooLarge);
         }
-        let permit = timeout(settings.queue_time, in_flight.clone().acquire_owned()).await;
-        let Ok(Ok(permit)) = permit else { return Err(Failure::Overloaded) };
+        let permit = match in_flight.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => match timeout(settings.queue_time, in_flight.clone().acquire_owned()).await {
+                Ok(Ok(permit)) => permit,
+                _ => return Err(Failure::Overloaded),
+            },
+        };
 
         let request = request.map(|body| limited(body, settings.body_bytes as usize));
-        let begun = Instant::now();
-        let answered = timeout(settings.request_time, async {
-            match &self.kind {
-                Kind::Http(handler) => Ok(handler.handle(id, request).await?),
-                Kind::Program(program) => program.answer(id, request, variables).await,
+        let response = match &self.kind {
+            Kind::Http(service) => service.answer(id, request).await?,
+            Kind::Program(program) => {
+                let answered = timeout(settings.request_time, program.answer(id, request, variables));
+                answered.await.unwrap_or(Err(Failure::TimedOut))?
             }
-        });
-        let response = match answered.await {
-            Ok(Ok(response)) => response,
-            // A guest that is stopped for its time may leave first, with an error that does not tell.
-            Ok(Err(Failure::Failed(_))) if begun.elapsed() >= settings.request_time => return Err(Failure::TimedOut),
-            Ok(Err(failure)) => return Err(failure),
-            Err(_) => return Err(Failure::TimedOut),
         };
         // The request is in flight until the last byte of its response is.
         Ok(response.map(|body| {
@@ -140,6 +135,9 @@ impl Application {
 }
 
 fn limited(body: WasiBody, limit: usize) -> WasiBody {
+    if body.is_end_stream() {
+        return body;
+    }
     Limited::new(body, limit)
         .map_err(move |error| match error.downcast::<Error>() {
             Ok(error) => *error,

@@ -20,7 +20,7 @@ use super::{
     engine::{Engines, guests},
     failure::NoSlot,
     guest::Guest,
-    load,
+    load::{self, Way},
 };
 
 /// What all applications of this process share.
@@ -73,12 +73,15 @@ impl Platform {
         guests(&self.settings) as usize - self.slots.available_permits()
     }
 
-    /// All that a guest may import.
-    pub fn linker(&self) -> Result<Linker<Guest>> {
+    /// All that a guest may import. No application is loaded that imports what is the session component's.
+    pub fn linker(&self, way: Way) -> Result<Linker<Guest>> {
         let mut linker = Linker::new(&self.engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-        warm::add_to_linker(&mut linker)?;
+        match way {
+            Way::Joined => lemon_session_host::add_to_linker(&mut linker)?,
+            Way::Lent => warm::add_to_linker(&mut linker)?,
+        }
         Ok(linker)
     }
 

@@ -21,7 +21,7 @@ use wasmtime::Store;
 use wasmtime_wasi::{I32Exit, WasiCtx, cli::AsyncStdinStream, p2::bindings::CommandPre};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use super::{Failure, Platform, RequestId, failure::NoSlot, guest::Guest, guest_log::GuestLog};
+use super::{Failure, Platform, RequestId, guest::Guest, guest_log::GuestLog};
 use body::Body;
 use output::{Output, Printed};
 
@@ -55,10 +55,7 @@ impl Program {
     ) -> Result<Response<WasiBody>, Failure> {
         let (parts, body) = measured(request).await?.into_parts();
         let variables = variables(&parts)?;
-        let slot = self.platform.slot().await.map_err(|error| match error.is::<NoSlot>() {
-            true => Failure::Overloaded,
-            false => Failure::Failed(error),
-        })?;
+        let slot = self.platform.slot().await?;
 
         let (output, mut printed) = output::pipe();
         let mut wasi = WasiCtx::builder();

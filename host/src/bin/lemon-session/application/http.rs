@@ -1,0 +1,250 @@
+//! Components of wasi:http: when a guest is made, how many requests it answers, and when it is stopped.
+//!
+//! A guest runs on the task of the connection that its request came by, and wakes nobody: most have answered when they are
+//! polled first. One that has not is polled with the body of its response.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::{
+    runtime::Handle,
+    sync::oneshot,
+    time::{sleep, timeout},
+};
+use wasmtime::Store;
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi_http::{
+    Error, WasiBody, WasiHttpView as _,
+    p2::bindings::{
+        Proxy, ProxyPre,
+        http::types::{ErrorCode, Scheme},
+    },
+};
+
+use super::{Failure, Platform, RequestId, forwarded, guest::Guest, guest_log::GuestLog};
+
+/// A component of wasi:http.
+pub struct Service(Arc<Guests>);
+
+/// The guests of one application.
+struct Guests {
+    platform: Arc<Platform>,
+    name: Arc<str>,
+    pre: ProxyPre<Guest>,
+    /// How many requests a guest answers, one after the other.
+    reuse: u32,
+    idle: Mutex<Idle>,
+}
+
+/// The guests that wait for another request: the one that waits longest is the first.
+#[derive(Default)]
+struct Idle {
+    guests: Vec<(Instant, Instance)>,
+    is_watched: bool,
+}
+
+type Respond = oneshot::Sender<Result<Response<WasiBody>, ErrorCode>>;
+
+/// How long a guest waits for another request.
+const IDLE: Duration = Duration::from_secs(1);
+
+struct Instance {
+    store: Store<Guest>,
+    proxy: Proxy,
+    answered: u32,
+}
+
+impl Service {
+    pub fn new(platform: Arc<Platform>, name: Arc<str>, pre: ProxyPre<Guest>, reuse: u32) -> Self {
+        Self(Arc::new(Guests { platform, name, pre, reuse, idle: Mutex::default() }))
+    }
+
+    /// Fails when it cannot be instantiated.
+    pub async fn check(&self) -> wasmtime::Result<()> {
+        let request_time = self.0.platform.settings.request_time;
+        timeout(request_time, self.0.instantiate()).await??;
+        Ok(())
+    }
+
+    /// Has a guest answer a request. It goes on to its end, or until its time is over, whether or not anybody listens.
+    pub async fn answer(&self, id: RequestId, request: Request<WasiBody>) -> Result<Response<WasiBody>, Failure> {
+        let (respond, mut response) = oneshot::channel();
+        let guests = Arc::clone(&self.0);
+        let mut running = Running { id, guest: Some(Box::pin(guests.run(request, respond))) };
+        let answered = poll_fn(|context| {
+            let ended = running.poll(context);
+            match (response.try_recv(), ended) {
+                (Ok(response), ended) => Poll::Ready(Ok((response, ended))),
+                (Err(_), Poll::Ready(ended)) => Poll::Ready(Err(ended.err())),
+                (Err(_), Poll::Pending) => Poll::Pending,
+            }
+        });
+        match answered.await {
+            Ok((response, ended)) => {
+                let response = response.map_err(|error| Failure::Failed(error.into()))?;
+                let is_cut = match ended {
+                    Poll::Ready(Ok(())) => return Ok(response),
+                    Poll::Ready(Err(failure)) => {
+                        stopped(id, &failure);
+                        true
+                    }
+                    Poll::Pending => false,
+                };
+                Ok(response.map(|body| Answering { body, running, is_cut }.boxed_unsync()))
+            }
+            Err(Some(failure)) => Err(failure),
+            Err(None) => Err(Failure::Failed(wasmtime::format_err!("it returned without a response"))),
+        }
+    }
+}
+
+impl Guests {
+    async fn instantiate(&self) -> wasmtime::Result<Instance> {
+        let slot = self.platform.slot().await?;
+        let log = GuestLog::new(self.name.clone());
+        let mut store = self.platform.store(WasiCtx::builder().stdout(log.clone()).stderr(log).build(), slot);
+        let proxy = self.pre.instantiate_async(&mut store).await?;
+        Ok(Instance { store, proxy, answered: 0 })
+    }
+
+    /// Has a guest answer, and keeps it for the next request if it came to its end.
+    async fn run(self: Arc<Self>, request: Request<WasiBody>, respond: Respond) -> Result<(), Failure> {
+        let answering = async {
+            let mut guest = match self.take_idle() {
+                Some(guest) => guest,
+                None => self.instantiate().await?,
+            };
+            let scheme = if forwarded::is_https(request.headers()) { Scheme::Https } else { Scheme::Http };
+            let mut http = guest.store.data_mut().http();
+            let request = http.new_incoming_request(scheme, request)?;
+            let out = http.new_response_outparam(respond)?;
+            guest.proxy.wasi_http_incoming_handler().call_handle(&mut guest.store, request, out).await?;
+            Ok(guest)
+        };
+        let guest = timeout(self.platform.settings.request_time, answering).await.unwrap_or(Err(Failure::TimedOut))?;
+        self.give_back(guest);
+        Ok(())
+    }
+
+    /// The guest that answered last.
+    fn take_idle(&self) -> Option<Instance> {
+        if self.reuse <= 1 {
+            return None;
+        }
+        self.idle().guests.pop().map(|(_, guest)| guest)
+    }
+
+    fn give_back(self: &Arc<Self>, mut guest: Instance) {
+        guest.answered += 1;
+        if guest.answered >= self.reuse {
+            return;
+        }
+        let mut idle = self.idle();
+        idle.guests.push((Instant::now(), guest));
+        if !idle.is_watched {
+            idle.is_watched = true;
+            tokio::spawn(watch(Arc::downgrade(self)));
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends guests that were idle for too long, until none is.
+async fn watch(guests: Weak<Guests>) {
+    loop {
+        sleep(IDLE).await;
+        let Some(guests) = guests.upgrade() else { return };
+        let mut idle = guests.idle();
+        let expired = idle.guests.partition_point(|(since, _)| since.elapsed() >= IDLE);
+        let expired: Vec<_> = idle.guests.drain(..expired).collect();
+        idle.is_watched = !idle.guests.is_empty();
+        let is_watched = idle.is_watched;
+        drop(idle);
+        drop(expired);
+        if !is_watched {
+            return;
+        }
+    }
+}
+
+/// A guest at work. Nobody has to wait for it: it then goes on by itself.
+struct Running {
+    id: RequestId,
+    /// None after its end.
+    guest: Option<BoxFuture<'static, Result<(), Failure>>>,
+}
+
+impl Running {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let Some(guest) = &mut self.guest else { return Poll::Ready(Ok(())) };
+        let ended = ready!(guest.as_mut().poll(context));
+        self.guest = None;
+        Poll::Ready(ended)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let (Some(guest), Ok(runtime)) = (self.guest.take(), Handle::try_current()) {
+            let id = self.id;
+            runtime.spawn(async move {
+                if let Err(failure) = guest.await {
+                    stopped(id, &failure);
+                }
+            });
+        }
+    }
+}
+
+/// Logs that a guest was stopped after its response had begun.
+fn stopped(id: RequestId, failure: &Failure) {
+    match failure {
+        Failure::Failed(error) => tracing::error!(request = %id, "the application was stopped: {error:?}"),
+        failure => failure.log(id),
+    }
+}
+
+/// The body of a response whose guest is still at work, or was stopped.
+struct Answering {
+    body: WasiBody,
+    running: Running,
+    /// Whether the guest was stopped: what it said is followed by an error, so that nobody takes it for all.
+    is_cut: bool,
+}
+
+impl Body for Answering {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Poll::Ready(Err(failure)) = self.running.poll(context) {
+            stopped(self.running.id, &failure);
+            self.is_cut = true;
+        }
+        match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            None if std::mem::take(&mut self.is_cut) => Poll::Ready(Some(Err(Error::ConnectionTerminated))),
+            frame => Poll::Ready(frame),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        !self.is_cut && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
