@@ -1,16 +1,53 @@
 //! What changes sessions, each within a transaction of the writer.
+//!
+//! Whatever a change can be refused for is looked at before it writes anything, so that those beside it in the transaction
+//! have nothing to be saved from.
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::{
+    cache::{Created, Effect, Updated},
     schema::{INLINE, Statements},
-    writer::Outcome,
 };
-use crate::driver::{Change, CreateOutcome, Error, Key, Record, Rename, Snapshot, UpdateOutcome, Write};
+use crate::driver::{Change, CreateOutcome, Error, Key, Record, Rename, Result, Snapshot, UpdateOutcome, Write};
 
 /// A time as SQLite keeps it: those it cannot keep are too far away to matter.
 pub fn seconds(time: u64) -> i64 {
     i64::try_from(time).unwrap_or(i64::MAX)
+}
+
+/// A record as it is read again.
+fn as_kept(record: &Record) -> Record {
+    let kept = |time| seconds(time) as u64;
+    Record {
+        created: kept(record.created),
+        accessed: kept(record.accessed),
+        expires: kept(record.expires),
+        ends: record.ends.map(kept),
+        renewed: kept(record.renewed),
+        ..record.clone()
+    }
+}
+
+/// What a change answers, and what it has done once it is committed. An error of SQLite undoes the transaction.
+pub type Changed<T> = rusqlite::Result<(Result<T>, Effect)>;
+
+/// The answer of a change that does nothing to a session that is stored.
+fn just<T>(answer: T) -> Changed<T> {
+    Ok((Ok(answer), Effect::None))
+}
+
+/// Values by application and name; of one variable, the last.
+fn latest(writes: &[Write]) -> BTreeMap<(&str, &str), Option<&[u8]>> {
+    writes.iter().map(|Write { app, name, value }| ((&**app, &**name), value.as_deref())).collect()
+}
+
+/// What a variable was: its bytes, and the row of its value if that is long.
+struct Old {
+    bytes: i64,
+    large: Option<i64>,
 }
 
 /// The statements, on the connection of a transaction.
@@ -28,9 +65,13 @@ impl<'a> Changes<'a> {
         self.connection.prepare_cached(sql)
     }
 
-    pub fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> rusqlite::Result<Outcome<CreateOutcome>> {
-        let created = self.insert(key, &Record { version: 1, ..record.clone() }, writes, record.accessed)?;
-        Ok(Outcome::Commit(if created { CreateOutcome::Created } else { CreateOutcome::Exists }))
+    pub fn create(&self, key: &Key, record: &Record, writes: &Arc<[Write]>) -> Changed<CreateOutcome> {
+        let record = as_kept(&Record { version: 1, size: size_of(&latest(writes)) as u64, ..record.clone() });
+        if !self.insert(key, &record, writes, record.accessed)? {
+            return just(CreateOutcome::Exists);
+        }
+        let created = Created { key: *key, record, writes: Arc::clone(writes) };
+        Ok((Ok(CreateOutcome::Created), Effect::Created(Box::new(created))))
     }
 
     /// Stores a session whose key is free; false when it is not.
@@ -38,6 +79,7 @@ impl<'a> Changes<'a> {
         if !self.is_no_former(key, now)? {
             return Ok(false);
         }
+        let writes = latest(writes);
         let created = self.prepare(&self.sql.create)?.execute(params![
             key.as_bytes(),
             seconds(record.created),
@@ -47,6 +89,7 @@ impl<'a> Changes<'a> {
             seconds(record.renewed),
             record.owner,
             seconds(record.version),
+            size_of(&writes),
         ])?;
         if created > 0 {
             self.fill(self.connection.last_insert_rowid(), writes)?;
@@ -54,14 +97,10 @@ impl<'a> Changes<'a> {
         Ok(created > 0)
     }
 
-    /// Writes the variables of a session that has none, and its size.
-    fn fill(&self, session: i64, writes: &[Write]) -> rusqlite::Result<()> {
-        let mut size = 0;
-        for write in writes {
-            size = self.write(session, write, size)?;
-        }
-        if size > 0 {
-            self.prepare(&self.sql.resize)?.execute((session, size))?;
+    /// Writes the variables of a session that has none.
+    fn fill(&self, session: i64, writes: BTreeMap<(&str, &str), Option<&[u8]>>) -> rusqlite::Result<()> {
+        for (name, value) in writes {
+            self.write(session, name, value, None)?;
         }
         Ok(())
     }
@@ -73,16 +112,17 @@ impl<'a> Changes<'a> {
         Snapshot { record, variables }: &Snapshot,
         over: Option<u64>,
         now: u64,
-    ) -> rusqlite::Result<Outcome<bool>> {
-        let Some(over) = over else { return self.insert(key, record, variables, now).map(Outcome::Commit) };
+    ) -> Changed<bool> {
+        let Some(over) = over else { return just(self.insert(key, record, variables, now)?) };
         let found: Option<(i64, i64, i64)> = self
             .prepare(&self.sql.find)?
             .query_row([key.as_bytes()], |row| Ok((row.get(0)?, row.get(2)?, row.get(4)?)))
             .optional()?;
-        let Some((session, expires, version)) = found else { return Ok(Outcome::Commit(false)) };
+        let Some((session, expires, version)) = found else { return just(false) };
         if expires <= seconds(now) || version != seconds(over) {
-            return Ok(Outcome::Commit(false));
+            return just(false);
         }
+        let variables = latest(variables);
         self.prepare(&self.sql.remove_large)?.execute([session])?;
         self.prepare(&self.sql.remove_variables)?.execute([session])?;
         self.prepare(&self.sql.replace)?.execute(params![
@@ -94,44 +134,54 @@ impl<'a> Changes<'a> {
             seconds(record.renewed),
             record.owner,
             seconds(record.version),
+            size_of(&variables),
         ])?;
         self.fill(session, variables)?;
-        Ok(Outcome::Commit(true))
+        Ok((Ok(true), Effect::Ended(vec![*key])))
     }
 
-    pub fn update(
-        &self,
-        key: &Key,
-        change: &Change,
-        expected: Option<u64>,
-        now: u64,
-    ) -> rusqlite::Result<Outcome<UpdateOutcome>> {
+    pub fn update(&self, key: &Key, change: &Arc<Change>, expected: Option<u64>, now: u64) -> Changed<UpdateOutcome> {
         let mut find = self.prepare(&self.sql.find)?;
         let mut rows = find.query([key.as_bytes()])?;
-        let Some(row) = rows.next()? else { return Ok(Outcome::Commit(UpdateOutcome::Gone)) };
+        let Some(row) = rows.next()? else { return just(UpdateOutcome::Gone) };
         let (session, accessed, expires): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let (ends, version, old_size): (Option<i64>, i64, i64) = (row.get(3)?, row.get(4)?, row.get(5)?);
         drop(rows);
         if expires <= seconds(now) {
-            return Ok(Outcome::Commit(UpdateOutcome::Gone));
+            return just(UpdateOutcome::Gone);
         }
         if expected.is_some_and(|expected| expected != version as u64) {
-            return Ok(Outcome::Commit(UpdateOutcome::Conflict(version as u64)));
+            return just(UpdateOutcome::Conflict(version as u64));
         }
 
-        let mut size = old_size;
+        let writes = latest(&change.writes);
+        let mut size = old_size + size_of(&writes);
         for app in &change.clears {
             size -= self.prepare(&self.sql.app_size)?.query_row((session, app), |row| row.get::<_, i64>(0))?;
+        }
+        let mut olds = Vec::with_capacity(writes.len());
+        for (app, name) in writes.keys() {
+            let is_cleared = change.clears.iter().any(|cleared| cleared == app);
+            let old = if is_cleared { None } else { self.old(session, app, name)? };
+            size -= old.as_ref().map_or(0, |old| name.len() as i64 + old.bytes);
+            olds.push(old);
+        }
+        if size > old_size && size as u64 > change.max_size {
+            return just(UpdateOutcome::TooLarge(size as u64));
+        }
+        if let Some(rename) = &change.rename
+            && !self.is_free(&rename.to, now)?
+        {
+            return Ok((Err(Error::unavailable("the new key of a session is taken")), Effect::None));
+        }
+
+        for app in &change.clears {
             self.prepare(&self.sql.clear_large)?.execute((session, app))?;
             self.prepare(&self.sql.clear)?.execute((session, app))?;
         }
-        for write in &change.writes {
-            size = self.write(session, write, size)?;
+        for ((name, value), old) in writes.into_iter().zip(olds) {
+            self.write(session, name, value, old)?;
         }
-        if size > old_size && size as u64 > change.max_size {
-            return Ok(Outcome::Undo(Ok(UpdateOutcome::TooLarge(size as u64))));
-        }
-
         let changes = !change.clears.is_empty() || !change.writes.is_empty() || change.owner.is_some();
         let version = version + i64::from(changes);
         let accessed = accessed.max(seconds(now));
@@ -146,48 +196,59 @@ impl<'a> Changes<'a> {
         if let Some(owner) = &change.owner {
             self.prepare(&self.sql.set_owner)?.execute((session, owner))?;
         }
-        if let Some(rename) = &change.rename
-            && !self.rename(session, key, rename, now, change.remember)?
-        {
-            return Ok(Outcome::Undo(Err(Error::unavailable("the new key of a session is taken"))));
+        if let Some(rename) = &change.rename {
+            self.rename(session, key, rename, now, change.remember)?;
         }
-        Ok(Outcome::Commit(UpdateOutcome::Committed(version as u64)))
+        let updated = Updated {
+            key: *key,
+            change: Arc::clone(change),
+            accessed: accessed as u64,
+            expires: later.unwrap_or(expires) as u64,
+            version: version as u64,
+            size: size as u64,
+        };
+        Ok((Ok(UpdateOutcome::Committed(version as u64)), Effect::Updated(Box::new(updated))))
     }
 
-    /// Writes one variable; returns what becomes of the session's size.
-    fn write(&self, session: i64, write: &Write, size: i64) -> rusqlite::Result<i64> {
-        let Write { app, name, value } = write;
-        let old: Option<(i64, Option<i64>)> = self
-            .prepare(&self.sql.old_value)?
-            .query_row((session, app, name), |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let named = name.len() as i64;
-        let (size, old_large) = match old {
-            Some((bytes, large)) => (size - named - bytes, large),
-            None => (size, None),
-        };
-        let Some(value) = value else {
-            self.delete_large(old_large)?;
-            if old.is_some() {
-                self.prepare(&self.sql.delete)?.execute((session, app, name))?;
-            }
-            return Ok(size);
-        };
-        let bytes = value.len() as i64;
-        if value.len() <= INLINE {
-            self.delete_large(old_large)?;
-            self.prepare(&self.sql.write)?.execute((session, app, name, value, None::<i64>, None::<i64>))?;
-        } else {
-            let large = match old_large {
-                Some(large) => {
-                    self.prepare(&self.sql.replace_large)?.execute((large, value))?;
-                    large
+    fn old(&self, session: i64, app: &str, name: &str) -> rusqlite::Result<Option<Old>> {
+        let mut old = self.prepare(&self.sql.old_value)?;
+        old.query_row((session, app, name), |row| Ok(Old { bytes: row.get(0)?, large: row.get(1)? })).optional()
+    }
+
+    /// Writes or removes one variable.
+    fn write(
+        &self,
+        session: i64,
+        (app, name): (&str, &str),
+        value: Option<&[u8]>,
+        old: Option<Old>,
+    ) -> rusqlite::Result<()> {
+        let is_there = old.is_some();
+        let old_large = old.and_then(|old| old.large);
+        match value {
+            None => {
+                self.delete_large(old_large)?;
+                if is_there {
+                    self.prepare(&self.sql.delete)?.execute((session, app, name))?;
                 }
-                None => self.prepare(&self.sql.insert_large)?.insert([value])?,
-            };
-            self.prepare(&self.sql.write)?.execute((session, app, name, None::<&[u8]>, large, bytes))?;
+            }
+            Some(value) if value.len() <= INLINE => {
+                self.delete_large(old_large)?;
+                self.prepare(&self.sql.write)?.execute((session, app, name, value, None::<i64>, None::<i64>))?;
+            }
+            Some(value) => {
+                let large = match old_large {
+                    Some(large) => {
+                        self.prepare(&self.sql.replace_large)?.execute((large, value))?;
+                        large
+                    }
+                    None => self.prepare(&self.sql.insert_large)?.insert([value])?,
+                };
+                let bytes = value.len() as i64;
+                self.prepare(&self.sql.write)?.execute((session, app, name, None::<&[u8]>, large, bytes))?;
+            }
         }
-        Ok(size + named + bytes)
+        Ok(())
     }
 
     fn delete_large(&self, large: Option<i64>) -> rusqlite::Result<()> {
@@ -197,17 +258,13 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    /// Gives a session its new key; false when that is taken.
-    fn rename(&self, session: i64, from: &Key, rename: &Rename, now: u64, remember: u32) -> rusqlite::Result<bool> {
-        let taken = self.prepare(&self.sql.find)?.exists([rename.to.as_bytes()])?;
-        if taken || !self.is_no_former(&rename.to, now)? {
-            return Ok(false);
-        }
+    /// Gives a session its new key, which is free.
+    fn rename(&self, session: i64, from: &Key, rename: &Rename, now: u64, remember: u32) -> rusqlite::Result<()> {
         self.prepare(&self.sql.rename)?.execute((session, rename.to.as_bytes(), seconds(now)))?;
         match &rename.grace {
             None => {
                 self.seal(session)?;
-                self.remember(from, now, remember)?;
+                self.remember(from, now, remember)
             }
             Some(grace) => {
                 let forget = seconds(grace.until.saturating_add(remember.into()));
@@ -220,9 +277,14 @@ impl<'a> Changes<'a> {
                         forget,
                     ))?;
                 }
+                Ok(())
             }
         }
-        Ok(true)
+    }
+
+    /// Whether a session may have this key.
+    fn is_free(&self, key: &Key, now: u64) -> rusqlite::Result<bool> {
+        Ok(!self.prepare(&self.sql.find)?.exists([key.as_bytes()])? && self.is_no_former(key, now)?)
     }
 
     /// Whether a key has not ended, or was forgotten since.
@@ -257,51 +319,45 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    pub fn destroy(&self, key: &Key, now: u64, remember: u32) -> rusqlite::Result<Outcome<bool>> {
+    pub fn destroy(&self, key: &Key, now: u64, remember: u32) -> Changed<bool> {
         let found: Option<(i64, i64)> = self
             .prepare(&self.sql.find)?
             .query_row([key.as_bytes()], |row| Ok((row.get(0)?, row.get(2)?)))
             .optional()?;
-        let Some((session, expires)) = found else { return Ok(Outcome::Commit(false)) };
+        let Some((session, expires)) = found else { return just(false) };
         self.remove(session)?;
         let live = expires > seconds(now);
         if live {
             self.remember(key, now, remember)?;
         }
-        Ok(Outcome::Commit(live))
+        Ok((Ok(live), Effect::Ended(vec![*key])))
     }
 
-    pub fn destroy_owned(
-        &self,
-        owner: &str,
-        except: Option<&Key>,
-        now: u64,
-        remember: u32,
-    ) -> rusqlite::Result<Outcome<u64>> {
+    pub fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Changed<u64> {
         let mut owned = self.prepare(&self.sql.owned)?;
         let owned: Vec<(i64, [u8; 32])> = owned
             .query_map((owner, seconds(now)), |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<rusqlite::Result<_>>()?;
-        let mut ended = 0;
+        let mut ended = Vec::new();
         for (session, key) in owned {
             let key = Key::from(key);
             if Some(&key) != except {
                 self.remove(session)?;
                 self.remember(&key, now, remember)?;
-                ended += 1;
+                ended.push(key);
             }
         }
-        Ok(Outcome::Commit(ended))
+        Ok((Ok(ended.len() as u64), Effect::Ended(ended)))
     }
 
     /// Counts that an ended key was presented.
-    pub fn count_reuse(&self, key: &Key) -> rusqlite::Result<Outcome<()>> {
+    pub fn count_reuse(&self, key: &Key) -> Changed<()> {
         self.prepare(&self.sql.count_reuse)?.execute([key.as_bytes()])?;
-        Ok(Outcome::Commit(()))
+        just(())
     }
 
     /// Removes at most `limit` expired sessions and forgotten keys.
-    pub fn cleanup(&self, now: u64, limit: u32) -> rusqlite::Result<Outcome<u32>> {
+    pub fn cleanup(&self, now: u64, limit: u32) -> Changed<u32> {
         let mut expired = self.prepare(&self.sql.expired)?;
         let expired: Vec<i64> =
             expired.query_map((seconds(now), limit), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
@@ -310,6 +366,12 @@ impl<'a> Changes<'a> {
         }
         let removed = expired.len() as u32;
         let forgotten = self.prepare(&self.sql.forget_some)?.execute((seconds(now), limit.saturating_sub(removed)))?;
-        Ok(Outcome::Commit(removed + forgotten as u32))
+        Ok((Ok(removed + forgotten as u32), Effect::Expired(now)))
     }
+}
+
+/// The bytes of the names and values that are written.
+fn size_of(writes: &BTreeMap<(&str, &str), Option<&[u8]>>) -> i64 {
+    let sizes = writes.iter().map(|((_, name), value)| value.map_or(0, |value| name.len() + value.len()));
+    sizes.sum::<usize>() as i64
 }

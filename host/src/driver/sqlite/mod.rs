@@ -8,11 +8,15 @@
 //!
 //! - `synchronous`: `NORMAL` (the default) or `FULL`, which waits for the disk with every group of saves;
 //! - `busy_timeout`: how many milliseconds a save waits for other processes, and for room in the queue; 5000 unless given;
+//! - `cache_size`: how many bytes of memory may hold sessions that were used lately, so that a load need not ask SQLite;
+//!   33554432 unless given, 0 for none;
 //! - `mmap_size`: how many bytes of the file are mapped into memory; 0 unless given. Helps where much is read and little
 //!   is saved: every save has each connection that reads map the file anew.
 
+mod cache;
 mod changes;
 mod connection;
+mod log_index;
 mod options;
 mod reader;
 mod schema;
@@ -26,7 +30,8 @@ use std::{
 use async_trait::async_trait;
 
 use self::{
-    changes::Changes,
+    cache::{Cache, Cached},
+    changes::{Changed, Changes},
     options::Options,
     reader::Readers,
     schema::{Layout, Statements},
@@ -47,6 +52,7 @@ const CLEANUP_WORK: Duration = Duration::from_millis(1);
 pub struct Sqlite {
     options: Arc<Options>,
     sql: Arc<Statements>,
+    cache: Arc<Cache>,
     readers: Arc<Readers>,
     writer: Arc<Writer>,
 }
@@ -57,13 +63,20 @@ impl Sqlite {
         Box::pin(async move {
             let options = Arc::new(Options::parse(&options)?);
             let sql = Arc::new(Statements::new(&options.table));
+            let cache = Arc::new(Cache::new(options.cache_size));
             Ok(Arc::new(Self {
                 readers: Arc::new(Readers::new(Arc::clone(&options), Arc::clone(&sql))),
-                writer: Arc::new(Writer::new(Arc::clone(&options))),
+                writer: Arc::new(Writer::new(Arc::clone(&options), Arc::clone(&cache))),
                 options,
                 sql,
+                cache,
             }) as Arc<dyn Driver>)
         })
+    }
+
+    async fn write<T: Send + 'static>(&self, work: impl Fn(Changes<'_>) -> Changed<T> + Send + 'static) -> Result<T> {
+        let sql = Arc::clone(&self.sql);
+        self.writer.write(move |connection| work(Changes::new(connection, &sql))).await
     }
 
     /// Runs what may take long beside the threads of the runtime.
@@ -88,13 +101,21 @@ impl Driver for Sqlite {
     }
 
     async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+        let stamp = match self.cache.load(key, app, now, inline_bytes) {
+            Cached::Found(loaded) => return Ok(LoadOutcome::Found(loaded)),
+            Cached::Missing(stamp) => stamp,
+        };
         let loaded = self.readers.load(key, app, now, inline_bytes)?;
-        if loaded == LoadOutcome::Ended {
-            let count = |key: Key, sql: Arc<Statements>| {
-                move |connection: &rusqlite::Connection| Changes::new(connection, &sql).count_reuse(&key)
-            };
-            let sql = || Arc::clone(&self.sql);
-            self.writer.write(count(*key, sql()), || count(*key, sql())).await?;
+        match (&loaded, stamp) {
+            (LoadOutcome::Found(loaded), Some(stamp)) => self.cache.keep(stamp, key, app, inline_bytes, loaded),
+            (LoadOutcome::Found(_), None) if !self.cache.is_watching() => {
+                self.cache.watch(self.options.connect_to_read()?);
+            }
+            (LoadOutcome::Ended, _) => {
+                let key = *key;
+                self.write(move |changes| changes.count_reuse(&key)).await?;
+            }
+            _ => {}
         }
         Ok(loaded)
     }
@@ -104,40 +125,23 @@ impl Driver for Sqlite {
     }
 
     async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
-        let copy = || {
-            let (key, record, writes, sql) = (*key, record.clone(), writes.to_vec(), Arc::clone(&self.sql));
-            move |connection: &rusqlite::Connection| Changes::new(connection, &sql).create(&key, &record, &writes)
-        };
-        self.writer.write(|connection| Changes::new(connection, &self.sql).create(key, record, writes), copy).await
+        let (key, record, writes) = (*key, record.clone(), Arc::from(writes));
+        self.write(move |changes| changes.create(&key, &record, &writes)).await
     }
 
     async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
-        let copy = || {
-            let (key, change, sql) = (*key, change.clone(), Arc::clone(&self.sql));
-            move |connection: &rusqlite::Connection| Changes::new(connection, &sql).update(&key, &change, expected, now)
-        };
-        self.writer
-            .write(|connection| Changes::new(connection, &self.sql).update(key, change, expected, now), copy)
-            .await
+        let (key, change) = (*key, Arc::new(change.clone()));
+        self.write(move |changes| changes.update(&key, &change, expected, now)).await
     }
 
     async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool> {
-        let copy = || {
-            let (key, sql) = (*key, Arc::clone(&self.sql));
-            move |connection: &rusqlite::Connection| Changes::new(connection, &sql).destroy(&key, now, remember)
-        };
-        self.writer.write(|connection| Changes::new(connection, &self.sql).destroy(key, now, remember), copy).await
+        let key = *key;
+        self.write(move |changes| changes.destroy(&key, now, remember)).await
     }
 
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
-        let copy = || {
-            let (owner, except, sql) = (owner.to_owned(), except.copied(), Arc::clone(&self.sql));
-            move |connection: &rusqlite::Connection| {
-                Changes::new(connection, &sql).destroy_owned(&owner, except.as_ref(), now, remember)
-            }
-        };
-        let work = |connection: &_| Changes::new(connection, &self.sql).destroy_owned(owner, except, now, remember);
-        self.writer.write(work, copy).await
+        let (owner, except) = (owner.to_owned(), except.copied());
+        self.write(move |changes| changes.destroy_owned(&owner, except.as_ref(), now, remember)).await
     }
 
     async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
@@ -145,12 +149,7 @@ impl Driver for Sqlite {
         while removed < limit {
             let started = Instant::now();
             let batch = CLEANUP_BATCH.min(limit - removed);
-            let copy = || {
-                let sql = Arc::clone(&self.sql);
-                move |connection: &rusqlite::Connection| Changes::new(connection, &sql).cleanup(now, batch)
-            };
-            let work = |connection: &_| Changes::new(connection, &self.sql).cleanup(now, batch);
-            let done = self.writer.write(work, copy).await?;
+            let done = self.write(move |changes| changes.cleanup(now, batch)).await?;
             removed += done;
             if done < batch {
                 break;
@@ -187,11 +186,8 @@ impl Driver for Sqlite {
     }
 
     async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
-        let copy = || {
-            let (key, snapshot, sql) = (*key, snapshot.clone(), Arc::clone(&self.sql));
-            move |connection: &rusqlite::Connection| Changes::new(connection, &sql).import(&key, &snapshot, over, now)
-        };
-        self.writer.write(|connection| Changes::new(connection, &self.sql).import(key, snapshot, over, now), copy).await
+        let (key, snapshot) = (*key, snapshot.clone());
+        self.write(move |changes| changes.import(&key, &snapshot, over, now)).await
     }
 
     async fn create_tables(&self) -> Result<()> {
@@ -231,6 +227,7 @@ impl Driver for Sqlite {
 
     async fn close(&self) -> Result<()> {
         self.readers.close();
+        self.cache.close();
         let writer = Arc::clone(&self.writer);
         blocking(move || writer.close()).await
     }

@@ -16,6 +16,8 @@ pub struct Options {
     pub table: TableName,
     /// Whether a save survives a power failure.
     pub durable: bool,
+    /// How many bytes of memory may hold sessions that were used lately.
+    pub cache_size: usize,
     /// How many bytes of the file are mapped into memory.
     pub mmap_size: i64,
     /// How long a save waits for others.
@@ -25,7 +27,7 @@ pub struct Options {
 impl Options {
     /// Reads the URL and the options beside it.
     pub fn parse(options: &StorageOptions) -> Result<Self> {
-        options.refuse_unknown(&["synchronous", "mmap_size", "busy_timeout"])?;
+        options.refuse_unknown(&["synchronous", "cache_size", "mmap_size", "busy_timeout"])?;
         let table = options.table.clone();
         if table.as_str().to_ascii_lowercase().starts_with("sqlite_") {
             return Err(Error::invalid(format!(
@@ -52,6 +54,7 @@ impl Options {
             path: path(&options.url)?,
             table,
             durable,
+            cache_size: number("cache_size", 32 << 20)? as usize,
             mmap_size: number("mmap_size", 0)?.into(),
             busy_timeout: Duration::from_millis(number("busy_timeout", 5000)?.into()),
         })
@@ -140,7 +143,7 @@ mod tests {
         refused("sqlite:x", &[("synchronous", "off")], "NORMAL");
         refused("sqlite:x", &[("busy_timeout", "-1")], "a number");
         refused("sqlite:x", &[("mmap_size", "1 GB")], "a number");
-        refused("sqlite:x", &[("cache", "1")], "they have synchronous, mmap_size, busy_timeout");
+        refused("sqlite:x", &[("cache", "1")], "they have synchronous, cache_size, mmap_size, busy_timeout");
         assert!(parse("sqlite:x", &[("synchronous", "full")]).expect("case does not count").durable);
     }
 }

@@ -163,10 +163,9 @@ statements! {
 
     find: r#"SELECT id, accessed, expires, ends, version, size FROM "{t}" WHERE key = ?1"#;
     create: r#"INSERT INTO "{t}" (key, created, accessed, expires, ends, renewed, owner, version, size)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0) ON CONFLICT DO NOTHING"#;
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING"#;
     replace: r#"UPDATE "{t}" SET created = ?2, accessed = max(accessed, ?3), expires = max(expires, ?4), ends = ?5,
-        renewed = ?6, owner = ?7, version = ?8, size = 0 WHERE id = ?1"#;
-    resize: r#"UPDATE "{t}" SET size = ?2 WHERE id = ?1"#;
+        renewed = ?6, owner = ?7, version = ?8, size = ?9 WHERE id = ?1"#;
     change: r#"UPDATE "{t}" SET accessed = ?2, version = ?3, size = ?4 WHERE id = ?1"#;
     change_expires: r#"UPDATE "{t}" SET accessed = ?2, version = ?3, size = ?4, expires = ?5 WHERE id = ?1"#;
     set_owner: r#"UPDATE "{t}" SET owner = ?2 WHERE id = ?1"#;

@@ -1,17 +1,19 @@
 //! One connection writes; concurrent saves share a transaction.
 //!
-//! A caller that finds the writer free commits its own change on its own thread: no hop, no wait, nothing copied. One
-//! that finds it taken leaves a copy of its change in the queue. Who has the writer commits what was queued meanwhile as one
-//! transaction, each change under a savepoint of its own; if there is still more, a thread of the runtime's blocking
-//! pool takes over until the queue is empty. No change is ever held up to make a group larger, and a caller is answered when
-//! its transaction is committed.
+//! A save leaves its change in the queue. One that finds the writer free takes it, lets those tasks run that are ready, so that
+//! what they save is in the queue as well, and commits all of it on its own thread, as one transaction; what was queued
+//! meanwhile is committed by a task of its own, until nothing is left. A caller is answered when its transaction is committed.
 //!
-//! Where a commit waits for the disk (`synchronous` = FULL), or another process is writing, it is always the pool that
-//! commits: no thread of the runtime sleeps.
+//! A change looks for whatever it can be refused for before it writes. When SQLite itself fails, the transaction is undone
+//! and each of its changes made again alone, so that nobody is told of a failure but those whom it concerns.
+//!
+//! Where a commit waits for the disk (`synchronous` = FULL), or another process is writing, a thread of the runtime's blocking
+//! pool commits instead: no other one sleeps.
 
 use std::{
     cell::Cell,
     collections::VecDeque,
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -20,19 +22,26 @@ use std::{
 };
 
 use rusqlite::{Connection, ErrorCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+};
 
-use super::options::Options;
+use super::{
+    cache::{Cache, Effect},
+    changes::Changed,
+    options::Options,
+};
 use crate::driver::{Error, Result};
 
 /// How many changes may be queued; further callers wait for room.
 const QUEUE: usize = 1024;
 
-/// How many changes may share a transaction.
+/// How many changes may share a transaction that waits for the disk.
 const GROUP: usize = 256;
 
-/// How many changes of others a caller commits beside its own.
-const FAVOUR: usize = 16;
+/// How many may share one that does not: the thread does nothing else meanwhile.
+const SMALL_GROUP: usize = 32;
 
 /// After so many pages the write-ahead log is copied back into the database.
 const LOG_PAGES: u32 = 4000;
@@ -46,17 +55,10 @@ const LOG_SLACK: u32 = 4 * LOG_PAGES;
 /// How many pauses a cleanup makes at most before it goes on, though changes wait.
 const LONGEST_REST: u32 = 20;
 
-/// What becomes of what a change wrote, beside its answer.
-pub enum Outcome<T> {
-    /// It is committed.
-    Commit(T),
-    /// It is undone.
-    Undo(Result<T>),
-}
-
 /// Where changes are written.
 pub struct Writer {
     options: Arc<Options>,
+    cache: Arc<Cache>,
     connection: Mutex<Option<Connection>>,
     queue: Mutex<VecDeque<Box<dyn Queued>>>,
     room: Arc<Semaphore>,
@@ -71,9 +73,10 @@ pub struct Writer {
 
 impl Writer {
     /// A writer, which opens the database when it is first needed.
-    pub fn new(options: Arc<Options>) -> Self {
+    pub fn new(options: Arc<Options>, cache: Arc<Cache>) -> Self {
         Self {
             options,
+            cache,
             connection: Mutex::default(),
             queue: Mutex::default(),
             room: Arc::new(Semaphore::new(QUEUE)),
@@ -85,16 +88,12 @@ impl Writer {
         }
     }
 
-    /// Applies a change, all of it or nothing: `work` if that is possible here and now, else the copy that `copy` makes.
-    pub async fn write<T, Work, Copy>(self: &Arc<Self>, work: Work, copy: impl FnOnce() -> Copy) -> Result<T>
+    /// Applies a change, all of it or nothing. Where the answer is an error, the change has written nothing; it may be run again.
+    pub async fn write<T, Work>(self: &Arc<Self>, work: Work) -> Result<T>
     where
         T: Send + 'static,
-        Work: Fn(&Connection) -> rusqlite::Result<Outcome<T>>,
-        Copy: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send + 'static,
+        Work: Fn(&Connection) -> Changed<T> + Send + 'static,
     {
-        if let Some(answer) = self.write_now(work) {
-            return answer;
-        }
         let room = Arc::clone(&self.room);
         let room = match Arc::clone(&room).try_acquire_owned() {
             Ok(room) => room,
@@ -103,43 +102,22 @@ impl Writer {
                 _ => return Err(Error::unavailable("too many saves wait for SQLite already")),
             },
         };
-        let (answer, answered) = oneshot::channel();
-        lock(&self.queue).push_back(Box::new(Change {
-            work: Some(copy()),
-            answer: None,
-            to: Some(answer),
-            _room: room,
-        }));
-        self.drain_soon();
-        answered.await.unwrap_or_else(|_| Err(Error::unavailable("the save was given up: the program is ending")))
-    }
-
-    /// Writes on this thread, unless somebody else is writing or the commit would wait for the disk.
-    fn write_now<T>(self: &Arc<Self>, work: impl Fn(&Connection) -> rusqlite::Result<Outcome<T>>) -> Option<Result<T>> {
+        let (to, answered) = oneshot::channel();
+        let change = Change { work, made: None, effect: Effect::None, to: Some(to), _room: room };
+        lock(&self.queue).push_back(Box::new(change));
         if self.options.durable || self.log_is_too_long() {
-            return None;
+            self.drain_soon();
+        } else if let Some(turn) = self.take() {
+            // Those that are about to save leave their changes as well.
+            tokio::task::yield_now().await;
+            turn.commit_queued(SMALL_GROUP, Duration::ZERO);
         }
-        let turn = self.take()?;
-        let answer = {
-            let mut connection = match self.connection.try_lock() {
-                Ok(connection) => connection,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => return None,
-            };
-            match self.connected(&mut connection).map(|connection| commit_alone(connection, work)) {
-                Ok(Err(error)) if is_busy(&error) => return None,
-                Ok(answer) => answer.map_err(|error| self.options.failure(error)).and_then(|answer| answer),
-                Err(error) => Err(error),
-            }
-        };
-        turn.commit_queued(FAVOUR, Duration::ZERO);
-        self.checkpoint_if_long();
-        Some(answer)
+        answered.await.unwrap_or_else(|_| Err(Error::unavailable("the save was given up: the program is ending")))
     }
 
     fn take(self: &Arc<Self>) -> Option<Turn> {
         let taken = self.taken.swap(true, Ordering::SeqCst);
-        (!taken).then(|| Turn { writer: Arc::clone(self), begun: true })
+        (!taken).then(|| Turn { writer: Arc::clone(self), begun: true, is_blocked: Cell::new(false) })
     }
 
     fn connected<'a>(&self, connection: &'a mut MutexGuard<'_, Option<Connection>>) -> Result<&'a mut Connection> {
@@ -155,16 +133,24 @@ impl Writer {
         connection.as_mut().ok_or_else(|| self.options.missing_tables())
     }
 
-    /// Sees to it that what is queued is committed. Whoever has the writer does that by himself.
+    /// Sees to it that what is queued is committed, by a thread that may wait. Whoever has the writer does that by himself.
     fn drain_soon(self: &Arc<Self>) {
         let Some(mut turn) = self.take() else { return };
-        match tokio::runtime::Handle::try_current() {
+        match Handle::try_current() {
             Ok(runtime) => {
                 turn.begun = false;
                 runtime.spawn_blocking(move || turn.drain());
             }
             Err(_) => turn.drain(),
         }
+    }
+
+    /// The same, by a task that waits for nobody.
+    fn lead_soon(self: &Arc<Self>) {
+        let Ok(runtime) = Handle::try_current() else { return self.drain_soon() };
+        let Some(mut turn) = self.take() else { return };
+        turn.begun = false;
+        runtime.spawn(turn.lead());
     }
 
     /// Whether changes wait to be written.
@@ -202,7 +188,7 @@ impl Writer {
             writer.checkpoint();
             writer.checkpointing.store(false, Ordering::SeqCst);
         };
-        match tokio::runtime::Handle::try_current() {
+        match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(checkpoint)),
             Err(_) => checkpoint(),
         }
@@ -244,21 +230,29 @@ thread_local! {
 struct Turn {
     writer: Arc<Writer>,
     begun: bool,
+    /// Whether somebody else has the database, so that the next to have the writer has to wait.
+    is_blocked: Cell<bool>,
 }
 
 impl Turn {
     fn drain(mut self) {
         self.begun = true;
         while self.commit_queued(GROUP, self.writer.options.busy_timeout) {
-            self.writer.checkpoint_if_long();
             if self.writer.log_is_too_long() {
                 self.writer.checkpoint();
             }
         }
     }
 
-    /// Commits at most `most` of the queued changes as one transaction; false when there are none, or another process has
-    /// the database for longer than `patience` when there is none.
+    async fn lead(mut self) {
+        self.begun = true;
+        while self.commit_queued(SMALL_GROUP, Duration::ZERO) && !self.writer.log_is_too_long() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Commits at most `most` of the queued changes as one transaction; false when there are none, or somebody else has the
+    /// database for longer than `patience`.
     fn commit_queued(&self, most: usize, patience: Duration) -> bool {
         let writer = &self.writer;
         let mut group: Vec<_> = {
@@ -269,38 +263,30 @@ impl Turn {
         if group.is_empty() {
             return false;
         }
-        let committed = {
-            let mut connection = lock(&writer.connection);
-            writer.connected(&mut connection).and_then(|connection| {
-                let failure = |error| writer.options.failure(error);
-                connection.busy_timeout(patience).map_err(failure)?;
-                let begun = run(connection, "BEGIN IMMEDIATE");
-                connection.busy_timeout(Duration::ZERO).map_err(failure)?;
-                match begun {
-                    Err(error) if is_busy(&error) && patience.is_zero() => Ok(false),
-                    begun => begun
-                        .and_then(|()| commit_group(connection, &writer.options, &mut group))
-                        .map_err(failure)
-                        .map(|()| true),
-                }
-            })
+        let committed = match writer.connection.try_lock() {
+            Ok(connection) => writer.commit(connection, &mut group, patience),
+            Err(TryLockError::Poisoned(poisoned)) => writer.commit(poisoned.into_inner(), &mut group, patience),
+            Err(TryLockError::WouldBlock) if patience.is_zero() => Ok(false),
+            Err(TryLockError::WouldBlock) => writer.commit(lock(&writer.connection), &mut group, patience),
         };
         match committed {
             Ok(true) => group.into_iter().for_each(Queued::answer),
             Ok(false) => {
                 let mut queue = lock(&writer.queue);
                 group.into_iter().rev().for_each(|change| queue.push_front(change));
+                self.is_blocked.set(true);
                 return false;
             }
             Err(error) => {
                 // Those that were queued meanwhile have waited as long.
                 group.extend(lock(&writer.queue).drain(..));
                 for mut change in group {
-                    change.fail(&error);
+                    change.fail(error.again());
                     change.answer();
                 }
             }
         }
+        writer.checkpoint_if_long();
         true
     }
 }
@@ -313,90 +299,109 @@ impl Drop for Turn {
         }
         self.writer.taken.store(false, Ordering::SeqCst);
         // Whoever queued something before that relied on this turn.
-        if !lock(&self.writer.queue).is_empty() {
+        if lock(&self.writer.queue).is_empty() {
+            return;
+        }
+        if self.is_blocked.get() || self.writer.options.durable || self.writer.log_is_too_long() {
             self.writer.drain_soon();
+        } else {
+            self.writer.lead_soon();
+        }
+    }
+}
+
+impl Writer {
+    /// Commits a group as one transaction, or, if SQLite fails, each of its changes alone. False when another process has the
+    /// database for longer than `patience` when there is none.
+    fn commit(
+        &self,
+        mut connection: MutexGuard<'_, Option<Connection>>,
+        group: &mut [Box<dyn Queued>],
+        patience: Duration,
+    ) -> Result<bool> {
+        let connection = self.connected(&mut connection)?;
+        let failure = |error| self.options.failure(error);
+        connection.busy_timeout(patience).map_err(failure)?;
+        match run(connection, "BEGIN IMMEDIATE") {
+            Err(error) if is_busy(&error) && patience.is_zero() => return Ok(false),
+            begun => begun.map_err(failure)?,
+        }
+        if let Err(error) = self.finish(connection, group) {
+            match group {
+                [change] => change.fail(failure(error)),
+                group => {
+                    for change in group {
+                        let alone = std::slice::from_mut(change);
+                        let made = run(connection, "BEGIN IMMEDIATE").and_then(|()| self.finish(connection, alone));
+                        made.unwrap_or_else(|error| change.fail(failure(error)));
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Ends a transaction that was begun, with these changes or with none.
+    fn finish(&self, connection: &Connection, group: &mut [Box<dyn Queued>]) -> rusqlite::Result<()> {
+        let before = self.cache.before_commit();
+        let made = group.iter_mut().try_for_each(|change| change.make(connection));
+        match made.and_then(|()| run(connection, "COMMIT")) {
+            Ok(()) => {
+                self.cache.after_commit(before, group.iter_mut().map(|change| change.effect()));
+                Ok(())
+            }
+            Err(error) => {
+                self.cache.gave_up();
+                roll_back(connection).and(Err(error))
+            }
         }
     }
 }
 
 /// A change in the queue, whatever its answer.
 trait Queued: Send {
-    /// Writes; tells whether that is to be kept.
-    fn run(&mut self, connection: &Connection, options: &Options) -> bool;
+    /// Writes, within a transaction.
+    fn make(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+    /// What it has done.
+    fn effect(&mut self) -> Effect;
     /// Takes the answer back: nothing was committed.
-    fn fail(&mut self, error: &Error);
+    fn fail(&mut self, error: Error);
     fn answer(self: Box<Self>);
 }
 
 struct Change<Work, T> {
-    work: Option<Work>,
-    answer: Option<Result<T>>,
+    work: Work,
+    made: Option<Result<T>>,
+    effect: Effect,
     to: Option<oneshot::Sender<Result<T>>>,
     _room: OwnedSemaphorePermit,
 }
 
 impl<Work, T> Queued for Change<Work, T>
 where
-    Work: FnOnce(&Connection) -> rusqlite::Result<Outcome<T>> + Send,
+    Work: Fn(&Connection) -> Changed<T> + Send,
     T: Send,
 {
-    fn run(&mut self, connection: &Connection, options: &Options) -> bool {
-        let Some(work) = self.work.take() else { return false };
-        let (answer, keep) = match work(connection) {
-            Ok(Outcome::Commit(answer)) => (Ok(answer), true),
-            Ok(Outcome::Undo(answer)) => (answer, false),
-            Err(error) => (Err(options.failure(error)), false),
-        };
-        self.answer = Some(answer);
-        keep
+    fn make(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let (answer, effect) = (self.work)(connection)?;
+        (self.made, self.effect) = (Some(answer), effect);
+        Ok(())
     }
 
-    fn fail(&mut self, error: &Error) {
-        self.answer = Some(Err(error.again()));
+    fn effect(&mut self) -> Effect {
+        mem::replace(&mut self.effect, Effect::None)
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.made = Some(Err(error));
     }
 
     fn answer(mut self: Box<Self>) {
-        if let (Some(to), Some(answer)) = (self.to.take(), self.answer.take()) {
+        if let (Some(to), Some(answer)) = (self.to.take(), self.made.take()) {
             // A caller that does not wait any more does not want it.
             let _ = to.send(answer);
         }
     }
-}
-
-fn commit_alone<T>(
-    connection: &Connection,
-    work: impl Fn(&Connection) -> rusqlite::Result<Outcome<T>>,
-) -> rusqlite::Result<Result<T>> {
-    run(connection, "BEGIN IMMEDIATE")?;
-    match work(connection) {
-        Ok(Outcome::Commit(answer)) => match run(connection, "COMMIT") {
-            Ok(()) => Ok(Ok(answer)),
-            Err(error) => roll_back(connection).and(Err(error)),
-        },
-        Ok(Outcome::Undo(answer)) => roll_back(connection).map(|()| answer),
-        Err(error) => roll_back(connection).and(Err(error)),
-    }
-}
-
-/// Ends a transaction that was begun.
-fn commit_group(connection: &Connection, options: &Options, group: &mut [Box<dyn Queued>]) -> rusqlite::Result<()> {
-    let committed = run_group(connection, options, group).and_then(|()| run(connection, "COMMIT"));
-    if committed.is_err() {
-        roll_back(connection)?;
-    }
-    committed
-}
-
-fn run_group(connection: &Connection, options: &Options, group: &mut [Box<dyn Queued>]) -> rusqlite::Result<()> {
-    for change in group {
-        run(connection, "SAVEPOINT change")?;
-        if !change.run(connection, options) {
-            // Fails where the error of a change has undone the whole transaction.
-            run(connection, "ROLLBACK TO change")?;
-        }
-        run(connection, "RELEASE change")?;
-    }
-    Ok(())
 }
 
 fn roll_back(connection: &Connection) -> rusqlite::Result<()> {
