@@ -23,12 +23,16 @@ pub struct Site {
 impl Site {
     /// An empty store.
     pub async fn new(durable: bool) -> Result<Self> {
+        Self::with("synchronous", if durable { "FULL" } else { "NORMAL" }).await
+    }
+
+    /// An empty store, opened with this option.
+    pub async fn with(option: &str, value: &str) -> Result<Self> {
         let folder = TempDir::with_prefix("lemon-session-benches-")?;
-        let synchronous = if durable { "FULL" } else { "NORMAL" };
         let driver = Registry::builtin()
             .open(StorageOptions {
                 url: format!("sqlite:{}", folder.path().join("sessions.db").display()),
-                options: BTreeMap::from([("synchronous".to_owned(), synchronous.to_owned())]),
+                options: BTreeMap::from([(option.to_owned(), value.to_owned())]),
                 ..StorageOptions::default()
             })
             .await?;
