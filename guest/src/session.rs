@@ -72,14 +72,11 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// A session that the store has, found under `id`.
-    pub fn resumed(id: String, loaded: Loaded, app: &str) -> Self {
-        let renewed = loaded.renewal.map(|nonce| id::successor(&id, &nonce));
-        let cookie_due = renewed.is_some();
-        let id = renewed.unwrap_or(id);
-        Self {
-            key: id::key(&id),
+    /// A session that the store has, found under `id` with its `key`.
+    pub fn resumed(id: String, key: Key, loaded: Loaded, app: &str) -> Self {
+        let mut state = Self {
             id,
+            key,
             record: loaded.record,
             applications: Vec::from([Application::new(app, loaded.variables)]),
             created: false,
@@ -87,8 +84,12 @@ impl State {
             ended: false,
             new_id: None,
             new_owner: None,
-            cookie_due,
+            cookie_due: false,
+        };
+        if let Some(nonce) = loaded.renewal {
+            state.become_id(id::successor(&state.id, &nonce));
         }
+        state
     }
 
     /// A new session.

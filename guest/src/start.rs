@@ -10,7 +10,8 @@ use crate::{
     },
     cookie::{self, Cookie},
     expiry::Expiry,
-    id, name,
+    id::{self, Key},
+    name,
     reservation::Reservations,
     session::{Parameters, State},
 };
@@ -83,8 +84,9 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
     }
     let mut live = Vec::new();
     for id in candidates {
-        if let Some(loaded) = find(world, &options, &id, app, now)? {
-            live.push((id, loaded));
+        let key = id::key(&id);
+        if let Some(loaded) = find(world, &options, &key, app, now)? {
+            live.push((id, key, loaded));
         }
     }
     // Two live sessions under one name: one of them may have been planted, and nobody can tell which. Neither is used.
@@ -99,7 +101,7 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
     };
     let app = options.app.as_deref().unwrap_or(&settings.app);
     let state = match found {
-        Some((id, loaded)) => State::resumed(id, loaded, app),
+        Some((id, key, loaded)) => State::resumed(id, key, loaded, app),
         None => State::begun(world.new_id(&parameters.seed), parameters.expiry, app, now),
     };
     Session::open(world, parameters, state)
@@ -129,14 +131,13 @@ fn is_due<E: Env>(world: &World<E>, probability: f64) -> bool {
     ((u64::from_le_bytes(random) >> 11) as f64) < probability * (1_u64 << 53) as f64
 }
 
-/// The live session of an id. One that has expired is destroyed at once.
-fn find<E: Env>(world: &World<E>, options: &Options, id: &str, app: &str, now: u64) -> Result<Option<Loaded>> {
-    let key = id::key(id);
-    match world.env.load(&options.location, &key, app, now, INLINE_BYTES)? {
+/// The live session of a key. One that has expired is destroyed at once.
+fn find<E: Env>(world: &World<E>, options: &Options, key: &Key, app: &str, now: u64) -> Result<Option<Loaded>> {
+    match world.env.load(&options.location, key, app, now, INLINE_BYTES)? {
         LoadOutcome::Found(loaded) => Ok(Some(loaded)),
         LoadOutcome::Absent | LoadOutcome::Ended => Ok(None),
         LoadOutcome::Expired => {
-            world.env.destroy(&options.location, &key, now, 0)?;
+            world.env.destroy(&options.location, key, now, 0)?;
             Ok(None)
         }
     }
