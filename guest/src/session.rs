@@ -362,7 +362,7 @@ impl<E: Env> Session<E> {
 
     fn check_room(&self, application: &Application, key: &str) -> Result<()> {
         let limit = self.core.world.settings().limits.variables;
-        if !application.has(key) && application.keys().count() >= limit as usize {
+        if !application.has_room(key, limit as usize) {
             return Err(Error::TooLarge(format!(
                 "the application has {limit} variables, the limit of the setting variables"
             )));
