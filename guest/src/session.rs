@@ -12,6 +12,7 @@ use core::cell::{Ref, RefCell, RefMut};
 use crate::{
     Env, Error, Result, Value, World,
     bindings::{
+        sessions,
         storage::{
             Change, CreateOutcome, Grace, LoadOutcome, Loaded, Location, Rename, SessionRecord, UpdateOutcome, Write,
         },
@@ -50,8 +51,10 @@ pub(crate) struct Parameters {
     pub strict: bool,
     pub seed: String,
     pub expiry: Expiry,
-    /// None when the application named the session by its id.
-    pub cookie: Option<Cookie>,
+    /// Whether a cookie carries the id: not when the application named the session by its id.
+    pub has_cookie: bool,
+    pub cookie: Option<sessions::Cookie>,
+    pub https: bool,
 }
 
 pub(crate) struct State {
@@ -317,11 +320,11 @@ impl<E: Env> Session<E> {
         } else {
             return Ok(Vec::new());
         }
-        let due = core::mem::take(&mut state.cookie_due);
-        Ok(match &self.core.parameters.cookie {
-            Some(cookie) if due => headers(cookie.set(&state.id, state.record.expires.saturating_sub(now))),
-            _ => Vec::new(),
-        })
+        if !core::mem::take(&mut state.cookie_due) {
+            return Ok(Vec::new());
+        }
+        let expires_in = state.record.expires.saturating_sub(now);
+        Ok(self.core.cookie(&state).map_or_else(Vec::new, |cookie| headers(cookie.set(&state.id, expires_in))))
     }
 
     /// Ends the session at once; returns the headers that delete the cookie.
@@ -331,7 +334,7 @@ impl<E: Env> Session<E> {
             self.core.destroy(&mut state)?;
         }
         state.ended = true;
-        Ok(self.core.parameters.cookie.iter().flat_map(|cookie| headers(cookie.delete())).collect())
+        Ok(self.core.cookie(&state).map_or_else(Vec::new, |cookie| headers(cookie.delete())))
     }
 
     fn live(&self) -> Result<Ref<'_, State>> {
@@ -395,6 +398,14 @@ impl<E: Env> Session<E> {
 }
 
 impl<E: Env> Core<E> {
+    /// The cookie that carries the id, checked by the start.
+    fn cookie<'a>(&'a self, state: &'a State) -> Option<Cookie<'a>> {
+        let Parameters { has_cookie, ref cookie, https, .. } = self.parameters;
+        let settings = &self.world.settings().cookie;
+        // The first application is the one that was started, which the cookie may be named after.
+        has_cookie.then(|| Cookie::new(cookie.as_ref(), https, settings, &state.applications[0].name))
+    }
+
     /// An application's variables as they are stored now. The session ends here when the store has it no more.
     ///
     /// The version that `strict` goes by stays that of the start: what the application read first is the oldest it knows.
@@ -490,7 +501,7 @@ impl<E: Env> Core<E> {
     /// The nonce of a new id, if it is time for one.
     fn renewal(&self, state: &State, now: u64) -> Option<Vec<u8>> {
         let renew_after = self.world.settings().renew_after;
-        let is_off = renew_after == 0 || self.parameters.cookie.is_none() || state.new_id.is_some();
+        let is_off = renew_after == 0 || !self.parameters.has_cookie || state.new_id.is_some();
         if is_off || now.saturating_sub(state.record.renewed) < renew_after.into() {
             return None;
         }
@@ -540,7 +551,7 @@ impl<E: Env> Core<E> {
         }
         if let Some(expires) = change.expires {
             state.record.expires = expires;
-            state.cookie_due |= self.parameters.cookie.as_ref().is_some_and(Cookie::is_persistent);
+            state.cookie_due |= self.cookie(state).is_some_and(|cookie| cookie.is_persistent());
         }
         if let Some(id) = new_id {
             state.record.renewed = now;

@@ -65,16 +65,16 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
     if !(0.0..=1.0).contains(&cleanup) {
         return Err(Error::InvalidOption(String::from("cleanup is a probability: a number from 0 to 1")));
     }
-    let (cookie, candidates) = match &options.session_id {
-        Some(id) if id::is_well_formed(id.as_bytes()) => (None, Vec::from([id.clone()])),
+    let candidates = match &options.session_id {
+        Some(id) if id::is_well_formed(id.as_bytes()) => Vec::from([id.clone()]),
         Some(_) => {
             let text = format!("session-id is not one: {} characters of base64url are", id::LENGTH);
             return Err(Error::InvalidOption(text));
         }
         None => {
-            let cookie = Cookie::new(&options, &settings.cookie, app)?;
-            let ids = cookie::candidates(&options.cookies, cookie.name(), settings.limits.header_bytes)?;
-            (Some(cookie), ids)
+            let cookie = Cookie::new(options.cookie.as_ref(), options.https, &settings.cookie, app);
+            cookie.check()?;
+            cookie::candidates(&options.cookies, cookie.name(), settings.limits.header_bytes)?
         }
     };
 
@@ -97,7 +97,9 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
         seed: options.seed.unwrap_or_else(|| settings.seed.clone()),
         expiry: Expiry::new(idle, settings),
         location: options.location,
-        cookie,
+        has_cookie: options.session_id.is_none(),
+        cookie: options.cookie,
+        https: options.https,
     };
     let app = options.app.as_deref().unwrap_or(&settings.app);
     let state = match found {
