@@ -67,7 +67,13 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 /// A key in hexadecimal.
 pub fn to_hex(key: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    key.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+    let mut text = String::with_capacity(2 * key.len());
+    for byte in key {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(DIGITS[usize::from(digit)]));
+        }
+    }
+    text
 }
 
 /// Reads a key of 64 hexadecimal digits.

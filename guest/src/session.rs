@@ -166,7 +166,8 @@ impl<E: Env> Session<E> {
 
     /// The digest of the id in hexadecimal.
     pub fn digest(&self) -> String {
-        id::to_hex(&id::key(&self.id()))
+        let state = self.core.state.borrow();
+        id::to_hex(&state.new_id.as_ref().map_or(state.key, |id| id::key(id)))
     }
 
     /// The application whose variables this handle reads and writes.
