@@ -6,7 +6,7 @@ use core::fmt::Write;
 use crate::{
     Error, Result,
     bindings::{
-        sessions::Options,
+        sessions::Cookie as Given,
         settings::CookieSettings,
         types::{SameSite, Secure},
     },
@@ -52,73 +52,68 @@ pub fn candidates(fields: &[Vec<u8>], name: &str, limit: u32) -> Result<Vec<Stri
     Ok(ids)
 }
 
-/// The cookie of one session, its attributes checked.
+/// The cookie of one session, as a start's options and the settings ask for it. Text is made of it when it is sent only.
 #[derive(Debug)]
-pub struct Cookie {
-    name: String,
-    attributes: String,
+pub struct Cookie<'a> {
+    app: &'a str,
+    /// A name of its own.
+    name: Option<&'a str>,
+    path: &'a str,
+    domain: &'a str,
+    comment: &'a str,
+    same_site: SameSite,
+    secure: bool,
+    http_only: bool,
+    partitioned: bool,
     lifetime: Option<u32>,
 }
 
-impl Cookie {
-    /// The cookie that a start's options and the settings ask for.
-    pub fn new(options: &Options, settings: &CookieSettings, app: &str) -> Result<Self> {
-        let given = options.cookie.as_ref();
-        let name = given
-            .and_then(|cookie| cookie.name.as_deref())
-            .or(settings.name.as_deref())
-            .map_or_else(|| name_of_app(app), |name| check_name(name).map(|()| name))?;
-        let path = given.and_then(|cookie| cookie.path.as_deref()).unwrap_or(&settings.path);
-        let domain = given.and_then(|cookie| cookie.domain.as_deref()).unwrap_or(&settings.domain);
-        let comment = given.and_then(|cookie| cookie.comment.as_deref()).unwrap_or(&settings.comment);
-        let same_site = given.and_then(|cookie| cookie.same_site).unwrap_or(settings.same_site);
-        let partitioned = given.and_then(|cookie| cookie.partitioned).unwrap_or(settings.partitioned);
-        let http_only = given.and_then(|cookie| cookie.http_only).unwrap_or(settings.http_only);
-        let lifetime = given.and_then(|cookie| cookie.lifetime).or(settings.lifetime);
-        let secure = match given.and_then(|cookie| cookie.secure).unwrap_or(settings.secure) {
-            Secure::Auto => options.https,
-            Secure::On => true,
-            Secure::Off => false,
-        };
+impl<'a> Cookie<'a> {
+    /// What is not given is as the settings have it. Nothing is checked.
+    pub fn new(given: Option<&'a Given>, https: bool, settings: &'a CookieSettings, app: &'a str) -> Self {
+        Self {
+            app,
+            name: given.and_then(|cookie| cookie.name.as_deref()).or(settings.name.as_deref()),
+            path: given.and_then(|cookie| cookie.path.as_deref()).unwrap_or(&settings.path),
+            domain: given.and_then(|cookie| cookie.domain.as_deref()).unwrap_or(&settings.domain),
+            comment: given.and_then(|cookie| cookie.comment.as_deref()).unwrap_or(&settings.comment),
+            same_site: given.and_then(|cookie| cookie.same_site).unwrap_or(settings.same_site),
+            secure: match given.and_then(|cookie| cookie.secure).unwrap_or(settings.secure) {
+                Secure::Auto => https,
+                Secure::On => true,
+                Secure::Off => false,
+            },
+            http_only: given.and_then(|cookie| cookie.http_only).unwrap_or(settings.http_only),
+            partitioned: given.and_then(|cookie| cookie.partitioned).unwrap_or(settings.partitioned),
+            lifetime: given.and_then(|cookie| cookie.lifetime).or(settings.lifetime),
+        }
+    }
 
-        check_path(path)?;
-        check_domain(domain)?;
-        check_attribute("comment", comment)?;
-        check_prefix(name, secure, path, domain)?;
-        if !secure && same_site == SameSite::None {
+    /// Refuses what no browser would take, and what would end an attribute or the header.
+    pub fn check(&self) -> Result<()> {
+        match self.name {
+            Some(name) => check_name(name)?,
+            None => check_name_of_app(self.app)?,
+        }
+        check_path(self.path)?;
+        check_domain(self.domain)?;
+        check_attribute("comment", self.comment)?;
+        check_prefix(self.name(), self.secure, self.path, self.domain)?;
+        if !self.secure && self.same_site == SameSite::None {
             return Err(needs_secure("same-site none"));
         }
-        if !secure && partitioned {
+        if !self.secure && self.partitioned {
             return Err(needs_secure("partitioned"));
         }
-        if lifetime.is_some_and(|lifetime| lifetime > MAX_LIFETIME) {
+        if self.lifetime.is_some_and(|lifetime| lifetime > MAX_LIFETIME) {
             return Err(invalid(format!("the cookie's lifetime is at most {MAX_LIFETIME} seconds (400 days)")));
         }
-
-        let mut attributes = String::with_capacity(64);
-        _ = write!(attributes, "; Path={path}");
-        if !domain.is_empty() {
-            _ = write!(attributes, "; Domain={domain}");
-        }
-        if !comment.is_empty() {
-            _ = write!(attributes, "; Comment={comment}");
-        }
-        for (set, attribute) in [(secure, "; Secure"), (http_only, "; HttpOnly"), (partitioned, "; Partitioned")] {
-            if set {
-                attributes.push_str(attribute);
-            }
-        }
-        attributes.push_str(match same_site {
-            SameSite::Strict => "; SameSite=Strict",
-            SameSite::Lax => "; SameSite=Lax",
-            SameSite::None => "; SameSite=None",
-        });
-        Ok(Self { name: name.into(), attributes, lifetime })
+        Ok(())
     }
 
     /// The cookie's name.
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> &'a str {
+        self.name.unwrap_or(self.app)
     }
 
     /// Whether the cookie outlives the browser's run, so that it has to be sent again before it expires.
@@ -132,7 +127,7 @@ impl Cookie {
             None => expires_in.clamp(1, MAX_LIFETIME.into()),
             Some(lifetime) => lifetime.into(),
         };
-        let mut header = format!("{}={id}{}", self.name, self.attributes);
+        let mut header = self.header(id);
         if max_age != 0 {
             _ = write!(header, "; Max-Age={max_age}");
         }
@@ -141,7 +136,32 @@ impl Cookie {
 
     /// The `Set-Cookie` value that deletes the cookie: same name, path, domain and prefix rules.
     pub fn delete(&self) -> String {
-        format!("{}={}; Max-Age=0", self.name, self.attributes)
+        self.header("") + "; Max-Age=0"
+    }
+
+    fn header(&self, value: &str) -> String {
+        let mut header = String::with_capacity(128);
+        let mut append = |parts: &[&str]| parts.iter().for_each(|part| header.push_str(part));
+        append(&[self.name(), "=", value, "; Path=", self.path]);
+        if !self.domain.is_empty() {
+            append(&["; Domain=", self.domain]);
+        }
+        if !self.comment.is_empty() {
+            append(&["; Comment=", self.comment]);
+        }
+        for (set, attribute) in
+            [(self.secure, "; Secure"), (self.http_only, "; HttpOnly"), (self.partitioned, "; Partitioned")]
+        {
+            if set {
+                append(&[attribute]);
+            }
+        }
+        append(&[match self.same_site {
+            SameSite::Strict => "; SameSite=Strict",
+            SameSite::Lax => "; SameSite=Lax",
+            SameSite::None => "; SameSite=None",
+        }]);
+        header
     }
 }
 
@@ -153,8 +173,8 @@ fn needs_secure(what: &str) -> Error {
     invalid(format!("a cookie with {what} has to be Secure: serve the page over HTTPS or set secure to on"))
 }
 
-fn name_of_app(app: &str) -> Result<&str> {
-    check_name(app).map(|()| app).map_err(|_| {
+fn check_name_of_app(app: &str) -> Result<()> {
+    check_name(app).map_err(|_| {
         invalid(format!("the application's name '{app}' cannot name a cookie; give the cookie a name of its own"))
     })
 }
@@ -219,7 +239,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        bindings::sessions::Cookie as Given,
+        bindings::sessions::Options,
         testing::{cookie, options, settings},
     };
 
@@ -234,8 +254,9 @@ mod tests {
         let mut options = options();
         let mut given = cookie();
         change(&mut options, &mut given);
-        options.cookie = Some(given);
-        Cookie::new(&options, &settings().cookie, "session").map(|cookie| cookie.set(ID, 1440))
+        let settings = settings();
+        let cookie = Cookie::new(Some(&given), options.https, &settings.cookie, "session");
+        cookie.check().map(|()| cookie.set(ID, 1440))
     }
 
     #[test]
@@ -347,16 +368,15 @@ mod tests {
 
     #[test]
     fn an_application_that_cannot_name_a_cookie_is_told_what_to_do() {
-        let error = Cookie::new(&options(), &settings().cookie, "my shop").unwrap_err();
+        let error = Cookie::new(None, false, &settings().cookie, "my shop").check().unwrap_err();
         assert!(matches!(error, Error::InvalidOption(text) if text.contains("a name of its own")));
     }
 
     #[test]
     fn deletion_keeps_name_path_domain_and_attributes() {
-        let mut options = options();
-        options.https = true;
-        options.cookie = Some(Given { domain: Some("example.org".into()), path: Some("/a".into()), ..cookie() });
-        let cookie = Cookie::new(&options, &settings().cookie, "session").unwrap();
+        let given = Given { domain: Some("example.org".into()), path: Some("/a".into()), ..cookie() };
+        let settings = settings();
+        let cookie = Cookie::new(Some(&given), true, &settings.cookie, "session");
         assert_eq!(cookie.delete(), "session=; Path=/a; Domain=example.org; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
     }
 

@@ -2,7 +2,6 @@
 
 use alloc::string::String;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
 /// The length of an id in characters.
@@ -10,6 +9,9 @@ pub const LENGTH: usize = 43;
 
 /// What the store knows a session by: the SHA-256 digest of its id.
 pub type Key = [u8; 32];
+
+/// The digits of base64url (RFC 4648, section 5).
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Makes an id from 256 random bits.
 ///
@@ -20,12 +22,15 @@ pub fn new(mut random: [u8; 32], seed: &str) -> String {
             *byte ^= personal;
         }
     }
-    Base64UrlUnpadded::encode_string(&random)
+    base64url(&random)
 }
 
 /// Whether a text has the form of an id.
 pub fn is_well_formed(text: &[u8]) -> bool {
-    text.len() == LENGTH && Base64UrlUnpadded::decode(text, &mut [0; 32]).is_ok()
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    // The last digit carries four bits only: with others set it would be a second name for the same bits.
+    let is_last = |byte: &u8| DIGITS.iter().step_by(4).any(|digit| digit == byte);
+    text.len() == LENGTH && text.iter().all(is_digit) && text.last().is_some_and(is_last)
 }
 
 /// The key of an id.
@@ -38,7 +43,18 @@ pub fn key(id: &str) -> Key {
 /// Everybody who holds the old id and reads the renewal's nonce from the store comes to the same new id, though the store
 /// never sees either: that is how parallel requests agree on one successor.
 pub fn successor(old: &str, nonce: &[u8]) -> String {
-    Base64UrlUnpadded::encode_string(&sha256(&[b"lemon:session renewal\0", old.as_bytes(), nonce]))
+    base64url(&sha256(&[b"lemon:session renewal\0", old.as_bytes(), nonce]))
+}
+
+fn base64url(bits: &[u8; 32]) -> String {
+    let mut text = String::with_capacity(LENGTH);
+    for index in 0..LENGTH {
+        let (byte, bit) = (index * 6 / 8, index * 6 % 8);
+        let next = bits.get(byte + 1).copied().unwrap_or(0);
+        let digit = u16::from_be_bytes([bits[byte], next]) >> (10 - bit) & 63;
+        text.push(char::from(DIGITS[usize::from(digit)]));
+    }
+    text
 }
 
 /// The SHA-256 digest of the parts one after the other.
@@ -51,7 +67,13 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 /// A key in hexadecimal.
 pub fn to_hex(key: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    key.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+    let mut text = String::with_capacity(2 * key.len());
+    for byte in key {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(DIGITS[usize::from(digit)]));
+        }
+    }
+    text
 }
 
 /// Reads a key of 64 hexadecimal digits.
@@ -69,6 +91,9 @@ pub fn from_hex(text: &str) -> Option<Key> {
 
 #[cfg(test)]
 mod tests {
+    use base64ct::{Base64UrlUnpadded, Encoding};
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -92,7 +117,6 @@ mod tests {
             assert!(!is_well_formed(text.as_bytes()), "{text}");
         }
         assert!(!is_well_formed(&[0xff; LENGTH]));
-        // The last character carries four bits only: any other form of it would be a second name for the same bits.
         assert!(!is_well_formed("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB".as_bytes()));
     }
 
@@ -111,6 +135,25 @@ mod tests {
         assert_eq!(from_hex(&to_hex(&key).to_uppercase()), Some(key));
         for text in ["", "zz", &"g".repeat(64), &"é".repeat(32), &"+1".repeat(32)] {
             assert_eq!(from_hex(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ids_are_base64url(random: [u8; 32]) {
+            prop_assert_eq!(new(random, ""), Base64UrlUnpadded::encode_string(&random));
+        }
+
+        #[test]
+        fn what_decodes_to_256_bits_is_well_formed(
+            mut text in "[A-Za-z0-9_-]{43}", index in 0..LENGTH, byte: u8,
+        ) {
+            let expected = |text: &[u8]| Base64UrlUnpadded::decode(text, &mut [0; 32]).is_ok_and(|bits| bits.len() == 32);
+            prop_assert_eq!(is_well_formed(text.as_bytes()), expected(text.as_bytes()));
+            text.replace_range(LENGTH - 1.., "A");
+            let mut text = text.into_bytes();
+            text[index] = byte;
+            prop_assert_eq!(is_well_formed(&text), expected(&text));
         }
     }
 }

@@ -42,7 +42,11 @@ impl Application {
         let mut application =
             Self { name: name.to_owned(), variables: Vec::with_capacity(stored.len()), cleared: false };
         for Variable { name, value } in stored {
-            let index = application.index(&name).unwrap_or_else(|index| index);
+            // The store sorts them, so each belongs at the end.
+            let index = match application.variables.last() {
+                Some(last) if last.name > name => application.index(&name).unwrap_or_else(|index| index),
+                _ => application.variables.len(),
+            };
             application.variables.insert(index, Slot { name, stored: Some(value), change: None });
         }
         application
@@ -74,6 +78,11 @@ impl Application {
         self.slot(key).is_some_and(Slot::is_there)
     }
 
+    /// Whether the application may set `key` and have no more than `limit` variables then.
+    pub fn has_room(&self, key: &str, limit: usize) -> bool {
+        self.variables.len() < limit || self.has(key) || self.keys().count() < limit
+    }
+
     pub fn keys(&self) -> impl Iterator<Item = &String> {
         self.variables.iter().filter(|slot| slot.is_there()).map(|slot| &slot.name)
     }
@@ -93,17 +102,17 @@ impl Application {
     /// Adds to an integer; returns the sum as far as it is known here.
     pub fn add(&mut self, key: &str, delta: i64) -> Result<i64> {
         let set = |value| Ok::<_, Error>((value, Change::Set(codec::encode(&Value::Integer(value))?)));
-        let (after, change) = match self.slot(key) {
-            Some(Slot { change: Some(Change::Set(bytes)), .. }) => set(sum(key, integer(key, bytes)?, delta)?)?,
-            Some(Slot { change: Some(Change::Delete), .. }) => set(delta)?,
-            Some(slot) => {
-                let pending = if let Some(Change::Add(pending)) = slot.change { pending } else { 0 };
+        let slot = self.slot_mut(key);
+        let (after, change) = match slot.change {
+            Some(Change::Set(ref bytes)) => set(sum(key, integer(key, bytes)?, delta)?)?,
+            Some(Change::Delete) => set(delta)?,
+            Some(Change::Add(pending)) => {
                 let delta = sum(key, pending, delta)?;
                 (slot.sum(delta)?, Change::Add(delta))
             }
-            None => (delta, Change::Add(delta)),
+            None => (slot.sum(delta)?, Change::Add(delta)),
         };
-        self.slot_mut(key).change = Some(change);
+        slot.change = Some(change);
         Ok(after)
     }
 

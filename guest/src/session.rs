@@ -12,6 +12,7 @@ use core::cell::{Ref, RefCell, RefMut};
 use crate::{
     Env, Error, Result, Value, World,
     bindings::{
+        sessions,
         storage::{
             Change, CreateOutcome, Grace, LoadOutcome, Loaded, Location, Rename, SessionRecord, UpdateOutcome, Write,
         },
@@ -50,8 +51,10 @@ pub(crate) struct Parameters {
     pub strict: bool,
     pub seed: String,
     pub expiry: Expiry,
-    /// None when the application named the session by its id.
-    pub cookie: Option<Cookie>,
+    /// Whether a cookie carries the id: not when the application named the session by its id.
+    pub has_cookie: bool,
+    pub cookie: Option<sessions::Cookie>,
+    pub https: bool,
 }
 
 pub(crate) struct State {
@@ -72,14 +75,11 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// A session that the store has, found under `id`.
-    pub fn resumed(id: String, loaded: Loaded, app: &str) -> Self {
-        let renewed = loaded.renewal.map(|nonce| id::successor(&id, &nonce));
-        let cookie_due = renewed.is_some();
-        let id = renewed.unwrap_or(id);
-        Self {
-            key: id::key(&id),
+    /// A session that the store has, found under `id` with its `key`.
+    pub fn resumed(id: String, key: Key, loaded: Loaded, app: &str) -> Self {
+        let mut state = Self {
             id,
+            key,
             record: loaded.record,
             applications: Vec::from([Application::new(app, loaded.variables)]),
             created: false,
@@ -87,8 +87,12 @@ impl State {
             ended: false,
             new_id: None,
             new_owner: None,
-            cookie_due,
+            cookie_due: false,
+        };
+        if let Some(nonce) = loaded.renewal {
+            state.become_id(id::successor(&state.id, &nonce));
         }
+        state
     }
 
     /// A new session.
@@ -162,7 +166,8 @@ impl<E: Env> Session<E> {
 
     /// The digest of the id in hexadecimal.
     pub fn digest(&self) -> String {
-        id::to_hex(&id::key(&self.id()))
+        let state = self.core.state.borrow();
+        id::to_hex(&state.new_id.as_ref().map_or(state.key, |id| id::key(id)))
     }
 
     /// The application whose variables this handle reads and writes.
@@ -316,11 +321,11 @@ impl<E: Env> Session<E> {
         } else {
             return Ok(Vec::new());
         }
-        let due = core::mem::take(&mut state.cookie_due);
-        Ok(match &self.core.parameters.cookie {
-            Some(cookie) if due => headers(cookie.set(&state.id, state.record.expires.saturating_sub(now))),
-            _ => Vec::new(),
-        })
+        if !core::mem::take(&mut state.cookie_due) {
+            return Ok(Vec::new());
+        }
+        let expires_in = state.record.expires.saturating_sub(now);
+        Ok(self.core.cookie(&state).map_or_else(Vec::new, |cookie| headers(cookie.set(&state.id, expires_in))))
     }
 
     /// Ends the session at once; returns the headers that delete the cookie.
@@ -330,7 +335,7 @@ impl<E: Env> Session<E> {
             self.core.destroy(&mut state)?;
         }
         state.ended = true;
-        Ok(self.core.parameters.cookie.iter().flat_map(|cookie| headers(cookie.delete())).collect())
+        Ok(self.core.cookie(&state).map_or_else(Vec::new, |cookie| headers(cookie.delete())))
     }
 
     fn live(&self) -> Result<Ref<'_, State>> {
@@ -361,7 +366,7 @@ impl<E: Env> Session<E> {
 
     fn check_room(&self, application: &Application, key: &str) -> Result<()> {
         let limit = self.core.world.settings().limits.variables;
-        if !application.has(key) && application.keys().count() >= limit as usize {
+        if !application.has_room(key, limit as usize) {
             return Err(Error::TooLarge(format!(
                 "the application has {limit} variables, the limit of the setting variables"
             )));
@@ -394,6 +399,14 @@ impl<E: Env> Session<E> {
 }
 
 impl<E: Env> Core<E> {
+    /// The cookie that carries the id, checked by the start.
+    fn cookie<'a>(&'a self, state: &'a State) -> Option<Cookie<'a>> {
+        let Parameters { has_cookie, ref cookie, https, .. } = self.parameters;
+        let settings = &self.world.settings().cookie;
+        // The first application is the one that was started, which the cookie may be named after.
+        has_cookie.then(|| Cookie::new(cookie.as_ref(), https, settings, &state.applications[0].name))
+    }
+
     /// An application's variables as they are stored now. The session ends here when the store has it no more.
     ///
     /// The version that `strict` goes by stays that of the start: what the application read first is the oldest it knows.
@@ -489,7 +502,7 @@ impl<E: Env> Core<E> {
     /// The nonce of a new id, if it is time for one.
     fn renewal(&self, state: &State, now: u64) -> Option<Vec<u8>> {
         let renew_after = self.world.settings().renew_after;
-        let is_off = renew_after == 0 || self.parameters.cookie.is_none() || state.new_id.is_some();
+        let is_off = renew_after == 0 || !self.parameters.has_cookie || state.new_id.is_some();
         if is_off || now.saturating_sub(state.record.renewed) < renew_after.into() {
             return None;
         }
@@ -539,7 +552,7 @@ impl<E: Env> Core<E> {
         }
         if let Some(expires) = change.expires {
             state.record.expires = expires;
-            state.cookie_due |= self.parameters.cookie.as_ref().is_some_and(Cookie::is_persistent);
+            state.cookie_due |= self.cookie(state).is_some_and(|cookie| cookie.is_persistent());
         }
         if let Some(id) = new_id {
             state.record.renewed = now;

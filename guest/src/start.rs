@@ -10,7 +10,8 @@ use crate::{
     },
     cookie::{self, Cookie},
     expiry::Expiry,
-    id, name,
+    id::{self, Key},
+    name,
     reservation::Reservations,
     session::{Parameters, State},
 };
@@ -64,16 +65,16 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
     if !(0.0..=1.0).contains(&cleanup) {
         return Err(Error::InvalidOption(String::from("cleanup is a probability: a number from 0 to 1")));
     }
-    let (cookie, candidates) = match &options.session_id {
-        Some(id) if id::is_well_formed(id.as_bytes()) => (None, Vec::from([id.clone()])),
+    let candidates = match &options.session_id {
+        Some(id) if id::is_well_formed(id.as_bytes()) => Vec::from([id.clone()]),
         Some(_) => {
             let text = format!("session-id is not one: {} characters of base64url are", id::LENGTH);
             return Err(Error::InvalidOption(text));
         }
         None => {
-            let cookie = Cookie::new(&options, &settings.cookie, app)?;
-            let ids = cookie::candidates(&options.cookies, cookie.name(), settings.limits.header_bytes)?;
-            (Some(cookie), ids)
+            let cookie = Cookie::new(options.cookie.as_ref(), options.https, &settings.cookie, app);
+            cookie.check()?;
+            cookie::candidates(&options.cookies, cookie.name(), settings.limits.header_bytes)?
         }
     };
 
@@ -83,8 +84,9 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
     }
     let mut live = Vec::new();
     for id in candidates {
-        if let Some(loaded) = find(world, &options, &id, app, now)? {
-            live.push((id, loaded));
+        let key = id::key(&id);
+        if let Some(loaded) = find(world, &options, &key, app, now)? {
+            live.push((id, key, loaded));
         }
     }
     // Two live sessions under one name: one of them may have been planted, and nobody can tell which. Neither is used.
@@ -95,11 +97,13 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
         seed: options.seed.unwrap_or_else(|| settings.seed.clone()),
         expiry: Expiry::new(idle, settings),
         location: options.location,
-        cookie,
+        has_cookie: options.session_id.is_none(),
+        cookie: options.cookie,
+        https: options.https,
     };
     let app = options.app.as_deref().unwrap_or(&settings.app);
     let state = match found {
-        Some((id, loaded)) => State::resumed(id, loaded, app),
+        Some((id, key, loaded)) => State::resumed(id, key, loaded, app),
         None => State::begun(world.new_id(&parameters.seed), parameters.expiry, app, now),
     };
     Session::open(world, parameters, state)
@@ -129,14 +133,13 @@ fn is_due<E: Env>(world: &World<E>, probability: f64) -> bool {
     ((u64::from_le_bytes(random) >> 11) as f64) < probability * (1_u64 << 53) as f64
 }
 
-/// The live session of an id. One that has expired is destroyed at once.
-fn find<E: Env>(world: &World<E>, options: &Options, id: &str, app: &str, now: u64) -> Result<Option<Loaded>> {
-    let key = id::key(id);
-    match world.env.load(&options.location, &key, app, now, INLINE_BYTES)? {
+/// The live session of a key. One that has expired is destroyed at once.
+fn find<E: Env>(world: &World<E>, options: &Options, key: &Key, app: &str, now: u64) -> Result<Option<Loaded>> {
+    match world.env.load(&options.location, key, app, now, INLINE_BYTES)? {
         LoadOutcome::Found(loaded) => Ok(Some(loaded)),
         LoadOutcome::Absent | LoadOutcome::Ended => Ok(None),
         LoadOutcome::Expired => {
-            world.env.destroy(&options.location, &key, now, 0)?;
+            world.env.destroy(&options.location, key, now, 0)?;
             Ok(None)
         }
     }

@@ -4,9 +4,9 @@
 use arbitrary::Arbitrary;
 use lemon_session_component::{
     bindings::{
-        sessions::{Cookie as Given, Options},
+        sessions::Cookie as Given,
         settings::CookieSettings,
-        types::{Location, SameSite, Secure},
+        types::{SameSite, Secure},
     },
     cookie::{Cookie, MAX_BYTES},
     id,
@@ -52,19 +52,10 @@ fuzz_target!(|input: Input| {
         lifetime: input.lifetime,
         comment: input.comment,
     };
-    let options = Options {
-        app: Some(input.app.clone()),
-        cookies: Vec::new(),
-        https: input.https,
-        session_id: None,
-        location: Location { storage: None, table: None },
-        expires: None,
-        cookie: Some(cookie),
-        seed: None,
-        cleanup: None,
-        strict: None,
-    };
-    let Ok(cookie) = Cookie::new(&options, &settings, &input.app) else { return };
+    let cookie = Cookie::new(Some(&cookie), input.https, &settings, &input.app);
+    if cookie.check().is_err() {
+        return;
+    }
     let id = id::new([7; 32], &input.app);
     for header in [cookie.set(&id, input.expires_in), cookie.delete()] {
         assert!(header.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
