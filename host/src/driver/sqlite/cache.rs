@@ -12,12 +12,16 @@ use std::{
 };
 
 use rusqlite::Connection;
+use tokio::runtime::Handle;
 
 use super::log_index::{LogIndex, Stamp};
 use crate::driver::{Change, Key, Loaded, Record, Stored, Variable, Write};
 
 /// What a session takes beside its names and values, about.
 const OVERHEAD: usize = 512;
+
+/// So many sessions are freed at once.
+const FEW: usize = 100;
 
 /// What a committed change did to a session.
 pub enum Effect {
@@ -75,6 +79,8 @@ struct State {
     /// The sessions in use, and those that were: they are given up when the others fill their half.
     recent: Sessions,
     older: Sessions,
+    /// To be freed.
+    given_up: Vec<Sessions>,
     /// Sessions that had expired by then may have been removed.
     removed: u64,
 }
@@ -107,18 +113,19 @@ impl Cache {
 
     /// A session with the variables of one application, if it is live and in the cache.
     pub fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Cached {
-        let mut state = self.state();
-        let stamp = state.index.as_ref().and_then(LogIndex::stamp);
-        if stamp.is_none() || stamp != state.stamp {
-            return Cached::Missing(stamp);
-        }
-        let removed = state.removed;
-        let found = state.session(key, self.bytes).and_then(|session| {
-            let is_live = session.record.expires > now.max(removed);
-            let variables = session.variables(app, inline_bytes)?;
-            is_live.then(|| (session.record.clone(), variables))
+        let (found, stamp) = self.with(|state| {
+            let stamp = state.index.as_ref().and_then(LogIndex::stamp);
+            if stamp.is_none() || stamp != state.stamp {
+                return (None, stamp);
+            }
+            let removed = state.removed;
+            let found = state.session(key, self.bytes).and_then(|session| {
+                let is_live = session.record.expires > now.max(removed);
+                let variables = session.variables(app, inline_bytes)?;
+                is_live.then(|| (session.record.clone(), variables))
+            });
+            (found, stamp)
         });
-        drop(state);
         match found {
             Some((record, variables)) => {
                 let variables = variables.iter().map(|variable| variable.within(inline_bytes)).collect();
@@ -133,26 +140,27 @@ impl Cache {
         if loaded.renewal.is_some() {
             return;
         }
-        let mut state = self.state();
-        if state.index.as_ref().and_then(LogIndex::stamp) != Some(stamp) {
-            return;
-        }
-        if state.stamp != Some(stamp) {
-            if state.is_committing {
+        self.with(|state| {
+            if state.index.as_ref().and_then(LogIndex::stamp) != Some(stamp) {
                 return;
             }
-            state.clear();
-            state.stamp = Some(stamp);
-        }
-        let application =
-            Application { name: app.to_owned(), inline_bytes, variables: Arc::new(loaded.variables.clone()) };
-        let (mut applications, is_whole) = match state.take(key) {
-            Some(session) => (session.applications, session.is_whole),
-            None => (Vec::new(), false),
-        };
-        applications.retain(|application| application.name != app);
-        applications.push(application);
-        state.put(*key, Session { record: loaded.record.clone(), applications, is_whole }, self.bytes);
+            if state.stamp != Some(stamp) {
+                if state.is_committing {
+                    return;
+                }
+                state.clear();
+                state.stamp = Some(stamp);
+            }
+            let application =
+                Application { name: app.to_owned(), inline_bytes, variables: Arc::new(loaded.variables.clone()) };
+            let (mut applications, is_whole) = match state.take(key) {
+                Some(session) => (session.applications, session.is_whole),
+                None => (Vec::new(), false),
+            };
+            applications.retain(|application| application.name != app);
+            applications.push(application);
+            state.put(*key, Session { record: loaded.record.clone(), applications, is_whole }, self.bytes);
+        });
     }
 
     /// Whether the database is watched: nothing is kept before it is.
@@ -180,26 +188,40 @@ impl Cache {
 
     /// After a commit.
     pub fn after_commit(&self, before: Option<Stamp>, effects: impl IntoIterator<Item = Effect>) {
-        let mut state = self.state();
-        state.is_committing = false;
-        // With another stamp, nothing is used of what is there, or all of it was read after this commit.
-        if before.is_none() || state.stamp != before {
-            return;
-        }
-        let now = state.index.as_ref().and_then(LogIndex::stamp);
-        match (before, now) {
-            (Some(before), Some(now)) if before.leads_to(&now) => {
-                effects.into_iter().for_each(|effect| state.apply(effect, self.bytes));
-                state.stamp = Some(now);
+        self.with(|state| {
+            state.is_committing = false;
+            // With another stamp, nothing is used of what is there, or all of it was read after this commit.
+            if before.is_none() || state.stamp != before {
+                return;
             }
-            // Another process has committed as well.
-            _ => state.clear(),
-        }
+            let now = state.index.as_ref().and_then(LogIndex::stamp);
+            match (before, now) {
+                (Some(before), Some(now)) if before.leads_to(&now) => {
+                    effects.into_iter().for_each(|effect| state.apply(effect, self.bytes));
+                    state.stamp = Some(now);
+                }
+                // Another process has committed as well.
+                _ => state.clear(),
+            }
+        });
     }
 
     /// Forgets everything, and watches no longer.
     pub fn close(&self) {
         *self.state() = State::default();
+    }
+
+    /// Works on the state, and frees what is given up: many sessions where nobody waits for it, as that takes milliseconds.
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state();
+        let answer = work(&mut state);
+        let given_up = mem::take(&mut state.given_up);
+        drop(state);
+        let count: usize = given_up.iter().map(|sessions| sessions.sessions.len()).sum();
+        if let (true, Ok(runtime)) = (count > FEW, Handle::try_current()) {
+            runtime.spawn_blocking(move || drop(given_up));
+        }
+        answer
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -211,8 +233,7 @@ impl State {
     fn clear(&mut self) {
         self.stamp = None;
         self.removed = 0;
-        self.recent = Sessions::default();
-        self.older = Sessions::default();
+        self.given_up.extend([mem::take(&mut self.recent), mem::take(&mut self.older)]);
     }
 
     fn take(&mut self, key: &Key) -> Option<Session> {
@@ -225,7 +246,8 @@ impl State {
             return;
         }
         if self.recent.bytes + size > bytes / 2 {
-            self.older = mem::take(&mut self.recent);
+            let older = mem::replace(&mut self.older, mem::take(&mut self.recent));
+            self.given_up.push(older);
         }
         self.recent.bytes += size;
         self.recent.sessions.insert(key, session);

@@ -10,7 +10,7 @@ use crate::compose::{Source, Unused, join};
 /// How an application comes by the session component.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// It is joined with one of its own, which it calls at a tenth of the price, and which is instantiated with it.
+    /// It is joined with one of its own, which is instantiated with it: calls stay within WebAssembly.
     Joined,
     /// It is lent an instance that is there already, for as long as it has a session open.
     Lent,
