@@ -32,6 +32,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Rogue {
             "/silent" => {}
             "/read" => answer(out, 200, &[], &format!("{} bytes\n", length_of_body(&request))),
             "/flood" => flood(out),
+            "/half" => half(out),
             "/injection" => answer(out, 200, &[], &format!("{} got through\n", injected())),
             _ => answer(out, 200, &[], "well\n"),
         }
@@ -52,6 +53,16 @@ fn flood(out: ResponseOutparam) {
     ResponseOutparam::set(out, Ok(response));
     let mut stream = body.write().expect("the stream is taken once");
     while stream.write_all(&[b'x'; 1 << 16]).is_ok() {}
+}
+
+/// Half of an answer.
+fn half(out: ResponseOutparam) {
+    let response = OutgoingResponse::new(Fields::new());
+    let body = response.body().expect("the body is taken once");
+    ResponseOutparam::set(out, Ok(response));
+    let mut stream = body.write().expect("the stream is taken once");
+    stream.write_all(b"the first half, and").expect("somebody listens");
+    panic!("stopped on purpose");
 }
 
 /// Tries to have a line break, or what some read as one, in every place of an answer's head; returns how many were taken.

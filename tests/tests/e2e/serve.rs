@@ -205,6 +205,17 @@ fn the_limit_of_open_files_is_raised_for_the_connections_or_it_is_said_that_it_c
 }
 
 #[test]
+fn an_answer_that_was_cut_short_does_not_look_whole() {
+    for reuse in ["--reuse=1", "--reuse=100"] {
+        let server = Launch::new("rogue").arg(reuse).start();
+        let answer = raw::get(server.address, "/half", b"a=b");
+        // RFC 9112, section 7.1: the last chunk has no bytes. What came before it may not have been sent either.
+        assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
+        assert!(server.log().contains("the application was stopped"), "the log says why");
+    }
+}
+
+#[test]
 fn a_client_that_does_not_read_is_let_go() {
     let server = Launch::new("rogue").ini("[server]\nwrite-time = 1s\nrequest-time = 1h\n").admin().start();
     let mut stuck = TcpStream::connect(server.address).unwrap();
