@@ -114,7 +114,7 @@ impl Cache {
     /// A session with the variables of one application, if it is live and in the cache.
     pub fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Cached {
         let (found, stamp) = self.with(|state| {
-            let stamp = state.index.as_ref().and_then(LogIndex::stamp);
+            let stamp = state.stored();
             if stamp.is_none() || stamp != state.stamp {
                 return (None, stamp);
             }
@@ -141,7 +141,7 @@ impl Cache {
             return;
         }
         self.with(|state| {
-            if state.index.as_ref().and_then(LogIndex::stamp) != Some(stamp) {
+            if state.stored() != Some(stamp) {
                 return;
             }
             if state.stamp != Some(stamp) {
@@ -178,7 +178,7 @@ impl Cache {
     pub fn before_commit(&self) -> Option<Stamp> {
         let mut state = self.state();
         state.is_committing = true;
-        state.index.as_ref().and_then(LogIndex::stamp)
+        state.stored()
     }
 
     /// After a commit that failed.
@@ -194,7 +194,7 @@ impl Cache {
             if before.is_none() || state.stamp != before {
                 return;
             }
-            let now = state.index.as_ref().and_then(LogIndex::stamp);
+            let now = state.stored();
             match (before, now) {
                 (Some(before), Some(now)) if before.leads_to(&now) => {
                     effects.into_iter().for_each(|effect| state.apply(effect, self.bytes));
@@ -230,6 +230,11 @@ impl Cache {
 }
 
 impl State {
+    /// What the database has now; none while that changes, and as long as it is not watched.
+    fn stored(&self) -> Option<Stamp> {
+        self.index.as_ref().and_then(LogIndex::stamp)
+    }
+
     fn clear(&mut self) {
         self.stamp = None;
         self.removed = 0;
