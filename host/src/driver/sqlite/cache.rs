@@ -163,12 +163,7 @@ impl Cache {
         });
     }
 
-    /// Whether the database is watched: nothing is kept before it is.
-    pub fn is_watching(&self) -> bool {
-        self.bytes == 0 || self.state().index.is_some()
-    }
-
-    /// Watches the database from now on, through a connection that nobody else uses.
+    /// Watches the database from now on, through a connection that nobody else uses. Nothing is kept before.
     pub fn watch(&self, connection: Connection) {
         let index = LogIndex::new(connection);
         self.state().index = index;
@@ -176,9 +171,16 @@ impl Cache {
 
     /// Before a commit, while nobody else can commit: what the database holds until then.
     pub fn before_commit(&self) -> Option<Stamp> {
-        let mut state = self.state();
-        state.is_committing = true;
-        state.stored()
+        self.with(|state| {
+            state.is_committing = true;
+            let stored = state.stored();
+            if stored.is_some() && state.stamp != stored {
+                // With nothing in it, all of it is true.
+                state.clear();
+                state.stamp = stored;
+            }
+            stored
+        })
     }
 
     /// After a commit that failed.
@@ -186,8 +188,8 @@ impl Cache {
         self.state().is_committing = false;
     }
 
-    /// After a commit.
-    pub fn after_commit(&self, before: Option<Stamp>, effects: impl IntoIterator<Item = Effect>) {
+    /// After a commit, which has `written` something or has not.
+    pub fn after_commit(&self, before: Option<Stamp>, written: bool, effects: impl IntoIterator<Item = Effect>) {
         self.with(|state| {
             state.is_committing = false;
             // With another stamp, nothing is used of what is there, or all of it was read after this commit.
@@ -196,7 +198,7 @@ impl Cache {
             }
             let now = state.stored();
             match (before, now) {
-                (Some(before), Some(now)) if before.leads_to(&now) => {
+                (Some(before), Some(now)) if if written { before.leads_to(&now) } else { before == now } => {
                     effects.into_iter().for_each(|effect| state.apply(effect, self.bytes));
                     state.stamp = Some(now);
                 }
@@ -421,7 +423,7 @@ mod tests {
             self.writer.execute_batch("BEGIN IMMEDIATE").expect("begin");
             let before = self.cache.before_commit();
             self.writer.execute_batch("UPDATE t SET x = x + 1; COMMIT").expect("commit");
-            self.cache.after_commit(before, [effect]);
+            self.cache.after_commit(before, true, [effect]);
         }
 
         /// A commit of another one.
@@ -495,9 +497,22 @@ mod tests {
         let before = site.cache.before_commit();
         site.commit_elsewhere();
         site.commit_elsewhere();
-        site.cache.after_commit(before, [Effect::None]);
+        site.cache.after_commit(before, true, [Effect::None]);
         assert_eq!(site.find(&key, "shop"), None);
         assert!(site.cache.state().recent.sessions.is_empty());
+    }
+
+    #[test]
+    fn commit_of_another_is_not_taken_for_ours_that_wrote_nothing() {
+        let (site, key) = (Site::new(SIZE), Key::of("a"));
+        site.read(&key, "shop", &loaded("x"));
+        let before = site.cache.before_commit();
+        site.cache.after_commit(before, false, [Effect::None]);
+        assert_eq!(site.find(&key, "shop"), Some(loaded("x")), "nobody wrote");
+        let before = site.cache.before_commit();
+        site.commit_elsewhere();
+        site.cache.after_commit(before, false, [Effect::None]);
+        assert_eq!(site.find(&key, "shop"), None);
     }
 
     #[test]
@@ -508,7 +523,7 @@ mod tests {
         site.commit_elsewhere();
         site.read(&b, "shop", &loaded("y"));
         assert_eq!(site.find(&b, "shop"), None);
-        site.cache.after_commit(before, [Effect::None]);
+        site.cache.after_commit(before, true, [Effect::None]);
         assert_eq!(site.find(&a, "shop"), Some(loaded("x")));
     }
 
@@ -607,6 +622,5 @@ mod tests {
         let (site, key) = (Site::new(0), Key::of("a"));
         site.read(&key, "shop", &loaded("x"));
         assert_eq!(site.find(&key, "shop"), None);
-        assert!(site.cache.is_watching(), "and needs no watching");
     }
 }

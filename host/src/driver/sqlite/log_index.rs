@@ -26,9 +26,9 @@ const REGION: i32 = 32 * 1024;
 pub struct Stamp([u32; HEADER]);
 
 impl Stamp {
-    /// Whether `next` is what one commit made of this, or none.
+    /// Whether one commit lies between this and `next`.
     pub fn leads_to(&self, next: &Self) -> bool {
-        self == next || next.0[COMMITS] == self.0[COMMITS].wrapping_add(1)
+        next.0[COMMITS] == self.0[COMMITS].wrapping_add(1)
     }
 }
 

@@ -23,7 +23,10 @@ mod schema;
 mod writer;
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -48,11 +51,17 @@ const CLEANUP_BATCH: u32 = 16;
 /// After how long a cleanup rests for as long as it has worked.
 const CLEANUP_WORK: Duration = Duration::from_millis(1);
 
+/// With so many sessions, the database is watched, and those in use are kept in memory: not for the one session of a process that
+/// answers one request.
+const WORTH_WATCHING: u8 = 2;
+
 /// Sessions in an SQLite database.
 pub struct Sqlite {
     options: Arc<Options>,
     sql: Arc<Statements>,
     cache: Arc<Cache>,
+    /// Sessions that were found or created, up to [`WORTH_WATCHING`].
+    used: AtomicU8,
     readers: Arc<Readers>,
     writer: Arc<Writer>,
 }
@@ -60,23 +69,43 @@ pub struct Sqlite {
 impl Sqlite {
     /// Opens the store of a URL `sqlite:PATH`. The file is created with the tables, not before.
     pub fn open(options: StorageOptions) -> Opening {
-        Box::pin(async move {
-            let options = Arc::new(Options::parse(&options)?);
-            let sql = Arc::new(Statements::new(&options.table));
-            let cache = Arc::new(Cache::new(options.cache_size));
-            Ok(Arc::new(Self {
-                readers: Arc::new(Readers::new(Arc::clone(&options), Arc::clone(&sql))),
-                writer: Arc::new(Writer::new(Arc::clone(&options), Arc::clone(&cache))),
-                options,
-                sql,
-                cache,
-            }) as Arc<dyn Driver>)
+        Box::pin(async move { Ok(Arc::new(Self::new(&options)?) as Arc<dyn Driver>) })
+    }
+
+    fn new(options: &StorageOptions) -> Result<Self> {
+        let options = Arc::new(Options::parse(options)?);
+        let sql = Arc::new(Statements::new(&options.table));
+        let cache = Arc::new(Cache::new(options.cache_size));
+        Ok(Self {
+            readers: Arc::new(Readers::new(Arc::clone(&options), Arc::clone(&sql))),
+            writer: Arc::new(Writer::new(Arc::clone(&options), Arc::clone(&cache))),
+            options,
+            sql,
+            cache,
+            used: AtomicU8::new(0),
         })
     }
 
     async fn write<T: Send + 'static>(&self, work: impl Fn(Changes<'_>) -> Changed<T> + Send + 'static) -> Result<T> {
         let sql = Arc::clone(&self.sql);
         self.writer.write(move |connection| work(Changes::new(connection, &sql))).await
+    }
+
+    /// Notes that a session is in use.
+    fn used(&self) {
+        if self.options.cache_size == 0
+            || self.used.load(Ordering::Relaxed) >= WORTH_WATCHING
+            || self.used.fetch_add(1, Ordering::Relaxed) + 1 != WORTH_WATCHING
+        {
+            return;
+        }
+        match self.options.connect_to_read() {
+            Ok(connection) => self.cache.watch(connection),
+            Err(error) => {
+                tracing::debug!(%error, "sessions are not kept in memory yet");
+                self.used.store(WORTH_WATCHING - 1, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Runs what may take long beside the threads of the runtime.
@@ -108,9 +137,7 @@ impl Driver for Sqlite {
         let loaded = self.readers.load(key, app, now, inline_bytes)?;
         match (&loaded, stamp) {
             (LoadOutcome::Found(loaded), Some(stamp)) => self.cache.keep(stamp, key, app, inline_bytes, loaded),
-            (LoadOutcome::Found(_), None) if !self.cache.is_watching() => {
-                self.cache.watch(self.options.connect_to_read()?);
-            }
+            (LoadOutcome::Found(_), None) => self.used(),
             (LoadOutcome::Ended, _) => {
                 let key = *key;
                 self.write(move |changes| changes.count_reuse(&key)).await?;
@@ -125,6 +152,7 @@ impl Driver for Sqlite {
     }
 
     async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+        self.used();
         let (key, record, writes) = (*key, record.clone(), Arc::from(writes));
         self.write(move |changes| changes.create(&key, &record, &writes)).await
     }
@@ -228,7 +256,37 @@ impl Driver for Sqlite {
     async fn close(&self) -> Result<()> {
         self.readers.close();
         self.cache.close();
+        self.used.store(0, Ordering::Relaxed);
         let writer = Arc::clone(&self.writer);
         blocking(move || writer.close()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_in_memory(store: &Sqlite, key: &Key) -> bool {
+        matches!(store.cache.load(key, "shop", 1, 100), Cached::Found(_))
+    }
+
+    #[tokio::test]
+    async fn sessions_are_in_memory_from_the_second_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", folder.path().join("sessions.db").display());
+        let store = Sqlite::new(&StorageOptions { url, ..StorageOptions::default() }).expect("a store");
+        store.create_tables().await.expect("tables");
+        let record =
+            Record { created: 1, accessed: 1, expires: 10, ends: None, renewed: 1, owner: None, version: 1, size: 0 };
+        let keys = ["first", "second"].map(Key::of);
+        for key in &keys {
+            store.create(key, &record, &[]).await.expect("it is new");
+        }
+        assert!(!is_in_memory(&store, &keys[0]), "it may be the only one");
+        assert!(is_in_memory(&store, &keys[1]));
+        store.load(&keys[0], "shop", 1, 100).await.expect("it is there");
+        assert!(is_in_memory(&store, &keys[0]));
+        store.close().await.expect("closed");
+        assert!(!is_in_memory(&store, &keys[1]));
     }
 }

@@ -222,7 +222,7 @@ impl Writer {
 }
 
 thread_local! {
-    /// The length of the log after this thread's last commit, in pages.
+    /// The length of the log after this thread's last commit, in pages; none if it wrote nothing.
     static LOGGED: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
@@ -344,10 +344,12 @@ impl Writer {
     /// Ends a transaction that was begun, with these changes or with none.
     fn finish(&self, connection: &Connection, group: &mut [Box<dyn Queued>]) -> rusqlite::Result<()> {
         let before = self.cache.before_commit();
+        LOGGED.set(None);
         let made = group.iter_mut().try_for_each(|change| change.make(connection));
         match made.and_then(|()| run(connection, "COMMIT")) {
             Ok(()) => {
-                self.cache.after_commit(before, group.iter_mut().map(|change| change.effect()));
+                let written = LOGGED.get().is_some();
+                self.cache.after_commit(before, written, group.iter_mut().map(|change| change.effect()));
                 Ok(())
             }
             Err(error) => {
