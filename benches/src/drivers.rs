@@ -1,4 +1,4 @@
-//! Loads and saves of every driver whose server runs, beside those of SQLite, and their round trips on the wire.
+//! Loads and saves of every driver whose server runs, beside those of SQLite from its file, and their round trips on the wire.
 
 use std::{
     collections::BTreeMap,
@@ -31,7 +31,7 @@ const STORES: [(&str, &str, &str, &str); 3] = [
 ];
 
 pub async fn measure() -> Result<()> {
-    let site = Site::new(false).await?;
+    let site = Site::with("cache_size", "0").await?;
     let sqlite = Arc::clone(&site.driver);
     fill(&*sqlite).await?;
     for (name, variable, default, database) in STORES {
@@ -62,7 +62,7 @@ async fn against(name: &str, store: &Arc<dyn Driver>, sqlite: &Arc<dyn Driver>, 
             let floor = async || rate(sqlite, clients, call).await;
             let measured = compare(ROUNDS, ours, floor).await?;
             let what = format!("{what}, {clients} at once, {name}");
-            report("drivers", &what, "SQLite", "a second", None, &measured);
+            report("drivers", &what, "SQLite, from the file", "a second", None, &measured);
         }
     }
     // The address of a server stands after its user.
