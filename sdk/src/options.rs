@@ -78,8 +78,7 @@ impl Options {
     /// are longer than the settings allow, and [`Storage`](crate::Error::Storage) when the store cannot tell whether the
     /// session exists.
     pub fn start(mut self, request: &impl Request) -> Result<Session> {
-        self.0.cookies = request.cookies();
-        self.0.https = request.https();
+        (self.0.cookies, self.0.https) = request.cookies_and_https();
         Ok(Session(sessions::start(&self.0)?))
     }
 }

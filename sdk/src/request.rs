@@ -11,6 +11,11 @@ pub trait Request {
     /// Whether the visitor sent it over HTTPS, to this server or to the one in front of it that says so in
     /// `X-Forwarded-Proto`. A visitor who lies about that gets a cookie that is sent less often, and nothing else.
     fn https(&self) -> bool;
+
+    /// Both. Requests that answer them together at a lower cost have their own.
+    fn cookies_and_https(&self) -> (Vec<Vec<u8>>, bool) {
+        (self.cookies(), self.https())
+    }
 }
 
 impl Request for () {
@@ -51,7 +56,7 @@ fn is_https(proto: &[u8]) -> bool {
 
 #[cfg(feature = "wasi-http")]
 mod wasi_http {
-    use wasip2::http::types::{IncomingRequest, Scheme};
+    use wasip2::http::types::{Fields, IncomingRequest, Scheme};
 
     use super::{Request, is_https};
 
@@ -61,9 +66,18 @@ mod wasi_http {
         }
 
         fn https(&self) -> bool {
-            matches!(self.scheme(), Some(Scheme::Https))
-                || self.headers().get("x-forwarded-proto").first().is_some_and(|proto| is_https(proto))
+            https(self, &self.headers())
         }
+
+        fn cookies_and_https(&self) -> (Vec<Vec<u8>>, bool) {
+            let headers = self.headers();
+            (headers.get("cookie"), https(self, &headers))
+        }
+    }
+
+    fn https(request: &IncomingRequest, headers: &Fields) -> bool {
+        matches!(request.scheme(), Some(Scheme::Https))
+            || headers.get("x-forwarded-proto").first().is_some_and(|proto| is_https(proto))
     }
 }
 

@@ -60,6 +60,10 @@ impl lemon_session::Request for Request<'_> {
     fn https(&self) -> bool {
         self.request.https()
     }
+
+    fn cookies_and_https(&self) -> (Vec<Vec<u8>>, bool) {
+        self.request.cookies_and_https()
+    }
 }
 
 /// Answers a request.
