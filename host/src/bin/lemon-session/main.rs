@@ -26,6 +26,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// A request takes some hundred pieces of memory and gives them back.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Sessions for WebAssembly applications.
 #[derive(Parser)]
 #[command(name = "lemon-session", version, arg_required_else_help = true, after_help = AFTER_HELP)]

@@ -2,6 +2,9 @@
 //!
 //! A guest runs on the task of the connection that its request came by, and wakes nobody: most have answered when they are
 //! polled first. One that has not is polled with the body of its response.
+//!
+//! Of requests that come in together, all that take but a moment are answered before the first response is sent: one guest
+//! after the other finds its code in the processor's caches, and a client with several connections is woken up once.
 
 use std::{
     future::poll_fn,
@@ -19,6 +22,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::{
     runtime::Handle,
     sync::oneshot,
+    task::yield_now,
     time::{sleep, timeout},
 };
 use wasmtime::Store;
@@ -58,6 +62,9 @@ type Respond = oneshot::Sender<Result<Response<WasiBody>, ErrorCode>>;
 /// How long a guest waits for another request.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// How long a guest may work for its response to wait for others.
+const MOMENT: Duration = Duration::from_millis(1);
+
 struct Instance {
     store: Store<Guest>,
     proxy: Proxy,
@@ -81,15 +88,22 @@ impl Service {
         let (respond, mut response) = oneshot::channel();
         let guests = Arc::clone(&self.0);
         let mut running = Running { id, guest: Some(Box::pin(guests.run(request, respond))) };
+        let mut worked = Duration::ZERO;
         let answered = poll_fn(|context| {
+            let begun = Instant::now();
             let ended = running.poll(context);
+            worked += begun.elapsed();
             match (response.try_recv(), ended) {
                 (Ok(response), ended) => Poll::Ready(Ok((response, ended))),
                 (Err(_), Poll::Ready(ended)) => Poll::Ready(Err(ended.err())),
                 (Err(_), Poll::Pending) => Poll::Pending,
             }
         });
-        match answered.await {
+        let answered = answered.await;
+        if worked < MOMENT {
+            yield_now().await;
+        }
+        match answered {
             Ok((response, ended)) => {
                 let response = response.map_err(|error| Failure::Failed(error.into()))?;
                 let is_cut = match ended {
@@ -138,9 +152,6 @@ impl Guests {
 
     /// The guest that answered last.
     fn take_idle(&self) -> Option<Instance> {
-        if self.reuse <= 1 {
-            return None;
-        }
         self.idle().guests.pop().map(|(_, guest)| guest)
     }
 
