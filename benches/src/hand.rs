@@ -12,13 +12,16 @@ pub struct Hand {
     connection: Connection,
 }
 
-const LOAD: &str = r#"SELECT s.id, s.expires, s.version, s.size, v.name, v.value FROM "Session" s
+const LOAD: &str = r#"SELECT s.id, s.expires, h.version, h.size, v.name, v.value FROM "Session" s
+    JOIN "Session_variable" h ON h.session = s.id AND h.app = '' AND h.name = ''
     LEFT JOIN "Session_variable" v ON v.session = s.id AND v.app = ?2 WHERE s.key = ?1 ORDER BY v.name"#;
-const FIND: &str = r#"SELECT id, expires, version, size FROM "Session" WHERE key = ?1"#;
+const FIND: &str = r#"SELECT s.id, s.expires, h.version, h.size FROM "Session" s
+    JOIN "Session_variable" h ON h.session = s.id AND h.app = '' AND h.name = '' WHERE s.key = ?1"#;
 const OLD: &str = r#"SELECT length(value) FROM "Session_variable" WHERE session = ?1 AND app = ?2 AND name = ?3"#;
 const WRITE: &str = r#"INSERT INTO "Session_variable" (session, app, name, value) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT DO UPDATE SET value = excluded.value"#;
-const CHANGE: &str = r#"UPDATE "Session" SET accessed = ?2, version = ?3, size = ?4 WHERE id = ?1"#;
+const CHANGE: &str = r#"UPDATE "Session_variable" SET accessed = ?2, version = ?3, size = ?4
+    WHERE session = ?1 AND app = '' AND name = ''"#;
 
 pub fn now() -> i64 {
     SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs() as i64)

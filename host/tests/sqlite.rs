@@ -128,7 +128,11 @@ async fn tables_of_another_version_are_refused_and_left_as_they_are() {
     create(&*store, &Key::of("a")).await;
     store.close().await.expect("close");
     let database = rusqlite::Connection::open(&file).expect("the database");
-    database.execute("UPDATE Session_meta SET version = 99", []).expect("the version is there");
+    let set_version = |version: i64| {
+        database.execute("UPDATE Session_meta SET version = ?1", [version]).expect("the version is there");
+    };
+    let version = database.query_row("SELECT version FROM Session_meta", [], |row| row.get(0)).expect("a version");
+    set_version(99);
 
     let store = open(&file).await;
     for error in [
@@ -140,7 +144,7 @@ async fn tables_of_another_version_are_refused_and_left_as_they_are() {
         assert!(error.to_string().contains("layout 99"), "{error}");
         assert!(!error.is_missing_tables(), "creating them would not help");
     }
-    database.execute("UPDATE Session_meta SET version = 1", []).expect("the version is there");
+    set_version(version);
     assert_eq!(variables(&*store, &Key::of("a")).await, [], "the session is still there");
 }
 

@@ -83,22 +83,26 @@ impl<'a> Changes<'a> {
         let created = self.prepare(&self.sql.create)?.execute(params![
             key.as_bytes(),
             seconds(record.created),
-            seconds(record.accessed),
             seconds(record.expires),
             record.ends.map(seconds),
             seconds(record.renewed),
             record.owner,
-            seconds(record.version),
-            size_of(&writes),
         ])?;
         if created > 0 {
-            self.fill(self.connection.last_insert_rowid(), writes)?;
+            self.fill(self.connection.last_insert_rowid(), seconds(record.accessed), record.version, writes)?;
         }
         Ok(created > 0)
     }
 
-    /// Writes the variables of a session that has none.
-    fn fill(&self, session: i64, writes: BTreeMap<(&str, &str), Option<&[u8]>>) -> rusqlite::Result<()> {
+    /// Writes the head and the variables of a session that has neither.
+    fn fill(
+        &self,
+        session: i64,
+        accessed: i64,
+        version: u64,
+        writes: BTreeMap<(&str, &str), Option<&[u8]>>,
+    ) -> rusqlite::Result<()> {
+        self.prepare(&self.sql.create_head)?.execute((session, accessed, seconds(version), size_of(&writes)))?;
         for (name, value) in writes {
             self.write(session, name, value, None)?;
         }
@@ -114,29 +118,25 @@ impl<'a> Changes<'a> {
         now: u64,
     ) -> Changed<bool> {
         let Some(over) = over else { return just(self.insert(key, record, variables, now)?) };
-        let found: Option<(i64, i64, i64)> = self
+        let found: Option<(i64, i64, i64, i64)> = self
             .prepare(&self.sql.find)?
-            .query_row([key.as_bytes()], |row| Ok((row.get(0)?, row.get(2)?, row.get(4)?)))
+            .query_row([key.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(4)?)))
             .optional()?;
-        let Some((session, expires, version)) = found else { return just(false) };
+        let Some((session, accessed, expires, version)) = found else { return just(false) };
         if expires <= seconds(now) || version != seconds(over) {
             return just(false);
         }
-        let variables = latest(variables);
         self.prepare(&self.sql.remove_large)?.execute([session])?;
         self.prepare(&self.sql.remove_variables)?.execute([session])?;
         self.prepare(&self.sql.replace)?.execute(params![
             session,
             seconds(record.created),
-            seconds(record.accessed),
             seconds(record.expires),
             record.ends.map(seconds),
             seconds(record.renewed),
             record.owner,
-            seconds(record.version),
-            size_of(&variables),
         ])?;
-        self.fill(session, variables)?;
+        self.fill(session, accessed.max(seconds(record.accessed)), record.version, latest(variables))?;
         Ok((Ok(true), Effect::Ended(vec![*key])))
     }
 
@@ -186,13 +186,10 @@ impl<'a> Changes<'a> {
         let version = version + i64::from(changes);
         let accessed = accessed.max(seconds(now));
         let later = change.expires.map(|new| seconds(new).min(ends.unwrap_or(i64::MAX))).filter(|new| *new > expires);
-        match later {
-            // Leaves the index of expiries alone.
-            None => self.prepare(&self.sql.change)?.execute((session, accessed, version, size))?,
-            Some(later) => {
-                self.prepare(&self.sql.change_expires)?.execute((session, accessed, version, size, later))?
-            }
-        };
+        self.prepare(&self.sql.change)?.execute((session, accessed, version, size))?;
+        if let Some(later) = later {
+            self.prepare(&self.sql.set_expires)?.execute((session, later))?;
+        }
         if let Some(owner) = &change.owner {
             self.prepare(&self.sql.set_owner)?.execute((session, owner))?;
         }

@@ -5,7 +5,8 @@
 //! - `Session`: a row for each session, live or expired. Its number, `id`, stays the same when the key changes, so a rename
 //!   touches no variable.
 //! - `Session_variable`: the variables, clustered by session, application and name, so that a load is one search and one
-//!   scan. Values longer than [`INLINE`] lie in `Session_large`, out of the way of that scan.
+//!   scan. Values longer than [`INLINE`] lie in `Session_large`, out of the way of that scan. Before a session's variables
+//!   stands its head, without application and name: what every save changes lies on the page that the save writes anyway.
 //! - `Session_former`: the keys that have ended. One within its grace has the number of its session.
 //! - `Session_meta`: the version of this layout.
 //!
@@ -19,7 +20,7 @@ use crate::driver::{
 };
 
 /// What brings the tables from one layout to the next. Their layout is how many of these they went through.
-const LAYOUTS: &[&str] = &[include_str!("layout.sql")];
+const LAYOUTS: &[&str] = &[include_str!("layout_1.sql"), include_str!("layout_2.sql")];
 
 /// The longest value, in bytes, that is kept beside the names. A row of a table without row ids may fill a quarter of a
 /// page; longer ones would be spread over two.
@@ -136,10 +137,11 @@ macro_rules! statements {
 }
 
 statements! {
-    load: r#"SELECT s.created, s.accessed, s.expires, s.ends, s.renewed, s.owner, s.version, s.size, v.name, v.bytes,
+    load: r#"SELECT s.created, h.accessed, s.expires, s.ends, s.renewed, s.owner, h.version, h.size, v.name, v.bytes,
         CASE WHEN v.large IS NULL THEN v.value
              WHEN v.bytes <= ?3 THEN (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large) END
-        FROM "{t}" s LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app = ?2
+        FROM "{t}" s JOIN "{t}_variable" h ON h.session = s.id AND h.app = '' AND h.name = ''
+        LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app = ?2
         WHERE s.key = ?1 ORDER BY v.name"#;
     key_of: r#"SELECT key FROM "{t}" WHERE id = ?1"#;
     fetch: r#"SELECT coalesce(v.value, (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large))
@@ -148,26 +150,34 @@ statements! {
     former: r#"SELECT session, until, nonce, forget FROM "{t}_former" WHERE key = ?1"#;
     count: r#"SELECT count(*) FROM "{t}" WHERE expires > ?1"#;
     reused: r#"SELECT coalesce(sum(reused), 0) FROM "{t}_former" WHERE forget > ?1"#;
-    list: r#"SELECT created, accessed, expires, ends, renewed, owner, version, size, key FROM "{t}"
-        WHERE key > ?1 AND expires > ?2 ORDER BY key LIMIT ?3"#;
-    list_owned: r#"SELECT created, accessed, expires, ends, renewed, owner, version, size, key FROM "{t}"
-        WHERE owner = ?4 AND key > ?1 AND expires > ?2 ORDER BY key LIMIT ?3"#;
-    describe: r#"SELECT s.created, s.accessed, s.expires, s.ends, s.renewed, s.owner, s.version, s.size, v.app, v.name,
+    list: r#"SELECT s.created, h.accessed, s.expires, s.ends, s.renewed, s.owner, h.version, h.size, s.key
+        FROM "{t}" s JOIN "{t}_variable" h ON h.session = s.id AND h.app = '' AND h.name = ''
+        WHERE s.key > ?1 AND s.expires > ?2 ORDER BY s.key LIMIT ?3"#;
+    list_owned: r#"SELECT s.created, h.accessed, s.expires, s.ends, s.renewed, s.owner, h.version, h.size, s.key
+        FROM "{t}" s JOIN "{t}_variable" h ON h.session = s.id AND h.app = '' AND h.name = ''
+        WHERE s.owner = ?4 AND s.key > ?1 AND s.expires > ?2 ORDER BY s.key LIMIT ?3"#;
+    describe: r#"SELECT s.created, h.accessed, s.expires, s.ends, s.renewed, s.owner, h.version, h.size, v.app, v.name,
         coalesce(v.bytes, length(v.value))
-        FROM "{t}" s LEFT JOIN "{t}_variable" v ON v.session = s.id
+        FROM "{t}" s JOIN "{t}_variable" h ON h.session = s.id AND h.app = '' AND h.name = ''
+        LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app > ''
         WHERE s.key = ?1 AND s.expires > ?2 ORDER BY v.app, v.name"#;
-    export: r#"SELECT s.created, s.accessed, s.expires, s.ends, s.renewed, s.owner, s.version, s.size, v.app, v.name,
+    export: r#"SELECT s.created, h.accessed, s.expires, s.ends, s.renewed, s.owner, h.version, h.size, v.app, v.name,
         coalesce(v.value, (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large))
-        FROM "{t}" s LEFT JOIN "{t}_variable" v ON v.session = s.id
+        FROM "{t}" s JOIN "{t}_variable" h ON h.session = s.id AND h.app = '' AND h.name = ''
+        LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app > ''
         WHERE s.key = ?1 AND s.expires > ?2 ORDER BY v.app, v.name"#;
 
-    find: r#"SELECT id, accessed, expires, ends, version, size FROM "{t}" WHERE key = ?1"#;
-    create: r#"INSERT INTO "{t}" (key, created, accessed, expires, ends, renewed, owner, version, size)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING"#;
-    replace: r#"UPDATE "{t}" SET created = ?2, accessed = max(accessed, ?3), expires = max(expires, ?4), ends = ?5,
-        renewed = ?6, owner = ?7, version = ?8, size = ?9 WHERE id = ?1"#;
-    change: r#"UPDATE "{t}" SET accessed = ?2, version = ?3, size = ?4 WHERE id = ?1"#;
-    change_expires: r#"UPDATE "{t}" SET accessed = ?2, version = ?3, size = ?4, expires = ?5 WHERE id = ?1"#;
+    find: r#"SELECT s.id, h.accessed, s.expires, s.ends, h.version, h.size
+        FROM "{t}" s JOIN "{t}_variable" h ON h.session = s.id AND h.app = '' AND h.name = '' WHERE s.key = ?1"#;
+    create: r#"INSERT INTO "{t}" (key, created, expires, ends, renewed, owner)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"#;
+    create_head: r#"INSERT INTO "{t}_variable" (session, app, name, accessed, version, size)
+        VALUES (?1, '', '', ?2, ?3, ?4)"#;
+    replace: r#"UPDATE "{t}" SET created = ?2, expires = max(expires, ?3), ends = ?4, renewed = ?5, owner = ?6
+        WHERE id = ?1"#;
+    change: r#"UPDATE "{t}_variable" SET accessed = ?2, version = ?3, size = ?4
+        WHERE session = ?1 AND app = '' AND name = ''"#;
+    set_expires: r#"UPDATE "{t}" SET expires = ?2 WHERE id = ?1"#;
     set_owner: r#"UPDATE "{t}" SET owner = ?2 WHERE id = ?1"#;
     rename: r#"UPDATE "{t}" SET key = ?2, renewed = ?3 WHERE id = ?1"#;
     remove: r#"DELETE FROM "{t}" WHERE id = ?1"#;
@@ -184,7 +194,7 @@ statements! {
         WHERE session = ?1 AND app = ?2"#;
     clear_large: r#"DELETE FROM "{t}_large" WHERE id IN
         (SELECT large FROM "{t}_variable" WHERE session = ?1 AND app = ?2 AND large IS NOT NULL)"#;
-    clear: r#"DELETE FROM "{t}_variable" WHERE session = ?1 AND app = ?2"#;
+    clear: r#"DELETE FROM "{t}_variable" WHERE session = ?1 AND app = ?2 AND app > ''"#;
     remove_large: r#"DELETE FROM "{t}_large" WHERE id IN
         (SELECT large FROM "{t}_variable" WHERE session = ?1 AND large IS NOT NULL)"#;
     remove_variables: r#"DELETE FROM "{t}_variable" WHERE session = ?1"#;
@@ -206,14 +216,13 @@ mod tests {
 
     use super::*;
 
-    const NEXT: &[&str] = &[LAYOUTS[0], r#"ALTER TABLE "{table}" ADD COLUMN device TEXT"#];
+    const NEXT: &[&str] = &[LAYOUTS[0], LAYOUTS[1], r#"ALTER TABLE "{table}" ADD COLUMN device TEXT"#];
 
     fn fill(connection: &Connection) {
-        let session = r#"INSERT INTO "Session" VALUES (1, x'01', 1, 2, 3, 4, 5, 'Ada', 6, 7)"#;
+        let session = r#"INSERT INTO "Session" VALUES (1, x'01', 1, 3, 4, 5, 'Ada')"#;
         connection.execute(session, []).expect("a session");
-        connection
-            .execute(r#"INSERT INTO "Session_variable" VALUES (1, 'shop', 'x', NULL, NULL, x'00')"#, [])
-            .expect("a variable");
+        let variable = r#"INSERT INTO "Session_variable" (session, app, name, value) VALUES (1, 'shop', 'x', x'00')"#;
+        connection.execute(variable, []).expect("a variable");
     }
 
     #[test]
@@ -234,8 +243,8 @@ mod tests {
         let kept =
             r#"SELECT owner || name || hex(value) FROM "Session" s JOIN "Session_variable" v ON v.session = s.id"#;
         assert_eq!(first.query_row(kept, [], |row| row.get::<_, String>(0)).expect("the session"), "Adax00");
-        assert_eq!(layout(&first, &table), Ok(Layout::Newer(2)));
-        assert_eq!(create(&mut first, &table), Ok(Layout::Newer(2)), "an older program leaves it alone");
+        assert_eq!(layout(&first, &table), Ok(Layout::Newer(3)));
+        assert_eq!(create(&mut first, &table), Ok(Layout::Newer(3)), "an older program leaves it alone");
         assert_eq!(
             differences(&first, &table).expect("differences"),
             ["column Session.device is not of this layout: TEXT"]
@@ -243,11 +252,26 @@ mod tests {
     }
 
     #[test]
+    fn sessions_of_layout_1_have_heads_in_layout_2() {
+        let (table, mut connection) = (TableName::default(), Connection::open_in_memory().expect("a database"));
+        migrate(&mut connection, &table, &LAYOUTS[..1]).expect("layout 1");
+        let session = r#"INSERT INTO "Session" VALUES (1, x'01', 1, 2, 3, 4, 5, 'Ada', 6, 7)"#;
+        connection.execute(session, []).expect("a session");
+        assert_eq!(create(&mut connection, &table), Ok(Layout::Current));
+        let statements = Statements::new(&table);
+        let found = connection.query_row(&statements.find, [&b"\x01"[..]], |row| {
+            (0..6).map(|column| row.get(column)).collect::<rusqlite::Result<Vec<i64>>>()
+        });
+        assert_eq!(found, Ok(vec![1, 2, 3, 4, 6, 7]));
+        assert_eq!(differences(&connection, &table).expect("differences"), [""; 0]);
+    }
+
+    #[test]
     fn upgrade_that_fails_changes_nothing() {
         let (table, mut connection) = (TableName::default(), Connection::open_in_memory().expect("a database"));
         create(&mut connection, &table).expect("create");
         fill(&connection);
-        let fails = [LAYOUTS[0], r#"DELETE FROM "{table}"; CREATE TABLE "{table}" (x)"#];
+        let fails = [LAYOUTS[0], LAYOUTS[1], r#"DELETE FROM "{table}"; CREATE TABLE "{table}" (x)"#];
         migrate(&mut connection, &table, &fails).expect_err("the table is there");
         assert_eq!(layout(&connection, &table), Ok(Layout::Current));
         assert_eq!(connection.query_row(r#"SELECT count(*) FROM "Session""#, [], |row| row.get(0)), Ok(1));
