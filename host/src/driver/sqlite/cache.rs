@@ -6,7 +6,7 @@
 //! it is used any more.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -14,7 +14,10 @@ use std::{
 use rusqlite::Connection;
 use tokio::runtime::Handle;
 
-use super::log_index::{LogIndex, Stamp};
+use super::{
+    changes::latest,
+    log_index::{LogIndex, Stamp},
+};
 use crate::driver::{Change, Key, Loaded, Record, Stored, Variable, Write};
 
 /// What a session takes beside its names and values, about.
@@ -192,18 +195,16 @@ impl Cache {
     pub fn after_commit(&self, before: Option<Stamp>, written: bool, effects: impl IntoIterator<Item = Effect>) {
         self.with(|state| {
             state.is_committing = false;
-            // With another stamp, nothing is used of what is there, or all of it was read after this commit.
-            if before.is_none() || state.stamp != before {
-                return;
-            }
-            let now = state.stored();
-            match (before, now) {
-                (Some(before), Some(now)) if if written { before.leads_to(&now) } else { before == now } => {
+            // It was not watched then, or has been closed since.
+            let Some(before) = before.filter(|before| state.stamp == Some(*before)) else { return };
+            let now = state.stored().filter(|now| if written { before.leads_to(now) } else { before == *now });
+            match now {
+                Some(now) => {
                     effects.into_iter().for_each(|effect| state.apply(effect, self.bytes));
                     state.stamp = Some(now);
                 }
                 // Another process has committed as well.
-                _ => state.clear(),
+                None => state.clear(),
             }
         });
     }
@@ -300,16 +301,15 @@ impl Sessions {
 
 impl Session {
     fn new(Created { record, writes, .. }: Created) -> Self {
-        let latest: BTreeMap<_, _> = writes.iter().map(|write| ((&write.app, &write.name), &write.value)).collect();
         let mut applications: Vec<Application> = Vec::new();
-        for ((app, name), value) in latest {
+        for ((app, name), value) in latest(&writes) {
             let Some(value) = value else { continue };
-            let variable = Variable { name: name.clone(), value: Stored::Inline(value.clone()) };
+            let variable = Variable { name: name.to_owned(), value: Stored::Inline(value.to_owned()) };
             match applications.last_mut() {
-                Some(application) if application.name == *app => {
+                Some(application) if application.name == app => {
                     Arc::make_mut(&mut application.variables).push(variable);
                 }
-                _ => applications.push(Application::new(app.clone(), vec![variable])),
+                _ => applications.push(Application::new(app.to_owned(), vec![variable])),
             }
         }
         Self { record, applications, is_whole: true }

@@ -39,8 +39,11 @@ fn just<T>(answer: T) -> Changed<T> {
     Ok((Ok(answer), Effect::None))
 }
 
-/// Values by application and name; of one variable, the last.
-fn latest(writes: &[Write]) -> BTreeMap<(&str, &str), Option<&[u8]>> {
+/// Values by application and name.
+type Latest<'a> = BTreeMap<(&'a str, &'a str), Option<&'a [u8]>>;
+
+/// Of each variable the last value.
+pub fn latest(writes: &[Write]) -> Latest<'_> {
     writes.iter().map(|Write { app, name, value }| ((&**app, &**name), value.as_deref())).collect()
 }
 
@@ -66,8 +69,9 @@ impl<'a> Changes<'a> {
     }
 
     pub fn create(&self, key: &Key, record: &Record, writes: &Arc<[Write]>) -> Changed<CreateOutcome> {
-        let record = as_kept(&Record { version: 1, size: size_of(&latest(writes)) as u64, ..record.clone() });
-        if !self.insert(key, &record, writes, record.accessed)? {
+        let latest = latest(writes);
+        let record = as_kept(&Record { version: 1, size: size_of(&latest) as u64, ..record.clone() });
+        if !self.insert(key, &record, latest, record.accessed)? {
             return just(CreateOutcome::Exists);
         }
         let created = Created { key: *key, record, writes: Arc::clone(writes) };
@@ -75,11 +79,10 @@ impl<'a> Changes<'a> {
     }
 
     /// Stores a session whose key is free; false when it is not.
-    fn insert(&self, key: &Key, record: &Record, writes: &[Write], now: u64) -> rusqlite::Result<bool> {
+    fn insert(&self, key: &Key, record: &Record, writes: Latest<'_>, now: u64) -> rusqlite::Result<bool> {
         if !self.is_no_former(key, now)? {
             return Ok(false);
         }
-        let writes = latest(writes);
         let created = self.prepare(&self.sql.create)?.execute(params![
             key.as_bytes(),
             seconds(record.created),
@@ -95,13 +98,7 @@ impl<'a> Changes<'a> {
     }
 
     /// Writes the head and the variables of a session that has neither.
-    fn fill(
-        &self,
-        session: i64,
-        accessed: i64,
-        version: u64,
-        writes: BTreeMap<(&str, &str), Option<&[u8]>>,
-    ) -> rusqlite::Result<()> {
+    fn fill(&self, session: i64, accessed: i64, version: u64, writes: Latest<'_>) -> rusqlite::Result<()> {
         self.prepare(&self.sql.create_head)?.execute((session, accessed, seconds(version), size_of(&writes)))?;
         for (name, value) in writes {
             self.write(session, name, value, None)?;
@@ -117,7 +114,7 @@ impl<'a> Changes<'a> {
         over: Option<u64>,
         now: u64,
     ) -> Changed<bool> {
-        let Some(over) = over else { return just(self.insert(key, record, variables, now)?) };
+        let Some(over) = over else { return just(self.insert(key, record, latest(variables), now)?) };
         let found: Option<(i64, i64, i64, i64)> = self
             .prepare(&self.sql.find)?
             .query_row([key.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(4)?)))
@@ -368,7 +365,7 @@ impl<'a> Changes<'a> {
 }
 
 /// The bytes of the names and values that are written.
-fn size_of(writes: &BTreeMap<(&str, &str), Option<&[u8]>>) -> i64 {
+fn size_of(writes: &Latest<'_>) -> i64 {
     let sizes = writes.iter().map(|((_, name), value)| value.map_or(0, |value| name.len() + value.len()));
     sizes.sum::<usize>() as i64
 }

@@ -120,6 +120,9 @@ pub fn drop(connection: &mut Connection, table: &TableName) -> rusqlite::Result<
     transaction.commit()
 }
 
+/// Joins a session `s` with its head `h`.
+const HEAD: &str = r#"JOIN "{t}_variable" h ON h.session = s.id AND h.app = '' AND h.name = ''"#;
+
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident: $sql:literal;)+) => {
         /// The statements, with the names of the tables in them.
@@ -130,7 +133,7 @@ macro_rules! statements {
         impl Statements {
             /// The statements on a table.
             pub fn new(table: &TableName) -> Self {
-                Self { $($name: $sql.replace("{t}", table.as_str()),)+ }
+                Self { $($name: $sql.replace("{head}", HEAD).replace("{t}", table.as_str()),)+ }
             }
         }
     };
@@ -140,7 +143,7 @@ statements! {
     load: r#"SELECT s.created, h.accessed, s.expires, s.ends, s.renewed, s.owner, h.version, h.size, v.name, v.bytes,
         CASE WHEN v.large IS NULL THEN v.value
              WHEN v.bytes <= ?3 THEN (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large) END
-        FROM "{t}" s JOIN "{t}_variable" h ON h.session = s.id AND h.app = '' AND h.name = ''
+        FROM "{t}" s {head}
         LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app = ?2
         WHERE s.key = ?1 ORDER BY v.name"#;
     key_of: r#"SELECT key FROM "{t}" WHERE id = ?1"#;
@@ -151,24 +154,24 @@ statements! {
     count: r#"SELECT count(*) FROM "{t}" WHERE expires > ?1"#;
     reused: r#"SELECT coalesce(sum(reused), 0) FROM "{t}_former" WHERE forget > ?1"#;
     list: r#"SELECT s.created, h.accessed, s.expires, s.ends, s.renewed, s.owner, h.version, h.size, s.key
-        FROM "{t}" s JOIN "{t}_variable" h ON h.session = s.id AND h.app = '' AND h.name = ''
+        FROM "{t}" s {head}
         WHERE s.key > ?1 AND s.expires > ?2 ORDER BY s.key LIMIT ?3"#;
     list_owned: r#"SELECT s.created, h.accessed, s.expires, s.ends, s.renewed, s.owner, h.version, h.size, s.key
-        FROM "{t}" s JOIN "{t}_variable" h ON h.session = s.id AND h.app = '' AND h.name = ''
+        FROM "{t}" s {head}
         WHERE s.owner = ?4 AND s.key > ?1 AND s.expires > ?2 ORDER BY s.key LIMIT ?3"#;
     describe: r#"SELECT s.created, h.accessed, s.expires, s.ends, s.renewed, s.owner, h.version, h.size, v.app, v.name,
         coalesce(v.bytes, length(v.value))
-        FROM "{t}" s JOIN "{t}_variable" h ON h.session = s.id AND h.app = '' AND h.name = ''
+        FROM "{t}" s {head}
         LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app > ''
         WHERE s.key = ?1 AND s.expires > ?2 ORDER BY v.app, v.name"#;
     export: r#"SELECT s.created, h.accessed, s.expires, s.ends, s.renewed, s.owner, h.version, h.size, v.app, v.name,
         coalesce(v.value, (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large))
-        FROM "{t}" s JOIN "{t}_variable" h ON h.session = s.id AND h.app = '' AND h.name = ''
+        FROM "{t}" s {head}
         LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app > ''
         WHERE s.key = ?1 AND s.expires > ?2 ORDER BY v.app, v.name"#;
 
     find: r#"SELECT s.id, h.accessed, s.expires, s.ends, h.version, h.size
-        FROM "{t}" s JOIN "{t}_variable" h ON h.session = s.id AND h.app = '' AND h.name = '' WHERE s.key = ?1"#;
+        FROM "{t}" s {head} WHERE s.key = ?1"#;
     create: r#"INSERT INTO "{t}" (key, created, expires, ends, renewed, owner)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"#;
     create_head: r#"INSERT INTO "{t}_variable" (session, app, name, accessed, version, size)
