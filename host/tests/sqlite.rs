@@ -345,7 +345,11 @@ async fn the_log_does_not_grow_without_bound() {
 /// A process of its own that saves to the database, the same two variables in each save, and writes a line for each save
 /// that was acknowledged.
 fn process(file: &Path, name: &str, saves: u32) -> Child {
-    Command::new(std::env::current_exe().expect("this program"))
+    saving(Command::new(std::env::current_exe().expect("this program")), file, name, saves)
+}
+
+fn saving(mut program: Command, file: &Path, name: &str, saves: u32) -> Child {
+    program
         .args(["--ignored", "--exact", "saving_process", "--nocapture"])
         .env("SAVES_TO", file)
         .env("SAVES_AS", name)
@@ -422,6 +426,30 @@ async fn acknowledged_saves_survive_kill_9() {
         child.wait().expect("it is dead");
     }
     assert!(check(&file, &all).await >= all.len());
+}
+
+#[tokio::test]
+async fn saves_that_find_no_room_fail_and_undo_no_other() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("sessions.db");
+    let store = open(&file).await;
+    store.create_tables().await.expect("create_tables");
+    create(&*store, &Key::of("a")).await;
+    store.close().await.expect("close");
+    // A process whose files may not grow past a megabyte or two, and that is told instead of ended.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", r#"trap "" XFSZ; ulimit -f 2048; exec "$0" "$@""#]);
+    limited.arg(std::env::current_exe().expect("this program")).env("RUST_BACKTRACE", "0").stderr(Stdio::null());
+    let mut child = saving(limited, &file, "limited", 1_000_000);
+    let saved: Vec<_> = acknowledged(&mut child).collect();
+    assert!(!child.wait().expect("it ends").success(), "there was room for a million saves");
+    assert!(saved.len() > 100, "there was room for {} saves", saved.len());
+    // Of the four that save, the others may have been served when the first one gave up.
+    let stored = check(&file, &saved).await;
+    assert!((saved.len()..saved.len() + 4).contains(&stored), "{stored}, and {} were acknowledged", saved.len());
+    let mut others = process(&file, "others", 50);
+    assert_eq!(acknowledged(&mut others).count(), 4 * 50);
+    assert_eq!(check(&file, &saved).await, stored + 4 * 50);
 }
 
 #[tokio::test]

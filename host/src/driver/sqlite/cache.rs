@@ -15,8 +15,9 @@ use rusqlite::Connection;
 use tokio::runtime::Handle;
 
 use super::{
-    changes::latest,
+    changes::{Found, Old, latest, seconds},
     log_index::{LogIndex, Stamp},
+    schema::INLINE,
 };
 use crate::driver::{Change, Key, Loaded, Record, Stored, Variable, Write};
 
@@ -40,9 +41,25 @@ pub enum Effect {
     Expired(u64),
 }
 
+impl Effect {
+    /// Whether a session is not what it was before.
+    pub fn may_concern(&self, session: &Key) -> bool {
+        match self {
+            Self::None => false,
+            Self::Created(created) => created.key == *session,
+            Self::Updated(updated) => {
+                updated.key == *session || updated.change.rename.as_ref().is_some_and(|rename| rename.to == *session)
+            }
+            Self::Ended(keys) => keys.contains(session),
+            Self::Expired(_) => true,
+        }
+    }
+}
+
 /// A session that was stored.
 pub struct Created {
     pub key: Key,
+    pub session: i64,
     pub record: Record,
     pub writes: Arc<[Write]>,
 }
@@ -50,6 +67,7 @@ pub struct Created {
 /// An update that was committed.
 pub struct Updated {
     pub key: Key,
+    pub session: i64,
     pub change: Arc<Change>,
     pub accessed: u64,
     pub expires: u64,
@@ -95,6 +113,8 @@ struct Sessions {
 }
 
 struct Session {
+    /// Its number, once it has been written.
+    session: Option<i64>,
     record: Record,
     applications: Vec<Application>,
     /// Whether other applications have no variables; else nobody knows.
@@ -156,13 +176,14 @@ impl Cache {
             }
             let application =
                 Application { name: app.to_owned(), inline_bytes, variables: Arc::new(loaded.variables.clone()) };
-            let (mut applications, is_whole) = match state.take(key) {
-                Some(session) => (session.applications, session.is_whole),
-                None => (Vec::new(), false),
+            let record = loaded.record.clone();
+            let mut session = match state.take(key) {
+                Some(session) => Session { record, ..session },
+                None => Session { session: None, record, applications: Vec::new(), is_whole: false },
             };
-            applications.retain(|application| application.name != app);
-            applications.push(application);
-            state.put(*key, Session { record: loaded.record.clone(), applications, is_whole }, self.bytes);
+            session.applications.retain(|application| application.name != app);
+            session.applications.push(application);
+            state.put(*key, session, self.bytes);
         });
     }
 
@@ -183,6 +204,30 @@ impl Cache {
                 state.stamp = stored;
             }
             stored
+        })
+    }
+
+    /// A session as it is stored [before the commit](Self::before_commit) that is under way, and what it has of some
+    /// variables; none where SQLite has to be asked.
+    pub fn find<'a>(
+        &self,
+        key: &Key,
+        variables: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Option<(Found, Vec<Option<Old>>)> {
+        self.with(|state| {
+            let removed = state.removed;
+            let session = state.session(key, self.bytes).filter(|session| session.record.expires > removed)?;
+            let olds = variables.map(|(app, name)| session.old(app, name)).collect::<Option<_>>()?;
+            let Record { accessed, expires, ends, version, size, .. } = session.record;
+            let found = Found {
+                session: session.session?,
+                accessed: seconds(accessed),
+                expires: seconds(expires),
+                ends: ends.map(seconds),
+                version: seconds(version),
+                size: seconds(size),
+            };
+            Some((found, olds))
         })
     }
 
@@ -300,7 +345,7 @@ impl Sessions {
 }
 
 impl Session {
-    fn new(Created { record, writes, .. }: Created) -> Self {
+    fn new(Created { session, record, writes, .. }: Created) -> Self {
         let mut applications: Vec<Application> = Vec::new();
         for ((app, name), value) in latest(&writes) {
             let Some(value) = value else { continue };
@@ -312,7 +357,7 @@ impl Session {
                 _ => applications.push(Application::new(app.to_owned(), vec![variable])),
             }
         }
-        Self { record, applications, is_whole: true }
+        Self { session: Some(session), record, applications, is_whole: true }
     }
 
     /// An application's variables, with values of at least `inline_bytes`, if they are known.
@@ -320,6 +365,22 @@ impl Session {
         match self.applications.iter().find(|application| application.name == app) {
             Some(application) => (application.inline_bytes >= inline_bytes).then(|| Arc::clone(&application.variables)),
             None => self.is_whole.then(Arc::default),
+        }
+    }
+
+    /// What it has of a variable, if that is known: of a long value nobody knows the row.
+    fn old(&self, app: &str, name: &str) -> Option<Option<Old>> {
+        let Some(application) = self.applications.iter().find(|application| application.name == app) else {
+            return self.is_whole.then_some(None);
+        };
+        let Ok(place) = application.variables.binary_search_by(|variable| (*variable.name).cmp(name)) else {
+            return Some(None);
+        };
+        match &application.variables[place].value {
+            Stored::Inline(bytes) if bytes.len() <= INLINE => {
+                Some(Some(Old { bytes: bytes.len() as i64, large: None }))
+            }
+            _ => None,
         }
     }
 
@@ -333,7 +394,8 @@ impl Session {
         OVERHEAD + names + variables.sum::<usize>()
     }
 
-    fn update(&mut self, Updated { change, accessed, expires, version, size, .. }: Updated) {
+    fn update(&mut self, Updated { session, change, accessed, expires, version, size, .. }: Updated) {
+        self.session = Some(session);
         let Change { clears, writes, owner, .. } = &*change;
         let owner = owner.clone().unwrap_or_else(|| self.record.owner.take());
         self.record = Record { accessed, expires, version, size, owner, ..self.record };
@@ -459,12 +521,12 @@ mod tests {
     }
 
     fn created(key: Key, writes: &[Write]) -> Effect {
-        Effect::Created(Box::new(Created { key, record: record(), writes: writes.into() }))
+        Effect::Created(Box::new(Created { key, session: 1, record: record(), writes: writes.into() }))
     }
 
     fn updated(key: Key, change: Change) -> Effect {
-        let (accessed, expires, version, size) = (5, NOW + 20, 6, 7);
-        Effect::Updated(Box::new(Updated { key, change: Arc::new(change), accessed, expires, version, size }))
+        let (session, accessed, expires, version, size) = (1, 5, NOW + 20, 6, 7);
+        Effect::Updated(Box::new(Updated { key, session, change: Arc::new(change), accessed, expires, version, size }))
     }
 
     #[test]
@@ -574,6 +636,64 @@ mod tests {
         assert_eq!(site.find(&key, "shop"), Some(Loaded { record: record.clone(), variables, renewal: None }));
         assert_eq!(site.find(&key, "blog"), Some(Loaded { record, variables: Vec::new(), renewal: None }));
         assert_eq!(site.find(&key, "unknown"), None);
+    }
+
+    /// What an update finds, whose commit is then given up.
+    fn find_to_update(site: &Site, key: &Key, variables: &[(&str, &str)]) -> Option<(Found, Vec<Option<Old>>)> {
+        site.cache.before_commit();
+        let found = site.cache.find(key, variables.iter().copied());
+        site.cache.gave_up();
+        found
+    }
+
+    #[test]
+    fn update_finds_what_is_stored_and_nothing_that_it_would_have_to_guess() {
+        let (site, key) = (Site::new(SIZE), Key::of("a"));
+        site.read(&key, "shop", &loaded("x"));
+        assert_eq!(find_to_update(&site, &key, &[]), None, "nobody knows its number");
+        let writes = vec![write("shop", "y", Some(vec![0; 7])), write("shop", "long", Some(vec![0; INLINE + 1]))];
+        site.commit(updated(key, Change { writes, ..Change::default() }));
+        let found = Found { session: 1, accessed: 5, expires: NOW as i64 + 20, ends: None, version: 6, size: 7 };
+        let old = |bytes| Some(Old { bytes, large: None });
+        for (variables, olds) in [
+            (&[("shop", "x"), ("shop", "y"), ("shop", "z")][..], Some(vec![old(1), old(7), None])),
+            (&[], Some(vec![])),
+            (&[("shop", "x"), ("shop", "long")], None),
+            (&[("blog", "x")], None),
+        ] {
+            assert_eq!(find_to_update(&site, &key, variables), olds.map(|olds| (found, olds)), "{variables:?}");
+        }
+        site.commit(created(Key::of("new"), &[write("shop", "x", Some(vec![1]))]));
+        let olds = find_to_update(&site, &Key::of("new"), &[("shop", "x"), ("blog", "x")]).map(|(_, olds)| olds);
+        assert_eq!(olds, Some(vec![old(1), None]), "all of it is known");
+        site.commit_elsewhere();
+        assert_eq!(find_to_update(&site, &key, &[]), None);
+    }
+
+    #[test]
+    fn update_of_what_may_be_gone_finds_nothing() {
+        let (site, key) = (Site::new(SIZE), Key::of("a"));
+        site.commit(Effect::None);
+        site.commit(created(key, &[]));
+        assert!(find_to_update(&site, &key, &[]).is_some());
+        site.commit(Effect::Expired(NOW + 10));
+        assert_eq!(find_to_update(&site, &key, &[]), None);
+    }
+
+    #[test]
+    fn effects_tell_whom_they_may_concern() {
+        let (a, b) = (Key::of("a"), Key::of("b"));
+        let renamed = Change { rename: Some(crate::driver::Rename { to: b, grace: None }), ..Change::default() };
+        for (effect, concerns) in [
+            (Effect::None, [false, false]),
+            (created(a, &[]), [true, false]),
+            (updated(a, Change::default()), [true, false]),
+            (updated(a, renamed), [true, true]),
+            (Effect::Ended(vec![b]), [false, true]),
+            (Effect::Expired(1), [true, true]),
+        ] {
+            assert_eq!([a, b].map(|key| effect.may_concern(&key)), concerns);
+        }
     }
 
     #[test]

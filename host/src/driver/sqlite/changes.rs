@@ -5,10 +5,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::{
-    cache::{Created, Effect, Updated},
+    cache::{Cache, Created, Effect, Updated},
     schema::{INLINE, Statements},
 };
 use crate::driver::{Change, CreateOutcome, Error, Key, Record, Rename, Result, Snapshot, UpdateOutcome, Write};
@@ -47,23 +47,34 @@ pub fn latest(writes: &[Write]) -> Latest<'_> {
     writes.iter().map(|Write { app, name, value }| ((&**app, &**name), value.as_deref())).collect()
 }
 
+/// A session as an update finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub session: i64,
+    pub accessed: i64,
+    pub expires: i64,
+    pub ends: Option<i64>,
+    pub version: i64,
+    pub size: i64,
+}
+
 /// What a variable was: its bytes, and the row of its value if that is long.
-struct Old {
-    bytes: i64,
-    large: Option<i64>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Old {
+    pub bytes: i64,
+    pub large: Option<i64>,
 }
 
 /// The statements, on the connection of a transaction.
 pub struct Changes<'a> {
-    connection: &'a Connection,
-    sql: &'a Statements,
+    pub connection: &'a Connection,
+    pub sql: &'a Statements,
+    pub cache: &'a Cache,
+    /// What those before in the transaction have done.
+    pub done: &'a [Effect],
 }
 
 impl<'a> Changes<'a> {
-    pub fn new(connection: &'a Connection, sql: &'a Statements) -> Self {
-        Self { connection, sql }
-    }
-
     fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'a>> {
         self.connection.prepare_cached(sql)
     }
@@ -71,17 +82,17 @@ impl<'a> Changes<'a> {
     pub fn create(&self, key: &Key, record: &Record, writes: &Arc<[Write]>) -> Changed<CreateOutcome> {
         let latest = latest(writes);
         let record = as_kept(&Record { version: 1, size: size_of(&latest) as u64, ..record.clone() });
-        if !self.insert(key, &record, latest, record.accessed)? {
+        let Some(session) = self.insert(key, &record, latest, record.accessed)? else {
             return just(CreateOutcome::Exists);
-        }
-        let created = Created { key: *key, record, writes: Arc::clone(writes) };
+        };
+        let created = Created { key: *key, session, record, writes: Arc::clone(writes) };
         Ok((Ok(CreateOutcome::Created), Effect::Created(Box::new(created))))
     }
 
-    /// Stores a session whose key is free; false when it is not.
-    fn insert(&self, key: &Key, record: &Record, writes: Latest<'_>, now: u64) -> rusqlite::Result<bool> {
+    /// Stores a session whose key is free, and answers its number; none when it is not.
+    fn insert(&self, key: &Key, record: &Record, writes: Latest<'_>, now: u64) -> rusqlite::Result<Option<i64>> {
         if !self.is_no_former(key, now)? {
-            return Ok(false);
+            return Ok(None);
         }
         let created = self.prepare(&self.sql.create)?.execute(params![
             key.as_bytes(),
@@ -91,10 +102,12 @@ impl<'a> Changes<'a> {
             seconds(record.renewed),
             record.owner,
         ])?;
-        if created > 0 {
-            self.fill(self.connection.last_insert_rowid(), seconds(record.accessed), record.version, writes)?;
+        if created == 0 {
+            return Ok(None);
         }
-        Ok(created > 0)
+        let session = self.connection.last_insert_rowid();
+        self.fill(session, seconds(record.accessed), record.version, writes)?;
+        Ok(Some(session))
     }
 
     /// Writes the head and the variables of a session that has neither.
@@ -114,12 +127,8 @@ impl<'a> Changes<'a> {
         over: Option<u64>,
         now: u64,
     ) -> Changed<bool> {
-        let Some(over) = over else { return just(self.insert(key, record, latest(variables), now)?) };
-        let found: Option<(i64, i64, i64, i64)> = self
-            .prepare(&self.sql.find)?
-            .query_row([key.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(4)?)))
-            .optional()?;
-        let Some((session, accessed, expires, version)) = found else { return just(false) };
+        let Some(over) = over else { return just(self.insert(key, record, latest(variables), now)?.is_some()) };
+        let Some(Found { session, accessed, expires, version, .. }) = self.find(key)? else { return just(false) };
         if expires <= seconds(now) || version != seconds(over) {
             return just(false);
         }
@@ -138,12 +147,14 @@ impl<'a> Changes<'a> {
     }
 
     pub fn update(&self, key: &Key, change: &Arc<Change>, expected: Option<u64>, now: u64) -> Changed<UpdateOutcome> {
-        let mut find = self.prepare(&self.sql.find)?;
-        let mut rows = find.query([key.as_bytes()])?;
-        let Some(row) = rows.next()? else { return just(UpdateOutcome::Gone) };
-        let (session, accessed, expires): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let (ends, version, old_size): (Option<i64>, i64, i64) = (row.get(3)?, row.get(4)?, row.get(5)?);
-        drop(rows);
+        let writes = latest(&change.writes);
+        let (found, known_olds) = match self.known(key, change, &writes) {
+            Some((found, olds)) => (Some(found), Some(olds)),
+            None => (self.find(key)?, None),
+        };
+        let Some(Found { session, accessed, expires, ends, version, size: old_size }) = found else {
+            return just(UpdateOutcome::Gone);
+        };
         if expires <= seconds(now) {
             return just(UpdateOutcome::Gone);
         }
@@ -151,17 +162,13 @@ impl<'a> Changes<'a> {
             return just(UpdateOutcome::Conflict(version as u64));
         }
 
-        let writes = latest(&change.writes);
         let mut size = old_size + size_of(&writes);
         for app in &change.clears {
             size -= self.prepare(&self.sql.app_size)?.query_row((session, app), |row| row.get::<_, i64>(0))?;
         }
-        let mut olds = Vec::with_capacity(writes.len());
-        for (app, name) in writes.keys() {
-            let is_cleared = change.clears.iter().any(|cleared| cleared == app);
-            let old = if is_cleared { None } else { self.old(session, app, name)? };
-            size -= old.as_ref().map_or(0, |old| name.len() as i64 + old.bytes);
-            olds.push(old);
+        let olds = known_olds.map_or_else(|| self.olds(session, &change.clears, &writes), Ok)?;
+        for ((_, name), old) in writes.keys().zip(&olds) {
+            size -= old.map_or(0, |old| name.len() as i64 + old.bytes);
         }
         if size > old_size && size as u64 > change.max_size {
             return just(UpdateOutcome::TooLarge(size as u64));
@@ -195,6 +202,7 @@ impl<'a> Changes<'a> {
         }
         let updated = Updated {
             key: *key,
+            session,
             change: Arc::clone(change),
             accessed: accessed as u64,
             expires: later.unwrap_or(expires) as u64,
@@ -204,9 +212,35 @@ impl<'a> Changes<'a> {
         Ok((Ok(UpdateOutcome::Committed(version as u64)), Effect::Updated(Box::new(updated))))
     }
 
-    fn old(&self, session: i64, app: &str, name: &str) -> rusqlite::Result<Option<Old>> {
-        let mut old = self.prepare(&self.sql.old_value)?;
-        old.query_row((session, app, name), |row| Ok(Old { bytes: row.get(0)?, large: row.get(1)? })).optional()
+    /// What the cache knows of a session and of the variables that are written, which is what is stored but for the changes
+    /// of this transaction.
+    fn known(&self, key: &Key, change: &Change, writes: &Latest<'_>) -> Option<(Found, Vec<Option<Old>>)> {
+        let is_as_before = change.clears.is_empty() && !self.done.iter().any(|effect| effect.may_concern(key));
+        if is_as_before { self.cache.find(key, writes.keys().copied()) } else { None }
+    }
+
+    fn find(&self, key: &Key) -> rusqlite::Result<Option<Found>> {
+        let found = |row: &Row<'_>| {
+            Ok(Found {
+                session: row.get(0)?,
+                accessed: row.get(1)?,
+                expires: row.get(2)?,
+                ends: row.get(3)?,
+                version: row.get(4)?,
+                size: row.get(5)?,
+            })
+        };
+        self.prepare(&self.sql.find)?.query_row([key.as_bytes()], found).optional()
+    }
+
+    fn olds(&self, session: i64, clears: &[String], writes: &Latest<'_>) -> rusqlite::Result<Vec<Option<Old>>> {
+        let mut old_value = self.prepare(&self.sql.old_value)?;
+        let mut old = |app, name| {
+            let old = |row: &Row<'_>| Ok(Old { bytes: row.get(0)?, large: row.get(1)? });
+            old_value.query_row((session, app, name), old).optional()
+        };
+        let is_cleared = |app| clears.iter().any(|cleared| cleared == app);
+        writes.keys().map(|(app, name)| if is_cleared(*app) { Ok(None) } else { old(*app, *name) }).collect()
     }
 
     /// Writes or removes one variable.
@@ -314,11 +348,7 @@ impl<'a> Changes<'a> {
     }
 
     pub fn destroy(&self, key: &Key, now: u64, remember: u32) -> Changed<bool> {
-        let found: Option<(i64, i64)> = self
-            .prepare(&self.sql.find)?
-            .query_row([key.as_bytes()], |row| Ok((row.get(0)?, row.get(2)?)))
-            .optional()?;
-        let Some((session, expires)) = found else { return just(false) };
+        let Some(Found { session, expires, .. }) = self.find(key)? else { return just(false) };
         self.remove(session)?;
         let live = expires > seconds(now);
         if live {

@@ -16,6 +16,7 @@
 mod cache;
 mod changes;
 mod connection;
+mod frames;
 mod log_index;
 mod options;
 mod reader;
@@ -34,7 +35,6 @@ use async_trait::async_trait;
 
 use self::{
     cache::{Cache, Cached},
-    changes::{Changed, Changes},
     options::Options,
     reader::Readers,
     schema::{Layout, Statements},
@@ -58,7 +58,6 @@ const WORTH_WATCHING: u8 = 2;
 /// Sessions in an SQLite database.
 pub struct Sqlite {
     options: Arc<Options>,
-    sql: Arc<Statements>,
     cache: Arc<Cache>,
     /// Sessions that were found or created, up to [`WORTH_WATCHING`].
     used: AtomicU8,
@@ -78,17 +77,11 @@ impl Sqlite {
         let cache = Arc::new(Cache::new(options.cache_size));
         Ok(Self {
             readers: Arc::new(Readers::new(Arc::clone(&options), Arc::clone(&sql))),
-            writer: Arc::new(Writer::new(Arc::clone(&options), Arc::clone(&cache))),
+            writer: Arc::new(Writer::new(Arc::clone(&options), sql, Arc::clone(&cache))),
             options,
-            sql,
             cache,
             used: AtomicU8::new(0),
         })
-    }
-
-    async fn write<T: Send + 'static>(&self, work: impl Fn(Changes<'_>) -> Changed<T> + Send + 'static) -> Result<T> {
-        let sql = Arc::clone(&self.sql);
-        self.writer.write(move |connection| work(Changes::new(connection, &sql))).await
     }
 
     /// Notes that a session is in use.
@@ -140,7 +133,7 @@ impl Driver for Sqlite {
             (LoadOutcome::Found(_), None) => self.used(),
             (LoadOutcome::Ended, _) => {
                 let key = *key;
-                self.write(move |changes| changes.count_reuse(&key)).await?;
+                self.writer.write(move |changes| changes.count_reuse(&key)).await?;
             }
             _ => {}
         }
@@ -154,22 +147,22 @@ impl Driver for Sqlite {
     async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
         self.used();
         let (key, record, writes) = (*key, record.clone(), Arc::from(writes));
-        self.write(move |changes| changes.create(&key, &record, &writes)).await
+        self.writer.write(move |changes| changes.create(&key, &record, &writes)).await
     }
 
     async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
         let (key, change) = (*key, Arc::new(change.clone()));
-        self.write(move |changes| changes.update(&key, &change, expected, now)).await
+        self.writer.write(move |changes| changes.update(&key, &change, expected, now)).await
     }
 
     async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool> {
         let key = *key;
-        self.write(move |changes| changes.destroy(&key, now, remember)).await
+        self.writer.write(move |changes| changes.destroy(&key, now, remember)).await
     }
 
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
         let (owner, except) = (owner.to_owned(), except.copied());
-        self.write(move |changes| changes.destroy_owned(&owner, except.as_ref(), now, remember)).await
+        self.writer.write(move |changes| changes.destroy_owned(&owner, except.as_ref(), now, remember)).await
     }
 
     async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
@@ -177,7 +170,7 @@ impl Driver for Sqlite {
         while removed < limit {
             let started = Instant::now();
             let batch = CLEANUP_BATCH.min(limit - removed);
-            let done = self.write(move |changes| changes.cleanup(now, batch)).await?;
+            let done = self.writer.write(move |changes| changes.cleanup(now, batch)).await?;
             removed += done;
             if done < batch {
                 break;
@@ -215,7 +208,7 @@ impl Driver for Sqlite {
 
     async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
         let (key, snapshot) = (*key, snapshot.clone());
-        self.write(move |changes| changes.import(&key, &snapshot, over, now)).await
+        self.writer.write(move |changes| changes.import(&key, &snapshot, over, now)).await
     }
 
     async fn create_tables(&self) -> Result<()> {

@@ -13,7 +13,6 @@
 use std::{
     cell::Cell,
     collections::VecDeque,
-    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -29,8 +28,10 @@ use tokio::{
 
 use super::{
     cache::{Cache, Effect},
-    changes::Changed,
+    changes::{Changed, Changes},
+    frames,
     options::Options,
+    schema::Statements,
 };
 use crate::driver::{Error, Result};
 
@@ -58,6 +59,7 @@ const LONGEST_REST: u32 = 20;
 /// Where changes are written.
 pub struct Writer {
     options: Arc<Options>,
+    sql: Arc<Statements>,
     cache: Arc<Cache>,
     connection: Mutex<Option<Connection>>,
     queue: Mutex<VecDeque<Box<dyn Queued>>>,
@@ -73,9 +75,10 @@ pub struct Writer {
 
 impl Writer {
     /// A writer, which opens the database when it is first needed.
-    pub fn new(options: Arc<Options>, cache: Arc<Cache>) -> Self {
+    pub fn new(options: Arc<Options>, sql: Arc<Statements>, cache: Arc<Cache>) -> Self {
         Self {
             options,
+            sql,
             cache,
             connection: Mutex::default(),
             queue: Mutex::default(),
@@ -92,7 +95,7 @@ impl Writer {
     pub async fn write<T, Work>(self: &Arc<Self>, work: Work) -> Result<T>
     where
         T: Send + 'static,
-        Work: Fn(&Connection) -> Changed<T> + Send + 'static,
+        Work: Fn(Changes<'_>) -> Changed<T> + Send + 'static,
     {
         let room = Arc::clone(&self.room);
         let room = match Arc::clone(&room).try_acquire_owned() {
@@ -103,7 +106,7 @@ impl Writer {
             },
         };
         let (to, answered) = oneshot::channel();
-        let change = Change { work, made: None, effect: Effect::None, to: Some(to), _room: room };
+        let change = Change { work, made: None, to: Some(to), _room: room };
         lock(&self.queue).push_back(Box::new(change));
         if self.options.durable || self.log_is_too_long() {
             self.drain_soon();
@@ -128,6 +131,7 @@ impl Writer {
                 LOGGED.set(u32::try_from(pages).ok());
                 Ok(())
             }));
+            frames::prepare(&opened);
             **connection = Some(opened);
         }
         connection.as_mut().ok_or_else(|| self.options.missing_tables())
@@ -345,11 +349,15 @@ impl Writer {
     fn finish(&self, connection: &Connection, group: &mut [Box<dyn Queued>]) -> rusqlite::Result<()> {
         let before = self.cache.before_commit();
         LOGGED.set(None);
-        let made = group.iter_mut().try_for_each(|change| change.make(connection));
-        match made.and_then(|()| run(connection, "COMMIT")) {
+        let mut done = Vec::with_capacity(group.len());
+        let made = group.iter_mut().try_for_each(|change| {
+            let changes = Changes { connection, sql: &self.sql, cache: &self.cache, done: &done };
+            done.push(change.make(changes)?);
+            Ok(())
+        });
+        match made.and_then(|()| frames::at_once(|| run(connection, "COMMIT"))) {
             Ok(()) => {
-                let written = LOGGED.get().is_some();
-                self.cache.after_commit(before, written, group.iter_mut().map(|change| change.effect()));
+                self.cache.after_commit(before, LOGGED.get().is_some(), done);
                 Ok(())
             }
             Err(error) => {
@@ -362,10 +370,8 @@ impl Writer {
 
 /// A change in the queue, whatever its answer.
 trait Queued: Send {
-    /// Writes, within a transaction.
-    fn make(&mut self, connection: &Connection) -> rusqlite::Result<()>;
-    /// What it has done.
-    fn effect(&mut self) -> Effect;
+    /// Writes, within a transaction; returns what it has done.
+    fn make(&mut self, changes: Changes<'_>) -> rusqlite::Result<Effect>;
     /// Takes the answer back: nothing was committed.
     fn fail(&mut self, error: Error);
     fn answer(self: Box<Self>);
@@ -374,24 +380,19 @@ trait Queued: Send {
 struct Change<Work, T> {
     work: Work,
     made: Option<Result<T>>,
-    effect: Effect,
     to: Option<oneshot::Sender<Result<T>>>,
     _room: OwnedSemaphorePermit,
 }
 
 impl<Work, T> Queued for Change<Work, T>
 where
-    Work: Fn(&Connection) -> Changed<T> + Send,
+    Work: Fn(Changes<'_>) -> Changed<T> + Send,
     T: Send,
 {
-    fn make(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let (answer, effect) = (self.work)(connection)?;
-        (self.made, self.effect) = (Some(answer), effect);
-        Ok(())
-    }
-
-    fn effect(&mut self) -> Effect {
-        mem::replace(&mut self.effect, Effect::None)
+    fn make(&mut self, changes: Changes<'_>) -> rusqlite::Result<Effect> {
+        let (answer, effect) = (self.work)(changes)?;
+        self.made = Some(answer);
+        Ok(effect)
     }
 
     fn fail(&mut self, error: Error) {
