@@ -55,6 +55,12 @@ def peers(measured, load):
         columns = [("/", "rate"), ("/", "cpu"), ("/", "p99"), ("/read", "rate"), ("/read", "cpu"), ("/none", "rate"), ("/none", "cpu")]
         values = (goals.number(goals.median(measured, name, page, what)) for page, what in columns)
         yield f"| {name} | {' | '.join(values)} |"
+    for name, pages in measured.items():
+        loads = [load for loads in pages.values() for load in loads]
+        failed, requests = (sum(load[what] for load in loads) for what in ["failed", "requests"])
+        if failed:
+            yield ""
+            yield f"Of the {requests:,} requests to {name}, {failed:,} failed."
 
 
 def machine():
@@ -76,7 +82,7 @@ def chart(measured):
         for name in sorted(measured, key=lambda name: -goals.median(measured, name, page, "rate")):
             rate = goals.median(measured, name, page, "rate")
             length = (WIDTH - LEFT - 80) * rate / longest
-            kind = "ours" if name in (servers.FRESH, servers.REUSED, servers.REUSED_DURABLE) else "peer"
+            kind = "ours" if name in servers.OURS else "peer"
             parts.append(f'<text x="{LEFT - 8}" y="{y + BAR - 4}" text-anchor="end">{html.escape(name)}</text>')
             parts.append(f'<rect class="{kind}" x="{LEFT}" y="{y}" width="{length:.1f}" height="{BAR}"/>')
             parts.append(f'<text x="{LEFT + length + 6:.1f}" y="{y + BAR - 4}">{rate:,.0f}</text>')

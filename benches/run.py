@@ -23,7 +23,7 @@ KEPT = servers.ROOT / "target/benches.json"
 def main():
     arguments = argparse.ArgumentParser(description="Measures what a session costs; writes RESULTS.md and comparison.svg.")
     arguments.add_argument("parts", nargs="*", metavar="PART", help=f"what to measure: {', '.join(PARTS)} (all)")
-    arguments.add_argument("--rounds", type=int, default=3, help="rounds of the comparison (%(default)s)")
+    arguments.add_argument("--rounds", type=int, default=5, help="rounds of the comparison (%(default)s)")
     arguments.add_argument("--seconds", type=int, default=3, help="seconds of each load (%(default)s)")
     arguments.add_argument("--sessions", type=int, default=10_000, help="sessions stored on each server (%(default)s)")
     arguments.add_argument("--requests", type=int, default=1_000_000, help="requests that are endured (%(default)s)")

@@ -18,6 +18,8 @@ PEERS = HERE / "peers"
 PROCESSORS = os.cpu_count() or 1
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+# How many of a peer's requests may fail: Django's SQLite gives up now and then when many save. Of ours none may.
+FEW = 0.01
 
 
 class Server:
@@ -122,9 +124,15 @@ class Server:
         requests, microseconds, failed, p99 = map(int, found.groups())
         if not requests:
             raise SystemExit(f"{self.name} answered no request of {path} within {seconds} s")
-        if failed:
+        if failed > requests * (0 if self.name in OURS else FEW):
             raise SystemExit(f"{self.name} failed {failed} of {requests} requests of {path}")
-        return {"rate": requests / microseconds * 1e6, "cpu": used / requests * 1e6, "p99": p99 / 1e3, "requests": requests}
+        return {
+            "rate": requests / microseconds * 1e6,
+            "cpu": used / requests * 1e6,
+            "p99": p99 / 1e3,
+            "requests": requests,
+            "failed": failed,
+        }
 
     def tree(self):
         """The processes of this server and all that descend from them."""
@@ -218,6 +226,7 @@ REUSE = 128
 FRESH = "lemon-session, a fresh instance per request"
 REUSED = f"lemon-session, --reuse {REUSE}"
 REUSED_DURABLE = f"lemon-session, --reuse {REUSE}, FULL"
+OURS = [FRESH, REUSED, REUSED_DURABLE]
 TOWER = "axum + tower-sessions, rusqlite"
 FLOOR = "axum + rusqlite by hand, NORMAL"
 FLOOR_DURABLE = "axum + rusqlite by hand, FULL"

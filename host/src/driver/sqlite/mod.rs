@@ -258,22 +258,30 @@ impl Driver for Sqlite {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::Rename;
 
     fn is_in_memory(store: &Sqlite, key: &Key) -> bool {
         matches!(store.cache.load(key, "shop", 1, 100), Cached::Found(_))
     }
 
-    #[tokio::test]
-    async fn sessions_are_in_memory_from_the_second_on() {
-        let folder = tempfile::tempdir().expect("a folder");
+    async fn store(folder: &tempfile::TempDir) -> Sqlite {
         let url = format!("sqlite:{}", folder.path().join("sessions.db").display());
         let store = Sqlite::new(&StorageOptions { url, ..StorageOptions::default() }).expect("a store");
         store.create_tables().await.expect("tables");
-        let record =
-            Record { created: 1, accessed: 1, expires: 10, ends: None, renewed: 1, owner: None, version: 1, size: 0 };
+        store
+    }
+
+    fn record() -> Record {
+        Record { created: 1, accessed: 1, expires: 10, ends: None, renewed: 1, owner: None, version: 1, size: 0 }
+    }
+
+    #[tokio::test]
+    async fn sessions_are_in_memory_from_the_second_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = store(&folder).await;
         let keys = ["first", "second"].map(Key::of);
         for key in &keys {
-            store.create(key, &record, &[]).await.expect("it is new");
+            store.create(key, &record(), &[]).await.expect("it is new");
         }
         assert!(!is_in_memory(&store, &keys[0]), "it may be the only one");
         assert!(is_in_memory(&store, &keys[1]));
@@ -281,5 +289,58 @@ mod tests {
         assert!(is_in_memory(&store, &keys[0]));
         store.close().await.expect("closed");
         assert!(!is_in_memory(&store, &keys[1]));
+    }
+
+    /// Sets a variable to so many bytes, in a session of at most 100.
+    fn setting(name: &str, bytes: usize) -> Change {
+        let write = Write { app: "shop".to_owned(), name: name.to_owned(), value: Some(vec![0; bytes]) };
+        Change { writes: vec![write], max_size: 100, ..Change::default() }
+    }
+
+    #[tokio::test]
+    async fn changes_of_one_session_in_one_transaction_see_each_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = store(&folder).await;
+        let [other, key, new] = ["other", "a", "new"].map(Key::of);
+        for key in [&other, &key] {
+            store.create(key, &record(), &[]).await.expect("it is new");
+        }
+        let update = async |key, change, expected| store.update(key, &change, expected, 1).await.expect("an answer");
+        let rename = Change { rename: Some(Rename { to: new, grace: None }), ..Change::default() };
+        let outcomes = futures::join!(
+            update(&key, setting("x", 50), Some(1)),
+            update(&key, setting("x", 98), None),
+            update(&key, setting("y", 1), None),
+            update(&key, setting("x", 9), Some(2)),
+            update(&key, setting("x", 10), None),
+            update(&key, rename, Some(4)),
+            update(&key, setting("x", 1), None),
+            update(&new, setting("z", 20), None),
+        );
+        let expected = (
+            UpdateOutcome::Committed(2),
+            UpdateOutcome::Committed(3),
+            UpdateOutcome::TooLarge(101),
+            UpdateOutcome::Conflict(3),
+            UpdateOutcome::Committed(4),
+            UpdateOutcome::Committed(4),
+            UpdateOutcome::Gone,
+            UpdateOutcome::Committed(5),
+        );
+        assert_eq!(outcomes, expected);
+        for bytes in [30, 2] {
+            update(&new, setting("z", bytes), None).await;
+            let snapshot = store.export(&new, 1).await.expect("an answer").expect("it is there");
+            assert_eq!(snapshot.record.size, 11 + 1 + bytes as u64);
+            let LoadOutcome::Found(loaded) = store.load(&new, "shop", 1, 100).await.expect("an answer") else {
+                panic!("it is there")
+            };
+            assert_eq!(loaded.record, snapshot.record);
+            assert!(is_in_memory(&store, &new));
+        }
+        let destroy = async || store.destroy(&new, 1, 0).await.expect("an answer");
+        let outcomes =
+            futures::join!(update(&new, setting("x", 1), None), destroy(), update(&new, setting("x", 2), None));
+        assert_eq!(outcomes, (UpdateOutcome::Committed(8), true, UpdateOutcome::Gone));
     }
 }
