@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     os::unix::fs::PermissionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -43,6 +43,16 @@ async fn open(file: &Path) -> Arc<dyn Driver> {
 
 async fn create(store: &dyn Driver, key: &Key) {
     assert_eq!(store.create(key, &RECORD, &[]).await.expect("create"), CreateOutcome::Created);
+}
+
+/// A new database with the session "a" in it, and the store on it.
+async fn with_session_a() -> (TempDir, PathBuf, Arc<dyn Driver>) {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("sessions.db");
+    let store = open(&file).await;
+    store.create_tables().await.expect("create_tables");
+    create(&*store, &Key::of("a")).await;
+    (folder, file, store)
 }
 
 fn put(name: &str, value: &[u8]) -> Write {
@@ -121,11 +131,7 @@ async fn several_tables_live_in_one_file() {
 
 #[tokio::test]
 async fn tables_of_another_version_are_refused_and_left_as_they_are() {
-    let folder = TempDir::new().expect("a temporary folder");
-    let file = folder.path().join("sessions.db");
-    let store = open(&file).await;
-    store.create_tables().await.expect("create_tables");
-    create(&*store, &Key::of("a")).await;
+    let (_folder, file, store) = with_session_a().await;
     store.close().await.expect("close");
     let database = rusqlite::Connection::open(&file).expect("the database");
     let set_version = |version: i64| {
@@ -313,11 +319,7 @@ async fn saves_go_on_while_a_backlog_is_cleaned_up() {
 
 #[tokio::test]
 async fn close_copies_the_log_back_into_the_database() {
-    let folder = TempDir::new().expect("a temporary folder");
-    let file = folder.path().join("sessions.db");
-    let store = open(&file).await;
-    store.create_tables().await.expect("create_tables");
-    create(&*store, &Key::of("a")).await;
+    let (folder, file, store) = with_session_a().await;
     store.update(&Key::of("a"), &writing([put("x", b"1")]), None, NOW).await.expect("update");
     store.close().await.expect("close");
     assert!(!folder.path().join("sessions.db-wal").exists(), "there is no log any more");
@@ -328,11 +330,7 @@ async fn close_copies_the_log_back_into_the_database() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_does_not_grow_without_bound() {
-    let folder = TempDir::new().expect("a temporary folder");
-    let file = folder.path().join("sessions.db");
-    let store = open(&file).await;
-    store.create_tables().await.expect("create_tables");
-    create(&*store, &Key::of("a")).await;
+    let (folder, _, store) = with_session_a().await;
     let mut longest = 0;
     for number in 0..1500 {
         store.update(&Key::of("a"), &writing([put("x", &[number as u8; 100_000])]), None, NOW).await.expect("update");
@@ -409,11 +407,7 @@ async fn check(file: &Path, acknowledged: &[String]) -> usize {
 
 #[tokio::test]
 async fn acknowledged_saves_survive_kill_9() {
-    let folder = TempDir::new().expect("a temporary folder");
-    let file = folder.path().join("sessions.db");
-    let store = open(&file).await;
-    store.create_tables().await.expect("create_tables");
-    create(&*store, &Key::of("a")).await;
+    let (_folder, file, store) = with_session_a().await;
     store.close().await.expect("close");
     let mut all = Vec::new();
     for round in 0..20 {
@@ -430,11 +424,7 @@ async fn acknowledged_saves_survive_kill_9() {
 
 #[tokio::test]
 async fn saves_that_find_no_room_fail_and_undo_no_other() {
-    let folder = TempDir::new().expect("a temporary folder");
-    let file = folder.path().join("sessions.db");
-    let store = open(&file).await;
-    store.create_tables().await.expect("create_tables");
-    create(&*store, &Key::of("a")).await;
+    let (_folder, file, store) = with_session_a().await;
     store.close().await.expect("close");
     // A process whose files may not grow past a megabyte or two, and that is told instead of ended.
     let mut limited = Command::new("sh");
@@ -454,11 +444,7 @@ async fn saves_that_find_no_room_fail_and_undo_no_other() {
 
 #[tokio::test]
 async fn saves_of_several_processes_all_survive() {
-    let folder = TempDir::new().expect("a temporary folder");
-    let file = folder.path().join("sessions.db");
-    let store = open(&file).await;
-    store.create_tables().await.expect("create_tables");
-    create(&*store, &Key::of("a")).await;
+    let (_folder, file, _store) = with_session_a().await;
     let mut children = ["x", "y", "z"].map(|name| process(&file, name, 50));
     for child in &mut children {
         assert_eq!(acknowledged(child).count(), 4 * 50);
