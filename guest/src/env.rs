@@ -1,8 +1,11 @@
 use alloc::{string::String, vec::Vec};
 
 use crate::bindings::{
-    settings::Defaults,
-    storage::{Change, CreateOutcome, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome, Write},
+    settings::{Caller, Defaults, Notice},
+    storage::{
+        Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome,
+        Write,
+    },
 };
 
 /// What the component imports: the clock, randomness, the settings and the store. The methods of the store are those of
@@ -15,6 +18,10 @@ pub trait Env {
     fn random(&self, bytes: &mut [u8]);
     /// The settings; asked for once.
     fn defaults(&self) -> Defaults;
+    /// On whose behalf this is called.
+    fn caller(&self) -> Caller;
+    /// Tells the host what an application probably did not intend.
+    fn notify(&self, notice: &Notice);
 
     fn load(&self, at: &Location, key: &[u8], app: &str, now: u64, inline: u32) -> Result<LoadOutcome, Failure>;
     fn fetch(&self, at: &Location, key: &[u8], app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>, Failure>;
@@ -33,7 +40,14 @@ pub trait Env {
         expected: Option<u64>,
         now: u64,
     ) -> Result<UpdateOutcome, Failure>;
-    fn destroy(&self, at: &Location, key: &[u8], now: u64, remember: u32) -> Result<bool, Failure>;
+    fn destroy(
+        &self,
+        at: &Location,
+        key: &[u8],
+        only: &DestroyCondition,
+        now: u64,
+        remember: u32,
+    ) -> Result<bool, Failure>;
     fn destroy_owned(
         &self,
         at: &Location,
@@ -67,6 +81,7 @@ impl From<Failure> for crate::Error {
             )),
             Failure::UnknownLocation(text) => Self::InvalidOption(text),
             Failure::Unavailable(_) => Self::Storage(String::from("the session store is unavailable")),
+            Failure::TooMany(text) => Self::TooMany(text),
         }
     }
 }

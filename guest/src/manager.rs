@@ -1,4 +1,4 @@
-//! Setting up the store and managing its sessions: `lemon:session/manager`.
+//! Setting up the store and managing its sessions: `lemon:session/manager`. What the caller may do is its grant.
 
 use alloc::{format, vec::Vec};
 
@@ -6,7 +6,8 @@ use crate::{
     Env, Error, Result, World,
     bindings::{
         manager::{Entry, Page},
-        storage::{Failure, Listed, Location},
+        settings::Grant,
+        storage::{DestroyCondition, Failure, Listed, Location},
     },
     id::{self, Key},
 };
@@ -18,26 +19,31 @@ pub const BATCH: u32 = 10_000;
 
 /// Creates the tables; the list of errors when there are any.
 pub fn create_tables<E: Env>(world: &World<E>, location: &Location) -> Result<(), Vec<Error>> {
+    allow(world, "create-tables", Needs::All).map_err(|error| Vec::from([error]))?;
     world.env.create_tables(location).map_err(errors)
 }
 
 /// Removes the tables; the list of errors when there are any.
 pub fn drop_tables<E: Env>(world: &World<E>, location: &Location) -> Result<(), Vec<Error>> {
+    allow(world, "drop-tables", Needs::All).map_err(|error| Vec::from([error]))?;
     world.env.drop_tables(location).map_err(errors)
 }
 
 /// Whether the tables are there.
 pub fn tables_exist<E: Env>(world: &World<E>, location: &Location) -> Result<bool> {
+    allow(world, "tables-exist", Needs::All)?;
     Ok(world.env.tables_exist(location)?)
 }
 
 /// Removes expired sessions, at most `limit`.
 pub fn cleanup<E: Env>(world: &World<E>, location: &Location, limit: u32) -> Result<u32> {
+    allow(world, "cleanup", Needs::All)?;
     Ok(world.env.cleanup(location, world.env.now(), limit.min(BATCH))?)
 }
 
 /// How many sessions are live.
 pub fn count<E: Env>(world: &World<E>, location: &Location) -> Result<u64> {
+    allow(world, "count", Needs::All)?;
     Ok(world.env.count(location, world.env.now())?)
 }
 
@@ -49,6 +55,10 @@ pub fn list<E: Env>(
     after: Option<&str>,
     limit: u32,
 ) -> Result<Page> {
+    match owner {
+        Some(_) => allow(world, "list with an owner", Needs::Owner)?,
+        None => allow(world, "list without an owner", Needs::All)?,
+    }
     let after = after.map(digest).transpose()?;
     let limit = limit.clamp(1, PAGE);
     let after = after.as_ref().map(|key| &key[..]);
@@ -59,17 +69,53 @@ pub fn list<E: Env>(
     Ok(Page { entries, next })
 }
 
-/// Ends one session.
-pub fn destroy<E: Env>(world: &World<E>, location: &Location, session: &str) -> Result<bool> {
+/// Ends one session, only one of `owner` if given.
+pub fn destroy<E: Env>(world: &World<E>, location: &Location, session: &str, owner: Option<&str>) -> Result<bool> {
+    let only = match owner {
+        Some(owner) => {
+            allow(world, "destroy with an owner", Needs::Owner)?;
+            DestroyCondition::Owned(owner.into())
+        }
+        None => {
+            allow(world, "destroy without an owner", Needs::All)?;
+            DestroyCondition::Any
+        }
+    };
     let key = digest(session)?;
-    Ok(world.env.destroy(location, &key, world.env.now(), world.settings().remember_ended)?)
+    Ok(world.env.destroy(location, &key, &only, world.env.now(), world.settings().remember_ended)?)
 }
 
 /// Ends all sessions of an owner, but one.
 pub fn destroy_owned<E: Env>(world: &World<E>, location: &Location, owner: &str, except: Option<&str>) -> Result<u64> {
+    allow(world, "destroy-owned", Needs::Owner)?;
     let except = except.map(digest).transpose()?;
     let except = except.as_ref().map(|key| &key[..]);
     Ok(world.env.destroy_owned(location, owner, except, world.env.now(), world.settings().remember_ended)?)
+}
+
+/// What a function concerns.
+#[derive(PartialEq)]
+enum Needs {
+    /// The sessions of one owner.
+    Owner,
+    /// All sessions.
+    All,
+}
+
+/// Refuses what the caller's grant does not include.
+fn allow<E: Env>(world: &World<E>, function: &str, needs: Needs) -> Result<()> {
+    let (granted, grant) = match world.env.caller().manager {
+        Grant::All => return Ok(()),
+        Grant::Owners => (needs == Needs::Owner, "owners"),
+        Grant::None => (false, "none"),
+    };
+    if granted {
+        return Ok(());
+    }
+    Err(Error::Denied(format!(
+        "manager.{function} is refused: this application's grant is '{grant}' (the setting manager of [session] and the \
+         section [session.manager] in lemon.ini)"
+    )))
 }
 
 fn errors(failure: Failure) -> Vec<Error> {
@@ -78,7 +124,7 @@ fn errors(failure: Failure) -> Vec<Error> {
 
 fn digest(text: &str) -> Result<Key> {
     id::from_hex(text).ok_or_else(|| {
-        Error::InvalidName(format!("'{text}' is not the digest of a session: 64 hexadecimal digits are"))
+        Error::InvalidName(format!("'{text}' is not the digest of a session, which has 64 hexadecimal digits"))
     })
 }
 

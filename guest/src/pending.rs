@@ -125,6 +125,11 @@ impl Application {
         self.cleared
     }
 
+    /// Whether there is anything to be written.
+    pub fn is_changed(&self) -> bool {
+        self.cleared || self.variables.iter().any(|slot| slot.change.is_some())
+    }
+
     pub fn adds(&self) -> bool {
         self.variables.iter().any(|slot| matches!(slot.change, Some(Change::Add(_))))
     }

@@ -13,8 +13,10 @@ use crate::{
     Env, Error, Result, Value, World,
     bindings::{
         sessions,
+        settings::Notice,
         storage::{
-            Change, CreateOutcome, Grace, LoadOutcome, Loaded, Location, Rename, SessionRecord, UpdateOutcome, Write,
+            Change, CreateOutcome, DestroyCondition, Grace, LoadOutcome, Loaded, Location, Rename, SessionRecord,
+            UpdateOutcome, Write,
         },
         types::Header,
     },
@@ -68,6 +70,8 @@ pub(crate) struct State {
     stored: bool,
     /// Whether it has ended, so that no handle is of use any more.
     ended: bool,
+    /// How the last save came out, if there was one.
+    saved: Option<bool>,
     new_id: Option<String>,
     new_owner: Option<Option<String>>,
     /// Whether the browser has to be given the cookie.
@@ -85,6 +89,7 @@ impl State {
             created: false,
             stored: true,
             ended: false,
+            saved: None,
             new_id: None,
             new_owner: None,
             cookie_due: false,
@@ -115,6 +120,7 @@ impl State {
             created: true,
             stored: false,
             ended: false,
+            saved: None,
             new_id: None,
             new_owner: None,
             cookie_due: true,
@@ -137,6 +143,22 @@ impl State {
         self.applications.iter_mut().for_each(Application::clears_committed);
     }
 
+    /// What an application probably did not intend, if this is the end of all handles. One that was told that its changes
+    /// could not be saved, or that the session has ended, knows.
+    fn notice(&self) -> Option<Notice> {
+        let changed = match self.applications.iter().find(|application| application.is_changed()) {
+            None if self.new_owner.is_some() || self.new_id.is_some() => self.applications.first(),
+            changed => changed,
+        };
+        let app = changed?.name.clone();
+        match self.saved {
+            _ if self.ended => None,
+            None => Some(Notice::Unsaved(app)),
+            Some(true) => Some(Notice::ChangedAfterSave(app)),
+            Some(false) => None,
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.new_owner.as_ref().is_none_or(Option::is_none)
             && self.applications.iter().all(|application| application.keys().next().is_none())
@@ -145,7 +167,11 @@ impl State {
 
 impl<E: Env> Drop for Core<E> {
     fn drop(&mut self) {
-        self.world.reservations().closed(&self.state.get_mut().key);
+        let state = self.state.get_mut();
+        self.world.reservations().closed(&state.key);
+        if let Some(notice) = state.notice() {
+            self.world.env.notify(&notice);
+        }
     }
 }
 
@@ -164,10 +190,9 @@ impl<E: Env> Session<E> {
         state.new_id.as_ref().unwrap_or(&state.id).clone()
     }
 
-    /// The digest of the id in hexadecimal.
+    /// The digest of the id in hexadecimal; until the session is saved, of the old one.
     pub fn digest(&self) -> String {
-        let state = self.core.state.borrow();
-        id::to_hex(&state.new_id.as_ref().map_or(state.key, |id| id::key(id)))
+        id::to_hex(&self.core.state.borrow().key)
     }
 
     /// The application whose variables this handle reads and writes.
@@ -288,10 +313,15 @@ impl<E: Env> Session<E> {
         self.core.world.reservations().release(&key, name, self.token)
     }
 
-    /// Gives the session a new id when it is saved.
+    /// Gives the session a new id when it is saved. One that was never saved gets it at once: its old id has gone nowhere.
     pub fn regenerate_id(&self) -> Result<()> {
         let id = self.core.world.new_id(&self.core.parameters.seed);
-        self.live_mut()?.new_id = Some(id);
+        let mut state = self.live_mut()?;
+        if state.stored {
+            state.new_id = Some(id);
+        } else {
+            self.core.rename(&mut state, id);
+        }
         Ok(())
     }
 
@@ -310,17 +340,33 @@ impl<E: Env> Session<E> {
         Ok(state.new_owner.as_ref().unwrap_or(&state.record.owner).clone())
     }
 
+    /// Ends all other live sessions of this session's owner; returns how many.
+    pub fn destroy_others(&self) -> Result<u64> {
+        let owner = self.owner()?.ok_or_else(|| {
+            Error::InvalidOption(String::from(
+                "the session has no owner, whose other sessions could be ended: set one first",
+            ))
+        })?;
+        // The key the store knows, whatever id is to come.
+        let key = self.live()?.key;
+        let (env, location) = (&self.core.world.env, &self.core.parameters.location);
+        Ok(env.destroy_owned(location, &owner, Some(&key), env.now(), self.core.world.settings().remember_ended)?)
+    }
+
     /// Stores all changes in one transaction; returns the headers to send.
     pub fn save(&self) -> Result<Vec<Header>> {
         let mut state = self.live_mut()?;
         let now = self.core.world.env.now();
+        state.saved = Some(false);
         if state.stored {
             self.core.update(&mut state, now)?;
         } else if !(self.core.world.settings().lazy && state.is_empty()) {
             self.core.create(&mut state, now)?;
         } else {
+            state.saved = None;
             return Ok(Vec::new());
         }
+        state.saved = Some(true);
         if !core::mem::take(&mut state.cookie_due) {
             return Ok(Vec::new());
         }
@@ -426,9 +472,6 @@ impl<E: Env> Core<E> {
 
     /// Stores a new session.
     fn create(&self, state: &mut State, now: u64) -> Result<()> {
-        if let Some(id) = state.new_id.take() {
-            self.rename(state, id);
-        }
         let mut writes = Vec::new();
         for application in &state.applications {
             application.writes(&mut writes)?;
@@ -580,9 +623,10 @@ impl<E: Env> Core<E> {
     fn destroy(&self, state: &mut State) -> Result<()> {
         let env = &self.world.env;
         let remember = self.world.settings().remember_ended;
-        let destroyed = env.destroy(&self.parameters.location, &state.key, env.now(), remember)?;
-        if !destroyed && self.world.settings().renew_after != 0 && self.renewed_meanwhile(state)? {
-            env.destroy(&self.parameters.location, &state.key, env.now(), remember)?;
+        let destroy =
+            |key: &Key| env.destroy(&self.parameters.location, key, &DestroyCondition::Any, env.now(), remember);
+        if !destroy(&state.key)? && self.world.settings().renew_after != 0 && self.renewed_meanwhile(state)? {
+            destroy(&state.key)?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::{
     bindings::{
         sessions::Options,
         settings::Defaults,
-        storage::{LoadOutcome, Loaded},
+        storage::{DestroyCondition, LoadOutcome, Loaded},
     },
     cookie::{self, Cookie},
     expiry::Expiry,
@@ -133,13 +133,13 @@ fn is_due<E: Env>(world: &World<E>, probability: f64) -> bool {
     ((u64::from_le_bytes(random) >> 11) as f64) < probability * (1_u64 << 53) as f64
 }
 
-/// The live session of a key. One that has expired is destroyed at once.
+/// The live session of a key. One that has expired is destroyed at once, unless another host extended it meanwhile.
 fn find<E: Env>(world: &World<E>, options: &Options, key: &Key, app: &str, now: u64) -> Result<Option<Loaded>> {
     match world.env.load(&options.location, key, app, now, INLINE_BYTES)? {
         LoadOutcome::Found(loaded) => Ok(Some(loaded)),
         LoadOutcome::Absent | LoadOutcome::Ended => Ok(None),
         LoadOutcome::Expired => {
-            world.env.destroy(&options.location, key, now, 0)?;
+            world.env.destroy(&options.location, key, &DestroyCondition::Expired, now, 0)?;
             Ok(None)
         }
     }

@@ -11,12 +11,12 @@ use crate::{
     Env, Result, Session, Value, World,
     bindings::{
         sessions::{Cookie, Options},
-        settings::{CookieSettings, Defaults, Limits},
+        settings::{Caller, CookieSettings, Defaults, Grant, Limits, Notice},
         storage::{
-            Change, CreateOutcome, Failure, Grace, Listed, LoadOutcome, Loaded, Location, SessionRecord, Stored,
-            UpdateOutcome, Variable, Write,
+            Change, CreateOutcome, DestroyCondition, Failure, Grace, Listed, LoadOutcome, Loaded, Location,
+            SessionRecord, Stored, UpdateOutcome, Variable, Write,
         },
-        types::{Header, SameSite, Secure},
+        types::{CacheLimiter, Header, SameSite, Secure},
     },
     start,
 };
@@ -38,6 +38,8 @@ pub fn settings() -> Defaults {
         strict: false,
         cleanup: 0.0,
         seed: String::new(),
+        cache_limiter: CacheLimiter::Nocache,
+        cache_expire: 10800,
         cookie: CookieSettings {
             name: None,
             path: "/".into(),
@@ -74,6 +76,7 @@ pub fn options() -> Options {
         seed: None,
         cleanup: None,
         strict: None,
+        cache_limiter: None,
     }
 }
 
@@ -100,6 +103,8 @@ struct Inner {
     now: Cell<u64>,
     drawn: Cell<u64>,
     fails: Cell<bool>,
+    caller: Cell<Caller>,
+    notices: RefCell<Vec<Notice>>,
     settings: Defaults,
     sessions: RefCell<BTreeMap<Vec<u8>, Row>>,
     calls: RefCell<Vec<&'static str>>,
@@ -120,6 +125,8 @@ impl Outside {
             now: Cell::new(NOW),
             drawn: Cell::new(0),
             fails: Cell::new(false),
+            caller: Cell::new(Caller { request: 0, manager: Grant::All }),
+            notices: RefCell::default(),
             settings,
             sessions: RefCell::default(),
             calls: RefCell::default(),
@@ -155,6 +162,16 @@ impl Outside {
 
     pub fn fail(&self, fails: bool) {
         self.0.fails.set(fails);
+    }
+
+    /// Calls from now on are on behalf of this request and grant.
+    pub fn call_as(&self, request: u64, manager: Grant) {
+        self.0.caller.set(Caller { request, manager });
+    }
+
+    /// What the host was told since this was called last.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.0.notices.take()
     }
 
     /// What the store was asked since this was called last.
@@ -215,6 +232,14 @@ impl Env for Outside {
 
     fn defaults(&self) -> Defaults {
         self.0.settings.clone()
+    }
+
+    fn caller(&self) -> Caller {
+        self.0.caller.get()
+    }
+
+    fn notify(&self, notice: &Notice) {
+        self.0.notices.borrow_mut().push(notice.clone());
     }
 
     fn load(&self, _: &Location, key: &[u8], app: &str, now: u64, inline: u32) -> Result<LoadOutcome, Failure> {
@@ -321,17 +346,27 @@ impl Env for Outside {
         Ok(UpdateOutcome::Committed(version))
     }
 
-    fn destroy(&self, _: &Location, key: &[u8], now: u64, remember: u32) -> Result<bool, Failure> {
+    fn destroy(
+        &self,
+        _: &Location,
+        key: &[u8],
+        only: &DestroyCondition,
+        now: u64,
+        remember: u32,
+    ) -> Result<bool, Failure> {
         self.called("destroy")?;
         let row = self.0.sessions.borrow().get(key).cloned();
-        Ok(match row {
-            Some(Row::Session(record, _)) => {
-                let was_live = now < record.expires;
-                self.end(key, if was_live { remember } else { 0 });
-                was_live
-            }
-            _ => false,
-        })
+        let Some(Row::Session(record, _)) = row else { return Ok(false) };
+        let live = now < record.expires;
+        let is_meant = match only {
+            DestroyCondition::Any => true,
+            DestroyCondition::Expired => !live,
+            DestroyCondition::Owned(owner) => live && record.owner.as_ref() == Some(owner),
+        };
+        if is_meant {
+            self.end(key, if live { remember } else { 0 });
+        }
+        Ok(is_meant && live)
     }
 
     fn destroy_owned(
@@ -343,8 +378,12 @@ impl Env for Outside {
         remember: u32,
     ) -> Result<u64, Failure> {
         let mut ended = 0;
+        let spared = except.map(|key| match self.0.sessions.borrow().get(key) {
+            Some(Row::Former { to, grace }) if now < grace.until => to.clone(),
+            _ => key.to_vec(),
+        });
         for listed in self.list(at, now, Some(owner), None, u32::MAX)? {
-            if except != Some(&listed.key[..]) {
+            if spared.as_ref() != Some(&listed.key) {
                 self.end(&listed.key, remember);
                 ended += 1;
             }

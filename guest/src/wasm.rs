@@ -6,10 +6,11 @@ use crate::{
     Env, Error, Value, World,
     bindings::{
         export, manager, sessions,
-        settings::Defaults,
+        settings::{Caller, Defaults, Notice},
         settings_import,
         storage::{
-            self, Change, CreateOutcome, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome, Write,
+            self, Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord,
+            UpdateOutcome, Write,
         },
         types::Header,
         wasi::clocks::wall_clock,
@@ -44,6 +45,14 @@ impl Env for Imports {
         settings_import::get_defaults()
     }
 
+    fn caller(&self) -> Caller {
+        settings_import::get_caller()
+    }
+
+    fn notify(&self, notice: &Notice) {
+        settings_import::notify(notice);
+    }
+
     fn load(&self, at: &Location, key: &[u8], app: &str, now: u64, inline: u32) -> Result<LoadOutcome, Failure> {
         storage::load(at, key, app, now, inline)
     }
@@ -73,8 +82,15 @@ impl Env for Imports {
         storage::update(at, key, change, expected, now)
     }
 
-    fn destroy(&self, at: &Location, key: &[u8], now: u64, remember: u32) -> Result<bool, Failure> {
-        storage::destroy(at, key, now, remember)
+    fn destroy(
+        &self,
+        at: &Location,
+        key: &[u8],
+        only: &DestroyCondition,
+        now: u64,
+        remember: u32,
+    ) -> Result<bool, Failure> {
+        storage::destroy(at, key, only, now, remember)
     }
 
     fn destroy_owned(
@@ -251,6 +267,10 @@ impl sessions::GuestSession for Session {
         self.owner()
     }
 
+    fn destroy_others(&self) -> Result<u64, Error> {
+        self.destroy_others()
+    }
+
     fn expires_at(&self) -> u64 {
         self.expires_at()
     }
@@ -294,8 +314,8 @@ impl manager::Guest for Component {
         crate::manager::list(world(), &location, owner.as_deref(), after.as_deref(), limit)
     }
 
-    fn destroy(location: Location, digest: String) -> Result<bool, Error> {
-        crate::manager::destroy(world(), &location, &digest)
+    fn destroy(location: Location, digest: String, owner: Option<String>) -> Result<bool, Error> {
+        crate::manager::destroy(world(), &location, &digest, owner.as_deref())
     }
 
     fn destroy_owned(location: Location, owner: String, except: Option<String>) -> Result<u64, Error> {

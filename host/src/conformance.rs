@@ -118,12 +118,15 @@ macro_rules! __conformance_rules {
                 destroy_of_an_unknown_key_answers_false_and_remembers_nothing
                 destroy_of_an_expired_session_answers_false_and_removes_it
                 destroy_of_a_former_key_answers_false_and_changes_nothing
+                destroy_of_what_has_expired_leaves_a_live_session
+                destroy_of_an_owners_session_leaves_every_other_one
                 ended_key_is_remembered_to_the_second
                 ended_key_is_not_remembered_when_asked_not_to
                 second_destroy_does_not_extend_the_memory
                 every_ended_answer_is_counted_until_the_key_is_forgotten
                 destroy_owned_ends_all_live_sessions_of_an_owner_but_one
-                destroy_owned_tells_similar_owners_apart;
+                destroy_owned_tells_similar_owners_apart
+                destroy_owned_spares_the_session_that_a_former_key_leads_to;
             cleaning:
                 cleanup_removes_what_has_expired_and_nothing_else
                 cleanup_removes_at_most_the_limit_and_fewer_when_none_is_left

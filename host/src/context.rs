@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use wasmtime::component::{HasData, Linker};
 
@@ -6,7 +6,7 @@ use crate::{
     Settings, Stores,
     bindings::lemon::session::{settings, storage},
     driver::{self, Driver},
-    settings::InvalidSettings,
+    settings::{Grant, InvalidSettings},
 };
 
 /// What the session component is given by its host: the stores and the settings.
@@ -15,6 +15,27 @@ use crate::{
 #[derive(Clone)]
 pub struct SessionCtx {
     pub(crate) shared: Arc<Shared>,
+    caller: Caller,
+}
+
+/// On whose behalf sessions are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// A number that no other request of this host has; 0 where requests are not told apart.
+    ///
+    /// By it, a request that starts a session twice gets one session, and the log tells which request lost changes.
+    pub request: u64,
+    /// The address of the client, if it is known.
+    pub client: Option<IpAddr>,
+    /// What the application may call of `lemon:session/manager`.
+    pub manager: Grant,
+}
+
+impl Default for Caller {
+    /// Requests are not told apart, and an application manages the sessions of an owner alone.
+    fn default() -> Self {
+        Self { request: 0, client: None, manager: Grant::Owners }
+    }
 }
 
 pub(crate) struct Shared {
@@ -25,8 +46,7 @@ pub(crate) struct Shared {
 impl SessionCtx {
     /// A context that keeps all sessions in one store, with the default settings.
     pub fn new(driver: Arc<dyn Driver>) -> Self {
-        let stores = Arc::new(Stores::single(driver));
-        Self { shared: Arc::new(Shared { stores, settings: Settings::default() }) }
+        Self::of(Arc::new(Stores::single(driver)), Settings::default())
     }
 
     /// A context of these stores and settings.
@@ -36,7 +56,7 @@ impl SessionCtx {
     /// Fails when a setting is impossible, and names all that are.
     pub fn with(stores: Stores, settings: Settings) -> Result<Self, InvalidSettings> {
         settings.validate()?;
-        Ok(Self { shared: Arc::new(Shared { stores: Arc::new(stores), settings }) })
+        Ok(Self::of(Arc::new(stores), settings))
     }
 
     /// The same stores with other settings, for sessions that are started from now on.
@@ -46,7 +66,22 @@ impl SessionCtx {
     /// Fails when a setting is impossible, and names all that are.
     pub fn with_settings(&self, settings: Settings) -> Result<Self, InvalidSettings> {
         settings.validate()?;
-        Ok(Self { shared: Arc::new(Shared { stores: Arc::clone(&self.shared.stores), settings }) })
+        Ok(Self { caller: self.caller, ..Self::of(Arc::clone(&self.shared.stores), settings) })
+    }
+
+    fn of(stores: Arc<Stores>, settings: Settings) -> Self {
+        Self { shared: Arc::new(Shared { stores, settings }), caller: Caller::default() }
+    }
+
+    /// The same context on behalf of another caller: for each request, before its guest is called.
+    #[must_use]
+    pub fn for_caller(&self, caller: Caller) -> Self {
+        Self { caller, ..self.clone() }
+    }
+
+    /// On whose behalf sessions are used.
+    pub fn caller(&self) -> Caller {
+        self.caller
     }
 
     /// The settings.

@@ -102,7 +102,7 @@ pub mod stores;
 
 pub use component::COMPONENT;
 pub use config::Config;
-pub use context::{HasSession, SessionCtx, SessionCtxView, SessionView, add_to_linker};
+pub use context::{Caller, HasSession, SessionCtx, SessionCtxView, SessionView, add_to_linker};
 pub use observer::Observer;
 pub use sessions::{Session, Sessions};
 pub use settings::Settings;

@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use crate::{bindings::lemon::session::settings, context::SessionCtxView};
+use crate::{
+    bindings::lemon::session::settings::{self, Notice},
+    context::SessionCtxView,
+};
 
 pub use crate::bindings::lemon::session::{
-    settings::{CookieSettings, Defaults as Settings, Limits, Reservation},
-    types::{SameSite, Secure},
+    settings::{CookieSettings, Defaults as Settings, Grant, Limits, Reservation},
+    types::{CacheLimiter, SameSite, Secure},
 };
 
 /// The longest lifetime of a cookie in seconds: 400 days (RFC 6265bis, section 5.5).
@@ -28,6 +31,23 @@ pub struct Problem {
 impl settings::Host for SessionCtxView<'_> {
     fn get_defaults(&mut self) -> Settings {
         self.ctx.settings().clone()
+    }
+
+    fn get_caller(&mut self) -> settings::Caller {
+        let caller = self.ctx.caller();
+        settings::Caller { request: caller.request, manager: caller.manager }
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        let request = self.ctx.caller().request;
+        match notice {
+            Notice::Unsaved(app) => {
+                tracing::warn!(request, app = %shown(&app), "a session was changed and never saved: the changes are lost");
+            }
+            Notice::ChangedAfterSave(app) => tracing::warn!(
+                request, app = %shown(&app), "a session was changed after it was saved: these changes are lost"
+            ),
+        }
     }
 }
 
@@ -71,6 +91,8 @@ impl Default for Settings {
             strict: false,
             cleanup: 0.01,
             seed: String::new(),
+            cache_limiter: CacheLimiter::Nocache,
+            cache_expire: 180 * 60,
             cookie: CookieSettings::default(),
             limits: Limits::default(),
             reserved: Vec::new(),
@@ -231,6 +253,11 @@ impl Checks<'_> {
             self.problems.push(Problem { section: self.section, key: key.to_owned(), message: message() });
         }
     }
+}
+
+/// A name that a guest chose, fit for a log.
+pub(crate) fn shown(name: &str) -> String {
+    format!("{:?}", name.chars().take(64).collect::<String>())
 }
 
 fn is_name(name: &str, limit: u32) -> bool {

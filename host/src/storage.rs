@@ -8,8 +8,8 @@ use std::{error::Error, future::Future};
 use crate::{
     bindings::lemon::session::{
         storage::{
-            Change, CreateOutcome, Failure, Grace, Host, Listed, LoadOutcome, Loaded, Rename, SessionRecord, Stored,
-            UpdateOutcome, Variable, Write,
+            Change, CreateOutcome, DestroyCondition, Failure, Grace, Host, Listed, LoadOutcome, Loaded, Rename,
+            SessionRecord, Stored, UpdateOutcome, Variable, Write,
         },
         types::Location,
     },
@@ -115,9 +115,16 @@ impl Host for SessionCtxView<'_> {
         })
     }
 
-    async fn destroy(&mut self, location: Location, key: Vec<u8>, now: u64, remember: u32) -> Result<bool> {
-        let key = to_key(&key)?;
-        let call = self.driver(&location).await?.destroy(&key, now, remember);
+    async fn destroy(
+        &mut self,
+        location: Location,
+        key: Vec<u8>,
+        only: DestroyCondition,
+        now: u64,
+        remember: u32,
+    ) -> Result<bool> {
+        let (key, only) = (to_key(&key)?, only.into());
+        let call = self.driver(&location).await?.destroy(&key, &only, now, remember);
         self.answer(Operation::Destroy, call, |&was_live| Outcome::Removed(was_live.into())).await
     }
 
@@ -242,6 +249,16 @@ fn to_change(change: Change) -> Result<driver::Change> {
 impl From<Write> for driver::Write {
     fn from(Write { app, name, value }: Write) -> Self {
         Self { app, name, value }
+    }
+}
+
+impl From<DestroyCondition> for driver::DestroyCondition {
+    fn from(condition: DestroyCondition) -> Self {
+        match condition {
+            DestroyCondition::Any => Self::Any,
+            DestroyCondition::Expired => Self::Expired,
+            DestroyCondition::Owned(owner) => Self::Owned(owner),
+        }
     }
 }
 
@@ -430,7 +447,7 @@ mod tests {
         store.count(here(), NOW).await.unwrap();
         store.list(here(), NOW, None, None, 1).await.unwrap();
         for _ in 0..2 {
-            store.destroy(here(), key("a"), NOW, 60).await.unwrap();
+            store.destroy(here(), key("a"), DestroyCondition::Any, NOW, 60).await.unwrap();
         }
         store.load(here(), key("a"), "shop".into(), NOW, 0).await.unwrap();
         store.update(here(), key("a"), change(), None, NOW).await.unwrap();
@@ -506,7 +523,7 @@ mod tests {
             assert!(store.fetch(here(), key.clone(), "a".into(), "b".into(), NOW).await.is_err());
             assert!(store.create(here(), key.clone(), record(), Vec::new()).await.is_err());
             assert!(store.update(here(), key.clone(), change(), None, NOW).await.is_err());
-            assert!(store.destroy(here(), key.clone(), NOW, 0).await.is_err());
+            assert!(store.destroy(here(), key.clone(), DestroyCondition::Any, NOW, 0).await.is_err());
             assert!(store.destroy_owned(here(), "a".into(), Some(key.clone()), NOW, 0).await.is_err());
             assert!(store.list(here(), NOW, None, Some(key.clone()), 1).await.is_err());
             let rename = Some(Rename { to: key, grace: None });
@@ -587,7 +604,7 @@ mod tests {
         let mut ctx = ctx();
         let mut store = SessionCtxView { ctx: &mut ctx };
         store.create(here(), key("a"), record(), Vec::new()).await.unwrap();
-        assert!(store.destroy(here(), key("a"), NOW, 60).await.unwrap());
+        assert!(store.destroy(here(), key("a"), DestroyCondition::Any, NOW, 60).await.unwrap());
         let outcome = store.load(here(), key("a"), "shop".into(), NOW, 100).await.unwrap();
         assert!(matches!(outcome, LoadOutcome::Ended));
         let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

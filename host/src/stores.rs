@@ -13,6 +13,7 @@ use crate::{
     bindings::lemon::session::types::Location,
     driver::{Driver, Error, Registry, Result, StorageOptions, TableName},
     observer::{Observer, Operation, Outcome, observe},
+    settings::shown,
 };
 
 /// How many sessions a background cleanup removes in one transaction.
@@ -235,11 +236,6 @@ impl fmt::Debug for Stores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stores").field("named", &self.named.keys()).finish_non_exhaustive()
     }
-}
-
-/// A name that a guest chose, fit for a log.
-fn shown(name: &str) -> String {
-    format!("{:?}", name.chars().take(64).collect::<String>())
 }
 
 fn enumerate<'a>(names: impl Iterator<Item = &'a String>) -> String {

@@ -203,12 +203,12 @@ async fn the_manager_lists_and_ends_sessions() {
     let rest = manager.list(&here, None, page.next.as_deref(), 2).await.unwrap();
     let listed: Vec<_> = page.entries.into_iter().chain(rest.entries).map(|entry| entry.digest).collect();
     assert_eq!(listed, digests);
-    assert!(manager.destroy(&here, &digests[0]).await.unwrap());
+    assert!(manager.destroy(&here, &digests[0], None).await.unwrap());
     assert_eq!(manager.destroy_owned(&here, "lemon", Some(&digests[1])).await.unwrap(), 1);
     assert_eq!(manager.count(&here).await.unwrap(), 1);
     host.pass(10_000);
     assert_eq!(manager.cleanup(&here, 100).await.unwrap(), 1);
-    assert!(matches!(manager.destroy(&here, "x").await, Err(Error::InvalidName(_))));
+    assert!(matches!(manager.destroy(&here, "x", None).await, Err(Error::InvalidName(_))));
     let elsewhere = Location { storage: None, table: Some("Elsewhere".into()) };
     assert!(matches!(&manager.create_tables(&elsewhere).await.unwrap_err()[..], [Error::InvalidOption(_)]));
     manager.drop_tables(&here).await.unwrap();

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use lemon_session_host::{
-    SessionCtx, Sessions,
+    Caller, SessionCtx, Sessions,
     bindings::{
         application::lemon::session::{
             manager::Host as _,
@@ -17,6 +17,7 @@ use lemon_session_host::{
         PoolOptions,
         warm::{WarmCtx, WarmCtxView},
     },
+    settings::Grant,
 };
 use wasmtime::component::ResourceTable;
 
@@ -55,6 +56,7 @@ fn options(cookie: Option<&str>) -> Options {
         seed: None,
         cleanup: None,
         strict: None,
+        cache_limiter: None,
     }
 }
 
@@ -81,7 +83,21 @@ async fn what_one_request_sets_is_there_for_the_next() {
     assert!(!second.view().created(handle!(session)).await.unwrap());
     let value = second.view().get(handle!(session), "cart".to_owned()).await.unwrap().unwrap();
     assert!(matches!(value, Some(Value::Text(text)) if text == "full"));
-    assert_eq!(second.view().count(Location::default()).await.unwrap().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn the_manager_does_what_the_caller_is_granted() {
+    let sessions = host();
+    let count = async |request: &mut Request| request.view().count(Location::default()).await.unwrap();
+    let mut request = Request::of(&sessions);
+    let denied = count(&mut request).await.unwrap_err();
+    assert!(matches!(&denied, Error::Denied(why) if why.contains("count") && why.contains("'owners'")), "{denied:?}");
+    let caller = Caller { manager: Grant::All, ..Caller::default() };
+    request.ctx = WarmCtx::new(sessions.clone()).for_caller(caller);
+    assert_eq!(count(&mut request).await.unwrap(), 0);
+    // The grant goes with the lease, not with the instance.
+    assert!(matches!(count(&mut Request::of(&sessions)).await, Err(Error::Denied(_))));
+    assert_eq!(sessions.manager().count(&Location::default()).await.unwrap(), 0, "a native server does everything");
 }
 
 #[tokio::test]

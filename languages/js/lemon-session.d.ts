@@ -27,7 +27,9 @@ export type Code =
     | 'unreadable'
     | 'conflict'
     | 'gone'
-    | 'storage';
+    | 'storage'
+    | 'denied'
+    | 'too-many';
 
 /** What went wrong: `code` for programs, the message for people. */
 export class SessionError extends Error {
@@ -39,7 +41,7 @@ export class SessionError extends Error {
 export interface Options {
     /** The application whose variables these are, 1 to 255 characters. */
     app?: string;
-    /** Use the session of this id. Cookies then play no part. */
+    /** Use the session of this id. Cookies then play no part. One that is unknown or malformed begins a new session. */
     sessionId?: string;
     /** The store, as the host's configuration names it. */
     storage?: string;
@@ -54,6 +56,8 @@ export interface Options {
     cleanup?: number;
     /** Have `save` throw `conflict` when somebody else saved this session in the meantime. */
     strict?: boolean;
+    /** What caches may do with the response. */
+    cacheLimiter?: 'nocache' | 'private' | 'public' | 'none';
 }
 
 export interface Cookie {
@@ -128,6 +132,8 @@ export class Session implements Iterable<[string, Value]> {
     setOwner(owner: string | undefined): void;
     /** Whose session this is, or undefined. */
     readonly owner: string | undefined;
+    /** Ends all other live sessions of this session's owner at once, and returns how many. */
+    destroyOthers(): number;
     /** When the session expires unless it is used again. */
     readonly expiresAt: Date;
     /** Stores all changes in one transaction, and returns the headers to send with the response. */
@@ -155,6 +161,6 @@ export class Manager {
     cleanup(limit?: number): number;
     count(): number;
     list(owner?: string): Generator<Entry, void>;
-    destroy(digest: string): boolean;
+    destroy(digest: string, owner?: string): boolean;
     destroyOwned(owner: string, except?: string): number;
 }

@@ -27,7 +27,7 @@ const TEXTS = {
 
 /**
  * What went wrong. `code` is one of invalid-name, invalid-value, invalid-option, reserved, too-large, unreadable, conflict,
- * gone and storage; the message is for people.
+ * gone, storage, denied and too-many; the message is for people.
  */
 export class SessionError extends Error {
     constructor(code, text = TEXTS[code]) {
@@ -84,7 +84,9 @@ class Real {
     }
 }
 
-const OPTIONS = ['app', 'sessionId', 'storage', 'table', 'expires', 'cookie', 'seed', 'cleanup', 'strict'];
+const OPTIONS = [
+    'app', 'sessionId', 'storage', 'table', 'expires', 'cookie', 'seed', 'cleanup', 'strict', 'cacheLimiter',
+];
 const COOKIE = ['name', 'path', 'domain', 'secure', 'httpOnly', 'sameSite', 'partitioned', 'lifetime', 'comment'];
 const SECONDS = ['expires', 'lifetime'];
 
@@ -219,7 +221,10 @@ export class Session {
         return this.#session.id();
     }
 
-    /** The SHA-256 digest of the id in hexadecimal: what the store and the manager know the session by. No secret. */
+    /**
+     * The SHA-256 digest of the id in hexadecimal: what the store and the manager know the session by. After `regenerateId`,
+     * the digest of the old id until `save`. No secret.
+     */
     get digest() {
         return this.#session.digest();
     }
@@ -264,6 +269,11 @@ export class Session {
         return call(() => this.#session.owner());
     }
 
+    /** Ends all other live sessions of this session's owner at once, and returns how many: for a change of password. */
+    destroyOthers() {
+        return Number(call(() => this.#session.destroyOthers()));
+    }
+
     /** When the session expires unless it is used again. */
     get expiresAt() {
         return new Date(Number(this.#session.expiresAt()) * 1000);
@@ -277,13 +287,18 @@ export class Session {
         return call(() => this.#session.save());
     }
 
-    /** Ends the session at once and discards all changes. Returns the headers that delete the cookie. */
+    /** Ends the session at once and discards all changes. Returns the headers that delete the cookie, if there may be one. */
     destroy() {
         return call(() => this.#session.destroy());
     }
 }
 
-/** Sets up what sessions are stored in, and manages all of them. Times are in seconds since 1970. */
+/**
+ * Sets up what sessions are stored in, and manages all of them. Times are in seconds since 1970.
+ *
+ * What an application may call is its grant, which the host configures: unless it says otherwise, `list` and `destroy` with an
+ * owner, and `destroyOwned`. Every other call throws `denied`.
+ */
 export class Manager {
     #location;
 
@@ -329,9 +344,10 @@ export class Manager {
         } while (after !== undefined);
     }
 
-    /** Ends one session by the digest of its id; tells whether it was live. */
-    destroy(digest) {
-        return call(() => manager.destroy(this.#location, digest));
+    /** Ends one session by its digest, if `owner` is given only one of this owner; tells whether a live session was ended. */
+    destroy(digest, owner) {
+        const of = owner === undefined ? undefined : text('an owner', owner);
+        return call(() => manager.destroy(this.#location, text('a digest', digest), of));
     }
 
     /** Ends all sessions of an owner, all but the one of the digest `except` if given, and returns how many. */

@@ -68,7 +68,16 @@ class Storage(Error):
     """The store could not be reached or answered with trouble. Nothing was saved, and no session was made up."""
 
 
-_ERRORS = (InvalidName, InvalidValue, InvalidOption, Reserved, TooLarge, Unreadable, Conflict, Gone, Storage)
+class Denied(Error):
+    """The host's grant to this application does not include this function of the manager."""
+
+
+class TooMany(Error):
+    """The visitor's address has begun more new sessions than the host allows for now. Nothing was saved."""
+
+
+_ERRORS = (InvalidName, InvalidValue, InvalidOption, Reserved, TooLarge, Unreadable, Conflict, Gone, Storage, Denied,
+           TooMany)
 _ERROR_OF = {getattr(_types, 'Error_' + error.__name__): error for error in _ERRORS}
 
 
@@ -87,12 +96,13 @@ def _call(function, *arguments):
 
 
 def start(request=None, *, app=None, session_id=None, storage=None, table=None, expires=None, cookie=None, seed=None,
-          cleanup=None, strict=None):
+          cleanup=None, strict=None, cache_limiter=None):
     """Begins a session, unless the request brings one that exists.
 
     request: a request of wasi:http, or the environment of a CGI program (os.environ) or of WSGI.
     app: the application whose variables these are, 1 to 255 characters.
-    session_id: use the session of this id; cookies then play no part.
+    session_id: use the session of this id; cookies then play no part. One that is unknown or malformed, such as '' for a
+        visitor who has none yet, begins a new session.
     storage, table: where the session is kept, as the host's configuration names it.
     expires: the session's idle time in seconds.
     cookie: a dictionary of name, path, domain, secure ('auto', 'on' or 'off'), http_only, same_site ('strict', 'lax' or
@@ -100,6 +110,7 @@ def start(request=None, *, app=None, session_id=None, storage=None, table=None, 
     seed: text mixed into new ids.
     cleanup: the probability that this start has expired sessions cleaned up.
     strict: have save raise Conflict when somebody else saved this session in the meantime.
+    cache_limiter: what caches may do with the response: 'nocache', 'private', 'public' or 'none'.
 
     What is not given comes from the host's settings.
     """
@@ -108,7 +119,8 @@ def start(request=None, *, app=None, session_id=None, storage=None, table=None, 
         app=_option('app', app, str), cookies=cookies, https=https, session_id=_option('session_id', session_id, str),
         location=_location(storage, table), expires=_option('expires', expires, int),
         cookie=None if cookie is None else _cookie(cookie), seed=_option('seed', seed, str),
-        cleanup=_option('cleanup', cleanup, float), strict=_option('strict', strict, bool))
+        cleanup=_option('cleanup', cleanup, float), strict=_option('strict', strict, bool),
+        cache_limiter=_one_of('cache_limiter', cache_limiter, _types.CacheLimiter))
     return Session(_call(_sessions.start, options))
 
 
@@ -176,13 +188,20 @@ def _cookie(cookie):
 
 
 def _of_cookie(name, value, kind):
-    if value is None or kind in (str, bool, int):
+    if kind in (str, bool, int):
         return _option(name, value, kind)
+    return _one_of(f'{name} of a cookie', value, kind)
+
+
+def _one_of(name, value, kind):
+    """A parameter that is none or one of several words."""
+    if value is None:
+        return None
     try:
         return kind[value.upper()]
     except (AttributeError, KeyError):
         right = ', '.join(repr(one.name.lower()) for one in kind)
-        raise InvalidOption(f'{name} of a cookie is one of {right}, not {value!r}') from None
+        raise InvalidOption(f'{name} is one of {right}, not {value!r}') from None
 
 
 class Session(MutableMapping):
@@ -268,7 +287,8 @@ class Session(MutableMapping):
         return self._session.id()
 
     def digest(self):
-        """The SHA-256 digest of the id in hexadecimal: what the store and the manager know the session by. No secret."""
+        """The SHA-256 digest of the id in hexadecimal: what the store and the manager know the session by. After
+        regenerate_id, the digest of the old id until save. No secret."""
         return self._session.digest()
 
     def app(self):
@@ -303,6 +323,10 @@ class Session(MutableMapping):
         """Whose session this is."""
         return _call(self._session.owner)
 
+    def destroy_others(self):
+        """Ends all other live sessions of this session's owner at once, and returns how many: for a change of password."""
+        return _call(self._session.destroy_others)
+
     def expires_at(self):
         """When the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z."""
         return self._session.expires_at()
@@ -316,7 +340,8 @@ class Session(MutableMapping):
         return self._send(_call(self._session.save), fields)
 
     def destroy(self, fields=None):
-        """Ends the session at once and discards all changes. Returns the headers that delete the cookie, as save does."""
+        """Ends the session at once and discards all changes. Returns the headers that delete the cookie, if the visitor may
+        have one, as save does."""
         headers = _call(self._session.destroy)
         self._ended = True
         return self._send(headers, fields)
@@ -330,7 +355,11 @@ class Session(MutableMapping):
 
 
 class Manager:
-    """Sets up what sessions are stored in, and manages all of them."""
+    """Sets up what sessions are stored in, and manages all of them.
+
+    What an application may call is its grant, which the host configures: unless it says otherwise, list and destroy with an
+    owner, and destroy_owned. Every other call raises Denied.
+    """
 
     def __init__(self, storage=None, table=None):
         self._location = _location(storage, table)
@@ -366,9 +395,11 @@ class Manager:
             if after is None:
                 return
 
-    def destroy(self, digest):
-        """Ends one session by the digest of its id; tells whether it was live."""
-        return _call(_manager.destroy, self._location, _text('a digest', digest))
+    def destroy(self, digest, owner=None):
+        """Ends one session by the digest of its id, if `owner` is given only one of this owner; tells whether a live session
+        was ended."""
+        owner = None if owner is None else _text('an owner', owner)
+        return _call(_manager.destroy, self._location, _text('a digest', digest), owner)
 
     def destroy_owned(self, owner, except_digest=None):
         """Ends all sessions of an owner, all but the one of `except_digest` if given, and returns how many."""

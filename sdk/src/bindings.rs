@@ -10,5 +10,5 @@ wit_bindgen::generate!({
     path: "wit",
     world: "lemon:session/application",
     additional_derives: [Default, PartialEq],
-    additional_derives_ignore: ["value", "error", "secure", "same-site"],
+    additional_derives_ignore: ["value", "error", "secure", "same-site", "cache-limiter"],
 });

@@ -27,6 +27,10 @@ pub enum Error {
     Gone,
     /// The store could not be reached or answered with trouble. Nothing was saved, and no session was made up.
     Storage(String),
+    /// The host's grant to this application does not include this function of the [`manager`](crate::manager).
+    Denied(String),
+    /// The visitor's address has begun more new sessions than the host allows for now. Nothing was saved.
+    TooMany(String),
     /// The variable is there, but is not of the type it was asked for as.
     WrongType(String),
 }
@@ -36,9 +40,10 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Self::InvalidName(_) | Self::InvalidValue(_) | Self::InvalidOption(_) => 400,
-            Self::Reserved(_) => 403,
+            Self::Reserved(_) | Self::Denied(_) => 403,
             Self::Conflict | Self::Gone => 409,
             Self::TooLarge(_) => 413,
+            Self::TooMany(_) => 429,
             Self::Unreadable(_) | Self::WrongType(_) => 500,
             Self::Storage(_) => 503,
         }
@@ -55,6 +60,8 @@ impl fmt::Display for Error {
             Self::TooLarge(why) => ("too large", why),
             Self::Unreadable(why) => ("unreadable", why),
             Self::Storage(why) => ("storage", why),
+            Self::Denied(why) => ("denied", why),
+            Self::TooMany(why) => ("too many", why),
             Self::WrongType(why) => ("wrong type", why),
             Self::Conflict => return formatter.write_str("conflict: somebody else saved this session in the meantime"),
             Self::Gone => return formatter.write_str("gone: the session has ended"),
@@ -78,6 +85,8 @@ impl From<Error> for types::Error {
             Error::Conflict => Self::Conflict,
             Error::Gone => Self::Gone,
             Error::Storage(why) => Self::Storage(why),
+            Error::Denied(why) => Self::Denied(why),
+            Error::TooMany(why) => Self::TooMany(why),
         }
     }
 }
@@ -94,6 +103,8 @@ impl From<types::Error> for Error {
             types::Error::Conflict => Self::Conflict,
             types::Error::Gone => Self::Gone,
             types::Error::Storage(why) => Self::Storage(why),
+            types::Error::Denied(why) => Self::Denied(why),
+            types::Error::TooMany(why) => Self::TooMany(why),
         }
     }
 }

@@ -62,7 +62,7 @@ mod value;
 
 pub use bindings::lemon::session::{
     sessions::Cookie,
-    types::{Location, SameSite, Secure, Value},
+    types::{CacheLimiter, Location, SameSite, Secure, Value},
 };
 pub use bytes::Bytes;
 pub use de::from_value;

@@ -2,6 +2,9 @@
 //! a user's sessions.
 //!
 //! `Location::default()` is the host's default store and table.
+//!
+//! What an application may call is its grant, which the host configures: unless it says otherwise, [`list`] and [`destroy`]
+//! with an owner, and [`destroy_owned`]. Every other call fails with [`Denied`](Error::Denied).
 
 use crate::{Error, Location, Result, bindings::lemon::session::manager};
 
@@ -61,17 +64,19 @@ pub fn list(location: &Location, owner: Option<&str>, after: Option<&str>, limit
     Ok(manager::list(location, owner, after, limit)?)
 }
 
-/// Ends one session by the digest of its id; tells whether it was live. Requests in flight get [`Gone`](Error::Gone).
+/// Ends one session by the digest of its id, if `owner` is given only one of this owner; tells whether a live session was ended.
+/// Requests in flight get [`Gone`](Error::Gone).
 ///
 /// # Errors
 ///
 /// [`InvalidName`](Error::InvalidName) for what is no digest, and [`Storage`](Error::Storage).
-pub fn destroy(location: &Location, digest: &str) -> Result<bool> {
-    Ok(manager::destroy(location, digest)?)
+pub fn destroy(location: &Location, digest: &str, owner: Option<&str>) -> Result<bool> {
+    Ok(manager::destroy(location, digest, owner)?)
 }
 
 /// Ends all sessions of an owner, all but the one of the digest `except` if given, and returns how many: "log out
-/// everywhere". Requests in flight get [`Gone`](Error::Gone).
+/// everywhere". A session that was renewed lately is also spared by the digest of its former id. Requests in flight get
+/// [`Gone`](Error::Gone).
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
 use crate::{
-    Cookie, Request, Result, Session,
+    CacheLimiter, Cookie, Request, Result, Session,
     bindings::lemon::session::sessions::{self, Options as Parameters},
 };
 
@@ -20,7 +20,8 @@ impl Options {
         self
     }
 
-    /// Use the session of this id. Cookies then play no part: none is read and none is sent.
+    /// Use the session of this id. Cookies then play no part: none is read and none is sent. An id that is unknown or
+    /// malformed, such as an empty one for a visitor who has none yet, begins a new session.
     pub fn session_id(mut self, id: impl Into<String>) -> Self {
         self.0.session_id = Some(id.into());
         self
@@ -66,6 +67,12 @@ impl Options {
     /// meantime.
     pub fn strict(mut self, strict: bool) -> Self {
         self.0.strict = Some(strict);
+        self
+    }
+
+    /// What caches may do with the response.
+    pub fn cache_limiter(mut self, limiter: CacheLimiter) -> Self {
+        self.0.cache_limiter = Some(limiter);
         self
     }
 

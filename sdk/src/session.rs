@@ -27,8 +27,8 @@ impl Session {
         self.0.id()
     }
 
-    /// The SHA-256 digest of the id in hexadecimal: what the store and [`manager`](crate::manager) know the session by. No
-    /// secret.
+    /// The SHA-256 digest of the id in hexadecimal: what the store and [`manager`](crate::manager) know the session by. After
+    /// [`regenerate_id`](Self::regenerate_id), the digest of the old id until [`save`](Self::save). No secret.
     pub fn digest(&self) -> String {
         self.0.digest()
     }
@@ -214,6 +214,17 @@ impl Session {
         Ok(self.0.owner()?)
     }
 
+    /// Ends all other live sessions of this session's owner, and returns how many: to be called when a password changes. The
+    /// owner is the one given to [`set_owner`](Self::set_owner), or else the stored one. Takes effect at once, not with
+    /// [`save`](Self::save).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOption`](Error::InvalidOption) when the session has no owner.
+    pub fn destroy_others(&self) -> Result<u64> {
+        Ok(self.0.destroy_others()?)
+    }
+
     /// When the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z.
     pub fn expires_at(&self) -> u64 {
         self.0.expires_at()
@@ -228,12 +239,14 @@ impl Session {
     ///
     /// [`Gone`](Error::Gone) when the session has ended meanwhile (a save never brings one back),
     /// [`Conflict`](Error::Conflict) when `strict` is set and somebody else saved it, [`TooLarge`](Error::TooLarge) past a
-    /// limit, and [`Storage`](Error::Storage). Nothing is saved then.
+    /// limit, [`TooMany`](Error::TooMany) when the visitor's address has begun too many sessions, and
+    /// [`Storage`](Error::Storage). Nothing is saved then.
     pub fn save(&self) -> Result<Headers> {
         Ok(Headers(self.0.save()?))
     }
 
-    /// Ends the session at once and discards all changes. Returns the headers that delete the cookie.
+    /// Ends the session at once and discards all changes. Returns the headers that delete the cookie, if the visitor may have
+    /// one.
     ///
     /// # Errors
     ///

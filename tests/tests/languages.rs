@@ -178,7 +178,7 @@ fn javascript_refuses_what_would_not_come_back_as_it_is() {
             "invalid-name: the variable's name has 33 characters; the limit is 32",
             "invalid-value: a: an integer is added, no real",
             "invalid-option: start has no option expire; it has app, sessionId, storage, table, expires, cookie, seed, \
-             cleanup, strict",
+             cleanup, strict, cacheLimiter",
             "invalid-option: expires is a whole number of seconds, 0 or more",
             "invalid-value: real() takes a number, no string",
             "stored: deep-enough",
@@ -208,7 +208,10 @@ fn a_session_is_a_dictionary_in_python() {
         "Reserved",
         "released [('secret', True)]",
         "owner me",
-        "managed [True], True",
+        "managed [True]",
+        "ended 0 others, False",
+        "Denied manager.count is refused: this application's grant is 'owners' (the setting manager of [session] and the section \
+         [session.manager] in lemon.ini)",
         "kept 1",
         "ended 1",
         "Gone The session has ended: destroyed, expired, or its id changed by a login. Nothing was saved.",
@@ -236,7 +239,10 @@ fn a_session_is_a_map_in_javascript() {
         "reserved: the application name 'held' is reserved",
         "released [[\"secret\",true]]",
         "owner me, expires true",
-        "managed true, true",
+        "managed true",
+        "ended 0 others, false",
+        "denied: manager.count is refused: this application's grant is 'owners' (the setting manager of [session] and the section \
+         [session.manager] in lemon.ini)",
         "same true",
         "ended 1",
         "gone: the session has ended",

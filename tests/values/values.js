@@ -143,7 +143,9 @@ function map(request, say) {
     say(`owner ${session.owner}, expires ${session.expiresAt > new Date()}`);
     const headers = session.save();
     const manager = new Manager();
-    say(`managed ${[...manager.list('me')].map(entry => entry.digest === session.digest)}, ${manager.count() > 0}`);
+    say(`managed ${[...manager.list('me')].map(entry => entry.digest === session.digest)}`);
+    say(`ended ${session.destroyOthers()} others, ${manager.destroy(session.digest, 'you')}`);
+    attempt(say, () => manager.count());
     say(`same ${start(null, { sessionId: session.id, app: 'held' }).get('secret')}`);
     say(`ended ${manager.destroyOwned('me')}`);
     session.set('one', 1);

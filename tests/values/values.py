@@ -4,7 +4,7 @@ dictionary."""
 from urllib.parse import urlsplit
 
 from componentize_py_types import Ok
-from lemon_session import Error, Gone, InvalidOption, Manager, start
+from lemon_session import Denied, Error, Gone, InvalidOption, Manager, start
 from wit_world import exports
 from wit_world.imports.wasi_http_types import Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam
 
@@ -127,7 +127,12 @@ def dictionary(request, fields):
     for name, value in session.headers:
         fields.append(name, value.encode())
     manager = Manager()
-    yield f"managed {[entry.digest == session.digest() for entry in manager.list('me')]}, {manager.count() > 0}"
+    yield f"managed {[entry.digest == session.digest() for entry in manager.list('me')]}"
+    yield f"ended {session.destroy_others()} others, {manager.destroy(session.digest(), 'you')}"
+    try:
+        manager.count()
+    except Denied as error:
+        yield f'Denied {error}'
     try:
         with start(session_id=session.id(), app='dictionary') as same:
             same['one'] = 'discarded'

@@ -69,7 +69,7 @@ async fn a_session_that_ended_meanwhile_is_a_conflict() {
     let manager = sessions.clone();
     let handler = async move |visitor: Visitor| {
         visitor.set("a", 1).await?;
-        assert!(manager.manager().destroy(&Location::default(), &digest).await?);
+        assert!(manager.manager().destroy(&Location::default(), &digest, None).await?);
         Ok::<_, Failure>("never seen")
     };
     let routes = Router::new().route("/", get(handler)).layer(middleware::from_fn_with_state(site, session::layer));

@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_host::driver::{
-    Change, CreateOutcome, Driver, Error, Grace, Key, Listed, LoadOutcome, Loaded, Record, Registry, Result, Snapshot,
-    StorageOptions, Stored, UpdateOutcome, Variable, Write, registry::Opening,
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, Listed, LoadOutcome, Loaded, Record, Registry,
+    Result, Snapshot, StorageOptions, Stored, UpdateOutcome, Variable, Write, registry::Opening,
 };
 
 /// The drivers of lemon:session and this one.
@@ -137,9 +137,12 @@ impl State {
         }
     }
 
-    fn destroy(&mut self, key: &Key, now: u64, remember: u32) -> bool {
+    fn destroy(&mut self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> bool {
         let Some(Entry::Session(session)) = self.entries.get(key) else { return false };
         let (number, live) = (session.number, session.is_live(now));
+        if !only.is_met(live, session.record.owner.as_deref()) {
+            return false;
+        }
         self.seal(number);
         self.end(key, None, if live { now + u64::from(remember) } else { now }, now);
         live
@@ -240,16 +243,19 @@ impl Driver for Plain {
         self.state().update(key, change, expected, now)
     }
 
-    async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool> {
-        Ok(self.state().destroy(key, now, remember))
+    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        Ok(self.state().destroy(key, only, now, remember))
     }
 
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
         let mut state = self.state();
-        let owned = state.sessions(now).filter(|(_, session)| session.record.owner.as_deref() == Some(owner));
-        let keys: Vec<Key> = owned.map(|(key, _)| *key).filter(|key| Some(key) != except).collect();
+        let spared = except.and_then(|key| state.follow(key, now)).map(|(session, _)| session.number);
+        let owned = state
+            .sessions(now)
+            .filter(|(_, session)| session.record.owner.as_deref() == Some(owner) && Some(session.number) != spared);
+        let keys: Vec<Key> = owned.map(|(key, _)| *key).collect();
         for key in &keys {
-            state.destroy(key, now, remember);
+            state.destroy(key, &DestroyCondition::Any, now, remember);
         }
         Ok(keys.len() as u64)
     }
@@ -262,7 +268,7 @@ impl Driver for Plain {
         });
         let due: Vec<Key> = due.map(|(key, _)| *key).take(limit as usize).collect();
         for key in &due {
-            state.destroy(key, now, 0);
+            state.destroy(key, &DestroyCondition::Any, now, 0);
             state.entries.remove(key);
         }
         Ok(due.len() as u32)

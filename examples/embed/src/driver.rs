@@ -14,8 +14,8 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_host::driver::{
-    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot, Stored,
-    UpdateOutcome, Variable, Write,
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot,
+    Stored, UpdateOutcome, Variable, Write,
 };
 use serde::{Deserialize, Serialize};
 
@@ -307,20 +307,24 @@ impl State {
         }
     }
 
-    fn destroy(&mut self, key: &str, now: u64, remember: u32) -> bool {
+    fn destroy(&mut self, key: &str, only: &DestroyCondition, now: u64, remember: u32) -> bool {
         let Some(Held::Session(session)) = self.keys.get(key) else { return false };
         let was_live = session.is_live(now);
+        if !only.is_met(was_live, session.record.owner.as_deref()) {
+            return false;
+        }
         let forget = if was_live { now.saturating_add(remember.into()) } else { 0 };
         self.end(key, None, forget, now);
         was_live
     }
 
     fn destroy_owned(&mut self, owner: &str, except: Option<&str>, now: u64, remember: u32) -> u64 {
+        let spared = except.and_then(|key| self.follow(key, now)).map(|(session, _)| session.number);
         let owned = self
             .sessions(now)
-            .filter(|(key, session)| session.record.owner.as_deref() == Some(owner) && Some(key.as_str()) != except);
+            .filter(|(_, session)| session.record.owner.as_deref() == Some(owner) && Some(session.number) != spared);
         let keys: Vec<_> = owned.map(|(key, _)| key.clone()).collect();
-        keys.iter().filter(|key| self.destroy(key, now, remember)).count() as u64
+        keys.iter().filter(|key| self.destroy(key, &DestroyCondition::Any, now, remember)).count() as u64
     }
 
     fn cleanup(&mut self, now: u64, limit: u32) -> u32 {
@@ -423,9 +427,9 @@ impl Driver for JsonFile {
         self.run(move |state| state.update(&key, change, expected, now)).await
     }
 
-    async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool> {
-        let key = key.to_hex();
-        self.run(move |state| Ok(state.destroy(&key, now, remember))).await
+    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        let (key, only) = (key.to_hex(), only.clone());
+        self.run(move |state| Ok(state.destroy(&key, &only, now, remember))).await
     }
 
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {

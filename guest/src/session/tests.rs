@@ -2,10 +2,12 @@ use crate::{
     Error, Result, Value,
     bindings::{
         sessions::{Cookie, Options},
-        settings::Reservation,
+        settings::{Grant, Notice, Reservation},
         types::SameSite,
     },
-    id, manager, start,
+    id, manager,
+    session::Session,
+    start,
     testing::{NOW, Outside, carrying, cookie, options, sent_id},
 };
 
@@ -100,6 +102,47 @@ fn an_early_return_writes_nothing() {
     drop(session);
     assert!(outside.calls().is_empty());
     assert_eq!(outside.stored(), 0);
+}
+
+#[test]
+fn changes_that_are_lost_are_told_to_the_host() {
+    let outside = plain();
+    let id = outside.visited();
+    let told = |use_it: &dyn Fn(&Session<Outside>)| {
+        use_it(&outside.resume(&id).unwrap());
+        outside.notices()
+    };
+    let unsaved = [Notice::Unsaved("session".into())];
+    let after = [Notice::ChangedAfterSave("session".into())];
+    assert_eq!(told(&|session| session.set("b", &one()).unwrap()), unsaved);
+    assert_eq!(told(&|session| session.clear().unwrap()), unsaved);
+    assert_eq!(told(&|session| session.set_owner(Some("ann".into())).unwrap()), unsaved);
+    assert_eq!(told(&|session| session.regenerate_id().unwrap()), unsaved);
+    let of_shop = |session: &Session<Outside>| {
+        session.application_named("shop").unwrap().set("b", &one()).unwrap();
+    };
+    assert_eq!(told(&of_shop), [Notice::Unsaved("shop".into())]);
+    let changed_after_save = |session: &Session<Outside>| {
+        session.set("b", &one()).unwrap();
+        session.save().unwrap();
+        assert!(session.delete("b").unwrap());
+    };
+    assert_eq!(told(&changed_after_save), after);
+
+    assert_eq!(told(&|session| assert!(session.get("b").unwrap().is_some())), [], "nothing was changed");
+    assert_eq!(told(&|session| _ = session.save().unwrap()), []);
+    let fails = |session: &Session<Outside>| {
+        session.set("b", &Value::Integer(2)).unwrap();
+        outside.fail(true);
+        session.save().unwrap_err();
+        outside.fail(false);
+    };
+    assert_eq!(told(&fails), [], "the application was told");
+    let destroyed = |session: &Session<Outside>| {
+        session.set("b", &one()).unwrap();
+        session.destroy().unwrap();
+    };
+    assert_eq!(told(&destroyed), [], "the changes were to be discarded");
 }
 
 #[test]
@@ -860,6 +903,131 @@ fn all_sessions_of_an_owner_are_listed_and_ended_but_one() {
 }
 
 #[test]
+fn the_digest_is_the_one_that_the_store_knows_until_the_session_is_saved() {
+    let outside = plain();
+    let id = outside.visited();
+    let session = outside.resume(&id).unwrap();
+    let old = id::to_hex(&id::key(&id));
+    session.regenerate_id().unwrap();
+    assert_eq!(session.digest(), old);
+    session.save().unwrap();
+    assert_eq!(session.digest(), id::to_hex(&id::key(&session.id())));
+    assert_ne!(session.digest(), old);
+
+    let new = outside.start(options()).unwrap();
+    new.regenerate_id().unwrap();
+    assert_eq!(new.digest(), id::to_hex(&id::key(&new.id())), "the store knows neither id");
+}
+
+/// A session of an owner.
+fn owned(outside: &Outside, owner: &str) -> Session<Outside> {
+    let session = outside.start(options()).unwrap();
+    session.set_owner(Some(owner.into())).unwrap();
+    session.save().unwrap();
+    session
+}
+
+#[test]
+fn a_change_of_password_ends_all_sessions_of_the_owner_but_the_callers() {
+    let ends: [fn(&Outside, &Session<Outside>) -> u64; 2] = [
+        |outside, session| {
+            let (world, location) = (outside.instance(), options().location);
+            manager::destroy_owned(&world, &location, "ann", Some(&session.digest())).unwrap()
+        },
+        |_, session| session.destroy_others().unwrap(),
+    ];
+    for end in ends {
+        let outside = plain();
+        let (elsewhere, bob) = (owned(&outside, "ann"), owned(&outside, "bob"));
+        let session = outside.resume(&owned(&outside, "ann").id()).unwrap();
+        session.regenerate_id().unwrap();
+        assert_eq!(end(&outside, &session), 1);
+        let sent = sent_id(&session.save().unwrap()).unwrap();
+        assert!(!outside.resume(&sent).unwrap().created(), "the caller's own session goes on");
+        assert!(outside.resume(&elsewhere.id()).unwrap().created());
+        assert!(!outside.resume(&bob.id()).unwrap().created());
+    }
+}
+
+#[test]
+fn destroy_others_goes_by_the_owner_that_is_to_be_saved_and_needs_one() {
+    let outside = plain();
+    let (ann, bob) = (owned(&outside, "ann"), owned(&outside, "bob"));
+    let session = outside.start(options()).unwrap();
+    assert!(matches!(session.destroy_others(), Err(Error::InvalidOption(text)) if text.contains("owner")));
+    session.set_owner(Some("ann".into())).unwrap();
+    assert_eq!(session.destroy_others().unwrap(), 1);
+    assert!(outside.resume(&ann.id()).unwrap().created());
+    session.save().unwrap();
+    session.set_owner(Some("bob".into())).unwrap();
+    assert_eq!(session.destroy_others().unwrap(), 1);
+    assert!(outside.resume(&bob.id()).unwrap().created());
+    session.set_owner(None).unwrap();
+    assert!(session.destroy_others().is_err());
+    session.destroy().unwrap();
+    assert_eq!(session.destroy_others(), Err(Error::Gone));
+}
+
+#[test]
+fn destroy_others_spares_a_session_that_another_request_renewed() {
+    let outside = renewing();
+    let here = owned(&outside, "ann").id();
+    let elsewhere = owned(&outside, "ann").id();
+    outside.wait(600);
+    let slow = outside.resume(&here).unwrap();
+    let renewed = sent_id(&outside.resume(&here).unwrap().save().unwrap()).unwrap();
+    assert_eq!(slow.destroy_others().unwrap(), 1);
+    assert!(!outside.resume(&renewed).unwrap().created());
+    assert!(outside.resume(&elsewhere).unwrap().created());
+}
+
+#[test]
+fn the_grant_says_what_an_application_may_call_of_the_manager() {
+    let outside = plain();
+    let ann = owned(&outside, "ann");
+    let (world, location) = (outside.instance(), options().location);
+    let denied = |function: &str, grant: &str, outcome: Option<Error>| {
+        let names = |text: &str| text.contains(function) && text.contains(grant) && text.contains("[session.manager]");
+        assert!(matches!(&outcome, Some(Error::Denied(text)) if names(text)), "{outcome:?}");
+    };
+    let everything = |grant: &str| {
+        denied("create-tables", grant, manager::create_tables(&world, &location).err().unwrap().pop());
+        denied("drop-tables", grant, manager::drop_tables(&world, &location).err().unwrap().pop());
+        denied("tables-exist", grant, manager::tables_exist(&world, &location).err());
+        denied("cleanup", grant, manager::cleanup(&world, &location, 1).err());
+        denied("count", grant, manager::count(&world, &location).err());
+        denied("list without", grant, manager::list(&world, &location, None, None, 1).err());
+        denied("destroy without", grant, manager::destroy(&world, &location, &ann.digest(), None).err());
+    };
+    outside.calls();
+
+    outside.call_as(1, Grant::None);
+    everything("'none'");
+    denied("list with", "'none'", manager::list(&world, &location, Some("ann"), None, 1).err());
+    denied("destroy with", "'none'", manager::destroy(&world, &location, &ann.digest(), Some("ann")).err());
+    denied("destroy-owned", "'none'", manager::destroy_owned(&world, &location, "ann", None).err());
+    outside.call_as(2, Grant::Owners);
+    everything("'owners'");
+    assert!(outside.calls().is_empty(), "nothing that is refused reaches the store");
+
+    assert_eq!(manager::list(&world, &location, Some("ann"), None, 10).unwrap().entries.len(), 1);
+    assert!(!manager::destroy(&world, &location, &ann.digest(), Some("bob")).unwrap(), "it is not bob's");
+    assert!(manager::destroy(&world, &location, &ann.digest(), Some("ann")).unwrap());
+    assert_eq!(manager::destroy_owned(&world, &location, "ann", None).unwrap(), 0);
+    let session = owned(&outside, "ann");
+    outside.call_as(3, Grant::None);
+    assert_eq!(session.destroy_others().unwrap(), 0, "a session's own function is not the manager's");
+
+    outside.call_as(4, Grant::All);
+    manager::create_tables(&world, &location).unwrap();
+    assert!(manager::tables_exist(&world, &location).unwrap());
+    assert_eq!(manager::cleanup(&world, &location, 1).unwrap(), 0);
+    assert_eq!(manager::count(&world, &location).unwrap(), 1);
+    assert!(manager::destroy(&world, &location, &session.digest(), None).unwrap());
+    manager::drop_tables(&world, &location).unwrap();
+}
+
+#[test]
 fn a_list_comes_in_pages() {
     let outside = plain();
     for _ in 0..5 {
@@ -883,7 +1051,7 @@ fn a_list_comes_in_pages() {
 #[test]
 fn what_is_no_digest_is_refused() {
     let world = plain().instance();
-    assert!(matches!(manager::destroy(&world, &options().location, "abc"), Err(Error::InvalidName(_))));
+    assert!(matches!(manager::destroy(&world, &options().location, "abc", None), Err(Error::InvalidName(_))));
 }
 
 #[test]

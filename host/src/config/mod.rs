@@ -14,9 +14,9 @@ use parse::{boolean, bytes, choice, number, optional, probability, seconds, tabl
 pub use server::Server;
 
 use crate::{
-    Settings, Stores,
+    Caller, Settings, Stores,
     driver::Registry,
-    settings::{CookieSettings, InvalidSettings, Limits, Reservation, SameSite, Secure},
+    settings::{CacheLimiter, CookieSettings, Grant, InvalidSettings, Limits, Reservation, SameSite, Secure},
     stores::{Origin, Storage},
 };
 
@@ -28,6 +28,10 @@ pub const DEFAULT_STORAGE: &str = "sqlite:sessions.db";
 pub struct Config {
     /// `[session]` and the sections below it.
     pub settings: Settings,
+    /// `[session] manager`: what applications may call of `lemon:session/manager`.
+    pub manager: Grant,
+    /// `[session.manager]`: the same for the applications that are mounted on these paths.
+    pub managers: BTreeMap<String, Grant>,
     /// `[storage]`: the default store.
     pub storage: Storage,
     /// `[storage.NAME]`: further stores that applications may ask for by name.
@@ -40,6 +44,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             settings: Settings::default(),
+            manager: Caller::default().manager,
+            managers: BTreeMap::new(),
             storage: Storage::new(DEFAULT_STORAGE),
             storages: BTreeMap::new(),
             server: Server::default(),
@@ -84,7 +90,22 @@ impl Config {
     }
 
     fn read(&mut self, document: &mut Document, file: &str) {
-        document.section("session", |section| read_session(&mut self.settings, section));
+        document.section("session", |section| {
+            read_session(&mut self.settings, section);
+            section.read("manager", &mut self.manager, choice(GRANTS));
+        });
+        document.section("session.manager", |section| {
+            for (path, grant) in section.rest() {
+                match choice(GRANTS)(&grant) {
+                    Ok(_) if !path.starts_with('/') => {
+                        section
+                            .mistake(&path, "is no path of --mount, as /shop is, nor / for the whole site".to_owned());
+                    }
+                    Ok(grant) => _ = self.managers.insert(path, grant),
+                    Err(message) => section.mistake(&path, message),
+                }
+            }
+        });
         document.section("session.cookie", |section| read_cookie(&mut self.settings.cookie, section));
         document.section("session.limits", |section| read_limits(&mut self.settings.limits, section));
         document.section("session.reserved", |section| {
@@ -109,6 +130,8 @@ impl Config {
     }
 }
 
+const GRANTS: [(&str, Grant); 3] = [("none", Grant::None), ("owners", Grant::Owners), ("all", Grant::All)];
+
 fn read_session(settings: &mut Settings, section: &mut Section<'_>) {
     section.read("app", &mut settings.app, text);
     section.read("expires", &mut settings.expires, seconds);
@@ -122,6 +145,14 @@ fn read_session(settings: &mut Settings, section: &mut Section<'_>) {
     section.read("strict", &mut settings.strict, boolean);
     section.read("cleanup", &mut settings.cleanup, probability);
     section.read("seed", &mut settings.seed, text);
+    let limiters = [
+        ("nocache", CacheLimiter::Nocache),
+        ("private", CacheLimiter::Private),
+        ("public", CacheLimiter::Public),
+        ("none", CacheLimiter::None),
+    ];
+    section.read("cache-limiter", &mut settings.cache_limiter, choice(limiters));
+    section.read("cache-expire", &mut settings.cache_expire, seconds);
 }
 
 fn read_cookie(cookie: &mut CookieSettings, section: &mut Section<'_>) {

@@ -97,6 +97,32 @@ url = sqlite:archive.db
 }
 
 #[test]
+fn grants_of_the_manager_are_read_by_path() {
+    let text = "[session]\nmanager = none\n[session.manager]\n/admin = all\n/ = Owners\n";
+    let config = Config::parse(text, "lemon.ini").unwrap();
+    assert_eq!(config.manager, Grant::None);
+    assert_eq!(config.managers, [("/".to_owned(), Grant::Owners), ("/admin".to_owned(), Grant::All)].into());
+    assert_eq!(
+        mistakes("[session]\nmanager = some\n[session.manager]\nadmin = all\n/blog = yes\n"),
+        [
+            "lemon.ini:2: [session] manager: \"some\" is not one of none, owners, all",
+            "lemon.ini:4: [session.manager] admin: is no path of --mount, as /shop is, nor / for the whole site",
+            "lemon.ini:5: [session.manager] /blog: \"yes\" is not one of none, owners, all",
+        ]
+    );
+}
+
+#[test]
+fn cache_limiters_are_read() {
+    let config = Config::parse("[session]\ncache-limiter = Private\ncache-expire = 5m\n", "lemon.ini").unwrap();
+    assert_eq!((config.settings.cache_limiter, config.settings.cache_expire), (CacheLimiter::Private, 300));
+    assert_eq!(
+        mistakes("[session]\ncache-limiter = private_no_expire\n"),
+        ["lemon.ini:2: [session] cache-limiter: \"private_no_expire\" is not one of nocache, private, public, none"]
+    );
+}
+
+#[test]
 fn a_misspelt_key_or_section_is_a_mistake_with_its_line_and_the_right_name() {
     assert_eq!(
         mistakes("[session]\n\n# a comment\nexpiers = 60\n"),

@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Store, change, key, pairs, put, put_in, renaming_to};
-use crate::driver::{Change, Grace, LoadOutcome, Record};
+use crate::driver::{Change, DestroyCondition, Grace, LoadOutcome, Record};
 
 impl Store {
     async fn cleanup(&self, now: u64, limit: u32) -> u32 {
@@ -60,7 +60,7 @@ pub async fn cleanup_removes_at_most_the_limit_and_fewer_when_none_is_left(store
 
 pub async fn cleanup_forgets_keys_in_time(store: &Store) {
     store.create(&key("ended"), &[]).await;
-    store.driver.destroy(&key("ended"), store.now, 100).await.expect("destroy");
+    store.driver.destroy(&key("ended"), &DestroyCondition::Any, store.now, 100).await.expect("destroy");
     store.create_as(&key("old"), &Record { expires: store.now + 9 * HOUR, ..store.record() }, &[]).await;
     let grace = Some(Grace { until: store.now + 100, nonce: b"n".to_vec() });
     let rename = Change { remember: 50, ..renaming_to(key("new"), grace) };
@@ -87,7 +87,7 @@ pub async fn cleanup_leaves_no_variables_behind(store: &Store) {
     store.create_as(&k, &record, &[put("x", b"1"), put("large", &[1; 50_000]), put_in("other", "y", b"2")]).await;
     let now = store.now + HOUR;
     store.cleanup(now, 100).await;
-    store.driver.destroy(&k, now, 0).await.expect("destroy");
+    store.driver.destroy(&k, &DestroyCondition::Any, now, 0).await.expect("destroy");
     store.create(&k, &[]).await;
     let (record, variables) = store.driver.describe(&k, store.now).await.expect("describe").expect("a live session");
     assert_eq!((record.size, variables), (0, vec![]), "a session of the same key has nothing of the one that expired");

@@ -1,5 +1,7 @@
 use super::{APP, HOUR, Store, change, key, pairs, put, put_in, races::race, renaming_to, writing};
-use crate::driver::{Change, Grace, Key, Listed, LoadOutcome, Record, Snapshot, UpdateOutcome, Write};
+use crate::driver::{
+    Change, DestroyCondition, Grace, Key, Listed, LoadOutcome, Record, Snapshot, UpdateOutcome, Write,
+};
 
 impl Store {
     async fn export(&self, key: &Key, now: u64) -> Option<Snapshot> {
@@ -52,7 +54,7 @@ pub async fn export_answers_all_of_a_live_session_and_nothing_else(store: &Store
     store.driver.update(&key("old"), &renaming_to(key("new"), grace), None, store.now).await.expect("update");
     assert_eq!(store.export(&key("old"), store.now).await, None, "a former key is not followed");
     assert!(store.export(&key("new"), store.now).await.expect("a live session").variables == variables);
-    store.driver.destroy(&key("ended"), store.now, HOUR as u32).await.expect("destroy");
+    store.driver.destroy(&key("ended"), &DestroyCondition::Any, store.now, HOUR as u32).await.expect("destroy");
     assert_eq!(store.export(&key("ended"), store.now).await, None, "an ended key");
     assert_eq!(store.driver.reused(store.now).await.expect("reused"), 0, "whoever copies is no visitor");
 }
@@ -75,7 +77,7 @@ pub async fn import_without_over_never_overwrites(store: &Store) {
     store.create(&key("live"), &[put("x", b"1")]).await;
     store.create_as(&key("expired"), &Record { expires: store.now + 1, ..store.record() }, &[]).await;
     store.create(&key("ended"), &[]).await;
-    store.driver.destroy(&key("ended"), store.now, 100).await.expect("destroy");
+    store.driver.destroy(&key("ended"), &DestroyCondition::Any, store.now, 100).await.expect("destroy");
     store.create(&key("old"), &[put("x", b"1")]).await;
     let grace = Some(Grace { until: store.now + 50, nonce: b"n".to_vec() });
     let rename = Change { remember: 50, ..renaming_to(key("new"), grace) };
@@ -126,7 +128,7 @@ pub async fn import_over_another_version_or_no_session_changes_nothing(store: &S
     store.create(&key("live"), &[put("x", b"1")]).await;
     store.create_as(&key("expired"), &Record { expires: store.now + 1, ..store.record() }, &[]).await;
     store.create(&key("ended"), &[]).await;
-    store.driver.destroy(&key("ended"), store.now, 100).await.expect("destroy");
+    store.driver.destroy(&key("ended"), &DestroyCondition::Any, store.now, 100).await.expect("destroy");
     for (name, version) in [("live", 2), ("live", 0), ("expired", 1), ("ended", 1), ("nothing", 1)] {
         assert!(!store.import(&key(name), &snapshot, Some(version), store.now + 1).await, "{name}");
     }

@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Store, change, key, pairs, put, put_in, removal, renaming_to};
-use crate::driver::{Change, CreateOutcome, Grace, LoadOutcome, Record, UpdateOutcome};
+use crate::driver::{Change, CreateOutcome, DestroyCondition, Grace, LoadOutcome, Record, UpdateOutcome};
 
 pub async fn create_stores_the_record_and_the_variables(store: &Store) {
     let k = key("a");
@@ -61,7 +61,7 @@ pub async fn create_of_an_expired_key_answers_exists(store: &Store) {
     let later = store.now + 2 * HOUR;
     let record = Record { created: later, accessed: later, expires: later + HOUR, ..store.record() };
     assert_exists(store, "a", &record, "an expired session that was not removed yet is still there").await;
-    let removed = store.driver.destroy(&key("a"), later, 0).await.expect("destroy");
+    let removed = store.driver.destroy(&key("a"), &DestroyCondition::Any, later, 0).await.expect("destroy");
     assert!(!removed, "an expired session is not live");
     store.create_as(&key("a"), &record, &[put("y", b"2")]).await;
     let variables = store.variables(&key("a"), APP, later).await;
@@ -70,7 +70,7 @@ pub async fn create_of_an_expired_key_answers_exists(store: &Store) {
 
 pub async fn create_of_an_ended_key_answers_exists(store: &Store) {
     store.create(&key("destroyed"), &[]).await;
-    store.driver.destroy(&key("destroyed"), store.now, HOUR as u32).await.expect("destroy");
+    store.driver.destroy(&key("destroyed"), &DestroyCondition::Any, store.now, HOUR as u32).await.expect("destroy");
     assert_exists(store, "destroyed", &store.record(), "a destroyed key that is remembered is there").await;
 
     store.create(&key("renamed"), &[]).await;
@@ -94,7 +94,7 @@ pub async fn create_of_a_former_key_answers_exists(store: &Store) {
 pub async fn create_of_a_forgotten_key_succeeds(store: &Store) {
     let k = key("a");
     store.create(&k, &[put("x", b"1")]).await;
-    store.driver.destroy(&k, store.now, 100).await.expect("destroy");
+    store.driver.destroy(&k, &DestroyCondition::Any, store.now, 100).await.expect("destroy");
     let at = |accessed| Record { accessed, expires: accessed + HOUR, ..store.record() };
     assert_exists(store, "a", &at(store.now + 99), "an ended key is there while it is remembered").await;
     store.create_as(&k, &at(store.now + 100), &[]).await;

@@ -1,9 +1,9 @@
 use super::{APP, HOUR, Store, key, pairs, put, put_in, renaming_to};
-use crate::driver::{Grace, Key, LoadOutcome, Record, UpdateOutcome};
+use crate::driver::{DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
 
 impl Store {
     async fn destroy(&self, key: &Key, now: u64, remember: u64) -> bool {
-        self.driver.destroy(key, now, remember as u32).await.expect("destroy")
+        self.driver.destroy(key, &DestroyCondition::Any, now, remember as u32).await.expect("destroy")
     }
 
     async fn reused(&self, now: u64) -> u64 {
@@ -51,6 +51,45 @@ pub async fn destroy_of_a_former_key_answers_false_and_changes_nothing(store: &S
         matches!(store.load(&key("old"), store.now).await, LoadOutcome::Found(_)),
         "the former key still leads there"
     );
+}
+
+pub async fn destroy_of_what_has_expired_leaves_a_live_session(store: &Store) {
+    let k = key("a");
+    store.create(&k, &[put("x", b"1")]).await;
+    let destroy = async |now| store.driver.destroy(&k, &DestroyCondition::Expired, now, HOUR as u32).await;
+    assert!(!destroy(store.now).await.expect("destroy"), "no live session was ended");
+    assert_eq!(store.variables(&k, APP, store.now).await, pairs(&[("x", b"1")]), "it stays");
+    let change = crate::driver::Change { expires: Some(store.now + 2 * HOUR), ..super::change() };
+    store.other().update(&k, &change, None, store.now).await.expect("update");
+    assert!(!destroy(store.now + HOUR).await.expect("destroy"));
+    assert_eq!(store.variables(&k, APP, store.now + HOUR).await, pairs(&[("x", b"1")]), "it was extended meanwhile");
+    assert!(!destroy(store.now + 2 * HOUR).await.expect("destroy"), "an expired session is not a live one");
+    assert_eq!(store.load(&k, store.now + 2 * HOUR).await, LoadOutcome::Absent, "it is removed and not remembered");
+    assert!(!destroy(store.now).await.expect("destroy"), "there is none");
+}
+
+pub async fn destroy_of_an_owners_session_leaves_every_other_one(store: &Store) {
+    let owned = |owner: &str| Record { owner: Some(owner.to_owned()), ..store.record() };
+    store.create_as(&key("ada"), &owned("Ada"), &[put("x", b"1")]).await;
+    store.create_as(&key("bob"), &owned("Bob"), &[put("x", b"1")]).await;
+    store.create(&key("nobody"), &[put("x", b"1")]).await;
+    store.create_as(&key("old"), &owned("Ada"), &[]).await;
+    let grace = Some(Grace { until: store.now + 100, nonce: b"n".to_vec() });
+    store.driver.update(&key("old"), &renaming_to(key("new"), grace), None, store.now).await.expect("update");
+    let only = DestroyCondition::Owned("Ada".to_owned());
+    let destroy = async |name: &str, now| store.driver.destroy(&key(name), &only, now, HOUR as u32).await;
+    for name in ["bob", "nobody", "old", "unknown"] {
+        assert!(!destroy(name, store.now).await.expect("destroy"), "{name} is not a key of a session of Ada's");
+    }
+    assert_eq!(store.count(store.now).await, 4);
+    assert!(!destroy("ada", store.now + HOUR).await.expect("destroy"), "it has expired");
+    assert_ne!(store.load(&key("ada"), store.now).await, LoadOutcome::Absent, "an expired session stays");
+    assert!(destroy("ada", store.now).await.expect("destroy"), "a live session of hers is ended");
+    assert_eq!(store.load(&key("ada"), store.now).await, LoadOutcome::Ended);
+    assert!(destroy("new", store.now).await.expect("destroy"));
+    for name in ["bob", "nobody"] {
+        assert_eq!(store.fetched_x(&key(name), store.now).await, Some(b"1".to_vec()), "{name} is live");
+    }
 }
 
 pub async fn ended_key_is_remembered_to_the_second(store: &Store) {
@@ -158,4 +197,33 @@ pub async fn destroy_owned_tells_similar_owners_apart(store: &Store) {
         left -= 1;
         assert_eq!(store.count(store.now).await, left);
     }
+}
+
+pub async fn destroy_owned_spares_the_session_that_a_former_key_leads_to(store: &Store) {
+    let owned = Record { owner: Some("Ada".to_owned()), ..store.record() };
+    let renew = async |from: &str, to: &str, until| {
+        let grace = Some(Grace { until, nonce: b"n".to_vec() });
+        let outcome = store.driver.update(&key(from), &renaming_to(key(to), grace), None, store.now).await;
+        assert!(matches!(outcome, Ok(UpdateOutcome::Committed(_))), "{outcome:?}");
+    };
+    let destroy = async |except: &str, now| {
+        store.other().destroy_owned("Ada", Some(&key(except)), now, HOUR as u32).await.expect("destroy_owned")
+    };
+    for name in ["a", "other"] {
+        store.create_as(&key(name), &owned, &[put("x", b"1")]).await;
+    }
+    renew("a", "b", store.now + 100).await;
+    renew("b", "c", store.now + 200).await;
+    assert_eq!(destroy("a", store.now + 99).await, 1, "the other one; a leads to c through b");
+    assert_eq!(store.fetched_x(&key("c"), store.now).await, Some(b"1".to_vec()));
+    assert_eq!(destroy("b", store.now + 199).await, 0, "b leads to c");
+    assert_eq!(destroy("a", store.now + 100).await, 1, "the grace of a is over");
+    assert_eq!(store.count(store.now).await, 0);
+
+    store.create_as(&key("d"), &owned, &[]).await;
+    renew("d", "e", store.now + 100).await;
+    store.driver.update(&key("e"), &renaming_to(key("f"), None), None, store.now).await.expect("update");
+    assert_eq!(destroy("d", store.now).await, 1, "d ended with the rename that has no grace");
+    store.create_as(&key("g"), &owned, &[]).await;
+    assert_eq!(destroy("d", store.now).await, 1, "and it never leads to another session");
 }

@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Store, change, key, put, put_in, renaming_to};
-use crate::driver::{Change, Grace, Key, Listed, Record};
+use crate::driver::{Change, DestroyCondition, Grace, Key, Listed, Record};
 
 pub async fn count_counts_live_sessions_alone(store: &Store) {
     assert_eq!(store.count(store.now).await, 0, "a new store is empty");
@@ -10,7 +10,7 @@ pub async fn count_counts_live_sessions_alone(store: &Store) {
     for (after, live) in [(0, 3), (9, 3), (10, 2), (20, 1), (29, 1), (30, 0)] {
         assert_eq!(store.count(store.now + after).await, live, "{after} seconds later");
     }
-    store.driver.destroy(&key("2"), store.now, HOUR as u32).await.expect("destroy");
+    store.driver.destroy(&key("2"), &DestroyCondition::Any, store.now, HOUR as u32).await.expect("destroy");
     assert_eq!(store.count(store.now).await, 2, "an ended key is no session");
 }
 
@@ -75,7 +75,7 @@ pub async fn list_holds_live_sessions_alone(store: &Store) {
         store.create_as(&key(name), &record, &[put("x", b"1")]).await;
     }
     store.create_as(&key("expired"), &Record { expires: store.now + 1, ..record.clone() }, &[]).await;
-    store.driver.destroy(&key("destroyed"), store.now, HOUR as u32).await.expect("destroy");
+    store.driver.destroy(&key("destroyed"), &DestroyCondition::Any, store.now, HOUR as u32).await.expect("destroy");
     let grace = Some(Grace { until: store.now + HOUR, nonce: b"n".to_vec() });
     store.driver.update(&key("renamed"), &renaming_to(key("new"), grace), None, store.now).await.expect("update");
 

@@ -12,7 +12,8 @@ use proptest::{
 
 use super::{Store, key};
 use crate::driver::{
-    Change, CreateOutcome, Driver, Grace, Key, LoadOutcome, Record, Rename, Snapshot, Stored, UpdateOutcome, Write,
+    Change, CreateOutcome, DestroyCondition, Driver, Grace, Key, LoadOutcome, Record, Rename, Snapshot, Stored,
+    UpdateOutcome, Write,
 };
 
 /// All times are multiples of it, so that boundaries are met to the second.
@@ -58,7 +59,7 @@ enum Operation {
     Fetch { key: u8, app: u8, name: u8 },
     Create { key: u8, expires: u64, ends: Option<u64>, owner: Option<u8>, writes: Vec<Written> },
     Update { key: u8, changes: Changes, expected: Expected },
-    Destroy { key: u8, remember: u64 },
+    Destroy { key: u8, only: Only, remember: u64 },
     DestroyOwned { owner: u8, except: Option<u8>, remember: u64 },
     Cleanup { limit: u32 },
     Count,
@@ -93,6 +94,24 @@ enum Expected {
     Other,
 }
 
+/// The condition of a destroy.
+#[derive(Clone, Copy, Debug)]
+enum Only {
+    Any,
+    Expired,
+    Owned(u8),
+}
+
+impl Only {
+    fn condition(self) -> DestroyCondition {
+        match self {
+            Self::Any => DestroyCondition::Any,
+            Self::Expired => DestroyCondition::Expired,
+            Self::Owned(owner) => DestroyCondition::Owned(owner_of(owner)),
+        }
+    }
+}
+
 fn operation() -> impl Strategy<Value = Operation> {
     let key = 0..KEYS;
     let over = option::of(select(vec![Expected::Current, Expected::Current, Expected::Other]));
@@ -108,7 +127,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         ),
         6 => (key.clone(), changes(), select(vec![Expected::Any, Expected::Any, Expected::Current, Expected::Other]))
             .prop_map(|(key, changes, expected)| Operation::Update { key, changes, expected }),
-        2 => (key.clone(), steps()).prop_map(|(key, remember)| Operation::Destroy { key, remember }),
+        2 => (key.clone(), only(), steps())
+            .prop_map(|(key, only, remember)| Operation::Destroy { key, only, remember }),
         1 => (0_u8..2, option::of(key.clone()), steps())
             .prop_map(|(owner, except, remember)| Operation::DestroyOwned { owner, except, remember }),
         1 => (0_u32..4).prop_map(|limit| Operation::Cleanup { limit }),
@@ -123,6 +143,10 @@ fn operation() -> impl Strategy<Value = Operation> {
             }
         ),
     ]
+}
+
+fn only() -> impl Strategy<Value = Only> {
+    prop_oneof![2 => Just(Only::Any), 1 => Just(Only::Expired), 1 => (0_u8..2).prop_map(Only::Owned)]
 }
 
 fn written() -> impl Strategy<Value = Written> {
@@ -279,8 +303,9 @@ impl Operation {
                     Err(_) => Answer::Error,
                 }
             }
-            Self::Destroy { key, remember } => {
-                Answer::Number(driver.destroy(&key_of(*key), now, *remember as u32).await.expect("destroy").into())
+            Self::Destroy { key, only, remember } => {
+                let ended = driver.destroy(&key_of(*key), &only.condition(), now, *remember as u32).await;
+                Answer::Number(ended.expect("destroy").into())
             }
             Self::DestroyOwned { owner, except, remember } => {
                 let except = except.map(key_of);
@@ -503,12 +528,21 @@ impl Model {
                 Answer::Created(CreateOutcome::Created)
             }
             Operation::Update { key, changes, expected } => self.update(*key, changes, *expected),
-            Operation::Destroy { key, remember } => Answer::Number(self.destroy(key_of(*key), *remember).into()),
+            Operation::Destroy { key, only, remember } => {
+                let session = self.sessions.iter().find(|session| session.key == key_of(*key));
+                let is_meant = session.is_some_and(|Session { record, .. }| match only {
+                    Only::Any => true,
+                    Only::Expired => record.expires <= self.now,
+                    Only::Owned(owner) => self.now < record.expires && record.owner == Some(owner_of(*owner)),
+                });
+                Answer::Number((is_meant && self.destroy(key_of(*key), *remember)).into())
+            }
             Operation::DestroyOwned { owner, except, remember } => {
+                let spared = except.and_then(|key| self.follow(key)).map(|(session, _)| session.number);
                 let live = self.sessions.iter().filter(|session| self.now < session.record.expires);
                 let owned = live.filter(|session| session.record.owner == Some(owner_of(*owner)));
                 let keys: Vec<Key> =
-                    owned.map(|session| session.key).filter(|key| Some(*key) != except.map(key_of)).collect();
+                    owned.filter(|session| Some(session.number) != spared).map(|session| session.key).collect();
                 Answer::Number(keys.into_iter().map(|key| u64::from(self.destroy(key, *remember))).sum())
             }
             Operation::Cleanup { .. } => {

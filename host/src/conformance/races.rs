@@ -11,7 +11,9 @@ use std::{
 use tokio::sync::Barrier;
 
 use super::{APP, HOUR, Store, change, key, pairs, put, put_in, renaming_to, writing};
-use crate::driver::{Change, CreateOutcome, Driver, Grace, LoadOutcome, Record, Stored, UpdateOutcome};
+use crate::driver::{
+    Change, CreateOutcome, DestroyCondition, Driver, Grace, LoadOutcome, Record, Stored, UpdateOutcome,
+};
 
 const ROUNDS: usize = 20;
 
@@ -145,9 +147,10 @@ pub async fn of_concurrent_destroys_exactly_one_ends_the_session(store: &Store) 
     for round in 0..ROUNDS {
         let k = key(&round.to_string());
         store.create(&k, &[put("x", b"1")]).await;
-        let answers =
-            race(store, 6, |_, handle| async move { handle.destroy(&k, now, HOUR as u32).await.expect("destroy") })
-                .await;
+        let answers = race(store, 6, |_, handle| async move {
+            handle.destroy(&k, &DestroyCondition::Any, now, HOUR as u32).await.expect("destroy")
+        })
+        .await;
         assert_eq!(count_of(&answers, &true), 1, "exactly one ends it: {answers:?}");
     }
 }
@@ -190,14 +193,14 @@ async fn update_racing<End: Future<Output = ()> + Send + 'static>(
         store.create(&k, &[]).await;
         let (record, variables) = store.driver.describe(&k, now).await.expect("describe").expect("a live session");
         assert_eq!((record.version, record.size, variables), (1, 0, vec![]), "no variable was left behind");
-        store.driver.destroy(&k, now, 0).await.expect("destroy");
+        store.driver.destroy(&k, &DestroyCondition::Any, now, 0).await.expect("destroy");
     }
 }
 
 pub async fn update_racing_destroy_leaves_nothing(store: &Store) {
     update_racing(store, |key, handle, now| async move {
         assert!(
-            handle.destroy(&key, now, 0).await.expect("destroy"),
+            handle.destroy(&key, &DestroyCondition::Any, now, 0).await.expect("destroy"),
             "updates do not keep a session from being destroyed"
         );
     })
@@ -284,7 +287,7 @@ pub async fn rename_racing_destroy_leaves_one_answer(store: &Store) {
                 let answer = handle.update(&old, &renaming_to(new, None), None, now).await.expect("update");
                 answer == UpdateOutcome::Committed(1)
             } else {
-                !handle.destroy(&old, now, HOUR as u32).await.expect("destroy")
+                !handle.destroy(&old, &DestroyCondition::Any, now, HOUR as u32).await.expect("destroy")
             }
         })
         .await;
@@ -292,7 +295,7 @@ pub async fn rename_racing_destroy_leaves_one_answer(store: &Store) {
         assert_eq!(store.load(&old, now).await, LoadOutcome::Ended);
         let found = matches!(store.load(&new, now).await, LoadOutcome::Found(_));
         assert_eq!(found, renamed[0]);
-        store.driver.destroy(&new, now, 0).await.expect("destroy");
+        store.driver.destroy(&new, &DestroyCondition::Any, now, 0).await.expect("destroy");
         assert_eq!(store.count(now).await, 0);
     }
 }
@@ -392,6 +395,6 @@ pub async fn update_racing_cleanup_never_brings_back(store: &Store) {
             }
             other => panic!("an update commits or is gone, not {other:?}"),
         }
-        store.driver.destroy(&k, live, 0).await.expect("destroy");
+        store.driver.destroy(&k, &DestroyCondition::Any, live, 0).await.expect("destroy");
     }
 }

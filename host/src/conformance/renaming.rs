@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Store, key, pairs, put, put_in, renaming_to};
-use crate::driver::{Change, Grace, Key, LoadOutcome, Record, UpdateOutcome};
+use crate::driver::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
 
 impl Store {
     async fn rename(&self, from: &Key, to: &Key, grace: Option<Grace>, now: u64) {
@@ -161,7 +161,7 @@ pub async fn former_key_of_a_destroyed_session_answers_ended(store: &Store) {
     for (old, new, remember) in [("a", "b", 0), ("c", "d", HOUR as u32)] {
         store.create(&key(old), &[put("x", b"1")]).await;
         store.rename(&key(old), &key(new), grace(store.now + 1000, b"n"), store.now).await;
-        assert!(store.driver.destroy(&key(new), store.now, remember).await.expect("destroy"));
+        assert!(store.driver.destroy(&key(new), &DestroyCondition::Any, store.now, remember).await.expect("destroy"));
         assert_eq!(store.load(&key(old), store.now).await, LoadOutcome::Ended);
         assert_eq!(store.fetched(&key(old), "x", store.now).await, None);
     }
@@ -179,7 +179,7 @@ pub async fn former_key_of_an_expired_session_answers_ended(store: &Store) {
 pub async fn former_key_never_leads_to_another_session(store: &Store) {
     store.create(&key("old"), &[put("x", b"1")]).await;
     store.rename(&key("old"), &key("new"), grace(store.now + 1000, b"n"), store.now).await;
-    assert!(store.driver.destroy(&key("new"), store.now, 0).await.expect("destroy"));
+    assert!(store.driver.destroy(&key("new"), &DestroyCondition::Any, store.now, 0).await.expect("destroy"));
     store.create(&key("stranger"), &[put("x", b"secret")]).await;
     store.create(&key("new"), &[put("x", b"secret")]).await;
     assert_eq!(
@@ -194,7 +194,7 @@ pub async fn rename_to_a_key_that_is_there_is_an_error_and_changes_nothing(store
     store.create(&key("live"), &[put("x", b"live")]).await;
     store.create_as(&key("expired"), &Record { expires: store.now + 1, ..store.record() }, &[]).await;
     store.create(&key("ended"), &[]).await;
-    store.driver.destroy(&key("ended"), store.now, HOUR as u32).await.expect("destroy");
+    store.driver.destroy(&key("ended"), &DestroyCondition::Any, store.now, HOUR as u32).await.expect("destroy");
     store.create(&key("former"), &[]).await;
     store.rename(&key("former"), &key("other"), grace(store.now + HOUR, b"n"), store.now).await;
     store.create(&key("a"), &[put("x", b"1")]).await;

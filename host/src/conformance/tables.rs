@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Store, change, key, pairs, put};
-use crate::driver::{Driver, Error, LoadOutcome, Record, Snapshot};
+use crate::driver::{DestroyCondition, Driver, Error, LoadOutcome, Record, Snapshot};
 
 pub async fn create_tables_keeps_what_is_there(store: &Store) {
     assert!(store.driver.tables_exist().await.expect("tables_exist"));
@@ -17,7 +17,7 @@ pub async fn drop_tables_removes_everything(store: &Store) {
     let owned = Record { owner: Some("Ada".to_owned()), ..store.record() };
     store.create_as(&key("a"), &owned, &[put("x", b"1"), put("large", &[1; 50_000])]).await;
     store.create(&key("ended"), &[]).await;
-    store.driver.destroy(&key("ended"), store.now, HOUR as u32).await.expect("destroy");
+    store.driver.destroy(&key("ended"), &DestroyCondition::Any, store.now, HOUR as u32).await.expect("destroy");
     store.driver.drop_tables().await.expect("drop_tables");
     store.driver.drop_tables().await.expect("dropping tables that are not there is no error");
     assert_eq!(store.driver.tables_exist().await.expect("tables_exist"), !store.tables);
@@ -47,7 +47,7 @@ pub async fn operations_without_tables_say_that_they_are_missing(store: &Store) 
         missing("fetch", handle.fetch(&k, APP, "x", now).await);
         missing("create", handle.create(&k, &store.record(), &[]).await);
         missing("update", handle.update(&k, &change(), None, now).await);
-        missing("destroy", handle.destroy(&k, now, 9).await);
+        missing("destroy", handle.destroy(&k, &DestroyCondition::Any, now, 9).await);
         missing("destroy_owned", handle.destroy_owned("Ada", None, now, 9).await);
         missing("cleanup", handle.cleanup(now, 9).await);
         missing("count", handle.count(now).await);

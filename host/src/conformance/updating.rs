@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Store, change, key, pairs, put, put_in, removal, renaming_to, writing};
-use crate::driver::{Change, Grace, Key, LoadOutcome, Record, UpdateOutcome};
+use crate::driver::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
 
 impl Store {
     async fn update(&self, key: &Key, change: &Change) -> UpdateOutcome {
@@ -31,7 +31,7 @@ pub async fn update_after_destroy_answers_gone(store: &Store) {
     for remember in [0, HOUR as u32] {
         let k = key(&format!("remembered for {remember}"));
         store.create(&k, &[put("x", b"1")]).await;
-        assert!(store.driver.destroy(&k, store.now, remember).await.expect("destroy"));
+        assert!(store.driver.destroy(&k, &DestroyCondition::Any, store.now, remember).await.expect("destroy"));
         let longer = Change { expires: Some(store.now + 9 * HOUR), ..writing([put("x", b"1")]) };
         assert_eq!(store.update(&k, &longer).await, UpdateOutcome::Gone);
         assert!(!matches!(store.load(&k, store.now).await, LoadOutcome::Found(_)), "nothing comes back to life");

@@ -12,8 +12,8 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    Change, CreateOutcome, Driver, Error, Grace, Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot,
-    StorageOptions, Stored, UpdateOutcome, Variable, Write, registry::Opening,
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, Listed, LoadOutcome, Loaded, Record, Result,
+    Snapshot, StorageOptions, Stored, UpdateOutcome, Variable, Write, registry::Opening,
 };
 
 /// Sessions in this process's memory.
@@ -121,6 +121,16 @@ impl State {
         }
     }
 
+    /// The number of the session a key leads to: its own, or the one of a former key within its grace.
+    fn number(&self, key: &Key, now: u64) -> Option<u64> {
+        match self.keys.get(key)? {
+            Held::Current(number) => Some(*number),
+            Held::Former(former) => {
+                former.leads.as_ref().filter(|(_, grace)| now < grace.until).map(|(number, _)| *number)
+            }
+        }
+    }
+
     /// The live session a key leads to, and the nonce if it is a former key within its grace.
     fn follow(&self, key: &Key, now: u64) -> Option<(&Session, Option<&[u8]>)> {
         match self.keys.get(key)? {
@@ -176,9 +186,14 @@ impl State {
         }
     }
 
-    fn destroy(&mut self, key: &Key, now: u64, remember: u32) -> bool {
-        let Some(session) = self.remove(key) else { return false };
+    fn destroy(&mut self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> bool {
+        let Some(Held::Current(number)) = self.keys.get(key) else { return false };
+        let Some(session) = self.sessions.get(number) else { return false };
         let live = session.is_live(now);
+        if !only.is_met(live, session.record.owner.as_deref()) {
+            return false;
+        }
+        self.remove(key);
         if live {
             self.remember(*key, None, now.saturating_add(remember.into()), now);
         }
@@ -349,18 +364,19 @@ impl Driver for Memory {
         self.state().update(key, change, expected, now)
     }
 
-    async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool> {
-        Ok(self.state().destroy(key, now, remember))
+    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        Ok(self.state().destroy(key, only, now, remember))
     }
 
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
         let mut state = self.state();
         let from = (owner.to_owned(), Key::from([0; 32]));
         let keys: Vec<Key> = state.owned.range(from..).take_while(|(of, _)| of == owner).map(|(_, key)| *key).collect();
+        let spared = except.and_then(|key| state.number(key, now));
         let mut ended = 0;
         for key in keys {
-            if Some(&key) != except && state.live(&key, now).is_some() {
-                ended += u64::from(state.destroy(&key, now, remember));
+            if (spared.is_none() || state.number(&key, now) != spared) && state.live(&key, now).is_some() {
+                ended += u64::from(state.destroy(&key, &DestroyCondition::Any, now, remember));
             }
         }
         Ok(ended)

@@ -70,7 +70,7 @@ pub async fn older_layout_is_upgraded<D: Driver>(
     assert!(seen.iter().all(|seen| *seen == before), "sessions are there all the time");
     assert_eq!(all().await, before, "no session is lost");
     let newer = first.tables_exist().await.expect_err("this program knows no such layout");
-    assert!(newer.to_string().contains("layout 2"), "{newer}");
+    assert!(newer.to_string().contains("layout 3"), "{newer}");
     first.create_tables().await.expect_err("an older program leaves them alone");
     first.drop_tables().await.expect("drop_tables");
     for driver in hosts.iter().chain([&first]) {

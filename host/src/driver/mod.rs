@@ -25,8 +25,8 @@ use async_trait::async_trait;
 pub use error::{Error, Result};
 pub use registry::{Registry, StorageOptions};
 pub use types::{
-    Change, CreateOutcome, Grace, Key, Listed, LoadOutcome, Loaded, Record, Rename, Snapshot, Stored, TableName,
-    UpdateOutcome, Variable, Write,
+    Change, CreateOutcome, DestroyCondition, Grace, Key, Listed, LoadOutcome, Loaded, Record, Rename, Snapshot, Stored,
+    TableName, UpdateOutcome, Variable, Write,
 };
 
 /// A store of sessions.
@@ -84,12 +84,17 @@ pub trait Driver: Send + Sync + 'static {
     /// overwrite at `now`, that is an error and nothing was written.
     async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome>;
 
-    /// Ends a session: its variables are removed at once, its key is remembered for `remember` seconds. Tells whether there
-    /// was a live one. One that has expired is removed and not remembered. A former or ended key stays as it is.
-    async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool>;
+    /// Ends a session that meets the condition `only`: its variables are removed at once, its key is remembered for
+    /// `remember` seconds. Tells whether a live one was ended. One that has expired is removed and not remembered. A former
+    /// or ended key stays as it is.
+    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool>;
 
-    /// Ends all live sessions of an owner as [`Driver::destroy`] does, but the one of the key `except`; returns how many.
-    /// Owners are compared byte by byte, as are applications and names.
+    /// Ends all live sessions of an owner as [`Driver::destroy`] does, but the one of the key `except`; returns how many. A
+    /// former key within its grace spares the session it leads to. Owners are compared byte by byte, as are applications
+    /// and names.
+    ///
+    /// May be many transactions, so that no save waits for it. Every session that is the owner's when this is called has
+    /// ended when it returns, also one that is given another key meanwhile.
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64>;
 
     /// Removes expired sessions and forgotten keys, at most `limit` of them; returns how many: fewer than `limit` when none

@@ -86,8 +86,8 @@ use self::{
     server::{Node, Repeat, Server},
 };
 use super::{
-    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Rename, Result, Snapshot,
-    StorageOptions, Stored, TableName, UpdateOutcome, Variable, Write, registry::Open, registry::Opening,
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Rename, Result,
+    Snapshot, StorageOptions, Stored, TableName, UpdateOutcome, Variable, Write, registry::Open, registry::Opening,
 };
 
 /// The schemes of this driver.
@@ -236,6 +236,25 @@ impl Redis {
         Err(self.restless())
     }
 
+    /// The identity of the session that a key leads to; empty where it leads to none.
+    async fn identity(&self, key: &Key, now: u64) -> Result<Vec<u8>> {
+        let (mut at, mut identity) = (*key, Vec::new());
+        for _ in 0..STEPS {
+            let given = Args::at(now).bytes(&identity);
+            let mut reply = self.call(&script::IDENTITY, self.entry(&at), &[], &given, Repeat::Safe).await?;
+            match reply.word() {
+                Word::Found => return reply.bytes(),
+                Word::Follow => {
+                    at = reply.key()?;
+                    identity = reply.bytes()?;
+                }
+                Word::Pending if self.settle(&at, &reply.text()?, now).await? => {}
+                _ => return Ok(Vec::new()),
+            }
+        }
+        Err(self.restless())
+    }
+
     fn restless(&self) -> Error {
         Error::unavailable(format!("{}: a session changed so often that a call gave up", self.server.name()))
     }
@@ -377,23 +396,19 @@ impl Redis {
         }
     }
 
-    /// Ends a session if it is live, and if it is the owner's where one is given. Follows renames if there is an owner.
-    async fn end(&self, key: &Key, owner: Option<&str>, except: Option<&Key>, now: u64, remember: u32) -> Result<bool> {
-        let args = Args::at(now).number(remember.into()).owner(owner);
+    /// Ends the session of a key, with the arguments of `DESTROY`; tells whether a live one was ended.
+    async fn end(&self, key: &Key, follows: bool, args: &Args, now: u64) -> Result<bool> {
         let mut at = *key;
         for _ in 0..STEPS {
-            let mut reply = self.call(&script::DESTROY, self.entry(&at), &[], &args, Repeat::Never).await?;
+            let mut reply = self.call(&script::DESTROY, self.entry(&at), &[], args, Repeat::Never).await?;
             match reply.word() {
                 Word::Ended => return Ok(true),
                 Word::Pending if self.settle(&at, &reply.text()?, now).await? => {}
                 Word::Pending => return Ok(false),
                 _ => match reply.bytes_if()? {
-                    Some(to) if owner.is_some() => at = reply::key(&to)?,
+                    Some(to) if follows => at = reply::key(&to)?,
                     _ => return Ok(false),
                 },
-            }
-            if Some(&at) == except {
-                return Ok(false);
             }
         }
         Err(self.restless())
@@ -630,8 +645,9 @@ impl Driver for Redis {
         Err(self.restless())
     }
 
-    async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool> {
-        let ended = self.end(key, None, None, now, remember).await?;
+    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        let args = Args::at(now).number(remember.into()).condition(only).bytes(b"");
+        let ended = self.end(key, false, &args, now).await?;
         if !ended {
             self.check_absence().await?;
         }
@@ -639,22 +655,25 @@ impl Driver for Redis {
     }
 
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
+        let spared = match except {
+            Some(key) => self.identity(key, now).await?,
+            None => Vec::new(),
+        };
         if !self.server.is_cluster() {
-            let spared = except.map_or_else(String::new, Key::to_hex);
-            let args = Args::at(now).number(remember.into()).text(&spared);
+            let args = Args::at(now).number(remember.into()).bytes(&spared);
             let mut reply = self.call(&script::DESTROY_OWNED, self.index(owner), &[], &args, Repeat::Never).await?;
             return reply.number();
         }
         self.check_layout().await?;
-        let (mut visited, mut ended) = (BTreeSet::from_iter(except.copied()), 0);
+        let args = Args::at(now).number(remember.into()).owner(Some(owner)).bytes(&spared);
+        let (args, mut visited, mut ended) = (&args, BTreeSet::new(), 0);
         loop {
             let fresh: Vec<Key> = self.owned(owner).await?.difference(&visited).copied().collect();
             if fresh.is_empty() {
                 return Ok(ended);
             }
             visited.extend(&fresh);
-            let ends =
-                stream::iter(fresh).map(|key| async move { self.end(&key, Some(owner), except, now, remember).await });
+            let ends = stream::iter(fresh).map(|key| async move { self.end(&key, true, args, now).await });
             let ends: Vec<bool> = ends.buffer_unordered(AT_ONCE).try_collect().await?;
             ended += ends.into_iter().filter(|ended| *ended).count() as u64;
         }

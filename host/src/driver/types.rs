@@ -189,6 +189,28 @@ pub enum UpdateOutcome {
     TooLarge(u64),
 }
 
+/// Which session [`destroy`](super::Driver::destroy) ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DestroyCondition {
+    /// Any.
+    Any,
+    /// Only one that has expired: one that was extended since it was read stays.
+    Expired,
+    /// Only a live session of this owner.
+    Owned(String),
+}
+
+impl DestroyCondition {
+    /// Whether a session of this owner meets the condition, by whether it is live.
+    pub fn is_met(&self, live: bool, owner: Option<&str>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Expired => !live,
+            Self::Owned(expected) => live && owner == Some(expected),
+        }
+    }
+}
+
 /// A live session as [`list`](super::Driver::list) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {

@@ -34,6 +34,12 @@ pub enum Error {
     /// The store could not be reached or answered with trouble. Nothing was saved, and no session was made up.
     #[error("the store is in trouble: {0}")]
     Storage(String),
+    /// The grant does not include this function of the manager.
+    #[error("denied: {0}")]
+    Denied(String),
+    /// The client's address has begun more new sessions than the host allows for now.
+    #[error("too many new sessions: {0}")]
+    TooMany(String),
     /// All instances of the session component are in use, and none became free in time.
     #[error("too many sessions are in use at the same time")]
     Busy,
@@ -66,6 +72,8 @@ impl From<types::Error> for Error {
             types::Error::Conflict => Self::Conflict,
             types::Error::Gone => Self::Gone,
             types::Error::Storage(text) => Self::Storage(text),
+            types::Error::Denied(text) => Self::Denied(text),
+            types::Error::TooMany(text) => Self::TooMany(text),
         }
     }
 }

@@ -4,25 +4,26 @@ use super::{
     Error, Location, Result,
     pool::{Pool, call},
 };
-use crate::bindings::lemon::session::types;
+use crate::{Caller, bindings::lemon::session::types};
 
 pub use crate::bindings::exports::lemon::session::manager::{Entry, Page};
 
 /// Sets up what sessions are stored in, and manages all of them.
 pub struct Manager<'a> {
     pool: &'a Arc<Pool>,
+    caller: Caller,
 }
 
 macro_rules! manager_call {
     ($self:ident, $function:ident $(, $argument:expr)*) => {{
-        let lease = Pool::lease($self.pool).await?;
+        let lease = Pool::lease($self.pool, $self.caller).await?;
         call!(lease, |store, exports| exports.lemon_session_manager().$function(store $(, $argument)*).await)
     }};
 }
 
 impl<'a> Manager<'a> {
-    pub(super) fn new(pool: &'a Arc<Pool>) -> Self {
-        Self { pool }
+    pub(super) fn new(pool: &'a Arc<Pool>, caller: Caller) -> Self {
+        Self { pool, caller }
     }
 
     /// Creates the tables, or brings those of an older version up to date. What is there already stays.
@@ -86,16 +87,18 @@ impl<'a> Manager<'a> {
         Ok(manager_call!(self, call_list, location, owner, after, limit)??)
     }
 
-    /// Ends one session by the digest of its id; tells whether it was live. Requests in flight get [`Error::Gone`].
+    /// Ends one session by the digest of its id, if `owner` is given only one of this owner; tells whether a live session was
+    /// ended. Requests in flight get [`Error::Gone`].
     ///
     /// # Errors
     ///
     /// Fails with [`Error::InvalidName`] for what is not a digest, and with [`Error::Storage`].
-    pub async fn destroy(&self, location: &Location, digest: &str) -> Result<bool> {
-        Ok(manager_call!(self, call_destroy, location, digest)??)
+    pub async fn destroy(&self, location: &Location, digest: &str, owner: Option<&str>) -> Result<bool> {
+        Ok(manager_call!(self, call_destroy, location, digest, owner)??)
     }
 
-    /// Ends all sessions of an owner, all but the one of the digest `except` if given, and returns how many.
+    /// Ends all sessions of an owner, all but the one of the digest `except` if given, and returns how many. A session that was
+    /// renewed lately is also spared by the digest of its former id.
     ///
     /// # Errors
     ///

@@ -36,7 +36,7 @@ pub use options::{Cookie, Location, Options};
 pub use pool::PoolOptions;
 pub use value::Value;
 
-use crate::{COMPONENT, SessionCtx};
+use crate::{COMPONENT, Caller, SessionCtx, settings::Grant};
 use pool::{Lease, Pool, call};
 
 /// A response header: its name in lower case, and its value.
@@ -46,6 +46,7 @@ pub type Header = (String, String);
 #[derive(Clone)]
 pub struct Sessions {
     pool: Arc<Pool>,
+    caller: Caller,
 }
 
 impl Sessions {
@@ -76,7 +77,15 @@ impl Sessions {
     ///
     /// Fails when it is another component.
     pub fn with_component(ctx: SessionCtx, component: &Component, options: PoolOptions) -> Result<Self> {
-        Ok(Self { pool: Pool::new(ctx, component, options).map_err(Error::failed)? })
+        let caller = Caller { manager: Grant::All, ..Caller::default() };
+        Ok(Self { pool: Pool::new(ctx, component, options).map_err(Error::failed)?, caller })
+    }
+
+    /// The same pool on behalf of a caller: for a request whose number and client are known. Without it, requests are not
+    /// told apart, and the [`Manager`] does everything.
+    #[must_use]
+    pub fn for_caller(&self, caller: Caller) -> Self {
+        Self { caller, ..self.clone() }
     }
 
     /// The context that the sessions are kept by.
@@ -92,7 +101,7 @@ impl Sessions {
     /// [`Error::TooLarge`] when the `Cookie` fields are longer than the settings allow, with [`Error::Storage`] when the
     /// store cannot tell whether the session exists, and with [`Error::Busy`] when all instances are in use for too long.
     pub async fn start(&self, options: Options) -> Result<Session> {
-        let lease = Pool::lease(&self.pool).await?;
+        let lease = Pool::lease(&self.pool, self.caller).await?;
         let options = options.into();
         let handle =
             call!(lease, |store, exports| exports.lemon_session_sessions().call_start(store, &options).await)??;
@@ -101,7 +110,7 @@ impl Sessions {
 
     /// Sets up what sessions are stored in, and manages all of them.
     pub fn manager(&self) -> Manager<'_> {
-        Manager::new(&self.pool)
+        Manager::new(&self.pool, self.caller)
     }
 }
 
@@ -144,7 +153,8 @@ impl Session {
         session_call!(self, call_id)
     }
 
-    /// The SHA-256 digest of the id in hexadecimal: what the store and the [`Manager`] know the session by. No secret.
+    /// The SHA-256 digest of the id in hexadecimal: what the store and the [`Manager`] know the session by. After
+    /// [`regenerate_id`](Self::regenerate_id), the digest of the old id until [`save`](Self::save). No secret.
     ///
     /// # Errors
     ///
@@ -313,6 +323,17 @@ impl Session {
         Ok(session_call!(self, call_owner)??)
     }
 
+    /// Ends all other live sessions of this session's owner, and returns how many: to be called when a password changes. The
+    /// owner is the one given to [`set_owner`](Self::set_owner), or else the stored one. Takes effect at once, not with
+    /// [`save`](Self::save).
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::InvalidOption`] when the session has no owner.
+    pub async fn destroy_others(&self) -> Result<u64> {
+        Ok(session_call!(self, call_destroy_others)??)
+    }
+
     /// When the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z.
     ///
     /// # Errors
@@ -328,12 +349,14 @@ impl Session {
     /// # Errors
     ///
     /// Fails with [`Error::Gone`] when the session has ended meanwhile, with [`Error::Conflict`] when `strict` is set and
-    /// somebody else saved it, with [`Error::TooLarge`] past a limit, and with [`Error::Storage`]. Nothing is saved then.
+    /// somebody else saved it, with [`Error::TooLarge`] past a limit, with [`Error::TooMany`] when the client's address has
+    /// begun too many sessions, and with [`Error::Storage`]. Nothing is saved then.
     pub async fn save(&self) -> Result<Vec<Header>> {
         Ok(session_call!(self, call_save)??)
     }
 
-    /// Ends the session at once and discards all changes. Returns the headers that delete the cookie.
+    /// Ends the session at once and discards all changes. Returns the headers that delete the cookie, if the visitor may have
+    /// one.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::bindings::exports::lemon::session::sessions as wit;
+use crate::{bindings::exports::lemon::session::sessions as wit, settings::CacheLimiter};
 
 pub use crate::bindings::{exports::lemon::session::sessions::Cookie, lemon::session::types::Location};
 
@@ -13,7 +13,8 @@ pub struct Options {
     pub cookies: Vec<Vec<u8>>,
     /// Whether the visitor's request came over HTTPS: what [`Secure::Auto`](crate::settings::Secure::Auto) goes by.
     pub https: bool,
-    /// Use the session of this id. Cookies then play no part: none is read and none is sent.
+    /// Use the session of this id. Cookies then play no part: none is read and none is sent. An id that is unknown or
+    /// malformed, such as an empty one for a visitor who has none yet, begins a new session.
     pub session_id: Option<String>,
     /// Where the session is kept.
     pub location: Location,
@@ -28,6 +29,8 @@ pub struct Options {
     /// Have [`save`](super::Session::save) fail with [`Conflict`](super::Error::Conflict) when somebody else saved this
     /// session in the meantime.
     pub strict: Option<bool>,
+    /// What caches may do with the response.
+    pub cache_limiter: Option<CacheLimiter>,
 }
 
 impl fmt::Debug for Options {
@@ -41,14 +44,27 @@ impl fmt::Debug for Options {
             .field("cookie", &self.cookie)
             .field("cleanup", &self.cleanup)
             .field("strict", &self.strict)
+            .field("cache_limiter", &self.cache_limiter)
             .finish_non_exhaustive()
     }
 }
 
 impl From<Options> for wit::Options {
     fn from(options: Options) -> Self {
-        let Options { app, cookies, https, session_id, location, expires, cookie, seed, cleanup, strict } = options;
-        Self { app, cookies, https, session_id, location, expires, cookie, seed, cleanup, strict }
+        let Options {
+            app,
+            cookies,
+            https,
+            session_id,
+            location,
+            expires,
+            cookie,
+            seed,
+            cleanup,
+            strict,
+            cache_limiter,
+        } = options;
+        Self { app, cookies, https, session_id, location, expires, cookie, seed, cleanup, strict, cache_limiter }
     }
 }
 

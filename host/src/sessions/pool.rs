@@ -20,7 +20,7 @@ use wasmtime_wasi::{
 
 use super::{Error, Result};
 use crate::{
-    SessionCtx, SessionCtxView, SessionView, add_to_linker,
+    Caller, SessionCtx, SessionCtxView, SessionView, add_to_linker,
     bindings::{SessionComponent, SessionComponentPre},
     engine::{EngineOptions, engine},
 };
@@ -90,16 +90,17 @@ impl Pool {
         &self.ctx
     }
 
-    /// An instance for one session.
-    pub(super) async fn lease(pool: &Arc<Self>) -> Result<Arc<Lease>> {
+    /// An instance for the sessions of one caller.
+    pub(super) async fn lease(pool: &Arc<Self>, caller: Caller) -> Result<Arc<Lease>> {
         let permit = Arc::clone(&pool.free).acquire_owned();
         let permit = tokio::time::timeout(pool.options.wait, permit).await;
         let Ok(Ok(permit)) = permit else { return Err(Error::Busy) };
         let idle = pool.idle().pop();
-        let instance = match idle {
+        let mut instance = match idle {
             Some(instance) => instance,
             None => pool.instantiate().await.map_err(Error::failed)?,
         };
+        instance.store.data_mut().session = pool.ctx.for_caller(caller);
         Ok(Arc::new(Lease {
             instance: tokio::sync::Mutex::new(Some(instance)),
             handles: Mutex::default(),

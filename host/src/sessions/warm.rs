@@ -50,18 +50,22 @@ use super::{
     Error as SessionsError, Sessions,
     pool::{Lease, Pool, call},
 };
-use crate::bindings::{
-    application::lemon::session::{
-        manager::{self, Entry, Page},
-        sessions::{self, Cookie, HostSession, Options},
+use crate::{
+    Caller,
+    bindings::{
+        application::lemon::session::{
+            manager::{self, Entry, Page},
+            sessions::{self, Cookie, HostSession, Options},
+        },
+        exports::lemon::session::{manager as exported_manager, sessions as exported},
+        lemon::session::types::{Error, Header, Location, Value},
     },
-    exports::lemon::session::{manager as exported_manager, sessions as exported},
-    lemon::session::types::{Error, Header, Location, Value},
 };
 
 /// What one application, or one request of it, knows its sessions by.
 pub struct WarmCtx {
     sessions: Sessions,
+    caller: Caller,
     /// The instance that the application's open sessions are in.
     lease: Weak<Lease>,
 }
@@ -69,7 +73,13 @@ pub struct WarmCtx {
 impl WarmCtx {
     /// No session is open yet.
     pub fn new(sessions: Sessions) -> Self {
-        Self { sessions, lease: Weak::new() }
+        Self { sessions, caller: Caller::default(), lease: Weak::new() }
+    }
+
+    /// Has the sessions that are opened from now on used on behalf of this caller.
+    #[must_use]
+    pub fn for_caller(self, caller: Caller) -> Self {
+        Self { caller, ..self }
     }
 }
 
@@ -121,7 +131,7 @@ impl WarmCtxView<'_> {
         if let Some(lease) = self.ctx.lease.upgrade() {
             return Ok(Ok(lease));
         }
-        match Pool::lease(&self.ctx.sessions.pool).await {
+        match Pool::lease(&self.ctx.sessions.pool, self.ctx.caller).await {
             Ok(lease) => {
                 self.ctx.lease = Arc::downgrade(&lease);
                 Ok(Ok(lease))
@@ -266,6 +276,10 @@ impl HostSession for WarmCtxView<'_> {
         method!(self, handle, call_owner)
     }
 
+    async fn destroy_others(&mut self, handle: Resource<Handle>) -> Answer<u64> {
+        method!(self, handle, call_destroy_others)
+    }
+
     async fn expires_at(&mut self, handle: Resource<Handle>) -> wasmtime::Result<u64> {
         method!(self, handle, call_expires_at)
     }
@@ -317,8 +331,8 @@ impl manager::Host for WarmCtxView<'_> {
         Ok(page.map(Page::from))
     }
 
-    async fn destroy(&mut self, location: Location, digest: String) -> Answer<bool> {
-        function!(self, call_destroy, |busy| busy, &location, &digest)
+    async fn destroy(&mut self, location: Location, digest: String, owner: Option<String>) -> Answer<bool> {
+        function!(self, call_destroy, |busy| busy, &location, &digest, owner.as_deref())
     }
 
     async fn destroy_owned(&mut self, location: Location, owner: String, except: Option<String>) -> Answer<u64> {
@@ -330,9 +344,21 @@ impl crate::bindings::lemon::session::types::Host for WarmCtxView<'_> {}
 
 impl From<Options> for exported::Options {
     fn from(options: Options) -> Self {
-        let Options { app, cookies, https, session_id, location, expires, cookie, seed, cleanup, strict } = options;
+        let Options {
+            app,
+            cookies,
+            https,
+            session_id,
+            location,
+            expires,
+            cookie,
+            seed,
+            cleanup,
+            strict,
+            cache_limiter,
+        } = options;
         let cookie = cookie.map(exported::Cookie::from);
-        Self { app, cookies, https, session_id, location, expires, cookie, seed, cleanup, strict }
+        Self { app, cookies, https, session_id, location, expires, cookie, seed, cleanup, strict, cache_limiter }
     }
 }
 

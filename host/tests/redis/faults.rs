@@ -19,7 +19,7 @@ use crate::{
     servers::{RedisCluster, RedisServer, can_start, wait_for},
     try_open, writing,
 };
-use lemon_session_host::driver::{Driver, Grace, Key, LoadOutcome, Stored, UpdateOutcome};
+use lemon_session_host::driver::{DestroyCondition, Driver, Grace, Key, LoadOutcome, Stored, UpdateOutcome};
 
 /// Saves a growing number in sessions of its own and loads it again, until it is told to stop.
 struct Load {
@@ -211,7 +211,7 @@ async fn promoted_replica_has_all_sessions() {
         create(&*driver, &Key::of(&format!("{n}")), &record(), &[put("x", b"1")]).await;
     }
     driver.update(&Key::of("0"), &renaming_to(Key::of("new"), grace), None, now()).await.expect("update");
-    assert!(driver.destroy(&Key::of("1"), now(), HOUR as u32).await.expect("destroy"));
+    assert!(driver.destroy(&Key::of("1"), &DestroyCondition::Any, now(), HOUR as u32).await.expect("destroy"));
     driver.update(&Key::of("2"), &writing([put("y", b"2")]), None, now()).await.expect("update");
     wait_for("the replica", || replica.cli(&["info", "replication"]).contains("master_link_status:up"), String::new);
     assert_eq!(primary.cli(&["wait", "1", "10000"]).trim(), "1", "the replica has it all");

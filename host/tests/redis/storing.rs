@@ -7,7 +7,9 @@ use crate::{
     servers::{RedisCluster, RedisServer, can_start, cli},
     shared_cluster, shared_server, writing,
 };
-use lemon_session_host::driver::{Change, Driver, Grace, Key, LoadOutcome, Record, TableName, UpdateOutcome};
+use lemon_session_host::driver::{
+    Change, DestroyCondition, Driver, Grace, Key, LoadOutcome, Record, TableName, UpdateOutcome,
+};
 
 /// A session that was written to, renamed with and without a grace, an ended one, and one of an owner.
 async fn use_everything(driver: &dyn Driver) {
@@ -20,7 +22,7 @@ async fn use_everything(driver: &dyn Driver) {
     let longer = Change { expires: Some(now() + 2 * HOUR), ..writing([]) };
     driver.update(&Key::of("c"), &longer, None, now()).await.expect("update");
     create(driver, &Key::of("d"), &record(), &[put("x", b"1")]).await;
-    assert!(driver.destroy(&Key::of("d"), now(), 100).await.expect("destroy"));
+    assert!(driver.destroy(&Key::of("d"), &DestroyCondition::Any, now(), 100).await.expect("destroy"));
     assert_eq!(load(driver, &Key::of("d")).await, LoadOutcome::Ended);
     assert_eq!(load(driver, &Key::of("a")).await, LoadOutcome::Ended);
 }
@@ -111,7 +113,10 @@ async fn load_and_save_are_one_round_trip_each() {
             if rename {
                 driver.update(key, &renaming_to(keys[n + 20], None), None, now()).await.expect("update");
             }
-            driver.destroy(if rename { &keys[n + 20] } else { key }, now(), 0).await.expect("destroy");
+            driver
+                .destroy(if rename { &keys[n + 20] } else { key }, &DestroyCondition::Any, now(), 0)
+                .await
+                .expect("destroy");
         }
     };
     // The server has not seen the scripts yet.
@@ -171,7 +176,9 @@ async fn round_trips(url: &str, servers: &[&RedisServer]) -> [usize; 9] {
             update(&a, renaming_to(new, grace()));
             update(&b, renaming_to(owned, grace()));
             count(&mut || assert!(handle.block_on(found(&*driver, &a)).renewal.is_some()));
-            count(&mut || assert!(handle.block_on(driver.destroy(&owned, now(), 60)).expect("destroy")));
+            count(&mut || {
+                assert!(handle.block_on(driver.destroy(&owned, &DestroyCondition::Any, now(), 60)).expect("destroy"))
+            });
             count(&mut || assert_eq!(handle.block_on(load(&*driver, &owned)), LoadOutcome::Ended));
         });
     }
@@ -204,7 +211,9 @@ async fn server_without_memory_refuses_saves_and_keeps_sessions() {
     for key in &stored {
         assert_eq!(found(&*driver, key).await.variables.len(), 1, "every session that was stored is there");
     }
-    assert!(driver.destroy(&stored[0], now(), 0).await.expect("a full server still ends sessions"));
+    assert!(
+        driver.destroy(&stored[0], &DestroyCondition::Any, now(), 0).await.expect("a full server still ends sessions")
+    );
 }
 
 #[tokio::test]

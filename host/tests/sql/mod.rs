@@ -16,8 +16,8 @@ use std::{
 
 use futures::future::join_all;
 use lemon_session_host::driver::{
-    Change, CreateOutcome, Driver, Error, Grace, Key, LoadOutcome, Loaded, Record, Registry, Rename, StorageOptions,
-    Stored, TableName, UpdateOutcome, Write,
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, LoadOutcome, Loaded, Record, Registry, Rename,
+    StorageOptions, Stored, TableName, UpdateOutcome, Write,
 };
 use proxy::Proxy;
 use servers::{OwnServer, PASSWORD};
@@ -142,7 +142,7 @@ pub async fn each_call_is_one_round_trip(url: &str) {
             trips.push(("update", proxy.trips()));
             assert_eq!(found(&*driver, &old).await.renewal.as_deref(), Some(&b"nonce"[..]));
             trips.push(("load by a former key", proxy.trips()));
-            assert!(driver.destroy(&key(&new), now(), 60).await.expect("destroy"));
+            assert!(driver.destroy(&key(&new), &DestroyCondition::Any, now(), 60).await.expect("destroy"));
             trips.push(("destroy", proxy.trips()));
             driver.cleanup(now(), 100).await.expect("cleanup");
             trips.push(("cleanup of nothing", proxy.trips()));

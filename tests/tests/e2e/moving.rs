@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use lemon_session_host::driver::{Driver, Key, Record, Write};
+use lemon_session_host::driver::{DestroyCondition, Driver, Key, Record, Write};
 use lemon_session_tests::{Client, Launch, Server, Storage, client::get_with_cookie, command, storage::KINDS};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -211,7 +211,7 @@ fn a_move_that_is_killed_goes_on_where_it_was() {
         assert!((300..COUNT).contains(&there), "it was killed in the middle: {there}");
         // One that was copied is logged out before the move goes on.
         let copied = to.list(now(), None, None, 1).await.expect("list").remove(0).key;
-        assert!(from.destroy(&copied, now(), 0).await.expect("destroy"));
+        assert!(from.destroy(&copied, &DestroyCondition::Any, now(), 0).await.expect("destroy"));
 
         let moved = pair.run();
         assert_eq!(moved["found"], COUNT - 1, "{moved}");

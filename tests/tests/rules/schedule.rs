@@ -7,7 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_host::driver::{
-    Change, CreateOutcome, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot, UpdateOutcome, Write,
+    Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot, UpdateOutcome,
+    Write,
 };
 use tokio::sync::oneshot;
 
@@ -170,8 +171,8 @@ impl Driver for Stepped {
         self.step("update", now).await.update(key, change, expected, now).await
     }
 
-    async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool> {
-        self.step("destroy", now).await.destroy(key, now, remember).await
+    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        self.step("destroy", now).await.destroy(key, only, now, remember).await
     }
 
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {

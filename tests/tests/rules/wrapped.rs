@@ -7,7 +7,8 @@ use std::sync::{
 
 use async_trait::async_trait;
 use lemon_session_host::driver::{
-    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot, UpdateOutcome, Write,
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot,
+    UpdateOutcome, Write,
 };
 
 /// Fails before or after the store has done what it was asked, and counts writes.
@@ -62,8 +63,8 @@ impl Driver for Wrapped {
         self.around(self.inner.update(key, change, expected, now)).await
     }
 
-    async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool> {
-        self.around(self.inner.destroy(key, now, remember)).await
+    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        self.around(self.inner.destroy(key, only, now, remember)).await
     }
 
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use lemon_session_host::driver::Driver;
+use lemon_session_host::driver::{DestroyCondition, Driver};
 use serde_json::json;
 
 use crate::{confirm::confirm, digest::Digest, output, progress::Progress, storage};
@@ -86,7 +86,7 @@ async fn destroy(driver: &dyn Driver, digest: &Digest, args: &Args, now: u64, re
     if !confirm(&format!("end the session {}", key.to_hex()), args.yes)? {
         return Ok(None);
     }
-    if !driver.destroy(&key, now, remember).await? {
+    if !driver.destroy(&key, &DestroyCondition::Any, now, remember).await? {
         bail!("the session {} ended in the meantime", key.to_hex());
     }
     Ok(Some((1, format!("destroyed the session {}", key.to_hex()))))

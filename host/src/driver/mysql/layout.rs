@@ -16,7 +16,7 @@ use crate::driver::{
 };
 
 /// What brings the tables from one layout to the next. Their layout is how many of these they went through.
-pub(super) const LAYOUTS: &[&str] = &[include_str!("layout.sql")];
+pub(super) const LAYOUTS: &[&str] = &[include_str!("layout.sql"), include_str!("layout_2.sql")];
 
 /// What the tables of the last layout are made of.
 const LAYOUT: &str = include_str!("parts.txt");
@@ -130,8 +130,8 @@ mod tests {
     use crate::driver::migrating::older_layout_is_upgraded;
 
     /// A second `ADD COLUMN` would fail.
-    const NEXT: &[&str] = &[LAYOUTS[0], "ALTER TABLE `{table}` ADD COLUMN device VARBINARY(255)"];
-    const FAILS: &[&str] = &[LAYOUTS[0], "DROP TABLE `{table}_no`"];
+    const NEXT: &[&str] = &[LAYOUTS[0], LAYOUTS[1], "ALTER TABLE `{table}` ADD COLUMN device VARBINARY(255)"];
+    const FAILS: &[&str] = &[LAYOUTS[0], LAYOUTS[1], "DROP TABLE `{table}_no`"];
 
     #[tokio::test]
     async fn older_layout_is_upgraded_by_one_of_many_hosts_and_loses_no_session() {

@@ -29,8 +29,8 @@ use self::{
     statements::Statements,
 };
 use super::{
-    Change, CreateOutcome, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot, StorageOptions, UpdateOutcome,
-    Write,
+    Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,
+    StorageOptions, UpdateOutcome, Write,
     registry::{Open, Opening},
     server::{Calls, Repeat, Server, check_change, check_owner, check_writes, known_until, last_writes},
 };
@@ -175,9 +175,14 @@ impl Driver for MySql {
         update.await
     }
 
-    async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool> {
+    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
         let until = now.saturating_add(remember.into());
-        let parameters = vec![bytes(key.as_bytes()), number(now), number(until)];
+        let owner = match only {
+            DestroyCondition::Owned(owner) => bytes(owner.as_bytes()),
+            DestroyCondition::Any | DestroyCondition::Expired => Value::NULL,
+        };
+        let expired = Value::from(*only == DestroyCondition::Expired);
+        let parameters = vec![bytes(key.as_bytes()), expired, owner, number(now), number(until)];
         let destroy = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
             Box::pin(async move { connection.value(&sql.destroy, parameters.clone()).await })
         });

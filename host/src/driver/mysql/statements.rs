@@ -58,7 +58,7 @@ impl Statements {
                 WHERE k.digest = ?"),
             create: sql("CALL `{table}_create`(?, ?, ?, ?, ?, ?, ?, ?, ?)"),
             update: sql("CALL `{table}_update`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-            destroy: sql("CALL `{table}_destroy`(?, ?, ?)"),
+            destroy: sql("CALL `{table}_destroy`(?, ?, ?, ?, ?)"),
             destroy_owned: sql("CALL `{table}_destroy_owned`(?, ?, ?, ?)"),
             cleanup: sql("CALL `{table}_cleanup`(?, ?)"),
             count: sql("SELECT COUNT(*) FROM `{table}` WHERE NOT ended AND expires > ?"),

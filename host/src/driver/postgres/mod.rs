@@ -25,8 +25,8 @@ use self::{
     statements::Statements,
 };
 use super::{
-    Change, CreateOutcome, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot, StorageOptions, UpdateOutcome,
-    Write,
+    Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,
+    StorageOptions, UpdateOutcome, Write,
     registry::{Open, Opening},
     server::{Calls, Repeat, Server, check_change},
 };
@@ -231,12 +231,17 @@ impl Driver for Postgres {
         update.await
     }
 
-    async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool> {
-        let input = (self.sql(), *key, stored(now), stored(now.saturating_add(remember.into())));
-        let destroy = self.calls.run(Repeat::Never, input, |client, (sql, key, now, until)| {
+    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        let input = (self.sql(), *key, only.clone(), stored(now), stored(now.saturating_add(remember.into())));
+        let destroy = self.calls.run(Repeat::Never, input, |client, (sql, key, only, now, until)| {
             Box::pin(async move {
                 let destroy = client.prepare_cached(&sql.destroy).await?;
-                client.query_one(&destroy, &[&&key.as_bytes()[..], now, until]).await?.try_get(0)
+                let expired = *only == DestroyCondition::Expired;
+                let owner = match only {
+                    DestroyCondition::Owned(owner) => Some(owner.as_bytes()),
+                    DestroyCondition::Any | DestroyCondition::Expired => None,
+                };
+                client.query_one(&destroy, &[&&key.as_bytes()[..], &expired, &owner, now, until]).await?.try_get(0)
             })
         });
         destroy.await

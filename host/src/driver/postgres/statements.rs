@@ -60,7 +60,7 @@ impl Statements {
                 SELECT id FROM made"#),
             update: sql(r#"SELECT outcome, number
                 FROM "{table}_update"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"#),
-            destroy: sql(r#"SELECT "{table}_destroy"($1, $2, $3)"#),
+            destroy: sql(r#"SELECT "{table}_destroy"($1, $2, $3, $4, $5)"#),
             destroy_owned: sql(r#"SELECT "{table}_destroy_owned"($1, $2, $3, $4)"#),
             cleanup: sql(r#"SELECT "{table}_cleanup"($1, $2)"#),
             count: sql(r#"SELECT count(*) FROM "{table}" WHERE NOT ended AND expires > $1"#),

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use redis::Cmd;
 
-use crate::driver::Key;
+use crate::driver::{DestroyCondition, Key};
 
 /// A script as the server knows it: by the digest of its text.
 pub struct Script {
@@ -22,6 +22,7 @@ scripts! {
     LOAD: "common.lua" "load.lua";
     FETCH: "common.lua" "fetch.lua";
     REUSE: "common.lua" "reuse.lua";
+    IDENTITY: "common.lua" "identity.lua";
     DESCRIBE: "common.lua" "describe.lua";
     EXPORT: "common.lua" "export.lua";
     CREATE: "common.lua" "create.lua";
@@ -98,6 +99,15 @@ impl Args {
 
     pub fn key(self, key: &Key) -> Self {
         self.text(&key.to_hex())
+    }
+
+    /// Which session is to be ended.
+    pub fn condition(self, only: &DestroyCondition) -> Self {
+        match only {
+            DestroyCondition::Any => self.bytes(b""),
+            DestroyCondition::Expired => self.bytes(b"-"),
+            DestroyCondition::Owned(owner) => self.owner(Some(owner)),
+        }
     }
 
     /// An owner that is told apart from none: `+` and the owner, or nothing.

@@ -11,7 +11,9 @@ use super::{
     cache::{Cache, Created, Effect, Updated},
     schema::{INLINE, Statements},
 };
-use crate::driver::{Change, CreateOutcome, Error, Key, Record, Rename, Result, Snapshot, UpdateOutcome, Write};
+use crate::driver::{
+    Change, CreateOutcome, DestroyCondition, Error, Key, Record, Rename, Result, Snapshot, UpdateOutcome, Write,
+};
 
 /// A time as SQLite keeps it: those it cannot keep are too far away to matter.
 pub fn seconds(time: u64) -> i64 {
@@ -347,10 +349,18 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    pub fn destroy(&self, key: &Key, now: u64, remember: u32) -> Changed<bool> {
+    pub fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Changed<bool> {
         let Some(Found { session, expires, .. }) = self.find(key)? else { return just(false) };
-        self.remove(session)?;
         let live = expires > seconds(now);
+        let is_meant = match only {
+            DestroyCondition::Any => true,
+            DestroyCondition::Expired => !live,
+            DestroyCondition::Owned(owner) => live && self.prepare(&self.sql.is_owned)?.exists((session, owner))?,
+        };
+        if !is_meant {
+            return just(false);
+        }
+        self.remove(session)?;
         if live {
             self.remember(key, now, remember)?;
         }
@@ -362,10 +372,17 @@ impl<'a> Changes<'a> {
         let owned: Vec<(i64, [u8; 32])> = owned
             .query_map((owner, seconds(now)), |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<rusqlite::Result<_>>()?;
+        let spared = match except {
+            Some(key) => self
+                .prepare(&self.sql.leads_to)?
+                .query_row((key.as_bytes(), seconds(now)), |row| row.get::<_, i64>(0))
+                .optional()?,
+            None => None,
+        };
         let mut ended = Vec::new();
         for (session, key) in owned {
             let key = Key::from(key);
-            if Some(&key) != except {
+            if Some(session) != spared {
                 self.remove(session)?;
                 self.remember(&key, now, remember)?;
                 ended.push(key);

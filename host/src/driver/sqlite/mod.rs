@@ -41,8 +41,8 @@ use self::{
     writer::Writer,
 };
 use super::{
-    Change, CreateOutcome, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot, StorageOptions,
-    UpdateOutcome, Write, registry::Opening,
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot,
+    StorageOptions, UpdateOutcome, Write, registry::Opening,
 };
 
 /// How many expired sessions one transaction removes: a save waits for no more than these.
@@ -155,9 +155,9 @@ impl Driver for Sqlite {
         self.writer.write(move |changes| changes.update(&key, &change, expected, now)).await
     }
 
-    async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool> {
-        let key = *key;
-        self.writer.write(move |changes| changes.destroy(&key, now, remember)).await
+    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        let (key, only) = (*key, only.clone());
+        self.writer.write(move |changes| changes.destroy(&key, &only, now, remember)).await
     }
 
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
@@ -338,7 +338,7 @@ mod tests {
             assert_eq!(loaded.record, snapshot.record);
             assert!(is_in_memory(&store, &new));
         }
-        let destroy = async || store.destroy(&new, 1, 0).await.expect("an answer");
+        let destroy = async || store.destroy(&new, &DestroyCondition::Any, 1, 0).await.expect("an answer");
         let outcomes =
             futures::join!(update(&new, setting("x", 1), None), destroy(), update(&new, setting("x", 2), None));
         assert_eq!(outcomes, (UpdateOutcome::Committed(8), true, UpdateOutcome::Gone));

@@ -207,6 +207,9 @@ statements! {
     forget: r#"DELETE FROM "{t}_former" WHERE key = ?1 AND forget <= ?2"#;
     is_former: r#"SELECT 1 FROM "{t}_former" WHERE key = ?1"#;
     count_reuse: r#"UPDATE "{t}_former" SET reused = reused + 1 WHERE key = ?1"#;
+    is_owned: r#"SELECT 1 FROM "{t}" WHERE id = ?1 AND owner = ?2"#;
+    leads_to: r#"SELECT id FROM "{t}" WHERE key = ?1
+        UNION ALL SELECT session FROM "{t}_former" WHERE key = ?1 AND session IS NOT NULL AND until > ?2"#;
     owned: r#"SELECT id, key FROM "{t}" WHERE owner = ?1 AND expires > ?2"#;
     expired: r#"SELECT id FROM "{t}" WHERE expires <= ?1 LIMIT ?2"#;
     forget_some: r#"DELETE FROM "{t}_former" WHERE key IN

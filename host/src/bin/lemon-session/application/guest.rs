@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use lemon_session_host::{
-    SessionCtx, SessionCtxView, SessionView, Sessions,
+    Caller, SessionCtx, SessionCtxView, SessionView, Sessions,
     sessions::warm::{WarmCtx, WarmCtxView, WarmView},
 };
 use tokio::sync::OwnedSemaphorePermit;
@@ -20,10 +20,11 @@ pub struct Guest {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: Hooks,
+    sessions: Sessions,
     /// For a session component of its own,
     session: SessionCtx,
     /// and for one that is lent.
-    sessions: WarmCtx,
+    warm: WarmCtx,
     pub limits: StoreLimits,
     /// Held for as long as the guest lives.
     _slot: OwnedSemaphorePermit,
@@ -42,10 +43,17 @@ impl Guest {
             http: WasiHttpCtx::new(),
             hooks: Hooks,
             session: sessions.ctx().clone(),
-            sessions: WarmCtx::new(sessions),
+            warm: WarmCtx::new(sessions.clone()),
+            sessions,
             limits: StoreLimitsBuilder::new().memory_size(memory).build(),
             _slot: slot,
         }
+    }
+
+    /// Has its sessions used on behalf of this caller from now on.
+    pub fn answer_for(&mut self, caller: Caller) {
+        self.session = self.sessions.ctx().for_caller(caller);
+        self.warm = WarmCtx::new(self.sessions.clone()).for_caller(caller);
     }
 }
 
@@ -69,7 +77,7 @@ impl SessionView for Guest {
 
 impl WarmView for Guest {
     fn sessions(&mut self) -> WarmCtxView<'_> {
-        WarmCtxView { ctx: &mut self.sessions, table: &mut self.table }
+        WarmCtxView { ctx: &mut self.warm, table: &mut self.table }
     }
 }
 

@@ -19,6 +19,7 @@ use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, SizeHint};
+use lemon_session_host::Caller;
 use tokio::{
     runtime::Handle,
     sync::oneshot,
@@ -84,10 +85,15 @@ impl Service {
     }
 
     /// Has a guest answer a request. It goes on to its end, or until its time is over, whether or not anybody listens.
-    pub async fn answer(&self, id: RequestId, request: Request<WasiBody>) -> Result<Response<WasiBody>, Failure> {
+    pub async fn answer(
+        &self,
+        id: RequestId,
+        caller: Caller,
+        request: Request<WasiBody>,
+    ) -> Result<Response<WasiBody>, Failure> {
         let (respond, mut response) = oneshot::channel();
         let guests = Arc::clone(&self.0);
-        let mut running = Running { id, guest: Some(Box::pin(guests.run(request, respond))) };
+        let mut running = Running { id, guest: Some(Box::pin(guests.run(caller, request, respond))) };
         let mut worked = Duration::ZERO;
         let answered = poll_fn(|context| {
             let begun = Instant::now();
@@ -132,12 +138,13 @@ impl Guests {
     }
 
     /// Has a guest answer, and keeps it for the next request if it came to its end.
-    async fn run(self: Arc<Self>, request: Request<WasiBody>, respond: Respond) -> Result<(), Failure> {
+    async fn run(self: Arc<Self>, caller: Caller, request: Request<WasiBody>, respond: Respond) -> Result<(), Failure> {
         let answering = async {
             let mut guest = match self.take_idle() {
                 Some(guest) => guest,
                 None => self.instantiate().await?,
             };
+            guest.store.data_mut().answer_for(caller);
             let scheme = if forwarded::is_https(request.headers()) { Scheme::Https } else { Scheme::Http };
             let mut http = guest.store.data_mut().http();
             let request = http.new_incoming_request(scheme, request)?;

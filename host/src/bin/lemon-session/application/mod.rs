@@ -12,12 +12,13 @@ mod load;
 mod platform;
 mod request_id;
 
-use std::{path::Path, sync::Arc};
+use std::{net::IpAddr, path::Path, sync::Arc};
 
 use ::http::{Request, Response, request::Parts};
 use anyhow::{Context as _, Result};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as _;
+use lemon_session_host::{Caller, settings::Grant};
 use tokio::time::timeout;
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi_http::{Error, WasiBody, p2::bindings::ProxyPre};
@@ -37,6 +38,7 @@ pub struct Application {
     kind: Kind,
     platform: Arc<Platform>,
     uses_sessions: bool,
+    manager: Grant,
 }
 
 /// How an application is asked: by what it exports.
@@ -74,7 +76,12 @@ impl Application {
         } else {
             Kind::Program(Program { platform: platform.clone(), name, pre: CommandPre::new(pre)? })
         };
-        Ok(Self { kind, platform, uses_sessions })
+        Ok(Self { kind, platform, uses_sessions, manager: Caller::default().manager })
+    }
+
+    /// Lets it call this much of `lemon:session/manager`.
+    pub fn granted(self, manager: Grant) -> Self {
+        Self { manager, ..self }
     }
 
     /// Fails when it cannot be instantiated.
@@ -96,10 +103,11 @@ impl Application {
         matches!(self.kind, Kind::Program(_))
     }
 
-    /// Has the application answer a request. A CGI program is given the request's `variables`.
+    /// Has the application answer a request of `client`. A CGI program is given the request's `variables`.
     pub async fn answer(
         &self,
         id: RequestId,
+        client: Option<IpAddr>,
         request: Request<WasiBody>,
         variables: impl FnOnce(&Parts) -> Result<Variables, Failure>,
     ) -> Result<Response<WasiBody>, Failure> {
@@ -116,10 +124,11 @@ impl Application {
         };
 
         let request = request.map(|body| limited(body, settings.body_bytes as usize));
+        let caller = Caller { request: id.number(), client, manager: self.manager };
         let response = match &self.kind {
-            Kind::Http(service) => service.answer(id, request).await?,
+            Kind::Http(service) => service.answer(id, caller, request).await?,
             Kind::Program(program) => {
-                let answered = timeout(settings.request_time, program.answer(id, request, variables));
+                let answered = timeout(settings.request_time, program.answer(id, caller, request, variables));
                 answered.await.unwrap_or(Err(Failure::TimedOut))?
             }
         };

@@ -24,6 +24,11 @@ impl RequestId {
     pub fn next() -> Self {
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
+
+    /// A number that no other request of this process has.
+    pub fn number(self) -> u64 {
+        self.0
+    }
 }
 
 impl fmt::Display for RequestId {

@@ -123,7 +123,8 @@ async fn start(args: &Args) -> Result<(Arc<Platform>, Application)> {
         .inspect_err(|error| tracing::warn!("every request compiles anew, as compiled code cannot be kept: {error:#}"));
     let platform = Arc::new(Platform::new(Engines::for_one(&settings)?, session, settings, cache.ok())?);
     let component = script::component(args.command_line[0].as_ref())?;
-    let application = Application::load(&platform, &component, &args.modules, Unused::Refuse, 1)?;
+    let application =
+        Application::load(&platform, &component, &args.modules, Unused::Refuse, 1)?.granted(config.manager);
     if application.uses_sessions() {
         let store = platform.session().stores().driver(&Location { storage: None, table: None }).await?;
         // On the connection that the application will use.
@@ -144,16 +145,16 @@ async fn answer(
     body: WasiBody,
 ) -> Result<Response<WasiBody>, Failure> {
     let mut request = variables.to_request(body)?;
-    let peer = variables.get("REMOTE_ADDR").and_then(|peer| peer.parse().ok());
+    let client: Option<IpAddr> = variables.get("REMOTE_ADDR").and_then(|peer| peer.parse().ok());
     // One that has no address, as on a socket of Unix, is nobody to be trusted.
-    let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let peer = client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     forwarded::normalise(request.headers_mut(), peer, &platform.settings.trusted_proxies);
     if variables.https() {
         forwarded::set_https(request.headers_mut(), true);
     }
     let headers = request.headers().clone();
     application
-        .answer(id, request, |_| {
+        .answer(id, client, request, |_| {
             variables.complete(&headers);
             Ok(variables)
         })

@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow, bail, ensure};
 use lemon_session_host::{
     Stores,
     bindings::lemon::session::types::Location,
-    driver::{Change, CreateOutcome, Driver, Key, LoadOutcome, Record, Stored, UpdateOutcome, Write},
+    driver::{Change, CreateOutcome, DestroyCondition, Driver, Key, LoadOutcome, Record, Stored, UpdateOutcome, Write},
     stores::Storage,
 };
 
@@ -98,7 +98,7 @@ async fn round_trip(driver: &dyn Driver, now: u64) -> Result<Duration> {
     let key = Key::of(&format!("lemon-session doctor {} {:?}", process::id(), SystemTime::now()));
     let walked = walk(driver, &key, now).await;
     // Whatever went wrong, nothing is left behind.
-    let destroyed = driver.destroy(&key, now, 0).await;
+    let destroyed = driver.destroy(&key, &DestroyCondition::Any, now, 0).await;
     let took = walked?;
     ensure!(destroyed?, "a session that was written cannot be ended");
     ensure!(driver.load(&key, APP, now, 1024).await? == LoadOutcome::Absent, "a session that was ended is still there");

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, stream};
-use lemon_session_host::driver::{self, Driver, Key, Listed, Record, Snapshot};
+use lemon_session_host::driver::{self, DestroyCondition, Driver, Key, Listed, Record, Snapshot};
 
 use super::journal::{Counts, Entry, Journal, Outcome};
 
@@ -237,7 +237,7 @@ async fn store(
         None if copied.is_some_and(|entry| now < entry.expires) => Ok(Outcome::Kept),
         None => {
             // Removes what has expired, and leaves what has ended.
-            to.destroy(key, now, 0).await?;
+            to.destroy(key, &DestroyCondition::Any, now, 0).await?;
             Ok(if to.import(key, snapshot, None, now).await? { Outcome::Copied } else { Outcome::Kept })
         }
     }
@@ -265,6 +265,6 @@ async fn end(
     if now >= entry.expires || entry.copies().all(|copy| copy != there.version) {
         return Ok(Some((Outcome::Kept, false)));
     }
-    let ended = to.destroy(&entry.key, now, remember).await?;
+    let ended = to.destroy(&entry.key, &DestroyCondition::Any, now, remember).await?;
     Ok(Some((Outcome::Ended, ended)))
 }

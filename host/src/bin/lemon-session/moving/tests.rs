@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_host::driver::{
-    Change, CreateOutcome, Driver, Error, Grace, Key, Listed, LoadOutcome, Record, Rename, Result, Snapshot,
-    UpdateOutcome, Write, memory::Memory,
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, Listed, LoadOutcome, Record, Rename, Result,
+    Snapshot, UpdateOutcome, Write, memory::Memory,
 };
 use tempfile::TempDir;
 
@@ -97,7 +97,7 @@ async fn value(store: &dyn Driver, name: &str) -> Option<Vec<u8>> {
 }
 
 async fn destroy(store: &dyn Driver, name: &str, remember: u32) {
-    assert!(store.destroy(&Key::of(name), now(), remember).await.expect("destroy"));
+    assert!(store.destroy(&Key::of(name), &DestroyCondition::Any, now(), remember).await.expect("destroy"));
 }
 
 #[tokio::test]
@@ -289,8 +289,8 @@ impl Driver for Troubled {
     async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
         self.inner.update(key, change, expected, now).await
     }
-    async fn destroy(&self, key: &Key, now: u64, remember: u32) -> Result<bool> {
-        self.inner.destroy(key, now, remember).await
+    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        self.inner.destroy(key, only, now, remember).await
     }
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
         self.inner.destroy_owned(owner, except, now, remember).await

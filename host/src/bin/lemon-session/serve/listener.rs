@@ -206,7 +206,7 @@ impl Site {
             let next = application.is_program().then(|| without_body(&request));
             let variables =
                 |parts: &Parts| Variables::of_request(parts, Place { peer, script_name: mount, path_info: rest });
-            let response = application.answer(id, request, variables).await?;
+            let response = application.answer(id, Some(peer), request, variables).await?;
             match (response.extensions().get(), next) {
                 (Some(LocalRedirect(path)), Some(next)) => {
                     request = next;

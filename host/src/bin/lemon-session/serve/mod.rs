@@ -25,7 +25,7 @@ use crate::{
 use admin::Admin;
 use listener::Site;
 use metrics::Metrics;
-use mounts::Mount;
+use mounts::{Grants, Mount};
 use reload::Loader;
 
 /// Serve applications over HTTP.
@@ -114,7 +114,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let platform = Arc::new(platform);
     let addr = args.addr;
     let loader = Arc::new(Loader { args, config, platform: platform.clone() });
-    let mounts = loader.load(platform.clone()).await?;
+    let mounts = loader.load(platform.clone(), Grants::new(&loader.config)).await?;
     let site = Arc::new(Site::new(mounts, settings.clone(), metrics));
 
     // Before anything is printed: whoever waits for that line may signal at once.

@@ -1,12 +1,14 @@
 //! Which application answers for which part of the site.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
 use anyhow::Context as _;
+use lemon_session_host::{Config, settings::Grant};
 use percent_encoding::percent_decode_str;
 
 use crate::{Usage, application::Application};
@@ -58,6 +60,34 @@ impl FromStr for Mount {
     }
 }
 
+/// What the mounted applications may call of `lemon:session/manager`.
+pub struct Grants {
+    default: Grant,
+    /// By the path, as [`Mount`] has it.
+    of_paths: BTreeMap<String, Grant>,
+}
+
+impl Grants {
+    pub fn new(config: &Config) -> Self {
+        let of_path = |(path, grant): (&String, &Grant)| (path.trim_end_matches('/').to_owned(), *grant);
+        Self { default: config.manager, of_paths: config.managers.iter().map(of_path).collect() }
+    }
+
+    /// Refuses a grant for a path that nothing is mounted on.
+    fn check(&self, mounts: &[Mount]) -> Result<(), Usage> {
+        let of_nothing = |path: &&String| mounts.iter().all(|mount| mount.path != **path);
+        let Some(path) = self.of_paths.keys().find(of_nothing) else { return Ok(()) };
+        let shown = |path: &str| if path.is_empty() { "/".to_owned() } else { path.to_owned() };
+        let mounted: Vec<_> = mounts.iter().map(|mount| shown(&mount.path)).collect();
+        let (path, mounted) = (shown(path), mounted.join(", "));
+        Err(Usage(format!("[session.manager] {path}: no application is mounted there; mounted are {mounted}")))
+    }
+
+    fn of(&self, mount: &Mount) -> Grant {
+        self.of_paths.get(&mount.path).copied().unwrap_or(self.default)
+    }
+}
+
 /// The mounted applications.
 pub struct Mounts(Vec<(Mount, Application)>);
 
@@ -72,10 +102,15 @@ pub struct Found<'a> {
 
 impl Mounts {
     /// Loads what is mounted.
-    pub fn load(mounts: Vec<Mount>, load: impl Fn(&Path) -> anyhow::Result<Application>) -> anyhow::Result<Self> {
+    pub fn load(
+        mounts: Vec<Mount>,
+        grants: &Grants,
+        load: impl Fn(&Path) -> anyhow::Result<Application>,
+    ) -> anyhow::Result<Self> {
+        grants.check(&mounts)?;
         let mut loaded = Vec::new();
         for mount in mounts {
-            let application = load(&mount.file)?;
+            let application = load(&mount.file)?.granted(grants.of(&mount));
             loaded.push((mount, application));
         }
         Ok(Self(loaded))
@@ -186,6 +221,33 @@ mod tests {
             ["shop=a.wasm", "/shop", "/shop=", "=a.wasm", "//=a.wasm", "/a//b=c", "/../a=b", "/a%20b=c", "/a?b=c"]
         {
             assert!(mount(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    fn grants(text: &str) -> Grants {
+        Grants::new(&Config::parse(text, "lemon.ini").unwrap())
+    }
+
+    #[test]
+    fn each_mount_has_its_grant_or_the_default() {
+        let mounts = ["/=a.wasm", "/shop/admin/=b.wasm", "/blog=c.wasm"].map(|text| text.parse::<Mount>().unwrap());
+        let of = |text: &str| {
+            let grants = grants(text);
+            grants.check(&mounts).unwrap();
+            mounts.each_ref().map(|mount| grants.of(mount))
+        };
+        assert_eq!(of(""), [Grant::Owners; 3]);
+        assert_eq!(of("[session]\nmanager = none"), [Grant::None; 3]);
+        let text = "[session]\nmanager = none\n[session.manager]\n/ = owners\n/shop/admin = all\n";
+        assert_eq!(of(text), [Grant::Owners, Grant::All, Grant::None]);
+    }
+
+    #[test]
+    fn a_grant_for_a_path_that_nothing_is_mounted_on_is_refused_with_the_mounts() {
+        let mounts = ["/shop=a.wasm", "/blog=b.wasm"].map(|text| text.parse::<Mount>().unwrap());
+        for path in ["/", "/admin", "/shop/admin"] {
+            let error = grants(&format!("[session.manager]\n{path} = all\n")).check(&mounts).unwrap_err().to_string();
+            assert!(error.contains(&format!("{path}:")) && error.contains("/shop, /blog"), "{error}");
         }
     }
 

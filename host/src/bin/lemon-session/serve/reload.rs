@@ -6,7 +6,11 @@ use anyhow::Result;
 use lemon_session_host::Config;
 use tokio::{signal::unix::Signal, task::spawn_blocking};
 
-use super::{Args, listener::Site, mounts::Mounts};
+use super::{
+    Args,
+    listener::Site,
+    mounts::{Grants, Mounts},
+};
 use crate::{
     application::{Application, Platform},
     compose::Unused,
@@ -22,13 +26,13 @@ pub struct Loader {
 
 impl Loader {
     /// Reads, composes and compiles what is mounted, and tries whether it can be instantiated.
-    pub async fn load(self: &Arc<Self>, platform: Arc<Platform>) -> Result<Mounts> {
+    pub async fn load(self: &Arc<Self>, platform: Arc<Platform>, grants: Grants) -> Result<Mounts> {
         let loader = self.clone();
         let load = move || {
             let Args { modules, reuse, .. } = &loader.args;
             let mounts = loader.args.mounts();
             let unused = if mounts.len() > 1 { Unused::Skip } else { Unused::Refuse };
-            Mounts::load(mounts, |file| Application::load(&platform, file, modules, unused, *reuse))
+            Mounts::load(mounts, &grants, |file| Application::load(&platform, file, modules, unused, *reuse))
         };
         // Compiling takes seconds.
         let mounts = spawn_blocking(load).await??;
@@ -42,8 +46,9 @@ impl Loader {
         for section in self.need_restart(&config) {
             tracing::warn!("[{section}] of lemon.ini has changed: that takes a restart");
         }
+        let grants = Grants::new(&config);
         let session = self.platform.session().with_settings(config.settings)?;
-        self.load(Arc::new(self.platform.with_session(session)?)).await
+        self.load(Arc::new(self.platform.with_session(session)?), grants).await
     }
 
     /// The sections that are not reloaded, and have changed.

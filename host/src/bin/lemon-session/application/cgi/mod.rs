@@ -12,6 +12,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Body as _;
+use lemon_session_host::Caller;
 use tokio::{
     io::{AsyncWriteExt as _, DuplexStream, duplex},
     sync::mpsc::Sender,
@@ -50,6 +51,7 @@ impl Program {
     pub async fn answer(
         &self,
         id: RequestId,
+        caller: Caller,
         request: Request<WasiBody>,
         variables: impl FnOnce(&Parts) -> Result<Variables, Failure>,
     ) -> Result<Response<WasiBody>, Failure> {
@@ -68,7 +70,8 @@ impl Program {
             wasi.stdin(AsyncStdinStream::new(theirs));
             tokio::spawn(timeout(self.platform.settings.request_time, feed(body, ours)));
         }
-        let store = self.platform.store(wasi.build(), slot);
+        let mut store = self.platform.store(wasi.build(), slot);
+        store.data_mut().answer_for(caller);
         tokio::spawn(run(self.pre.clone(), store, self.platform.settings.clone(), id, output));
 
         let limit = self.platform.settings.header_bytes as usize;
