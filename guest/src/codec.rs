@@ -25,9 +25,18 @@ enum Stored<'a> {
     Json(&'a str),
 }
 
+/// The bytes of a value's own, without what says how long they are: no fewer are stored.
+pub fn length(value: &Value) -> usize {
+    match value {
+        Value::Text(value) | Value::Json(value) => value.len(),
+        Value::Bytes(value) => value.len(),
+        Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Real(_) => 0,
+    }
+}
+
 /// The bytes of a value.
 ///
-/// Fails with `invalid-value` for `json` that is not RFC 8259 JSON.
+/// Fails with `invalid-value` for `json` that is not RFC 8259 JSON, or is nested too deep.
 pub fn encode(value: &Value) -> Result<Vec<u8>> {
     let stored = match value {
         Value::Null => Stored::Null,
@@ -42,22 +51,32 @@ pub fn encode(value: &Value) -> Result<Vec<u8>> {
         }
     };
     bincode::encode_to_vec((VERSION, stored), config::standard())
-        .map_err(|_| Error::InvalidValue(String::from("cannot be stored")))
+        .map_err(|_| Error::InvalidValue(String::from("the value cannot be stored")))
 }
 
-fn not_json(json::Place { line, column }: json::Place) -> Error {
-    Error::InvalidValue(format!("not JSON (RFC 8259): line {line}, column {column}"))
+fn not_json(wrong: json::Wrong) -> Error {
+    Error::InvalidValue(match wrong {
+        json::Wrong::Syntax(json::Place { line, column }) => {
+            format!("the value is not JSON (RFC 8259): see line {line}, column {column}")
+        }
+        json::Wrong::Depth => {
+            format!("the value is JSON of more than {} levels, which not every language could read", json::MAX_DEPTH)
+        }
+    })
 }
 
 /// The value of stored bytes.
 ///
 /// Fails with `unreadable` for an unknown format version and for bytes that no encoder wrote.
 pub fn decode(bytes: &[u8]) -> Result<Value> {
-    let (version, bytes) = bytes.split_first().ok_or_else(|| Error::Unreadable(String::from("nothing is stored")))?;
+    let (version, bytes) =
+        bytes.split_first().ok_or_else(|| Error::Unreadable(String::from("the stored value is empty")))?;
     if *version != VERSION {
-        return Err(Error::Unreadable(format!("stored in format {version}; this version reads format {VERSION}")));
+        return Err(Error::Unreadable(format!(
+            "the value is stored in format {version}; this version reads format {VERSION}"
+        )));
     }
-    let damaged = || Error::Unreadable(format!("damaged, or not of format {VERSION}"));
+    let damaged = || Error::Unreadable(format!("the stored value is damaged, or not in format {VERSION}"));
     let (stored, read) = bincode::borrow_decode_from_slice(bytes, config::standard()).map_err(|_| damaged())?;
     if read != bytes.len() {
         return Err(damaged());
@@ -161,8 +180,10 @@ mod tests {
     }
 
     #[test]
-    fn json_is_rfc_8259_to_any_depth_and_kept_to_the_letter() {
-        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    fn json_is_rfc_8259_to_127_levels_and_kept_to_the_letter() {
+        let deep = "[".repeat(127) + &"]".repeat(127);
+        let deeper = Value::Json(format!("[{deep}]"));
+        assert!(matches!(encode(&deeper), Err(Error::InvalidValue(text)) if text.contains("127 levels")));
         for text in ["{}", " [1, 1.0, 1e400, \"\\ud83d\\ude00\"] ", "{\"a\":1,\"a\":2}", "\"text\"", "0", &deep] {
             assert_eq!(decode(&encode(&Value::Json(text.into())).unwrap()).unwrap(), Value::Json(text.into()));
         }

@@ -1,4 +1,7 @@
 //! The session cookie (RFC 6265bis): reading it from a request, writing it into a response.
+//!
+//! A browser sends a cookie back without its attributes. So that it is known whether they are still those that are asked
+//! for, a [mark](Mark) of them stands behind the id in the cookie's value.
 
 use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -11,6 +14,7 @@ use crate::{
         types::{SameSite, Secure},
     },
     id,
+    name::shown,
 };
 
 /// The longest `Max-Age`: 400 days (RFC 6265bis, section 5.5).
@@ -19,37 +23,86 @@ pub const MAX_LIFETIME: u32 = 400 * 24 * 60 * 60;
 pub const MAX_BYTES: usize = 4096;
 /// The most bytes of one attribute's value (RFC 6265bis, section 5.6).
 pub const MAX_ATTRIBUTE: usize = 1024;
-/// How many different ids of one name a request may bring; one that brings more is taken to bring none.
-pub const MAX_CANDIDATES: usize = 4;
+/// How many different ids of one name a request may bring. Of one that brings more none is used: if some of them were looked
+/// up, whoever can plant cookies could have his own session believed by planting enough of them.
+pub const MAX_CANDIDATES: usize = 16;
 
-/// The well-formed session ids that the `Cookie` fields of a request carry under `name`, each once.
+/// What tells one set of attributes from another, as it stands behind the id and a dot in the cookie's value. None stands for
+/// the attributes that a cookie has when nothing is asked for, which is sent with the id alone.
+pub type Mark = Option<[u8; MARK]>;
+
+/// The length of a mark in characters.
+const MARK: usize = 4;
+
+/// What the `Cookie` fields of a request carry under one name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Presented {
+    /// The well-formed ids, each once.
+    pub candidates: Vec<Candidate>,
+    /// Whether there is any cookie of that name.
+    pub any: bool,
+}
+
+/// An id that a request carries.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The id.
+    pub id: String,
+    /// Whether one of its cookies has the mark that it would be sent with now.
+    pub is_current: bool,
+}
+
+impl Presented {
+    /// What an application presents that has the id from elsewhere. It may pass on the value of a cookie as it is.
+    pub fn id(value: &str) -> Self {
+        let candidate = parse(value.as_bytes()).map(|(id, _)| Candidate { id: id.into(), is_current: false });
+        Self { candidates: candidate.into_iter().collect(), any: false }
+    }
+}
+
+/// The id in a cookie's value, and the mark behind it.
+pub fn parse(value: &[u8]) -> Option<(&str, Mark)> {
+    let (id, rest) = value.split_at_checked(id::LENGTH)?;
+    let mark = match rest {
+        [] => None,
+        [b'.', mark @ ..] => Some(mark.try_into().ok()?),
+        _ => return None,
+    };
+    if id::is_well_formed(id) { Some((core::str::from_utf8(id).ok()?, mark)) } else { None }
+}
+
+/// Reads the cookies called `name`, of which one would be sent with `mark` now.
 ///
 /// What is not well-formed is passed over: no client can choose an id. Fails with `too-large` when the fields together are
 /// longer than `limit`.
-pub fn candidates(fields: &[Vec<u8>], name: &str, limit: u32) -> Result<Vec<String>> {
+pub fn read(fields: &[Vec<u8>], name: &str, mark: Mark, limit: u32) -> Result<Presented> {
     let length: usize = fields.iter().map(Vec::len).sum();
     if length > limit as usize {
         return Err(Error::TooLarge(format!(
             "the Cookie fields have {length} bytes; the limit header-bytes is {limit}"
         )));
     }
-    let mut ids: Vec<String> = Vec::new();
+    let mut presented = Presented::default();
+    let candidates = &mut presented.candidates;
     for pair in fields.iter().flat_map(|field| field.split(|byte| *byte == b';')) {
         let pair = pair.trim_ascii();
         let Some(value) = pair.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"=")) else {
             continue;
         };
-        if id::is_well_formed(value)
-            && let Ok(value) = core::str::from_utf8(value)
-            && !ids.iter().any(|id| id == value)
-        {
-            ids.push(value.into());
+        presented.any = true;
+        let Some((id, presented_mark)) = parse(value) else { continue };
+        let is_current = presented_mark == mark;
+        if let Some(candidate) = candidates.iter_mut().find(|candidate| candidate.id == id) {
+            candidate.is_current |= is_current;
+        } else if candidates.len() <= MAX_CANDIDATES {
+            // One more than are allowed is enough to know that there are too many.
+            candidates.push(Candidate { id: id.into(), is_current });
         }
     }
-    if ids.len() > MAX_CANDIDATES {
-        ids.clear();
+    if candidates.len() > MAX_CANDIDATES {
+        candidates.clear();
     }
-    Ok(ids)
+    Ok(presented)
 }
 
 /// The cookie of one session, as a start's options and the settings ask for it. Text is made of it when it is sent only.
@@ -98,7 +151,7 @@ impl<'a> Cookie<'a> {
         check_path(self.path)?;
         check_domain(self.domain)?;
         check_attribute("comment", self.comment)?;
-        check_prefix(self.name(), self.secure, self.path, self.domain)?;
+        self.check_prefix()?;
         if !self.secure && self.same_site == SameSite::None {
             return Err(needs_secure("same-site none"));
         }
@@ -106,9 +159,61 @@ impl<'a> Cookie<'a> {
             return Err(needs_secure("partitioned"));
         }
         if self.lifetime.is_some_and(|lifetime| lifetime > MAX_LIFETIME) {
-            return Err(invalid(format!("the cookie's lifetime is at most {MAX_LIFETIME} seconds (400 days)")));
+            return Err(invalid(format!(
+                "the cookie's lifetime is longer than {MAX_LIFETIME} seconds (400 days), after which browsers end any cookie"
+            )));
         }
         Ok(())
+    }
+
+    /// What a name's prefix demands (RFC 6265bis, section 4.1.3, and the prefixes of draft-ietf-httpbis-layered-cookies),
+    /// matched without regard to case as browsers do.
+    fn check_prefix(&self) -> Result<()> {
+        let name = self.name();
+        let begins = |prefix: &str| name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
+        let demands = |is_met: bool, what: &str| {
+            let text = || format!("browsers refuse the cookie '{}' unless it {what}", shown(name));
+            if is_met { Ok(()) } else { Err(invalid(text())) }
+        };
+        let is_host = self.secure && self.path == "/" && self.domain.is_empty();
+        if begins("__Host-Http-") {
+            demands(is_host && self.http_only, "is Secure and HttpOnly, with the path / and no domain")
+        } else if begins("__Host-") {
+            demands(is_host, "is Secure, with the path / and no domain")
+        } else if begins("__Http-") {
+            demands(self.secure && self.http_only, "is Secure and HttpOnly")
+        } else if begins("__Secure-") {
+            demands(self.secure, "is Secure")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The mark of its attributes.
+    pub fn mark(&self) -> Mark {
+        let flags = [self.secure, self.http_only, self.partitioned].map(u8::from);
+        let same_site = self.same_site as u8;
+        let is_plain = flags == [0, 1, 0]
+            && self.same_site == SameSite::Lax
+            && self.path == "/"
+            && self.domain.is_empty()
+            && self.comment.is_empty()
+            && self.lifetime.is_none();
+        if is_plain {
+            return None;
+        }
+        let lifetime = self.lifetime.map_or([0xff; 4], u32::to_le_bytes);
+        let parts: [&[u8]; 5] =
+            [self.path.as_bytes(), self.domain.as_bytes(), self.comment.as_bytes(), &[same_site], &lifetime];
+        let mut hash = FNV_OFFSET;
+        let mut add = |byte: u8| hash = (hash ^ u32::from(byte)).wrapping_mul(FNV_PRIME);
+        for part in parts {
+            part.iter().for_each(|byte| add(*byte));
+            // No attribute holds it, so none runs into the next one.
+            add(0);
+        }
+        flags.into_iter().for_each(add);
+        Some(core::array::from_fn(|digit| id::DIGITS[(hash >> (8 + 6 * digit)) as usize & 63]))
     }
 
     /// The cookie's name.
@@ -127,7 +232,7 @@ impl<'a> Cookie<'a> {
             None => expires_in.clamp(1, MAX_LIFETIME.into()),
             Some(lifetime) => lifetime.into(),
         };
-        let mut header = self.header(id);
+        let mut header = self.header(id, self.mark());
         if max_age != 0 {
             _ = write!(header, "; Max-Age={max_age}");
         }
@@ -136,13 +241,18 @@ impl<'a> Cookie<'a> {
 
     /// The `Set-Cookie` value that deletes the cookie: same name, path, domain and prefix rules.
     pub fn delete(&self) -> String {
-        self.header("") + "; Max-Age=0"
+        self.header("", None) + "; Max-Age=0"
     }
 
-    fn header(&self, value: &str) -> String {
+    fn header(&self, id: &str, mark: Mark) -> String {
         let mut header = String::with_capacity(128);
+        let mark = mark.as_ref().and_then(|mark| core::str::from_utf8(mark).ok());
         let mut append = |parts: &[&str]| parts.iter().for_each(|part| header.push_str(part));
-        append(&[self.name(), "=", value, "; Path=", self.path]);
+        append(&[self.name(), "=", id]);
+        if let Some(mark) = mark {
+            append(&[".", mark]);
+        }
+        append(&["; Path=", self.path]);
         if !self.domain.is_empty() {
             append(&["; Domain=", self.domain]);
         }
@@ -165,6 +275,10 @@ impl<'a> Cookie<'a> {
     }
 }
 
+/// The constants of FNV-1a with 32 bits: a mark tells attributes apart, and protects nothing.
+const FNV_OFFSET: u32 = 0x811c_9dc5;
+const FNV_PRIME: u32 = 0x0100_0193;
+
 fn invalid(text: String) -> Error {
     Error::InvalidOption(text)
 }
@@ -175,7 +289,10 @@ fn needs_secure(what: &str) -> Error {
 
 fn check_name_of_app(app: &str) -> Result<()> {
     check_name(app).map_err(|_| {
-        invalid(format!("the application's name '{app}' cannot name a cookie; give the cookie a name of its own"))
+        let app = shown(app);
+        invalid(format!(
+            "the application's name '{app}' cannot be the name of a cookie; give the cookie a name of its own"
+        ))
     })
 }
 
@@ -183,9 +300,12 @@ fn check_name_of_app(app: &str) -> Result<()> {
 fn check_name(name: &str) -> Result<()> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {
-        return Err(invalid(format!("'{name}' cannot name a cookie: letters, digits and !#$%&'*+-.^_`|~ can")));
+        let name = shown(name);
+        return Err(invalid(format!(
+            "'{name}' cannot be the name of a cookie, which consists of letters, digits and !#$%&'*+-.^_`|~"
+        )));
     }
-    if name.len() + id::LENGTH > MAX_BYTES {
+    if name.len() + id::LENGTH + 1 + MARK > MAX_BYTES {
         return Err(invalid(format!("the cookie's name and value have more than {MAX_BYTES} bytes together")));
     }
     Ok(())
@@ -197,7 +317,10 @@ fn check_attribute(what: &str, value: &str) -> Result<()> {
         return Err(invalid(format!("the cookie's {what} has more than {MAX_ATTRIBUTE} bytes")));
     }
     if !value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b';') {
-        return Err(invalid(format!("the cookie's {what} '{value}' may hold ASCII characters only, without ;")));
+        let value = shown(value);
+        return Err(invalid(format!(
+            "the cookie's {what} '{value}' contains ; or what is not a printable ASCII character"
+        )));
     }
     Ok(())
 }
@@ -205,32 +328,27 @@ fn check_attribute(what: &str, value: &str) -> Result<()> {
 fn check_path(path: &str) -> Result<()> {
     check_attribute("path", path)?;
     if !path.starts_with('/') {
-        return Err(invalid(format!("the cookie's path '{path}' does not begin with /")));
+        return Err(invalid(format!("the cookie's path '{}' does not begin with /", shown(path))));
     }
     Ok(())
 }
 
 fn check_domain(domain: &str) -> Result<()> {
     check_attribute("domain", domain)?;
-    let labels = domain.strip_prefix('.').unwrap_or(domain).split('.');
-    let is_label =
-        |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if !domain.is_empty() && !labels.into_iter().all(is_label) {
-        return Err(invalid(format!("the cookie's domain '{domain}' is not a host name")));
+    let mut labels = domain.strip_prefix('.').unwrap_or(domain).split('.');
+    if !domain.is_empty() && (domain.len() > 253 || !labels.all(is_label)) {
+        let domain = shown(domain);
+        return Err(invalid(format!("the cookie's domain '{domain}' is not the name of a host, as example.org is")));
     }
     Ok(())
 }
 
-/// What a name's prefix demands (RFC 6265bis, section 4.1.3), matched without regard to case as browsers do.
-fn check_prefix(name: &str, secure: bool, path: &str, domain: &str) -> Result<()> {
-    let begins = |prefix: &str| name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
-    if begins("__Host-") && !(secure && path == "/" && domain.is_empty()) {
-        return Err(invalid(format!("the cookie {name} has to be Secure, with the path / and no domain")));
-    }
-    if begins("__Secure-") && !secure {
-        return Err(needs_secure("a name that begins with __Secure-"));
-    }
-    Ok(())
+/// A label of a host's name (RFC 1123, section 2.1).
+fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !label.starts_with('-')
+        && !label.ends_with('-')
 }
 
 #[cfg(test)]
@@ -247,7 +365,8 @@ mod tests {
 
     fn read(fields: &[&str]) -> Vec<String> {
         let fields: Vec<_> = fields.iter().map(|field| field.as_bytes().to_vec()).collect();
-        candidates(&fields, "session", 16384).unwrap()
+        let presented = super::read(&fields, "session", None, 16384).unwrap();
+        presented.candidates.into_iter().map(|candidate| candidate.id).collect()
     }
 
     fn written(change: impl FnOnce(&mut Options, &mut Given)) -> Result<String> {
@@ -282,16 +401,86 @@ mod tests {
     }
 
     #[test]
-    fn too_many_different_ids_are_none() {
-        let field: String = (0..5).map(|n| format!("session={}; ", id::new([n; 32], ""))).collect();
-        assert!(read(&[&field]).is_empty());
+    fn sixteen_different_ids_are_read_and_of_more_none() {
+        let field = |ids: u8| (0..ids).map(|n| format!("session={}; ", id::new([n; 32], ""))).collect::<String>();
+        assert_eq!(read(&[&field(16)]).len(), MAX_CANDIDATES);
+        assert_eq!(read(&[&field(16), &field(16)]).len(), MAX_CANDIDATES, "each counts once");
+        for ids in [17, 18, 200] {
+            assert!(read(&[&field(ids)]).is_empty(), "{ids}");
+        }
+    }
+
+    #[test]
+    fn any_cookie_of_the_name_is_noticed() {
+        let any = |field: &str| super::read(&[field.into()], "session", None, 16384).unwrap().any;
+        assert!(any(&format!("a=b; session={ID}")) && any("session=x") && any("session="));
+        assert!(!any("a=b; sessions=x; session") && !any(""));
+    }
+
+    #[test]
+    fn a_mark_behind_the_id_tells_whether_a_cookie_has_the_attributes_that_are_asked_for() {
+        let is_current = |field: &str, mark| {
+            let presented = super::read(&[field.into()], "session", mark, 16384).unwrap();
+            presented.candidates.into_iter().map(|candidate| (candidate.id, candidate.is_current)).collect::<Vec<_>>()
+        };
+        let mark = Some(*b"AbC_");
+        let [plain, marked, other] = ["", ".AbC_", ".AbCd"].map(|mark| format!("session={ID}{mark}"));
+        assert_eq!(is_current(&plain, None), [(ID.into(), true)]);
+        assert_eq!(is_current(&marked, mark), [(ID.into(), true)]);
+        for (field, mark) in [(&plain, mark), (&marked, None), (&other, mark)] {
+            assert_eq!(is_current(field, mark), [(ID.into(), false)], "{field}");
+        }
+        for several in [format!("{other}; {marked}"), format!("{marked}; {plain}")] {
+            assert_eq!(is_current(&several, mark), [(ID.into(), true)], "one of them is enough: {several}");
+        }
+        for malformed in [".", ".AbC", ".AbC__", "-AbC_", "AbC_"] {
+            assert_eq!(is_current(&format!("session={ID}{malformed}"), mark), [], "{malformed}");
+        }
+    }
+
+    #[test]
+    fn every_attribute_changes_the_mark_and_the_defaults_have_none() {
+        let settings = settings();
+        let mark = |change: fn(&mut Given)| {
+            let mut given = cookie();
+            change(&mut given);
+            Cookie::new(Some(&given), false, &settings.cookie, "session").mark()
+        };
+        assert_eq!(mark(|_| ()), None);
+        assert_eq!(mark(|cookie| cookie.name = Some("other".into())), None, "a cookie of another name is another one");
+        let changes: [fn(&mut Given); 13] = [
+            |cookie| cookie.path = Some("/shop".into()),
+            |cookie| cookie.domain = Some("example.org".into()),
+            |cookie| cookie.domain = Some("/shop".into()),
+            |cookie| cookie.comment = Some("example.org".into()),
+            |cookie| cookie.secure = Some(Secure::On),
+            |cookie| cookie.http_only = Some(false),
+            |cookie| cookie.partitioned = Some(true),
+            |cookie| cookie.same_site = Some(SameSite::Strict),
+            |cookie| cookie.same_site = Some(SameSite::None),
+            |cookie| cookie.lifetime = Some(0),
+            |cookie| cookie.lifetime = Some(86400),
+            |cookie| cookie.lifetime = Some(MAX_LIFETIME),
+            |cookie| (cookie.path, cookie.lifetime) = (Some("/shop".into()), Some(0)),
+        ];
+        let mut marks: Vec<_> = changes.into_iter().map(|change| mark(change).expect("a mark")).collect();
+        assert!(marks.iter().flatten().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)), "{marks:?}");
+        marks.sort_unstable();
+        marks.dedup();
+        assert_eq!(marks.len(), 13);
+        let cookie = Given { lifetime: Some(0), ..cookie() };
+        let cookie = Cookie::new(Some(&cookie), false, &settings.cookie, "session");
+        let sent = cookie.set(ID, 1440);
+        let value = sent.split(['=', ';']).nth(1).unwrap();
+        assert_eq!(parse(value.as_bytes()), Some((ID, cookie.mark())), "{sent}");
+        assert!(cookie.delete().starts_with("session=; "));
     }
 
     #[test]
     fn cookie_fields_past_the_limit_are_too_large() {
         let field = vec![b'a'; 101];
         assert!(
-            matches!(candidates(&[field], "session", 100), Err(Error::TooLarge(text)) if text.contains("header-bytes"))
+            matches!(super::read(&[field], "session", None, 100), Err(Error::TooLarge(text)) if text.contains("header-bytes"))
         );
     }
 
@@ -335,7 +524,16 @@ mod tests {
 
     #[test]
     fn prefixes_demand_their_attributes_whatever_their_case() {
-        for name in ["__Host-a", "__host-a", "__Secure-a", "__SECURE-a"] {
+        for name in [
+            "__Host-a",
+            "__host-a",
+            "__Secure-a",
+            "__SECURE-a",
+            "__Http-a",
+            "__HTTP-a",
+            "__Host-Http-a",
+            "__hOST-hTTP-a",
+        ] {
             let named = |cookie: &mut Given| cookie.name = Some(name.into());
             assert!(written(|_, cookie| named(cookie)).is_err(), "{name} without Secure");
             let secure = |options: &mut Options, cookie: &mut Given| {
@@ -347,8 +545,20 @@ mod tests {
                 secure(options, cookie);
                 cookie.path = Some("/shop".into());
             };
-            assert_eq!(written(below).is_ok(), name.to_ascii_lowercase().starts_with("__secure"), "{name} with a path");
+            let is_host = name.to_ascii_lowercase().starts_with("__host-");
+            assert_eq!(written(below).is_err(), is_host, "{name} with a path");
+            let with_domain = |options: &mut Options, cookie: &mut Given| {
+                secure(options, cookie);
+                cookie.domain = Some("example.org".into());
+            };
+            assert_eq!(written(with_domain).is_err(), is_host, "{name} with a domain");
+            let scripted = |options: &mut Options, cookie: &mut Given| {
+                secure(options, cookie);
+                cookie.http_only = Some(false);
+            };
+            assert_eq!(written(scripted).is_err(), name.to_ascii_lowercase().contains("http-"), "{name} for scripts");
         }
+        assert!(written(|_, cookie| cookie.name = Some("__Httpa".into())).is_ok(), "no prefix");
     }
 
     #[test]
@@ -356,7 +566,11 @@ mod tests {
         for path in ["", "shop", "/a;b", "/a\r\nSet-Cookie: x=y", "/é"] {
             assert!(written(|_, cookie| cookie.path = Some(path.into())).is_err(), "{path:?}");
         }
-        for domain in ["a b", "a;b", "..", "a..b", "exa\nmple.org", "ex_ample"] {
+        let long = format!("{}.org", "a".repeat(64));
+        let longer = ["a".repeat(63).as_str(); 4].join(".");
+        for domain in
+            ["a b", "a;b", "..", "a..b", "exa\nmple.org", "ex_ample", "-a.b", "a-.b", "a.-b", "a.b-", &long, &longer]
+        {
             assert!(written(|_, cookie| cookie.domain = Some(domain.into())).is_err(), "{domain:?}");
         }
         for name in ["", "a b", "a=b", "a;b", "a\r\nb", "é"] {
@@ -402,7 +616,7 @@ mod tests {
 
         #[test]
         fn any_cookie_field_is_read_without_trouble(fields: Vec<Vec<u8>>) {
-            prop_assert!(candidates(&fields, "session", 1 << 20).unwrap().is_empty());
+            prop_assert!(super::read(&fields, "session", None, 1 << 20).unwrap().candidates.is_empty());
         }
 
         #[test]

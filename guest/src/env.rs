@@ -1,4 +1,5 @@
 use alloc::{string::String, vec::Vec};
+use core::time::Duration;
 
 use crate::bindings::{
     settings::{Caller, Defaults, Notice},
@@ -12,8 +13,12 @@ use crate::bindings::{
 /// the interface `lemon:session/storage`.
 #[expect(missing_docs, reason = "the documentation is in wit/storage.wit")]
 pub trait Env {
-    /// The wall clock, in seconds since 1970-01-01T00:00:00Z.
-    fn now(&self) -> u64;
+    /// The wall clock, since 1970-01-01T00:00:00Z.
+    fn clock(&self) -> Duration;
+    /// The whole seconds of the wall clock.
+    fn now(&self) -> u64 {
+        self.clock().as_secs()
+    }
     /// Fills `bytes` from a cryptographically secure source.
     fn random(&self, bytes: &mut [u8]);
     /// The settings; asked for once.

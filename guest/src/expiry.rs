@@ -1,5 +1,7 @@
 //! When a session expires, and when a use of it has to be written down.
 
+use core::time::Duration;
+
 use crate::bindings::settings::Defaults;
 
 /// The rules of one session, in seconds.
@@ -23,26 +25,32 @@ impl Expiry {
         }
     }
 
-    /// When a session created at `created` ends however often it is used.
-    pub fn ends(&self, created: u64) -> Option<u64> {
-        self.max_lifetime.map(|lifetime| created.saturating_add(lifetime))
+    /// When a session created now ends however often it is used.
+    pub fn ends(&self, now: Duration) -> Option<u64> {
+        self.max_lifetime.map(|lifetime| next_second(now).saturating_add(lifetime))
     }
 
     /// The expiry to store for a session that is created now.
-    pub fn first(&self, now: u64) -> u64 {
+    pub fn first(&self, now: Duration) -> u64 {
         let slice = if self.rolling { self.slice } else { 0 };
-        cap(now.saturating_add(self.idle + slice), self.ends(now))
+        cap(next_second(now).saturating_add(self.idle + slice), self.ends(now))
     }
 
     /// The expiry to store for a session used now; none while the stored one still gives it its idle time.
     ///
     /// The slice that may pass unwritten is added to what is stored, so a session lasts its idle time after every use.
-    pub fn pushed(&self, expires: u64, ends: Option<u64>, now: u64) -> Option<u64> {
+    pub fn pushed(&self, expires: u64, ends: Option<u64>, now: Duration) -> Option<u64> {
+        let now = next_second(now);
         if !self.rolling || expires >= cap(now.saturating_add(self.idle), ends) {
             return None;
         }
         Some(cap(now.saturating_add(self.idle + self.slice), ends))
     }
+}
+
+/// A second that has begun counts as over: what was used within it would otherwise expire up to a second early.
+fn next_second(now: Duration) -> u64 {
+    now.as_secs().saturating_add((now.subsec_nanos() > 0).into())
 }
 
 fn cap(expires: u64, ends: Option<u64>) -> u64 {
@@ -54,6 +62,10 @@ mod tests {
     use super::*;
     use crate::testing::settings;
 
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
     fn expiry(change: impl FnOnce(&mut Defaults)) -> Expiry {
         let mut settings = settings();
         change(&mut settings);
@@ -62,25 +74,25 @@ mod tests {
 
     #[test]
     fn a_new_session_gets_its_idle_time_and_the_slice() {
-        assert_eq!(expiry(|_| ()).first(1000), 1105);
-        assert_eq!(expiry(|s| s.touch_after = Some(0)).first(1000), 1100);
-        assert_eq!(expiry(|s| s.rolling = false).first(1000), 1100);
+        assert_eq!(expiry(|_| ()).first(at(1000)), 1105);
+        assert_eq!(expiry(|s| s.touch_after = Some(0)).first(at(1000)), 1100);
+        assert_eq!(expiry(|s| s.rolling = false).first(at(1000)), 1100);
     }
 
     #[test]
     fn a_use_is_written_only_when_the_slice_has_passed() {
         let expiry = expiry(|_| ());
-        assert_eq!(expiry.pushed(1105, None, 1000), None);
-        assert_eq!(expiry.pushed(1105, None, 1005), None);
-        assert_eq!(expiry.pushed(1105, None, 1006), Some(1111));
+        assert_eq!(expiry.pushed(1105, None, at(1000)), None);
+        assert_eq!(expiry.pushed(1105, None, at(1005)), None);
+        assert_eq!(expiry.pushed(1105, None, at(1006)), Some(1111));
     }
 
     #[test]
     fn a_session_lasts_at_least_its_idle_time_after_every_use() {
         let expiry = expiry(|_| ());
-        let mut expires = expiry.first(0);
+        let mut expires = expiry.first(at(0));
         for now in 0..1000 {
-            expires = expiry.pushed(expires, None, now).unwrap_or(expires);
+            expires = expiry.pushed(expires, None, at(now)).unwrap_or(expires);
             assert!(expires >= now + 100, "used at {now}, expires at {expires}");
         }
     }
@@ -88,21 +100,37 @@ mod tests {
     #[test]
     fn max_lifetime_caps_every_expiry_and_then_nothing_is_written_any_more() {
         let expiry = expiry(|s| s.max_lifetime = 150);
-        assert_eq!(expiry.ends(1000), Some(1150));
-        assert_eq!(expiry.first(1000), 1105);
-        assert_eq!(expiry.pushed(1105, Some(1150), 1060), Some(1150));
-        assert_eq!(expiry.pushed(1150, Some(1150), 1100), None);
+        assert_eq!(expiry.ends(at(1000)), Some(1150));
+        assert_eq!(expiry.first(at(1000)), 1105);
+        assert_eq!(expiry.pushed(1105, Some(1150), at(1060)), Some(1150));
+        assert_eq!(expiry.pushed(1150, Some(1150), at(1100)), None);
     }
 
     #[test]
     fn without_rolling_a_use_moves_nothing() {
-        assert_eq!(expiry(|s| s.rolling = false).pushed(1100, None, 1099), None);
+        assert_eq!(expiry(|s| s.rolling = false).pushed(1100, None, at(1099)), None);
     }
 
     #[test]
     fn nothing_overflows_at_the_end_of_time() {
         let expiry = expiry(|_| ());
-        assert_eq!(expiry.first(u64::MAX), u64::MAX);
-        assert_eq!(expiry.pushed(0, None, u64::MAX), Some(u64::MAX));
+        assert_eq!(expiry.first(at(u64::MAX)), u64::MAX);
+        assert_eq!(expiry.pushed(0, None, at(u64::MAX)), Some(u64::MAX));
+    }
+
+    #[test]
+    fn a_session_never_ends_before_its_idle_time_whatever_the_fraction_of_a_second() {
+        for rolling in [true, false] {
+            let expiry = expiry(|s| (s.rolling, s.touch_after, s.max_lifetime) = (rolling, Some(0), 100));
+            for nanoseconds in [0, 1, 500_000_000, 999_999_999] {
+                let created = Duration::new(1000, nanoseconds);
+                let expires = expiry.first(created);
+                assert!(at(expires) >= created + at(100), "created at {created:?}, expires at {expires}");
+                assert!(at(expires) < created + at(101), "created at {created:?}, expires at {expires}");
+            }
+        }
+        let expiry = expiry(|s| s.touch_after = Some(0));
+        assert_eq!(expiry.pushed(1200, None, Duration::new(1100, 1)), Some(1201));
+        assert_eq!(expiry.pushed(1201, None, Duration::new(1100, 1)), None);
     }
 }

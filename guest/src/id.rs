@@ -11,7 +11,7 @@ pub const LENGTH: usize = 43;
 pub type Key = [u8; 32];
 
 /// The digits of base64url (RFC 4648, section 5).
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+pub(crate) const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Makes an id from 256 random bits.
 ///

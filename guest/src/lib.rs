@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+mod begun;
 pub mod bindings;
 pub mod codec;
 pub mod cookie;

@@ -10,6 +10,7 @@ use crate::{
         storage::{DestroyCondition, Failure, Listed, Location},
     },
     id::{self, Key},
+    name::shown,
 };
 
 /// The most sessions on one page of a list.
@@ -124,7 +125,7 @@ fn errors(failure: Failure) -> Vec<Error> {
 
 fn digest(text: &str) -> Result<Key> {
     id::from_hex(text).ok_or_else(|| {
-        Error::InvalidName(format!("'{text}' is not the digest of a session, which has 64 hexadecimal digits"))
+        Error::InvalidName(format!("'{}' is not the digest of a session, which has 64 hexadecimal digits", shown(text)))
     })
 }
 

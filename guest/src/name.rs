@@ -1,11 +1,16 @@
 //! The rules for names: of variables, applications and owners.
 
-use alloc::format;
+use alloc::{format, string::String};
 
 use crate::{Error, Result};
 
 /// The longest owner, in characters.
 pub const OWNER_LENGTH: u32 = 255;
+
+/// A text of the caller's, fit for an error: its beginning, without control characters.
+pub fn shown(text: &str) -> String {
+    text.chars().take(64).map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+}
 
 /// Checks a name: 1 to `limit` characters, none of them a control character. `what` names it in the error.
 pub fn check(what: &str, name: &str, limit: u32) -> Result<()> {
@@ -15,13 +20,13 @@ pub fn check(what: &str, name: &str, limit: u32) -> Result<()> {
     }
     let length = name.chars().count();
     if length == 0 {
-        return Err(Error::InvalidName(format!("{what} is empty; it has 1 to {limit} characters")));
+        return Err(Error::InvalidName(format!("{what} is empty; it must have 1 to {limit} characters")));
     }
     if length > limit as usize {
         return Err(Error::InvalidName(format!("{what} has {length} characters; the limit is {limit}")));
     }
     if name.chars().any(char::is_control) {
-        return Err(Error::InvalidName(format!("{what} holds a control character")));
+        return Err(Error::InvalidName(format!("{what} contains a control character, which no name may")));
     }
     Ok(())
 }

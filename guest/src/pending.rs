@@ -87,8 +87,24 @@ impl Application {
         self.variables.iter().filter(|slot| slot.is_there()).map(|slot| &slot.name)
     }
 
+    /// Sets a variable. To set it to what is stored is no change.
     pub fn set(&mut self, key: &str, bytes: Vec<u8>) {
-        self.slot_mut(key).change = Some(Change::Set(bytes));
+        let slot = self.slot_mut(key);
+        let is_stored = matches!(&slot.stored, Some(Stored::Inline(stored)) if *stored == bytes);
+        slot.change = (!is_stored).then_some(Change::Set(bytes));
+    }
+
+    /// The size of a variable that is stored and was not loaded.
+    pub fn unloaded(&self, key: &str) -> Option<u64> {
+        match self.slot(key)?.stored {
+            Some(Stored::Large(size)) => Some(size),
+            _ => None,
+        }
+    }
+
+    /// Takes the stored bytes of a variable that was not loaded before.
+    pub fn loaded(&mut self, key: &str, bytes: Vec<u8>) {
+        self.slot_mut(key).stored = Some(Stored::Inline(bytes));
     }
 
     pub fn delete(&mut self, key: &str) -> bool {
@@ -101,18 +117,24 @@ impl Application {
 
     /// Adds to an integer; returns the sum as far as it is known here.
     pub fn add(&mut self, key: &str, delta: i64) -> Result<i64> {
-        let set = |value| Ok::<_, Error>((value, Change::Set(codec::encode(&Value::Integer(value))?)));
         let slot = self.slot_mut(key);
-        let (after, change) = match slot.change {
-            Some(Change::Set(ref bytes)) => set(sum(key, integer(key, bytes)?, delta)?)?,
-            Some(Change::Delete) => set(delta)?,
-            Some(Change::Add(pending)) => {
-                let delta = sum(key, pending, delta)?;
-                (slot.sum(delta)?, Change::Add(delta))
+        let pending = match slot.change {
+            Some(Change::Add(pending)) => pending,
+            None => 0,
+            Some(Change::Set(_) | Change::Delete) => {
+                let before = match &slot.change {
+                    Some(Change::Set(bytes)) => integer(key, bytes)?,
+                    _ => 0,
+                };
+                let after = sum(key, before, delta)?;
+                self.set(key, codec::encode(&Value::Integer(after))?);
+                return Ok(after);
             }
-            None => (slot.sum(delta)?, Change::Add(delta)),
         };
-        slot.change = Some(change);
+        let delta = sum(key, pending, delta)?;
+        let after = slot.sum(delta)?;
+        // To add nothing to what is stored is no change.
+        slot.change = (delta != 0 || slot.stored.is_none()).then_some(Change::Add(delta));
         Ok(after)
     }
 
@@ -209,5 +231,6 @@ fn not_integer(key: &str) -> Error {
 }
 
 fn sum(key: &str, a: i64, b: i64) -> Result<i64> {
-    a.checked_add(b).ok_or_else(|| Error::InvalidValue(format!("'{key}' would not fit an integer of 64 bits")))
+    a.checked_add(b)
+        .ok_or_else(|| Error::InvalidValue(format!("the sum for '{key}' does not fit into an integer of 64 bits")))
 }

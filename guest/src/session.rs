@@ -7,10 +7,14 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use core::cell::{Ref, RefCell, RefMut};
+use core::{
+    cell::{Ref, RefCell, RefMut},
+    time::Duration,
+};
 
 use crate::{
     Env, Error, Result, Value, World,
+    begun::Visit,
     bindings::{
         sessions,
         settings::Notice,
@@ -18,7 +22,7 @@ use crate::{
             Change, CreateOutcome, DestroyCondition, Grace, LoadOutcome, Loaded, Location, Rename, SessionRecord,
             UpdateOutcome, Write,
         },
-        types::Header,
+        types::{CacheLimiter, Header},
     },
     codec,
     cookie::Cookie,
@@ -41,7 +45,7 @@ pub struct Session<E: Env> {
 }
 
 /// What all handles of one start share.
-struct Core<E: Env> {
+pub(crate) struct Core<E: Env> {
     world: Rc<World<E>>,
     parameters: Parameters,
     state: RefCell<State>,
@@ -55,8 +59,11 @@ pub(crate) struct Parameters {
     pub expiry: Expiry,
     /// Whether a cookie carries the id: not when the application named the session by its id.
     pub has_cookie: bool,
+    /// Whether the request brought a cookie of that name.
+    pub brought_cookie: bool,
     pub cookie: Option<sessions::Cookie>,
     pub https: bool,
+    pub cache_limiter: CacheLimiter,
 }
 
 pub(crate) struct State {
@@ -76,11 +83,27 @@ pub(crate) struct State {
     new_owner: Option<Option<String>>,
     /// Whether the browser has to be given the cookie.
     cookie_due: bool,
+    /// Whether this request gave the session its id, to which the request's cookies do not lead.
+    has_id_of_its_own: bool,
+    /// What caches were told so far.
+    caching: Caching,
+}
+
+/// What the headers that were returned say to caches.
+#[derive(Clone, Copy, PartialEq)]
+enum Caching {
+    /// Nothing was returned yet.
+    Due,
+    /// What the cache limiter says.
+    Limited,
+    /// That nothing may be kept.
+    NoStore,
 }
 
 impl State {
-    /// A session that the store has, found under `id` with its `key`.
-    pub fn resumed(id: String, key: Key, loaded: Loaded, app: &str) -> Self {
+    /// A session that the store has, found under `id` with its `key`. `is_current` tells whether the browser has its cookie as
+    /// it is asked for, `has_id_of_its_own` whether this request gave it its id.
+    pub fn resumed(id: String, key: Key, loaded: Loaded, app: &str, is_current: bool, has_id_of_its_own: bool) -> Self {
         let mut state = Self {
             id,
             key,
@@ -92,7 +115,9 @@ impl State {
             saved: None,
             new_id: None,
             new_owner: None,
-            cookie_due: false,
+            cookie_due: !is_current,
+            has_id_of_its_own,
+            caching: Caching::Due,
         };
         if let Some(nonce) = loaded.renewal {
             state.become_id(id::successor(&state.id, &nonce));
@@ -101,12 +126,13 @@ impl State {
     }
 
     /// A new session.
-    pub fn begun(id: String, expiry: Expiry, app: &str, now: u64) -> Self {
+    pub fn begun(id: String, expiry: Expiry, app: &str, clock: Duration) -> Self {
+        let now = clock.as_secs();
         let record = SessionRecord {
             created: now,
             accessed: now,
-            expires: expiry.first(now),
-            ends: expiry.ends(now),
+            expires: expiry.first(clock),
+            ends: expiry.ends(clock),
             renewed: now,
             owner: None,
             version: 0,
@@ -124,6 +150,8 @@ impl State {
             new_id: None,
             new_owner: None,
             cookie_due: true,
+            has_id_of_its_own: true,
+            caching: Caching::Due,
         }
     }
 
@@ -167,6 +195,12 @@ impl State {
 
 impl<E: Env> Drop for Core<E> {
     fn drop(&mut self) {
+        // Another start of this request may join what is stored.
+        let id = {
+            let state = self.state.get_mut();
+            (state.stored && !state.ended && state.has_id_of_its_own).then(|| state.id.clone())
+        };
+        self.world.begun.closed(self, id);
         let state = self.state.get_mut();
         self.world.reservations().closed(&state.key);
         if let Some(notice) = state.notice() {
@@ -176,12 +210,24 @@ impl<E: Env> Drop for Core<E> {
 }
 
 impl<E: Env> Session<E> {
-    pub(crate) fn open(world: &Rc<World<E>>, parameters: Parameters, state: State) -> Result<Self> {
+    pub(crate) fn open(
+        world: &Rc<World<E>>,
+        parameters: Parameters,
+        state: State,
+        visit: Option<Visit>,
+    ) -> Result<Self> {
         world.reservations().opened(&state.key);
-        let core = Core { world: world.clone(), parameters, state: RefCell::new(state) };
-        let session = Self { core: Rc::new(core), app: 0, token: None };
+        let session = Self::of(Rc::new(Core { world: world.clone(), parameters, state: RefCell::new(state) }));
         drop(session.application()?);
+        if let Some(visit) = visit {
+            world.begun.opened(visit, &session.core);
+        }
         Ok(session)
+    }
+
+    /// The handle of the first application.
+    pub(crate) fn of(core: Rc<Core<E>>) -> Self {
+        Self { core, app: 0, token: None }
     }
 
     /// The session's id; after `regenerate_id`, the new one.
@@ -217,20 +263,24 @@ impl<E: Env> Session<E> {
         match found {
             Found::Nothing => Ok(None),
             Found::Value(value) => Ok(Some(value)),
-            Found::InStore => self.fetch(key),
+            Found::InStore if self.fetch(key)? => match self.application()?.get(key)? {
+                Found::Value(value) => Ok(Some(value)),
+                Found::Nothing | Found::InStore => Ok(None),
+            },
+            Found::InStore => Ok(None),
         }
     }
 
     /// Sets a variable.
     pub fn set(&self, key: &str, value: &Value) -> Result<()> {
         self.check_key(key)?;
+        // Before a second copy of it is made.
+        self.check_value(key, codec::length(value))?;
         let bytes = codec::encode(value)?;
-        let limit = self.core.world.settings().limits.value_bytes;
-        if bytes.len() > limit as usize {
-            return Err(Error::TooLarge(format!(
-                "the value of '{key}' has {} bytes; the limit value-bytes is {limit}",
-                bytes.len()
-            )));
+        self.check_value(key, bytes.len())?;
+        // What is stored may be the same: to set it again is no change. Whatever goes wrong here, it is set.
+        if self.application()?.unloaded(key) == Some(bytes.len() as u64) {
+            _ = self.fetch(key);
         }
         let mut application = self.application_mut()?;
         self.check_room(&application, key)?;
@@ -330,7 +380,8 @@ impl<E: Env> Session<E> {
         if let Some(owner) = &owner {
             name::check("the owner", owner, name::OWNER_LENGTH)?;
         }
-        self.live_mut()?.new_owner = Some(owner);
+        let mut state = self.live_mut()?;
+        state.new_owner = (owner != state.record.owner).then_some(owner);
         Ok(())
     }
 
@@ -356,22 +407,25 @@ impl<E: Env> Session<E> {
     /// Stores all changes in one transaction; returns the headers to send.
     pub fn save(&self) -> Result<Vec<Header>> {
         let mut state = self.live_mut()?;
-        let now = self.core.world.env.now();
+        let clock = self.core.world.env.clock();
         state.saved = Some(false);
         if state.stored {
-            self.core.update(&mut state, now)?;
+            self.core.update(&mut state, clock)?;
         } else if !(self.core.world.settings().lazy && state.is_empty()) {
-            self.core.create(&mut state, now)?;
-        } else {
-            state.saved = None;
-            return Ok(Vec::new());
+            self.core.create(&mut state, clock)?;
         }
         state.saved = Some(true);
-        if !core::mem::take(&mut state.cookie_due) {
-            return Ok(Vec::new());
-        }
-        let expires_in = state.record.expires.saturating_sub(now);
-        Ok(self.core.cookie(&state).map_or_else(Vec::new, |cookie| headers(cookie.set(&state.id, expires_in))))
+        let cookie = self.core.cookie(&state);
+        let set_cookie = if !state.stored {
+            // A cookie that leads nowhere would be looked up with every request.
+            let is_dead = self.core.parameters.brought_cookie && state.caching == Caching::Due;
+            cookie.filter(|_| is_dead).map(|cookie| cookie.delete())
+        } else {
+            let expires_in = state.record.expires.saturating_sub(clock.as_secs());
+            cookie.filter(|_| state.cookie_due).map(|cookie| cookie.set(&state.id, expires_in))
+        };
+        state.cookie_due &= !state.stored;
+        Ok(self.core.headers(&mut state, set_cookie))
     }
 
     /// Ends the session at once; returns the headers that delete the cookie.
@@ -381,7 +435,9 @@ impl<E: Env> Session<E> {
             self.core.destroy(&mut state)?;
         }
         state.ended = true;
-        Ok(self.core.cookie(&state).map_or_else(Vec::new, |cookie| headers(cookie.delete())))
+        let has_cookie = state.stored || self.core.parameters.brought_cookie;
+        let set_cookie = self.core.cookie(&state).filter(|_| has_cookie).map(|cookie| cookie.delete());
+        Ok(self.core.headers(&mut state, set_cookie))
     }
 
     fn live(&self) -> Result<Ref<'_, State>> {
@@ -410,22 +466,37 @@ impl<E: Env> Session<E> {
         name::check("the variable's name", key, self.core.world.settings().limits.key_length)
     }
 
-    fn check_room(&self, application: &Application, key: &str) -> Result<()> {
-        let limit = self.core.world.settings().limits.variables;
-        if !application.has_room(key, limit as usize) {
+    fn check_value(&self, key: &str, length: usize) -> Result<()> {
+        let limit = self.core.world.settings().limits.value_bytes;
+        if length > limit as usize {
             return Err(Error::TooLarge(format!(
-                "the application has {limit} variables, the limit of the setting variables"
+                "the value of '{key}' has {length} bytes; the limit value-bytes is {limit}"
             )));
         }
         Ok(())
     }
 
-    fn fetch(&self, key: &str) -> Result<Option<Value>> {
-        let state = self.live()?;
+    fn check_room(&self, application: &Application, key: &str) -> Result<()> {
+        let limit = self.core.world.settings().limits.variables;
+        if !application.has_room(key, limit as usize) {
+            return Err(Error::TooLarge(format!(
+                "the application has {limit} variables already; the limit variables is {limit}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Loads a variable that was too large to be loaded before; tells whether it is still there.
+    fn fetch(&self, key: &str) -> Result<bool> {
+        let mut state = self.live_mut()?;
         let (env, location) = (&self.core.world.env, &self.core.parameters.location);
         let app = &state.applications[self.app].name;
         let bytes = env.fetch(location, &state.key, app, key, env.now())?;
-        bytes.as_deref().map(codec::decode).transpose()
+        let is_there = bytes.is_some();
+        if let Some(bytes) = bytes {
+            state.applications[self.app].loaded(key, bytes);
+        }
+        Ok(is_there)
     }
 
     /// A handle on an application's variables, which are loaded now unless they were before.
@@ -445,6 +516,47 @@ impl<E: Env> Session<E> {
 }
 
 impl<E: Env> Core<E> {
+    /// Whether the session is live under an id that this request gave it.
+    pub fn has_id_of_its_own(&self) -> bool {
+        let state = self.state.borrow();
+        !state.ended && state.has_id_of_its_own
+    }
+
+    /// The headers to return: a cookie if one is to be set, and what caches have not been told yet. No cache may keep a
+    /// response that sets a cookie, whatever the limiter says (OWASP Session Management Cheat Sheet).
+    fn headers(&self, state: &mut State, set_cookie: Option<String>) -> Vec<Header> {
+        let Parameters { cache_limiter, has_cookie, .. } = self.parameters;
+        let mut headers = Vec::new();
+        let mut add = |name: &str, value: String| headers.push((name.to_string(), value));
+        let is_first = state.caching == Caching::Due;
+        let sets_cookie = set_cookie.is_some();
+        if let Some(cookie) = set_cookie {
+            add("set-cookie", cookie);
+        }
+        let max_age = self.world.settings().cache_expire;
+        let cache_control = match cache_limiter {
+            _ if sets_cookie => Some("no-store".to_string()),
+            CacheLimiter::Nocache => Some("no-store".to_string()),
+            CacheLimiter::Private => Some(format!("private, max-age={max_age}")),
+            CacheLimiter::Public => Some(format!("public, max-age={max_age}")),
+            CacheLimiter::None => None,
+        };
+        if let Some(cache_control) = cache_control
+            && (is_first || sets_cookie && state.caching != Caching::NoStore)
+        {
+            add("cache-control", cache_control);
+        }
+        if is_first && has_cookie && cache_limiter != CacheLimiter::None {
+            add("vary", "Cookie".to_string());
+        }
+        if sets_cookie || is_first && cache_limiter == CacheLimiter::Nocache {
+            state.caching = Caching::NoStore;
+        } else if is_first {
+            state.caching = Caching::Limited;
+        }
+        headers
+    }
+
     /// The cookie that carries the id, checked by the start.
     fn cookie<'a>(&'a self, state: &'a State) -> Option<Cookie<'a>> {
         let Parameters { has_cookie, ref cookie, https, .. } = self.parameters;
@@ -471,7 +583,8 @@ impl<E: Env> Core<E> {
     }
 
     /// Stores a new session.
-    fn create(&self, state: &mut State, now: u64) -> Result<()> {
+    fn create(&self, state: &mut State, clock: Duration) -> Result<()> {
+        let now = clock.as_secs();
         let mut writes = Vec::new();
         for application in &state.applications {
             application.writes(&mut writes)?;
@@ -489,7 +602,7 @@ impl<E: Env> Core<E> {
             expires: self
                 .parameters
                 .expiry
-                .pushed(state.record.expires, state.record.ends, now)
+                .pushed(state.record.expires, state.record.ends, clock)
                 .unwrap_or(state.record.expires),
             owner: state.new_owner.clone().unwrap_or_default(),
             version: 1,
@@ -499,7 +612,7 @@ impl<E: Env> Core<E> {
         match self.world.env.create(&self.parameters.location, &state.key, &record, &writes)? {
             CreateOutcome::Created => {}
             // 256 random bits do not meet twice: the randomness of this host is broken.
-            CreateOutcome::Exists => return Err(Error::Storage(String::from("a new id was taken already"))),
+            CreateOutcome::Exists => return Err(Error::Storage(String::from("a new session's id is in use already"))),
         }
         state.stored = true;
         state.record = record;
@@ -509,13 +622,14 @@ impl<E: Env> Core<E> {
     }
 
     /// Writes what changed, if anything did.
-    fn update(&self, state: &mut State, now: u64) -> Result<()> {
+    fn update(&self, state: &mut State, clock: Duration) -> Result<()> {
+        let now = clock.as_secs();
         let settings = self.world.settings();
         let mut attempts = 0;
         loop {
             attempts += 1;
             let renewal = self.renewal(state, now);
-            let change = self.change(state, renewal.as_deref(), now)?;
+            let change = self.change(state, renewal.as_deref(), clock)?;
             let Some((change, new_id)) = change else { return Ok(()) };
             let adds = state.applications.iter().any(Application::adds);
             let expected = (self.parameters.strict || adds).then_some(state.record.version);
@@ -555,12 +669,17 @@ impl<E: Env> Core<E> {
     }
 
     /// The change to be written, with the id that it gives the session; none when there is nothing to write.
-    fn change(&self, state: &State, renewal: Option<&[u8]>, now: u64) -> Result<Option<(Change, Option<String>)>> {
+    fn change(
+        &self,
+        state: &State,
+        renewal: Option<&[u8]>,
+        clock: Duration,
+    ) -> Result<Option<(Change, Option<String>)>> {
         let settings = self.world.settings();
         let (new_id, grace) = match (&state.new_id, renewal) {
             (Some(id), _) => (Some(id.clone()), None),
             (None, Some(nonce)) => {
-                let until = now.saturating_add(settings.renew_grace.into());
+                let until = clock.as_secs().saturating_add(settings.renew_grace.into());
                 (Some(id::successor(&state.id, nonce)), Some(Grace { until, nonce: nonce.to_owned() }))
             }
             (None, None) => (None, None),
@@ -574,7 +693,7 @@ impl<E: Env> Core<E> {
             clears: cleared.map(|application| application.name.clone()).collect(),
             writes,
             owner: state.new_owner.clone(),
-            expires: self.parameters.expiry.pushed(state.record.expires, state.record.ends, now),
+            expires: self.parameters.expiry.pushed(state.record.expires, state.record.ends, clock),
             rename: new_id.as_ref().map(|id| Rename { to: id::key(id).to_vec(), grace }),
             max_size: settings.limits.session_bytes.into(),
             remember: settings.remember_ended,
@@ -599,7 +718,7 @@ impl<E: Env> Core<E> {
         }
         if let Some(id) = new_id {
             state.record.renewed = now;
-            state.new_id = None;
+            state.has_id_of_its_own |= state.new_id.take().is_some();
             self.rename(state, id);
         }
         state.committed(change.writes);
@@ -660,11 +779,6 @@ impl<E: Env> Core<E> {
 
 fn too_large(size: u64, limit: u32) -> Error {
     Error::TooLarge(format!("the session would have {size} bytes; the limit session-bytes is {limit}"))
-}
-
-/// The response headers around a `Set-Cookie`: no cache may keep it (OWASP Session Management Cheat Sheet).
-fn headers(cookie: String) -> Vec<Header> {
-    Vec::from([("set-cookie".to_string(), cookie), ("cache-control".to_string(), "no-store".to_string())])
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
-use alloc::{format, rc::Rc, string::String, vec::Vec};
+use alloc::{format, rc::Rc, string::String};
 use core::cell::OnceCell;
 
 use crate::{
     Env, Error, Result, Session,
+    begun::{Begun, Joined, Visit},
     bindings::{
         sessions::Options,
         settings::Defaults,
         storage::{DestroyCondition, LoadOutcome, Loaded},
     },
-    cookie::{self, Cookie},
+    cookie::{self, Candidate, Cookie, Presented},
     expiry::Expiry,
     id::{self, Key},
     name,
@@ -20,15 +21,16 @@ use crate::{
 pub(crate) const INLINE_BYTES: u32 = 8192;
 
 /// What all sessions of one instance of the component share.
-pub struct World<E> {
+pub struct World<E: Env> {
     pub(crate) env: E,
+    pub(crate) begun: Begun<E>,
     settings: OnceCell<(Defaults, Reservations)>,
 }
 
 impl<E: Env> World<E> {
     /// A new instance. The settings are asked for when they are needed first.
     pub const fn new(env: E) -> Self {
-        Self { env, settings: OnceCell::new() }
+        Self { env, begun: Begun::new(), settings: OnceCell::new() }
     }
 
     pub(crate) fn settings(&self) -> &Defaults {
@@ -63,34 +65,51 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
     check_idle(idle, settings)?;
     let cleanup = options.cleanup.unwrap_or(settings.cleanup);
     if !(0.0..=1.0).contains(&cleanup) {
-        return Err(Error::InvalidOption(String::from("cleanup is a probability: a number from 0 to 1")));
+        return Err(Error::InvalidOption(format!("cleanup is {cleanup}; it is a probability, a number from 0 to 1")));
     }
-    let candidates = match &options.session_id {
-        Some(id) if id::is_well_formed(id.as_bytes()) => Vec::from([id.clone()]),
-        Some(_) => {
-            let text = format!("session-id is not one: {} characters of base64url are", id::LENGTH);
-            return Err(Error::InvalidOption(text));
-        }
-        None => {
-            let cookie = Cookie::new(options.cookie.as_ref(), options.https, &settings.cookie, app);
+    let cookie = match options.session_id {
+        Some(_) => None,
+        None => Some(Cookie::new(options.cookie.as_ref(), options.https, &settings.cookie, app)),
+    };
+    let presented = match (&cookie, &options.session_id) {
+        (Some(cookie), _) => {
             cookie.check()?;
-            cookie::candidates(&options.cookies, cookie.name(), settings.limits.header_bytes)?
+            cookie::read(&options.cookies, cookie.name(), cookie.mark(), settings.limits.header_bytes)?
         }
+        (None, id) => Presented::id(id.as_deref().unwrap_or_default()),
     };
 
-    let now = world.env.now();
+    let clock = world.env.clock();
     if is_due(world, cleanup) {
-        world.env.cleanup_later(&options.location, now);
+        world.env.cleanup_later(&options.location, clock.as_secs());
     }
-    let mut live = Vec::new();
-    for id in candidates {
-        let key = id::key(&id);
-        if let Some(loaded) = find(world, &options, &key, app, now)? {
-            live.push((id, key, loaded));
+    let request = world.env.caller().request;
+    let visit = cookie.filter(|_| request != 0).map(|cookie| Visit {
+        request,
+        location: options.location.clone(),
+        cookie: cookie.name().into(),
+        ids: presented.candidates.iter().map(|candidate| candidate.id.clone()).collect(),
+    });
+    let joined = visit.as_ref().and_then(|visit| world.begun.find(visit));
+    let (candidates, is_joined) = match joined {
+        Some(Joined::Open(core)) => return Session::of(core).application_named(app),
+        // Its cookie was sent with a response that may still be on its way: the request does not bring it.
+        Some(Joined::Saved(id)) => (Presented::id(&id).candidates, true),
+        None => (presented.candidates, false),
+    };
+    let mut found = None;
+    let mut is_ambiguous = false;
+    for candidate in candidates {
+        let key = id::key(&candidate.id);
+        if let Some(loaded) = find(world, &options, &key, app, clock.as_secs())? {
+            // Two live sessions under one name: one of them may have been planted, and nobody can tell which. Neither is
+            // used.
+            is_ambiguous = found.replace((candidate, key, loaded)).is_some();
+            if is_ambiguous {
+                break;
+            }
         }
     }
-    // Two live sessions under one name: one of them may have been planted, and nobody can tell which. Neither is used.
-    let found = if live.len() == 1 { live.pop() } else { None };
 
     let parameters = Parameters {
         strict: options.strict.unwrap_or(settings.strict),
@@ -98,15 +117,19 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
         expiry: Expiry::new(idle, settings),
         location: options.location,
         has_cookie: options.session_id.is_none(),
+        brought_cookie: presented.any,
         cookie: options.cookie,
         https: options.https,
+        cache_limiter: options.cache_limiter.unwrap_or(settings.cache_limiter),
     };
     let app = options.app.as_deref().unwrap_or(&settings.app);
-    let state = match found {
-        Some((id, key, loaded)) => State::resumed(id, key, loaded, app),
-        None => State::begun(world.new_id(&parameters.seed), parameters.expiry, app, now),
+    let state = match found.filter(|_| !is_ambiguous) {
+        Some((Candidate { id, is_current }, key, loaded)) => {
+            State::resumed(id, key, loaded, app, is_current && !is_joined, is_joined)
+        }
+        None => State::begun(world.new_id(&parameters.seed), parameters.expiry, app, clock),
     };
-    Session::open(world, parameters, state)
+    Session::open(world, parameters, state, visit)
 }
 
 fn check_idle(idle: u32, settings: &Defaults) -> Result<()> {
@@ -115,7 +138,7 @@ fn check_idle(idle: u32, settings: &Defaults) -> Result<()> {
     }
     if settings.max_lifetime != 0 && idle > settings.max_lifetime {
         return Err(Error::InvalidOption(format!(
-            "expires is {idle} seconds; the setting max-lifetime allows {}",
+            "expires is {idle} seconds; the setting max-lifetime allows at most {}",
             settings.max_lifetime
         )));
     }

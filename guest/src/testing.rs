@@ -5,6 +5,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
     rc::Rc,
+    time::Duration,
 };
 
 use crate::{
@@ -100,9 +101,10 @@ pub fn cookie() -> Cookie {
 pub struct Outside(Rc<Inner>);
 
 struct Inner {
-    now: Cell<u64>,
+    clock: Cell<Duration>,
     drawn: Cell<u64>,
     fails: Cell<bool>,
+    extends: Cell<bool>,
     caller: Cell<Caller>,
     notices: RefCell<Vec<Notice>>,
     settings: Defaults,
@@ -122,9 +124,10 @@ impl Outside {
         let mut settings = settings();
         change(&mut settings);
         Self(Rc::new(Inner {
-            now: Cell::new(NOW),
+            clock: Cell::new(Duration::from_secs(NOW)),
             drawn: Cell::new(0),
             fails: Cell::new(false),
+            extends: Cell::new(false),
             caller: Cell::new(Caller { request: 0, manager: Grant::All }),
             notices: RefCell::default(),
             settings,
@@ -157,11 +160,20 @@ impl Outside {
     }
 
     pub fn wait(&self, seconds: u64) {
-        self.0.now.set(self.0.now.get() + seconds);
+        self.wait_for(Duration::from_secs(seconds));
+    }
+
+    pub fn wait_for(&self, time: Duration) {
+        self.0.clock.set(self.0.clock.get() + time);
     }
 
     pub fn fail(&self, fails: bool) {
         self.0.fails.set(fails);
+    }
+
+    /// What a load finds expired is extended right after it, as by a host whose clock is behind.
+    pub fn extend_what_is_found_expired(&self) {
+        self.0.extends.set(true);
     }
 
     /// Calls from now on are on behalf of this request and grant.
@@ -206,20 +218,35 @@ impl Outside {
     }
 }
 
-/// Options with the cookie of an id.
+/// Options with the cookie of a value: an id, with its mark if it has one.
 pub fn carrying(id: &str) -> Options {
     Options { cookies: vec![format!("session={id}").into_bytes()], ..options() }
 }
 
-/// The id in a response's `Set-Cookie`.
-pub fn sent_id(headers: &[Header]) -> Option<String> {
+/// The value of the cookie in a response's `Set-Cookie`.
+pub fn sent_value(headers: &[Header]) -> Option<String> {
     let (_, cookie) = headers.iter().find(|(name, _)| name == "set-cookie")?;
     Some(cookie.split(['=', ';']).nth(1).unwrap().into())
 }
 
+/// The id in it.
+pub fn sent_id(headers: &[Header]) -> Option<String> {
+    sent_value(headers).map(|value| value.split('.').next().unwrap().into())
+}
+
+/// What a response says to caches: its `Cache-Control` and its `Vary`.
+pub fn caching(headers: &[Header]) -> [Option<&str>; 2] {
+    ["cache-control", "vary"].map(|wanted| {
+        let mut values = headers.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+        let value = values.next();
+        assert_eq!(values.next(), None, "{wanted} is returned once");
+        value
+    })
+}
+
 impl Env for Outside {
-    fn now(&self) -> u64 {
-        self.0.now.get()
+    fn clock(&self) -> Duration {
+        self.0.clock.get()
     }
 
     fn random(&self, bytes: &mut [u8]) {
@@ -244,6 +271,13 @@ impl Env for Outside {
 
     fn load(&self, _: &Location, key: &[u8], app: &str, now: u64, inline: u32) -> Result<LoadOutcome, Failure> {
         self.called("load")?;
+        if self.0.extends.get()
+            && let Some(Row::Session(record, _)) = self.0.sessions.borrow_mut().get_mut(key)
+            && now >= record.expires
+        {
+            record.expires = now + 1;
+            return Ok(LoadOutcome::Expired);
+        }
         let sessions = self.0.sessions.borrow();
         let (row, renewal) = match sessions.get(key) {
             Some(Row::Former { to, grace }) if now < grace.until => (sessions.get(to), Some(grace.nonce.clone())),

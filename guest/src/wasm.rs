@@ -1,6 +1,7 @@
 //! The component: its imports as [`Env`], its exports as handles on [`Session`].
 
 use alloc::{rc::Rc, string::String, vec::Vec};
+use core::time::Duration;
 
 use crate::{
     Env, Error, Value, World,
@@ -29,8 +30,9 @@ fn panic(_: &core::panic::PanicInfo) -> ! {
 struct Imports;
 
 impl Env for Imports {
-    fn now(&self) -> u64 {
-        wall_clock::now().seconds
+    fn clock(&self) -> Duration {
+        let now = wall_clock::now();
+        Duration::from_secs(now.seconds).saturating_add(Duration::from_nanos(now.nanoseconds.into()))
     }
 
     fn random(&self, bytes: &mut [u8]) {

@@ -220,6 +220,10 @@ impl CookieSettings {
             format!("browsers refuse {name} unless secure = on, path = / and domain is empty")
         });
         checks.that(!begins("__Secure-") || secure, "name", || format!("browsers refuse {name} unless secure = on"));
+        let is_http = begins("__Http-") || begins("__Host-Http-");
+        checks.that(!is_http || (secure && self.http_only), "name", || {
+            format!("browsers refuse {name} unless secure = on and http-only = true")
+        });
     }
 }
 
@@ -372,6 +376,20 @@ mod tests {
         }
         for comment in ["a;b", "a\r\nSet-Cookie: b=c", "é"] {
             assert_eq!(cookie(|c| c.comment = comment.to_owned()), ["session.cookie.comment"], "{comment:?}");
+        }
+    }
+
+    #[test]
+    fn the_prefixes_for_http_demand_that_scripts_cannot_reach_the_cookie() {
+        for name in ["__Http-a", "__host-http-a"] {
+            let named = |c: &mut CookieSettings| (c.name, c.secure) = (Some(name.to_owned()), Secure::On);
+            assert!(cookie(named).is_empty(), "{name}");
+            let reached = |c: &mut CookieSettings| {
+                named(c);
+                c.http_only = false;
+            };
+            assert_eq!(cookie(reached), ["session.cookie.name"], "{name} for scripts");
+            assert!(cookie(|c| c.name = Some(name.to_owned())).contains(&"session.cookie.name".to_owned()), "{name}");
         }
     }
 

@@ -150,3 +150,45 @@ async fn a_handle_that_is_none_stops_the_application_and_nothing_else() {
     request.view().id(unknown).await.unwrap_err();
     request.view().id(handle!(session)).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_value_of_any_size_is_too_large_and_stops_nobody() {
+    let sessions = host();
+    let mut request = Request::of(&sessions);
+    let session = request.view().start(options(None)).await.unwrap().unwrap();
+    for bytes in [(1 << 20) + 1, 16 << 20, 64 << 20] {
+        for value in [Value::Bytes(vec![7; bytes]), Value::Text("x".repeat(bytes)), Value::Json("1".repeat(bytes))] {
+            let refused = request.view().set(handle!(session), "cart".to_owned(), value).await.unwrap().unwrap_err();
+            assert!(matches!(&refused, Error::TooLarge(why) if why.contains("value-bytes")), "{refused:?}");
+        }
+    }
+    request.view().set(handle!(session), "cart".to_owned(), Value::Null).await.unwrap().unwrap();
+    request.view().save(handle!(session)).await.unwrap().unwrap();
+    let native = sessions.clone();
+    drop(request);
+    let session = native.start(Default::default()).await.unwrap();
+    let refused = session.set("cart", vec![7; 64 << 20]).await.unwrap_err();
+    assert!(matches!(&refused, lemon_session_host::sessions::Error::TooLarge(_)), "{refused:?}");
+    session.save().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_starts_of_one_request_are_one_session_and_of_two_requests_are_two() {
+    let sessions = host();
+    let id = async |request: &mut Request| {
+        let session = request.view().start(options(None)).await.unwrap().unwrap();
+        (request.view().id(handle!(session)).await.unwrap(), session)
+    };
+    let of = |number: u64| {
+        let mut request = Request::of(&sessions);
+        request.ctx = WarmCtx::new(sessions.clone()).for_caller(Caller { request: number, ..Caller::default() });
+        request
+    };
+    let mut request = of(1);
+    let (first, _open) = id(&mut request).await;
+    let (second, _open) = id(&mut request).await;
+    assert_eq!(first, second);
+    drop(request);
+    let (third, _open) = id(&mut of(2)).await;
+    assert_ne!(first, third, "the same instance, for another request");
+}

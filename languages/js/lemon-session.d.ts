@@ -85,6 +85,13 @@ export interface IncomingRequest {
     scheme(): { tag: string } | undefined;
 }
 
+/** The Headers of a response. */
+export interface ResponseHeaders {
+    get(name: string): string | null;
+    set(name: string, value: string): void;
+    append(name: string, value: string): void;
+}
+
 /** Begins a session, unless the request brings one that exists. */
 export function start(request?: FetchRequest | IncomingRequest | null, options?: Options): Session;
 
@@ -136,10 +143,13 @@ export class Session implements Iterable<[string, Value]> {
     destroyOthers(): number;
     /** When the session expires unless it is used again. */
     readonly expiresAt: Date;
-    /** Stores all changes in one transaction, and returns the headers to send with the response. */
-    save(): Header[];
+    /**
+     * Stores all changes in one transaction, and returns the headers to send with the response. They are also appended to
+     * `headers` if given: their own Cache-Control takes precedence, unless a cookie is set.
+     */
+    save(headers?: ResponseHeaders): Header[];
     /** Ends the session at once and discards all changes. Returns the headers that delete the cookie. */
-    destroy(): Header[];
+    destroy(headers?: ResponseHeaders): Header[];
 }
 
 /** What is known of one stored session. Times are in seconds since 1970. */

@@ -281,16 +281,39 @@ export class Session {
 
     /**
      * Stores all changes in one transaction, and returns the headers to send with the response: pairs of a name and a value,
-     * as `new Response(body, { headers })` takes them. Every request calls this, also one that only read.
+     * as `new Response(body, { headers })` takes them. They are also appended to `headers`, the Headers of a response, if given:
+     * their own Cache-Control takes precedence, unless a cookie is set. Every request calls this, also one that only read.
      */
-    save() {
-        return call(() => this.#session.save());
+    save(headers) {
+        return append(call(() => this.#session.save()), headers);
     }
 
     /** Ends the session at once and discards all changes. Returns the headers that delete the cookie, if there may be one. */
-    destroy() {
-        return call(() => this.#session.destroy());
+    destroy(headers) {
+        return append(call(() => this.#session.destroy()), headers);
     }
+}
+
+/** Appends pairs to Headers that may have some already, if they are given; returns the pairs. */
+function append(pairs, headers) {
+    const setsCookie = pairs.some(([name]) => name === 'set-cookie');
+    for (const [name, value] of headers ? pairs : []) {
+        const there = headers.get(name);
+        if (there === null || name === 'set-cookie') {
+            headers.append(name, value);
+        } else if (name === 'cache-control') {
+            // No cache may keep a response that sets a cookie.
+            if (setsCookie) {
+                headers.set(name, value);
+            }
+        } else {
+            const names = there.split(',').map(one => one.trim().toLowerCase());
+            if (!names.includes('*') && !names.includes(value.toLowerCase())) {
+                headers.append(name, value);
+            }
+        }
+    }
+    return pairs;
 }
 
 /**

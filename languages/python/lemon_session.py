@@ -333,7 +333,8 @@ class Session(MutableMapping):
 
     def save(self, fields=None):
         """Stores all changes in one transaction, and returns the headers to send with the response: pairs of str. They are
-        also appended to `fields`, the header fields of a response of wasi:http, if given.
+        also appended to `fields`, the header fields of a response of wasi:http, if given: their own cache-control takes
+        precedence, unless a cookie is set.
 
         Every request calls this, also one that only read.
         """
@@ -349,9 +350,27 @@ class Session(MutableMapping):
     def _send(self, headers, fields):
         self.headers += headers
         if fields is not None:
-            for name, value in headers:
-                fields.append(name, value.encode())
+            _append(headers, fields)
         return headers
+
+
+def _append(headers, fields):
+    """Appends headers to fields that may have some already."""
+    sets_cookie = any(name == 'set-cookie' for name, _ in headers)
+    for name, value in headers:
+        value = value.encode()
+        there = fields.get(name)
+        if there and name == 'cache-control':
+            # No cache may keep a response that sets a cookie.
+            if sets_cookie:
+                fields.set(name, [value])
+        elif there and name == 'vary':
+            names = [one.strip().lower() for field in there for one in field.split(b',')]
+            if b'*' not in names and value.lower() not in names:
+                fields.set(name, [b', '.join([*there, value])])
+        # Two starts of one request may both have sent it.
+        elif value not in there:
+            fields.append(name, value)
 
 
 class Manager:

@@ -16,7 +16,10 @@ impl Headers {
         self.0.is_empty()
     }
 
-    /// Appends them to the fields of a response of wasi:http, before the response is made of them.
+    /// Appends them to the fields of a response of wasi:http, last, before the response is made of them.
+    ///
+    /// The fields' own `cache-control` takes precedence, unless a cookie is set: no cache may keep that response. `vary` is
+    /// added to what the fields have.
     ///
     /// # Errors
     ///
@@ -24,14 +27,19 @@ impl Headers {
     #[cfg(feature = "wasi-http")]
     pub fn append_to(&self, fields: &wasip2::http::types::Fields) -> crate::Result<()> {
         for (name, value) in self {
-            fields.append(name, value.as_bytes()).map_err(|error| {
+            let added = match self.joined(name, value, &fields.get(name)) {
+                Joined::Kept => Ok(()),
+                Joined::Appended => fields.append(name, value.as_bytes()),
+                Joined::Replaced(value) => fields.set(name, &[value]),
+            };
+            added.map_err(|error| {
                 crate::Error::InvalidOption(format!("the header {name} cannot be added to these fields: {error}"))
             })?;
         }
         Ok(())
     }
 
-    /// Appends them to a header map of the crate `http`.
+    /// Appends them to a header map of the crate `http`, as [`append_to`](Self::append_to) does to fields.
     ///
     /// # Errors
     ///
@@ -43,14 +51,55 @@ impl Headers {
                 crate::Error::InvalidOption(format!("the header {name} cannot be added to this map: {error}"))
             };
             let field = http::HeaderName::try_from(name).map_err(|error| refuse(&error))?;
-            let content = http::HeaderValue::try_from(value).map_err(|error| refuse(&error))?;
-            map.try_append(field, content).map_err(|error| refuse(&error))?;
+            let there: Vec<_> = map.get_all(&field).iter().map(|value| value.as_bytes().to_vec()).collect();
+            match self.joined(name, value, &there) {
+                Joined::Kept => {}
+                Joined::Appended => {
+                    let content = http::HeaderValue::try_from(value).map_err(|error| refuse(&error))?;
+                    map.try_append(field, content).map_err(|error| refuse(&error))?;
+                }
+                Joined::Replaced(value) => {
+                    let content = http::HeaderValue::try_from(value).map_err(|error| refuse(&error))?;
+                    map.try_insert(field, content).map_err(|error| refuse(&error))?;
+                }
+            }
         }
         Ok(())
     }
+
+    /// How one of them joins those of its name that are there already.
+    #[cfg(any(feature = "wasi-http", feature = "http"))]
+    fn joined(&self, name: &str, value: &str, there: &[Vec<u8>]) -> Joined {
+        if there.is_empty() {
+            return Joined::Appended;
+        }
+        match name {
+            "cache-control" if self.iter().any(|(name, _)| name == "set-cookie") => Joined::Replaced(value.into()),
+            "cache-control" => Joined::Kept,
+            "vary" => {
+                let fields = there.join(&b", "[..]);
+                let mut names = fields.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+                let is_there = names.any(|name| name == b"*" || name.eq_ignore_ascii_case(value.as_bytes()));
+                if is_there { Joined::Kept } else { Joined::Replaced([&fields, &b", "[..], value.as_bytes()].concat()) }
+            }
+            // Two starts of one request may both have sent it.
+            _ if there.iter().any(|there| there == value.as_bytes()) => Joined::Kept,
+            _ => Joined::Appended,
+        }
+    }
 }
 
-/// As lines of a CGI response, each with the line break at its end.
+/// What becomes of a header beside those of its name that are there already.
+#[cfg(any(feature = "wasi-http", feature = "http"))]
+enum Joined {
+    /// What is there stays as it is.
+    Kept,
+    Appended,
+    Replaced(Vec<u8>),
+}
+
+/// As lines of a CGI response, each with the line break at its end. A program that prints a `Cache-Control` or `Vary` of its own
+/// starts its session with [`CacheLimiter::None`](crate::CacheLimiter::None).
 impl fmt::Display for Headers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.iter().try_for_each(|(name, value)| write!(formatter, "{name}: {value}\r\n"))
@@ -101,5 +150,36 @@ mod tests {
         let cookies: Vec<_> = map.get_all("set-cookie").iter().collect();
         assert_eq!(cookies, ["c=d", "a=b; Path=/"]);
         assert_eq!(map["cache-control"], "no-store");
+    }
+
+    #[cfg(feature = "http")]
+    fn joined(own: &[(&'static str, &'static str)], ours: &[(&str, &str)]) -> Vec<(String, String)> {
+        let mut map = http::HeaderMap::new();
+        for (name, value) in own {
+            map.append(*name, http::HeaderValue::from_static(value));
+        }
+        let headers = Headers(ours.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
+        headers.append_to_map(&mut map).unwrap();
+        headers.append_to_map(&mut map).unwrap();
+        map.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn an_applications_own_cache_control_takes_precedence_unless_a_cookie_is_set() {
+        let own = [("cache-control", "public, max-age=60"), ("vary", "Accept-Encoding")];
+        let ours = [("cache-control", "no-store"), ("vary", "Cookie")];
+        let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        assert_eq!(joined(&[], &ours), pairs(&ours));
+        assert_eq!(joined(&own, &ours), pairs(&[own[0], ("vary", "Accept-Encoding, Cookie")]));
+        let setting = [("set-cookie", "a=b"), ours[0], ours[1]];
+        let expected =
+            pairs(&[("cache-control", "no-store"), ("vary", "Accept-Encoding, Cookie"), ("set-cookie", "a=b")]);
+        assert_eq!(joined(&own, &setting), expected);
+        for vary in ["cookie", "Accept, COOKIE", "*"] {
+            assert_eq!(joined(&[("vary", vary)], &ours[1..]), pairs(&[("vary", vary)]));
+        }
     }
 }

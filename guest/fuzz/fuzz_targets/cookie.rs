@@ -5,10 +5,12 @@ use lemon_session_component::{cookie, id};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|fields: Vec<Vec<u8>>| {
-    let Ok(ids) = cookie::candidates(&fields, "session", 16384) else { return };
-    assert!(ids.len() <= cookie::MAX_CANDIDATES);
-    for (n, id) in ids.iter().enumerate() {
-        assert!(id::is_well_formed(id.as_bytes()));
-        assert!(!ids[..n].contains(id));
+    let Ok(presented) = cookie::read(&fields, "session", None, 16384) else { return };
+    let candidates = &presented.candidates;
+    assert!(candidates.len() <= cookie::MAX_CANDIDATES);
+    assert!(presented.any || candidates.is_empty());
+    for (n, candidate) in candidates.iter().enumerate() {
+        assert!(id::is_well_formed(candidate.id.as_bytes()));
+        assert!(candidates[..n].iter().all(|other| other.id != candidate.id));
     }
 });

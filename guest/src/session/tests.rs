@@ -1,14 +1,16 @@
+use std::time::Duration;
+
 use crate::{
     Error, Result, Value,
     bindings::{
         sessions::{Cookie, Options},
         settings::{Grant, Notice, Reservation},
-        types::SameSite,
+        types::{CacheLimiter, SameSite},
     },
     id, manager,
     session::Session,
     start,
-    testing::{NOW, Outside, carrying, cookie, options, sent_id},
+    testing::{NOW, Outside, caching, carrying, cookie, options, sent_id, sent_value},
 };
 
 fn plain() -> Outside {
@@ -38,9 +40,59 @@ fn a_first_visit_begins_a_session_and_a_second_resumes_it() {
 
 #[test]
 fn the_response_that_sets_the_cookie_must_not_be_stored() {
-    let headers = plain().start(options()).unwrap().save().unwrap();
-    assert_eq!(headers.len(), 2);
-    assert_eq!(headers[1], ("cache-control".into(), "no-store".into()));
+    for limiter in [CacheLimiter::Nocache, CacheLimiter::Private, CacheLimiter::Public, CacheLimiter::None] {
+        let outside = Outside::new(|settings| settings.cache_limiter = limiter);
+        let session = outside.start(options()).unwrap();
+        let vary = (limiter != CacheLimiter::None).then_some("Cookie");
+        let headers = session.save().unwrap();
+        assert!(sent_id(&headers).is_some());
+        assert_eq!(caching(&headers), [Some("no-store"), vary], "{limiter:?}");
+        let headers = outside.resume(&session.id()).unwrap().destroy().unwrap();
+        assert_eq!(caching(&headers), [Some("no-store"), vary], "{limiter:?}");
+    }
+}
+
+#[test]
+fn a_page_that_only_reads_says_what_caches_may_do_with_it() {
+    let limiters = [
+        (CacheLimiter::Nocache, [Some("no-store"), Some("Cookie")]),
+        (CacheLimiter::Private, [Some("private, max-age=600"), Some("Cookie")]),
+        (CacheLimiter::Public, [Some("public, max-age=600"), Some("Cookie")]),
+        (CacheLimiter::None, [None, None]),
+    ];
+    for (limiter, expected) in limiters {
+        let by_setting = Outside::new(|settings| (settings.cache_limiter, settings.cache_expire) = (limiter, 600));
+        let by_option = Outside::new(|settings| settings.cache_expire = 600);
+        for (outside, cache_limiter) in [(by_setting, None), (by_option, Some(limiter))] {
+            let id = outside.visited();
+            let session = outside.start(Options { cache_limiter, ..carrying(&id) }).unwrap();
+            let headers = session.save().unwrap();
+            assert_eq!(sent_id(&headers), None);
+            assert_eq!(caching(&headers), expected, "{limiter:?}");
+            session.set("a", &Value::Integer(2)).unwrap();
+            assert!(session.save().unwrap().is_empty(), "caches are told once");
+        }
+    }
+}
+
+#[test]
+fn a_cookie_that_is_set_by_a_later_save_forbids_caches_to_keep_the_response() {
+    for (limiter, later) in [(CacheLimiter::Public, Some("no-store")), (CacheLimiter::Nocache, None)] {
+        let outside = Outside::new(|settings| settings.cache_limiter = limiter);
+        let session = outside.resume(&outside.visited()).unwrap();
+        session.save().unwrap();
+        session.regenerate_id().unwrap();
+        let headers = session.save().unwrap();
+        assert!(sent_id(&headers).is_some());
+        assert_eq!(caching(&headers), [later, None], "{limiter:?}");
+    }
+}
+
+#[test]
+fn without_a_cookie_the_response_does_not_vary_by_it() {
+    let outside = plain();
+    let options = Options { session_id: Some(outside.visited()), ..options() };
+    assert_eq!(caching(&outside.start(options).unwrap().save().unwrap()), [Some("no-store"), None]);
 }
 
 #[test]
@@ -52,7 +104,7 @@ fn max_age_is_the_idle_time_and_the_slice_that_may_pass_unwritten() {
 #[test]
 fn headers_are_returned_once() {
     let session = plain().start(options()).unwrap();
-    assert_eq!(session.save().unwrap().len(), 2);
+    assert_eq!(session.save().unwrap().len(), 3);
     session.set("a", &one()).unwrap();
     assert!(session.save().unwrap().is_empty());
 }
@@ -149,7 +201,7 @@ fn changes_that_are_lost_are_told_to_the_host() {
 fn lazy_stores_nothing_until_there_is_a_variable_or_an_owner() {
     let outside = Outside::new(|settings| settings.lazy = true);
     let session = outside.start(options()).unwrap();
-    assert!(session.save().unwrap().is_empty());
+    assert_eq!(sent_id(&session.save().unwrap()), None);
     assert_eq!(outside.stored(), 0);
     session.set("a", &one()).unwrap();
     assert!(sent_id(&session.save().unwrap()).is_some());
@@ -189,7 +241,7 @@ fn with_a_session_id_no_cookie_is_read_and_none_is_sent() {
     let session = outside.start(options).unwrap();
     assert_eq!(session.id(), id);
     outside.wait(1000);
-    assert!(session.save().unwrap().is_empty());
+    assert_eq!(sent_id(&session.save().unwrap()), None);
     assert!(session.destroy().unwrap().is_empty());
 }
 
@@ -200,15 +252,30 @@ fn a_session_id_that_is_unknown_begins_a_session_of_another_id() {
     let session = outside.start(Options { session_id: Some(unknown.clone()), ..options() }).unwrap();
     assert!(session.created());
     assert_ne!(session.id(), unknown);
-    assert!(session.save().unwrap().is_empty());
+    assert_eq!(sent_id(&session.save().unwrap()), None);
     let again = outside.start(Options { session_id: Some(session.id()), ..options() }).unwrap();
     assert!(!again.created());
 }
 
 #[test]
-fn a_malformed_session_id_is_an_invalid_option() {
-    let options = Options { session_id: Some("abc".into()), ..options() };
-    assert!(matches!(plain().start(options), Err(Error::InvalidOption(text)) if text.contains("43")));
+fn a_session_id_that_is_malformed_or_empty_begins_a_session() {
+    let outside = plain();
+    for given in ["", "abc", "'; DROP TABLE Session; --", &"A".repeat(1_000_000)] {
+        let session = outside.start(Options { session_id: Some(given.into()), ..options() }).unwrap();
+        assert!(session.created());
+        assert!(id::is_well_formed(session.id().as_bytes()));
+    }
+    assert!(outside.calls().is_empty(), "the store is not asked for what no id is");
+}
+
+#[test]
+fn a_cookies_value_can_be_given_as_the_session_id() {
+    let outside = Outside::new(|settings| settings.cookie.lifetime = Some(0));
+    let session = outside.start(options()).unwrap();
+    let value = sent_value(&session.save().unwrap()).unwrap();
+    assert_ne!(value, session.id());
+    let again = outside.start(Options { session_id: Some(value), ..options() }).unwrap();
+    assert_eq!(again.id(), session.id());
 }
 
 // Parameters.
@@ -432,16 +499,16 @@ fn of_the_same_variable_the_last_save_wins_and_with_strict_the_loser_hears_confl
     let save = |strict| {
         let options = || Options { strict: Some(strict), ..carrying(&id) };
         let (first, second) = (outside.start(options()).unwrap(), outside.start(options()).unwrap());
-        first.set("a", &Value::Integer(1)).unwrap();
-        second.set("a", &Value::Integer(2)).unwrap();
+        first.set("a", &Value::Integer(if strict { 5 } else { 3 })).unwrap();
+        second.set("a", &Value::Integer(4)).unwrap();
         second.save().unwrap();
         (first.save(), first)
     };
     assert!(save(false).0.is_ok());
-    assert_eq!(outside.resume(&id).unwrap().get("a").unwrap(), Some(Value::Integer(1)));
+    assert_eq!(outside.resume(&id).unwrap().get("a").unwrap(), Some(Value::Integer(3)));
     let (outcome, first) = save(true);
     assert_eq!(outcome, Err(Error::Conflict));
-    assert_eq!(outside.resume(&id).unwrap().get("a").unwrap(), Some(Value::Integer(2)));
+    assert_eq!(outside.resume(&id).unwrap().get("a").unwrap(), Some(Value::Integer(4)));
     assert_eq!(first.get("a"), Err(Error::Gone), "a handle that lost is of no use any more");
 }
 
@@ -498,6 +565,75 @@ fn only_integers_that_fit_can_be_added_to() {
 }
 
 #[test]
+fn to_set_what_is_stored_is_no_write() {
+    let outside = plain();
+    let large = |byte| Value::Bytes(vec![byte; 100_000]);
+    let session = outside.start(options()).unwrap();
+    session.set("a", &one()).unwrap();
+    session.set("large", &large(1)).unwrap();
+    session.set_owner(Some("ann".into())).unwrap();
+    session.save().unwrap();
+    let id = session.id();
+    let unchanged: [fn(&Session<Outside>); 9] = [
+        |session| session.set("a", &Value::Integer(1)).unwrap(),
+        |session| assert_eq!(session.add("a", 0).unwrap(), 1),
+        |session| {
+            session.add("a", 5).unwrap();
+            assert_eq!(session.add("a", -5).unwrap(), 1);
+        },
+        |session| {
+            session.set("a", &Value::Integer(2)).unwrap();
+            session.set("a", &Value::Integer(1)).unwrap();
+        },
+        |session| {
+            session.delete("a").unwrap();
+            assert_eq!(session.add("a", 1).unwrap(), 1);
+        },
+        |session| {
+            session.take("a").unwrap();
+            session.set("a", &Value::Integer(1)).unwrap();
+        },
+        |session| session.set("large", &Value::Bytes(vec![1; 100_000])).unwrap(),
+        |session| session.set_owner(Some("ann".into())).unwrap(),
+        |session| {
+            session.set_owner(None).unwrap();
+            session.set_owner(Some("ann".into())).unwrap();
+        },
+    ];
+    for (n, change) in unchanged.into_iter().enumerate() {
+        let strict = outside.start(Options { strict: Some(true), ..carrying(&id) }).unwrap();
+        let session = outside.resume(&id).unwrap();
+        change(&session);
+        outside.calls();
+        session.save().unwrap();
+        assert!(outside.calls().is_empty(), "{n}: nothing is written");
+        strict.set("strict", &Value::Integer(n as i64)).unwrap();
+        strict.save().unwrap_or_else(|error| panic!("{n}: no conflict, not {error:?}"));
+    }
+    let changes: [fn(&Session<Outside>); 6] = [
+        |session| session.set("a", &Value::Real(1.0)).unwrap(),
+        |session| assert_eq!(session.add("new", 0).unwrap(), 0),
+        |session| session.set("large", &Value::Bytes(vec![2; 100_000])).unwrap(),
+        |session| session.set("large", &Value::Bytes(vec![2; 99_999])).unwrap(),
+        |session| session.set_owner(None).unwrap(),
+        |session| {
+            session.clear().unwrap();
+            session.set("a", &Value::Real(1.0)).unwrap();
+        },
+    ];
+    for (n, change) in changes.into_iter().enumerate() {
+        let session = outside.resume(&id).unwrap();
+        change(&session);
+        outside.calls();
+        session.save().unwrap();
+        assert_eq!(outside.calls(), ["update"], "{n}: it is written");
+    }
+    let session = outside.resume(&id).unwrap();
+    assert_eq!(session.entries().unwrap(), [("a".into(), Value::Real(1.0))]);
+    assert_eq!(session.owner().unwrap(), None);
+}
+
+#[test]
 fn a_save_never_brings_a_session_back() {
     for end in [
         (|outside, id| outside.resume(id).unwrap().destroy().map(drop)) as fn(&Outside, &str) -> Result<()>,
@@ -535,7 +671,7 @@ fn destroy_ends_the_session_at_once_and_deletes_the_cookie() {
     session.set("b", &one()).unwrap();
     let headers = session.destroy().unwrap();
     assert_eq!(headers[0].1, "session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
-    assert_eq!(headers[1].1, "no-store");
+    assert_eq!(caching(&headers), [Some("no-store"), Some("Cookie")]);
     assert_eq!(outside.stored(), 0);
     for outcome in [session.get("a").err(), session.save().err(), session.destroy().err(), other.get("a").err()] {
         assert_eq!(outcome, Some(Error::Gone));
@@ -546,8 +682,40 @@ fn destroy_ends_the_session_at_once_and_deletes_the_cookie() {
 #[test]
 fn a_session_that_was_never_saved_can_be_destroyed() {
     let outside = plain();
-    outside.start(options()).unwrap().destroy().unwrap();
+    let headers = outside.start(options()).unwrap().destroy().unwrap();
     assert!(outside.calls().is_empty());
+    assert_eq!(sent_value(&headers), None, "the visitor has no cookie to delete");
+}
+
+#[test]
+fn a_destroyed_session_deletes_the_cookie_that_the_visitor_may_have() {
+    let outside = plain();
+    let dead = outside.visited();
+    outside.resume(&dead).unwrap().destroy().unwrap();
+    for value in [dead.as_str(), "x"] {
+        let headers = outside.resume(value).unwrap().destroy().unwrap();
+        assert_eq!(sent_value(&headers).as_deref(), Some(""), "a cookie that leads nowhere: {value}");
+    }
+    let session = outside.start(options()).unwrap();
+    session.save().unwrap();
+    assert_eq!(sent_value(&session.destroy().unwrap()).as_deref(), Some(""), "the one that the save has sent");
+}
+
+#[test]
+fn with_lazy_a_dead_cookie_is_deleted() {
+    let outside = Outside::new(|settings| settings.lazy = true);
+    let dead = outside.visited();
+    outside.resume(&dead).unwrap().destroy().unwrap();
+    for value in [dead.as_str(), &id::new([7; 32], ""), "x"] {
+        let session = outside.resume(value).unwrap();
+        assert_eq!(sent_value(&session.save().unwrap()).as_deref(), Some(""), "{value}");
+        assert_eq!(sent_value(&session.save().unwrap()), None, "once");
+        assert_eq!(outside.stored(), 0);
+        session.set("a", &one()).unwrap();
+        assert_eq!(sent_value(&session.save().unwrap()), Some(session.id()));
+        session.destroy().unwrap();
+    }
+    assert_eq!(sent_value(&outside.start(options()).unwrap().save().unwrap()), None, "there is nothing to delete");
 }
 
 #[test]
@@ -559,6 +727,35 @@ fn a_session_lives_to_the_second() {
     outside.wait(1);
     assert!(outside.resume(&id).unwrap().created());
     assert_eq!(outside.stored(), 0, "touching an expired session destroys it");
+}
+
+#[test]
+fn a_session_never_ends_before_its_idle_time_whatever_the_fraction_of_a_second() {
+    for milliseconds in [0, 1, 500, 999] {
+        let outside = Outside::new(|settings| settings.touch_after = Some(0));
+        outside.wait_for(Duration::from_millis(milliseconds));
+        let id = outside.visited();
+        for _ in 0..3 {
+            outside.wait(1439);
+            outside.wait_for(Duration::from_millis(999));
+            let session = outside.resume(&id).unwrap();
+            assert!(!session.created(), "used at {milliseconds} milliseconds");
+            session.save().unwrap();
+        }
+        outside.wait(1441);
+        assert!(outside.resume(&id).unwrap().created());
+    }
+}
+
+#[test]
+fn an_expired_session_that_another_host_extended_meanwhile_stays() {
+    let outside = Outside::new(|settings| settings.touch_after = Some(0));
+    let id = outside.visited();
+    outside.wait(1440);
+    outside.extend_what_is_found_expired();
+    assert!(outside.resume(&id).unwrap().created());
+    assert_eq!(outside.calls().last(), Some(&"destroy"));
+    assert_eq!(outside.stored(), 1, "it was not expired any more");
 }
 
 #[test]
@@ -595,7 +792,7 @@ fn the_cookie_is_renewed_with_the_session() {
     let outside = plain();
     let id = outside.visited();
     outside.wait(72);
-    assert!(outside.resume(&id).unwrap().save().unwrap().is_empty());
+    assert_eq!(sent_id(&outside.resume(&id).unwrap().save().unwrap()), None);
     outside.wait(1);
     let headers = outside.resume(&id).unwrap().save().unwrap();
     assert_eq!(sent_id(&headers), Some(id));
@@ -605,10 +802,41 @@ fn the_cookie_is_renewed_with_the_session() {
 #[test]
 fn a_cookie_of_the_browsers_run_is_sent_once() {
     let outside = Outside::new(|settings| settings.cookie.lifetime = Some(0));
-    let id = outside.visited();
+    let value = sent_value(&outside.start(options()).unwrap().save().unwrap()).unwrap();
     outside.wait(1000);
-    assert!(outside.resume(&id).unwrap().save().unwrap().is_empty());
-    assert_eq!(outside.resume(&id).unwrap().expires_at(), NOW + 1000 + 1512);
+    assert_eq!(sent_value(&outside.resume(&value).unwrap().save().unwrap()), None);
+    assert_eq!(outside.resume(&value).unwrap().expires_at(), NOW + 1000 + 1512);
+}
+
+#[test]
+fn a_cookie_is_sent_again_when_it_differs_from_the_one_that_the_browser_has() {
+    let outside = plain();
+    let lasting = |seconds: u32| Some(Cookie { lifetime: Some(seconds), ..cookie() });
+    let visit = |value: &str, cookie: Option<Cookie>, https: bool| {
+        let session = outside.start(Options { cookie, https, ..carrying(value) }).unwrap();
+        assert!(!session.created());
+        session.save().unwrap()
+    };
+    let mut value = outside.visited();
+    let changes: [(Option<Cookie>, bool, &str); 6] = [
+        (lasting(0), false, "SameSite=Lax"),
+        (lasting(86400), false, "Max-Age=86400"),
+        (lasting(0), false, "SameSite=Lax"),
+        (None, false, "Max-Age=1512"),
+        (None, true, "Secure"),
+        (Some(Cookie { path: Some("/shop".into()), ..cookie() }), true, "Path=/shop"),
+    ];
+    for (cookie, https, expected) in changes {
+        let headers = visit(&value, cookie.clone(), https);
+        assert!(headers[0].1.contains(expected), "{headers:?}");
+        assert_eq!(headers[0].1.contains("Max-Age"), cookie.as_ref().is_none_or(|cookie| cookie.lifetime != Some(0)));
+        let old = std::mem::replace(&mut value, sent_value(&headers).unwrap());
+        assert_eq!(sent_value(&visit(&value, cookie.clone(), https)), None, "the browser has it");
+        let both = format!("{old}; session={value}");
+        assert_eq!(sent_value(&visit(&both, cookie, https)), None, "it is one of those that the browser has");
+    }
+    let ids: Vec<_> = outside.calls().into_iter().filter(|call| *call != "load").collect();
+    assert_eq!(ids, ["create"], "to send a cookie again writes nothing");
 }
 
 #[test]
@@ -640,7 +868,7 @@ fn trouble_in_the_store_reaches_the_application_without_its_details() {
     let outside = plain();
     let id = outside.visited();
     let session = outside.resume(&id).unwrap();
-    session.set("a", &one()).unwrap();
+    session.set("a", &Value::Integer(2)).unwrap();
     outside.fail(true);
     let errors = [
         session.save().unwrap_err(),
@@ -653,6 +881,126 @@ fn trouble_in_the_store_reaches_the_application_without_its_details() {
     }
     outside.fail(false);
     session.save().unwrap();
+}
+
+// Several starts of one request.
+
+fn start_in(
+    outside: &Outside,
+    world: &std::rc::Rc<crate::World<Outside>>,
+    request: u64,
+    cookies: &str,
+) -> Session<Outside> {
+    outside.call_as(request, Grant::Owners);
+    let cookies = if cookies.is_empty() { Vec::new() } else { vec![cookies.into()] };
+    start(world, Options { cookies, ..options() }).unwrap()
+}
+
+#[test]
+fn two_starts_in_the_first_request_of_a_visitor_are_one_session() {
+    let outside = plain();
+    let world = outside.instance();
+    let dead = format!("session={}", id::new([7; 32], ""));
+    for (request, cookies) in [(1, ""), (2, dead.as_str()), (3, "session=x")] {
+        let stored = outside.stored();
+        let (page, module) =
+            (start_in(&outside, &world, request, cookies), start_in(&outside, &world, request, cookies));
+        assert!(page.created() && module.created());
+        page.set("a", &one()).unwrap();
+        assert_eq!(module.get("a").unwrap(), Some(one()), "they share what they changed");
+        let sent = sent_id(&module.save().unwrap()).unwrap();
+        assert_eq!(sent_id(&page.save().unwrap()), None, "the headers are returned once");
+        assert_eq!(outside.stored(), stored + 1);
+        assert_eq!(outside.resume(&sent).unwrap().get("a").unwrap(), Some(one()));
+    }
+    assert!(outside.notices().is_empty());
+}
+
+#[test]
+fn a_start_after_the_first_session_was_saved_and_dropped_resumes_it() {
+    let outside = plain();
+    let world = outside.instance();
+    let first = start_in(&outside, &world, 1, "");
+    first.set("a", &one()).unwrap();
+    let id = sent_id(&first.save().unwrap()).unwrap();
+    drop(first);
+    for _ in 0..2 {
+        let again = start_in(&outside, &world, 1, "");
+        assert_eq!(again.get("a").unwrap(), Some(one()));
+        assert!(!again.created());
+        assert_eq!(sent_id(&again.save().unwrap()), Some(id.clone()), "the visitor has no cookie yet");
+    }
+    assert_eq!(outside.stored(), 1);
+}
+
+#[test]
+fn a_start_after_a_login_finds_the_session_under_its_new_id() {
+    for keeps_it_open in [true, false] {
+        let outside = plain();
+        let world = outside.instance();
+        let cookies = format!("session={}", outside.visited());
+        let module = start_in(&outside, &world, 1, &cookies);
+        module.regenerate_id().unwrap();
+        module.save().unwrap();
+        let id = module.id();
+        let kept = keeps_it_open.then_some(module);
+        let page = start_in(&outside, &world, 1, &cookies);
+        assert_eq!(page.id(), id);
+        assert_eq!(page.get("a").unwrap(), Some(one()));
+        drop(kept);
+    }
+}
+
+#[test]
+fn a_session_is_never_joined_across_requests_or_visits() {
+    let outside = plain();
+    let world = outside.instance();
+    let first = start_in(&outside, &world, 1, "");
+    first.set("a", &one()).unwrap();
+    first.save().unwrap();
+    let is_apart = |session: Session<Outside>| {
+        assert!(session.created() && session.id() != first.id());
+        assert_eq!(session.get("a").unwrap(), None);
+    };
+    is_apart(start_in(&outside, &world, 2, ""));
+    let other = |change: fn(&mut Options)| {
+        let mut options = options();
+        change(&mut options);
+        outside.call_as(3, Grant::Owners);
+        start(&world, options).unwrap()
+    };
+    let begun = start_in(&outside, &world, 3, "");
+    let id = begun.id();
+    assert_eq!(other(|_| ()).id(), id);
+    for change in [
+        (|options| options.app = Some("shop".into())) as fn(&mut Options),
+        |options| options.cookie = Some(Cookie { name: Some("sid".into()), ..cookie() }),
+        |options| options.location.table = Some("Forum".into()),
+        |options| options.session_id = Some(String::new()),
+        |options| options.cookies = vec![format!("session={}", id::new([9; 32], "")).into()],
+    ] {
+        assert_ne!(other(change).id(), id);
+    }
+    assert_eq!(other(|_| ()).id(), id, "it is still the one of its visit");
+    begun.destroy().unwrap();
+    assert_ne!(other(|_| ()).id(), id, "it has ended");
+
+    outside.call_as(0, Grant::Owners);
+    let untold = [start(&world, options()).unwrap(), start(&world, options()).unwrap()];
+    assert_ne!(untold[0].id(), untold[1].id(), "the host does not tell requests apart");
+}
+
+#[test]
+fn a_second_start_does_not_open_what_is_reserved() {
+    let outside = plain();
+    let world = outside.instance();
+    let page = start_in(&outside, &world, 1, "");
+    let _auth = page.reserve("auth", None).unwrap();
+    let named = Cookie { name: Some("session".into()), ..cookie() };
+    let options = Options { app: Some("auth".into()), cookie: Some(named), ..options() };
+    assert!(matches!(start(&world, options.clone()).map(drop), Err(Error::Reserved(_))));
+    let shop = start(&world, Options { app: Some("shop".into()), ..options }).unwrap();
+    assert_eq!((shop.app().as_str(), shop.id()), ("shop", page.id()));
 }
 
 // The id.

@@ -198,6 +198,7 @@ impl Session {
     /// with [`Error::InvalidValue`] for [`Value::Json`] that is no JSON, and with [`Error::TooLarge`] past a limit.
     pub async fn set(&self, key: &str, value: impl Into<Value>) -> Result<()> {
         let value = value.into();
+        value::check_size(key, &value, self.lease.limits().value_bytes)?;
         Ok(session_call!(self, call_set, key, &value)??)
     }
 

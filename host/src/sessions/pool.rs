@@ -23,6 +23,7 @@ use crate::{
     Caller, SessionCtx, SessionCtxView, SessionView, add_to_linker,
     bindings::{SessionComponent, SessionComponentPre},
     engine::{EngineOptions, engine},
+    settings::Limits,
 };
 
 /// An instance whose memory has grown past this is not kept: one large session does not occupy memory for ever.
@@ -150,6 +151,11 @@ pub(super) struct Lease {
 }
 
 impl Lease {
+    /// The limits of the instance's sessions.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.pool.ctx.settings().limits
+    }
+
     /// Keeps a handle until the end of the lease.
     pub(super) fn keep(&self, handle: ResourceAny) {
         self.handles().push(handle);

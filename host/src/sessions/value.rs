@@ -1,6 +1,22 @@
 /// The value of one session variable: any plain data. Each kind comes back as it was stored.
 pub use crate::bindings::lemon::session::types::Value;
 
+use crate::bindings::lemon::session::types::Error;
+
+/// Refuses a value that has no room in the session component, which would only find that out by failing.
+pub(super) fn check_size(key: &str, value: &Value, limit: u32) -> Result<(), Error> {
+    let length = match value {
+        Value::Text(text) | Value::Json(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Real(_) => 0,
+    };
+    if length <= limit as usize {
+        return Ok(());
+    }
+    let key: String = key.chars().take(64).filter(|character| !character.is_control()).collect();
+    Err(Error::TooLarge(format!("the value of '{key}' has {length} bytes; the limit value-bytes is {limit}")))
+}
+
 macro_rules! from {
     ($($from:ty => $case:ident),* $(,)?) => {
         $(impl From<$from> for Value {

@@ -49,6 +49,7 @@ use wasmtime::{
 use super::{
     Error as SessionsError, Sessions,
     pool::{Lease, Pool, call},
+    value::check_size,
 };
 use crate::{
     Caller,
@@ -208,6 +209,10 @@ impl HostSession for WarmCtxView<'_> {
     }
 
     async fn set(&mut self, handle: Resource<Handle>, key: String, value: Value) -> Answer<()> {
+        let limit = self.table.get(&handle)?.lease.limits().value_bytes;
+        if let Err(error) = check_size(&key, &value, limit) {
+            return Ok(Err(error));
+        }
         method!(self, handle, call_set, &key, &value)
     }
 

@@ -39,6 +39,8 @@ enum Script {
     Delete,
     /// Clears the application and sets a variable.
     Clear,
+    /// Sets everything to what it is.
+    SetSame,
     /// Saves twice.
     SetTwice,
     /// Changes the id and the owner.
@@ -232,9 +234,14 @@ async fn request(actor: usize, script: Script, sessions: Sessions, world: World)
             changes.cleared = true;
             changes.sets.insert(own, actor as i64);
         }
+        SetSame => {
+            changes.sets.insert("old".into(), 1);
+            changes.adds.insert("sum".into(), 0);
+            changes.owner = Some(OWNER.into());
+        }
         Login => {
             changes.regenerates = true;
-            changes.owner = Some(OWNER.into());
+            changes.owner = Some("bob".into());
         }
         _ => {}
     }
@@ -344,8 +351,22 @@ async fn compare(rules: Rules, id: &str, events: &[Event], memory: &Memory, end:
     Ok(())
 }
 
-const ALL: [Script; 13] =
-    [Read, Set, SetShared, Add, Delete, Clear, SetTwice, Login, Destroy, DestroyOwned, Later, MuchLater, Cleanup];
+const ALL: [Script; 14] = [
+    Read,
+    Set,
+    SetSame,
+    SetShared,
+    Add,
+    Delete,
+    Clear,
+    SetTwice,
+    Login,
+    Destroy,
+    DestroyOwned,
+    Later,
+    MuchLater,
+    Cleanup,
+];
 
 /// Those that come to more than the two calls of a start and a save are raced in pairs.
 const FEW: [Script; 9] = [Set, SetShared, Add, Clear, Login, Destroy, DestroyOwned, MuchLater, Cleanup];

@@ -47,6 +47,18 @@ impl Changes {
             || self.owner.is_some()
     }
 
+    /// Without what changes nothing in a session that was read like this.
+    fn of(mut self, read: &Session) -> Self {
+        if !self.cleared {
+            self.sets.retain(|key, value| read.variables.get(key) != Some(value));
+            self.adds.retain(|key, delta| *delta != 0 || !read.variables.contains_key(key));
+        }
+        if self.owner == read.owner {
+            self.owner = None;
+        }
+        self
+    }
+
     fn apply(&self, session: &mut Session) {
         if self.cleared {
             session.variables.clear();
@@ -77,7 +89,11 @@ pub enum Saved {
 #[derive(Clone, Debug)]
 enum Held {
     New,
-    Resumed { session: usize, id: String, version: u64, expires: u64, renewed: u64 },
+    /// The session of this number, as it was read.
+    Resumed {
+        session: usize,
+        read: Session,
+    },
     Ended,
 }
 
@@ -125,16 +141,10 @@ impl Model {
             self.held.insert(actor, Held::New);
             return None;
         };
-        let session = &self.sessions[index];
-        let held = Held::Resumed {
-            session: index,
-            id: session.id.clone(),
-            version: session.version,
-            expires: session.expires,
-            renewed: session.renewed,
-        };
-        self.held.insert(actor, held);
-        Some(session.variables.clone())
+        let read = self.sessions[index].clone();
+        let variables = read.variables.clone();
+        self.held.insert(actor, Held::Resumed { session: index, read });
+        Some(variables)
     }
 
     /// Touching an expired session destroys it at once.
@@ -155,7 +165,9 @@ impl Model {
                 self.start(actor, id, now);
                 Ok(())
             }
-            Held::Resumed { session: index, id, version, expires, renewed } => {
+            Held::Resumed { session: index, read } => {
+                let changes = &changes.clone().of(&read);
+                let Session { id, version, expires, renewed, .. } = read;
                 let renews = self.rules.renew_after != 0 && now >= renewed + self.rules.renew_after;
                 let pushes = expires < now + EXPIRES;
                 if !(changes.writes() || changes.regenerates || renews || pushes) {
@@ -198,8 +210,8 @@ impl Model {
 
     /// An actor destroys its session.
     pub fn destroy(&mut self, actor: usize, now: u64) {
-        if let Held::Resumed { session, id, .. } = &self.held[&actor]
-            && (self.resolve(id, now) == Some(*session) || now >= self.sessions[*session].expires)
+        if let Held::Resumed { session, read } = &self.held[&actor]
+            && (self.resolve(&read.id, now) == Some(*session) || now >= self.sessions[*session].expires)
         {
             self.sessions[*session].live = false;
         }

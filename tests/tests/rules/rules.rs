@@ -131,11 +131,11 @@ pub async fn of_two_saves_of_a_variable_the_last_wins(site: Site) {
     let sessions = site.sessions(|_| ());
     let id = visited(&sessions).await;
     let (first, second) = (resume(&sessions, &id).await, resume(&sessions, &id).await);
-    first.set("a", 1).await.unwrap();
+    first.set("a", 3).await.unwrap();
     second.set("a", 2).await.unwrap();
     second.save().await.unwrap();
     first.save().await.unwrap();
-    assert_eq!(resume(&sessions, &id).await.get("a").await.unwrap(), Some(Value::Integer(1)));
+    assert_eq!(resume(&sessions, &id).await.get("a").await.unwrap(), Some(Value::Integer(3)));
 }
 
 pub async fn a_strict_counter_that_is_retried_loses_nothing(site: Site) {

@@ -1,0 +1,75 @@
+//! The sessions that a request has begun, so that another start of the same request joins them: a page and a module that
+//! each start the session of a new visitor get one session.
+
+use alloc::{
+    rc::{Rc, Weak},
+    string::String,
+    vec::Vec,
+};
+use core::cell::RefCell;
+
+use crate::{Env, bindings::storage::Location, session::Core};
+
+/// What two starts of one visitor have in common.
+#[derive(PartialEq)]
+pub(crate) struct Visit {
+    pub request: u64,
+    pub location: Location,
+    /// The cookie's name.
+    pub cookie: String,
+    /// The ids that the request brought.
+    pub ids: Vec<String>,
+}
+
+/// The sessions of the request that is under way.
+pub(crate) struct Begun<E: Env>(RefCell<Vec<(Visit, Known<E>)>>);
+
+pub(crate) enum Known<E: Env> {
+    /// Handles of it are open.
+    Open(Weak<Core<E>>),
+    /// It was saved under this id, and all handles were dropped.
+    Saved(String),
+}
+
+/// What a start joins.
+pub(crate) enum Joined<E: Env> {
+    /// This session.
+    Open(Rc<Core<E>>),
+    /// The session that is stored under this id.
+    Saved(String),
+}
+
+impl<E: Env> Begun<E> {
+    pub const fn new() -> Self {
+        Self(RefCell::new(Vec::new()))
+    }
+
+    /// The session that an earlier start of this visit began, or gave a new id: the request's cookies do not lead to it.
+    pub fn find(&self, visit: &Visit) -> Option<Joined<E>> {
+        let mut known = self.0.borrow_mut();
+        // Requests of one instance follow one another.
+        known.retain(|(other, _)| other.request == visit.request);
+        match &known.iter().find(|(other, _)| other == visit)?.1 {
+            Known::Open(core) => core.upgrade().filter(|core| core.has_id_of_its_own()).map(Joined::Open),
+            Known::Saved(id) => Some(Joined::Saved(id.clone())),
+        }
+    }
+
+    /// A start of this visit opened a session.
+    pub fn opened(&self, visit: Visit, core: &Rc<Core<E>>) {
+        let mut known = self.0.borrow_mut();
+        known.retain(|(other, _)| *other != visit);
+        known.push((visit, Known::Open(Rc::downgrade(core))));
+    }
+
+    /// The last handle of a session was dropped. `id` is where it is stored, if a later start may join it.
+    pub fn closed(&self, core: &Core<E>, id: Option<String>) {
+        let mut known = self.0.borrow_mut();
+        let is_it = |known: &Known<E>| matches!(known, Known::Open(open) if core::ptr::eq(open.as_ptr(), core));
+        let Some(index) = known.iter().position(|(_, known)| is_it(known)) else { return };
+        match id {
+            Some(id) => known[index].1 = Known::Saved(id),
+            None => _ = known.swap_remove(index),
+        }
+    }
+}
