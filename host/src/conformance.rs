@@ -14,13 +14,17 @@
 //! }
 //!
 //! // A module `memory` with a test for every rule.
-//! lemon_session_host::conformance!(memory, open);
+//! lemon_session_host::conformance!(memory, open, not_applicable: [operations_without_tables_say_that_they_are_missing]);
 //! # fn main() {
-//! #     for rule in lemon_session_host::conformance::rules() {
-//! #         lemon_session_host::conformance::check(open, rule);
-//! #     }
+//! #     let rules = lemon_session_host::conformance::rules();
+//! #     let kept = rules.filter(|rule| {
+//! #         lemon_session_host::conformance::check(open, rule) == lemon_session_host::conformance::Outcome::Kept
+//! #     });
+//! #     assert!(kept.count() > 100);
 //! # }
 //! ```
+//!
+//! A rule that is about something the store does not do is named as not applicable: see [`conformance!`](crate::conformance).
 //!
 //! Races are only worth something between hosts. Where a store can be opened twice, [`Store::and`] gives the rules a second
 //! handle on it, opened as another process would.
@@ -32,29 +36,72 @@ mod cleaning;
 mod copying;
 mod creating;
 mod ending;
+mod errors;
+mod keys;
 mod listing;
 mod loading;
 mod model;
+mod owners;
 mod races;
 mod renaming;
 mod tables;
 mod updating;
 mod values;
+mod whole;
 
-use std::{any::Any, future::Future, panic::AssertUnwindSafe, sync::Arc, time::SystemTime};
+use std::{any::Any, future::Future, io::Write as _, panic::AssertUnwindSafe, sync::Arc, time::SystemTime};
 
 use futures::{FutureExt, future::BoxFuture};
 
+pub use self::errors::{CALLS, SECRET, failures};
 use crate::driver::{Change, CreateOutcome, Driver, Grace, Key, LoadOutcome, Loaded, Record, Rename, Stored, Write};
 
 /// Adds a module with a `#[test]` for every rule, given the module's name and an `async fn() -> Store`.
+///
+/// Rules that do not apply to the store are named: `conformance!(redis, open, not_applicable: [cleanup_forgets_keys_in_time])`.
+/// Their tests are ignored, so that the harness reports and counts them; the test `rules_that_do_not_apply` says why each does
+/// not, and fails for a rule that does. A rule that is not named and does not apply fails.
 #[macro_export]
 macro_rules! conformance {
     ($name:ident, $open:expr) => {
+        $crate::conformance!($name, $open, not_applicable: []);
+    };
+    ($name:ident, $open:expr, not_applicable: [$($rule:ident),* $(,)?]) => {
         mod $name {
             #[allow(unused_imports, reason = "the opener may be given by a path")]
             use super::*;
-            $crate::__conformance_rules!(__conformance_tests $open);
+
+            $crate::__conformance_test!([$] $open; $($rule)*);
+            $crate::__conformance_rules!(__conformance_tests);
+
+            #[test]
+            fn rules_that_do_not_apply() {
+                $crate::conformance::check_not_applicable(stringify!($name), || $open(), &[$(stringify!($rule)),*]);
+            }
+        }
+    };
+}
+
+/// Defines what makes the test of a rule, given a `$` for what it defines.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_test {
+    ([$dollar:tt] $open:expr; $($not_applicable:ident)*) => {
+        macro_rules! __test {
+            $(($not_applicable) => {
+                #[test]
+                #[ignore = "does not apply to this store"]
+                fn $not_applicable() {
+                    let rule = stringify!($not_applicable);
+                    $crate::conformance::check_not_applicable(rule, || $open(), &[rule]);
+                }
+            };)*
+            ($dollar rule:ident) => {
+                #[test]
+                fn $dollar rule() {
+                    $crate::conformance::check(|| $open(), stringify!($dollar rule)).assert_kept();
+                }
+            };
         }
     };
 }
@@ -63,9 +110,8 @@ macro_rules! conformance {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_rules {
-    ($callback:ident $($args:tt)*) => {
+    ($callback:ident) => {
         $crate::$callback! {
-            $($args)*;
             creating:
                 create_stores_the_record_and_the_variables
                 create_sets_version_and_size_by_itself
@@ -129,10 +175,14 @@ macro_rules! __conformance_rules {
                 destroy_owned_spares_the_session_that_a_former_key_leads_to;
             cleaning:
                 cleanup_removes_what_has_expired_and_nothing_else
+                cleanup_leaves_what_is_live_or_remembered
                 cleanup_removes_at_most_the_limit_and_fewer_when_none_is_left
                 cleanup_forgets_keys_in_time
                 cleanup_leaves_no_variables_behind
-                cleanup_ends_the_former_keys_of_an_expired_session;
+                cleanup_ends_the_former_keys_of_an_expired_session
+                cleanup_that_removes_fewer_than_the_limit_has_left_none
+                concurrent_cleanups_count_each_session_once
+                update_racing_cleanup_never_brings_back;
             listing:
                 count_counts_live_sessions_alone
                 list_is_in_the_order_of_keys_and_goes_on_after_a_key
@@ -175,8 +225,23 @@ macro_rules! __conformance_rules {
                 update_racing_rename_is_kept_or_gone
                 rename_racing_destroy_leaves_one_answer
                 load_never_sees_half_an_update
-                concurrent_cleanups_count_each_session_once
-                update_racing_cleanup_never_brings_back;
+                concurrent_updates_never_grow_past_the_limit;
+            keys:
+                of_two_renames_to_one_key_exactly_one_wins
+                of_a_create_and_a_rename_to_one_key_exactly_one_wins
+                import_racing_destroy_never_brings_back;
+            owners:
+                destroy_owned_ends_any_number_of_sessions
+                destroy_owned_ends_sessions_that_are_given_other_keys_meanwhile
+                destroy_owned_spares_a_session_that_is_given_other_keys_meanwhile
+                update_of_the_owner_racing_destroy_owned_comes_before_or_after;
+            whole:
+                load_sees_all_of_an_update_of_everything_or_nothing
+                update_that_is_given_up_is_whole_or_not_at_all
+                create_that_is_given_up_is_whole_or_not_at_all
+                end_that_is_given_up_is_whole_or_not_at_all;
+            errors:
+                errors_tell_no_key_and_no_value;
             model:
                 any_sequence_of_operations_answers_as_the_model;
         }
@@ -186,25 +251,20 @@ macro_rules! __conformance_rules {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_tests {
-    ($open:expr; $($module:ident: $($rule:ident)+;)+) => {
-        $($(
-            #[test]
-            fn $rule() {
-                $crate::conformance::check($open, stringify!($rule));
-            }
-        )+)+
+    ($($module:ident: $($rule:ident)+;)+) => {
+        $($(__test!($rule);)+)+
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_table {
-    (; $($module:ident: $($rule:ident)+;)+) => {
-        &[$($((stringify!($rule), |store| Box::pin($module::$rule(store)))),+),+]
+    ($($module:ident: $($rule:ident)+;)+) => {
+        &[$($((stringify!($rule), |store| Box::pin(async move { $module::$rule(store).await.into() }))),+),+]
     };
 }
 
-type Rule = for<'a> fn(&'a Store) -> BoxFuture<'a, ()>;
+type Rule = for<'a> fn(&'a Store) -> BoxFuture<'a, Outcome>;
 
 const RULES: &[(&str, Rule)] = __conformance_rules!(__conformance_table);
 
@@ -213,28 +273,82 @@ pub fn rules() -> impl Iterator<Item = &'static str> {
     RULES.iter().map(|(name, _)| *name)
 }
 
+/// What the check of a rule has come to. Where the store breaks the rule, it panics instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// The store keeps the rule.
+    Kept,
+    /// The rule is about something that the store does not do, for this reason.
+    NotApplicable(&'static str),
+    /// There was no store to check the rule on.
+    Unchecked,
+}
+
+impl Outcome {
+    /// Panics where the rule does not apply to the store.
+    pub fn assert_kept(self) {
+        if let Self::NotApplicable(why) = self {
+            panic!("the rule does not apply to this store, as {why}: name it under `not_applicable`");
+        }
+    }
+}
+
+impl From<()> for Outcome {
+    fn from((): ()) -> Self {
+        Self::Kept
+    }
+}
+
+/// Of a rule that begins by asking whether it applies.
+impl From<Result<(), Self>> for Outcome {
+    fn from(kept: Result<(), Self>) -> Self {
+        kept.err().unwrap_or(Self::Kept)
+    }
+}
+
+/// Checks that rules do not apply to a store, and says why, past the test harness, which hides what tests that pass print.
+#[doc(hidden)]
+pub fn check_not_applicable<Opening: Future<Output: Into<Option<Store>>>>(
+    name: &str,
+    open: impl Fn() -> Opening,
+    rules: &[&str],
+) {
+    let mut report = String::new();
+    for rule in rules {
+        match check(&open, rule) {
+            Outcome::Kept => panic!("{rule} applies to this store: take it out of `not_applicable`"),
+            Outcome::NotApplicable(why) => report += &format!("\n  {rule}: {why}"),
+            Outcome::Unchecked => {}
+        }
+    }
+    if !report.is_empty() {
+        let (some, all) = (rules.len(), RULES.len());
+        let _ = writeln!(std::io::stderr(), "{name}: {some} of {all} rules do not apply:{report}");
+    }
+}
+
 /// Checks one rule on a store of its own: panics when the store breaks it.
 ///
 /// Creates the store's tables before, and drops them afterwards.
 ///
 /// An opener may answer `None` where there is nothing to check on, a server that does not run for example; it should then
 /// say so.
-pub fn check<Opening: Future<Output: Into<Option<Store>>>>(open: impl FnOnce() -> Opening, rule: &str) {
+pub fn check<Opening: Future<Output: Into<Option<Store>>>>(open: impl FnOnce() -> Opening, rule: &str) -> Outcome {
     let (_, rule) = RULES.iter().find(|(name, _)| *name == rule).unwrap_or_else(|| panic!("there is no rule {rule}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
     runtime.expect("a runtime for the test").block_on(async {
         let store: Option<Store> = open().await.into();
-        let Some(store) = store else { return };
+        let Some(store) = store else { return Outcome::Unchecked };
         store.driver.create_tables().await.expect("the store's tables can be created");
         let kept = AssertUnwindSafe(rule(&store)).catch_unwind().await;
         let dropped = store.driver.drop_tables().await;
         let closed = futures::future::try_join_all(store.handles().map(|handle| handle.close())).await;
-        if let Err(broken) = kept {
-            std::panic::resume_unwind(broken);
-        }
+        let outcome = kept.unwrap_or_else(|broken| std::panic::resume_unwind(broken));
         dropped.expect("the store's tables can be dropped");
         closed.expect("the store can be closed");
-    });
+        outcome
+    })
 }
 
 /// A store to check rules on, which nobody else uses.
@@ -281,6 +395,18 @@ impl Store {
     pub fn keeping(mut self, kept: impl Any + Send + Sync) -> Self {
         self._kept.push(Box::new(kept));
         self
+    }
+
+    /// For rules about the removal of what has expired.
+    fn removes_by_cleanup(&self) -> Result<(), Outcome> {
+        let why = "the store removes by itself what has expired";
+        if self.expires_by_itself { Err(Outcome::NotApplicable(why)) } else { Ok(()) }
+    }
+
+    /// For rules about tables that are not there.
+    fn needs_tables(&self) -> Result<(), Outcome> {
+        let why = "the store needs no tables";
+        if self.tables { Ok(()) } else { Err(Outcome::NotApplicable(why)) }
     }
 
     fn other(&self) -> &Arc<dyn Driver> {

@@ -257,3 +257,59 @@ async fn server_that_was_restarted_in_silence_is_connected_to_again() {
     let Some((server, url)) = own_server() else { return };
     sql::server_that_was_restarted_in_silence_is_connected_to_again(server, &url).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saves_go_on_when_another_server_is_the_primary() {
+    let Some((server, url)) = own_server() else { return };
+    let root = format!("mysql://root@127.0.0.1:{}/sessions", server.port);
+    let run = async |sql: &str| {
+        let mut connection = Conn::from_url(&root).await.expect("a connection");
+        connection.query_drop(sql).await.expect("a change");
+        connection.disconnect().await.expect("disconnect");
+    };
+    // A right that is the server's own is noticed by new connections alone.
+    let read_only = async || run("SET GLOBAL read_only = 1").await;
+    let writable = async || run("GRANT READ ONLY ADMIN ON *.* TO owner@'127.0.0.1'").await;
+    sql::saves_go_on_when_another_server_is_the_primary(&url, read_only, writable).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
+    let Some(database) = Database::new().await else { return };
+    let fill = async |table: &TableName| {
+        let mut connection = Conn::from_url(&database.url).await.expect("a connection");
+        for n in 0..13 {
+            let double = format!(
+                "INSERT INTO `{table}` (digest, created, accessed, expires, renewed, owner, version, size)
+                SELECT UNHEX(SHA2(CONCAT(HEX(digest), {n}), 256)), created, accessed, expires, renewed, owner, 1, 0
+                FROM `{table}`"
+            );
+            connection.query_drop(double).await.expect("sessions");
+        }
+        connection.disconnect().await.expect("disconnect");
+    };
+    sql::saves_go_on_while_all_sessions_of_an_owner_are_ended(&database.url, fill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_tell_no_secrets() {
+    let Some(database) = Database::new().await else { return };
+    let changes = [
+        "DROP TABLE `{table}_variable`",
+        "ALTER TABLE `{table}` DROP COLUMN nonce",
+        "ALTER TABLE `{table}` MODIFY owner VARBINARY(2)",
+        "ALTER TABLE `{table}` MODIFY owner DATE",
+        "ALTER TABLE `{table}_variable` MODIFY value DATE",
+        "ALTER TABLE `{table}_variable` MODIFY value DOUBLE",
+        "CREATE TRIGGER t BEFORE INSERT ON `{table}_variable` FOR EACH ROW
+            SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'hunter2'",
+        "UPDATE `{table}` SET created = NULL",
+    ];
+    let change = async |sql: String| {
+        let mut connection = Conn::from_url(&database.url).await.expect("a connection");
+        connection.query_drop("SET sql_mode = ''").await.expect("what does not fit is cut off");
+        connection.query_drop(sql).await.expect("a change");
+        connection.disconnect().await.expect("disconnect");
+    };
+    sql::errors_tell_no_secrets(&database.url, &changes, change).await;
+}

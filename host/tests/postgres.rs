@@ -118,7 +118,7 @@ async fn tables_that_somebody_changed_are_told_of() {
         let expected = [
             "column T.nonce is missing: bytea",
             "column T_variable.name is text, and should be bytea not null",
-            "function T_cleanup is missing: bigint",
+            "function T_cleanup is missing: record",
             "index T_owner is missing: owner, digest",
             "index T_variable_pkey is missing: session, app, name, unique",
             "column T.more is not of this layout: text",
@@ -171,4 +171,62 @@ async fn server_that_was_restarted_in_silence_is_connected_to_again() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     sql::server_that_was_restarted_in_silence_is_connected_to_again(server, &url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saves_go_on_when_another_server_is_the_primary() {
+    let Some((_server, url)) = own_server() else { return };
+    while sql::try_open(&url, &own_table(), &[]).await.is_err_and(|error| !error.is_invalid()) {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let run = async |value: &str| {
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("a connection");
+        tokio::spawn(connection);
+        client.batch_execute("SET default_transaction_read_only = off").await.expect("set");
+        // New connections have it.
+        let alter = format!("ALTER ROLE owner SET default_transaction_read_only = {value}");
+        client.batch_execute(&alter).await.expect("a change");
+    };
+    let (read_only, writable) = (async || run("on").await, async || run("off").await);
+    sql::saves_go_on_when_another_server_is_the_primary(&url, read_only, writable).await;
+}
+
+async fn run_on_shared(url: &str, sql: &str) {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    client.batch_execute(sql).await.expect("a change");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
+    let Some(url) = shared().await else { return };
+    let fill = async |table: &TableName| {
+        for n in 0..13 {
+            let double = format!(
+                "INSERT INTO \"{table}\" (digest, created, accessed, expires, renewed, owner, version, size)
+                SELECT sha256(digest || '{n}'::bytea), created, accessed, expires, renewed, owner, 1, 0 FROM \"{table}\""
+            );
+            run_on_shared(url, &double).await;
+        }
+        run_on_shared(url, &format!("ANALYZE \"{table}\"")).await;
+    };
+    sql::saves_go_on_while_all_sessions_of_an_owner_are_ended(url, fill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_tell_no_secrets() {
+    let Some(url) = shared().await else { return };
+    let changes = [
+        r#"DROP TABLE "{table}_variable""#,
+        r#"ALTER TABLE "{table}" DROP COLUMN nonce"#,
+        r#"ALTER TABLE "{table}" ALTER owner TYPE text USING 'x'"#,
+        r#"ALTER TABLE "{table}_variable" ALTER value TYPE date USING now()"#,
+        r#"ALTER TABLE "{table}" ADD CHECK (owner IS NULL) NOT VALID"#,
+        r#"ALTER TABLE "{table}_variable" ADD EXCLUDE (value WITH =); ALTER TABLE "{table}_variable" ADD CHECK (value = '') NOT VALID"#,
+        r#"CREATE FUNCTION "{table}_refuses"() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'no %', convert_from(NEW.name, 'UTF8'); END $$;
+            CREATE TRIGGER t BEFORE INSERT ON "{table}_variable" FOR EACH ROW EXECUTE FUNCTION "{table}_refuses"()"#,
+        r#"UPDATE "{table}" SET created = NULL"#,
+    ];
+    sql::errors_tell_no_secrets(url, &changes, async |sql: String| run_on_shared(url, &sql).await).await;
 }

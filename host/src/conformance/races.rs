@@ -10,12 +10,12 @@ use std::{
 
 use tokio::sync::Barrier;
 
-use super::{APP, HOUR, Store, change, key, pairs, put, put_in, renaming_to, writing};
+use super::{APP, HOUR, Store, key, pairs, put, put_in, renaming_to, writing};
 use crate::driver::{
     Change, CreateOutcome, DestroyCondition, Driver, Grace, LoadOutcome, Record, Stored, UpdateOutcome,
 };
 
-const ROUNDS: usize = 20;
+pub const ROUNDS: usize = 20;
 
 /// Runs tasks that all begin at the same time, and returns their answers in order.
 pub async fn race<T: Send + 'static, Task: Future<Output = T> + Send + 'static>(
@@ -40,7 +40,7 @@ pub async fn race<T: Send + 'static, Task: Future<Output = T> + Send + 'static>(
     answers
 }
 
-fn count_of<T: PartialEq>(answers: &[T], answer: &T) -> usize {
+pub fn count_of<T: PartialEq>(answers: &[T], answer: &T) -> usize {
     answers.iter().filter(|given| *given == answer).count()
 }
 
@@ -101,6 +101,27 @@ pub async fn of_concurrent_strict_updates_exactly_one_commits(store: &Store) {
             pairs(&[("x", &[winner as u8])]),
             "the winner's value is there"
         );
+    }
+}
+
+pub async fn concurrent_updates_never_grow_past_the_limit(store: &Store) {
+    let now = store.now;
+    for round in 0..ROUNDS {
+        let k = key(&round.to_string());
+        store.create(&k, &[put("0", &[0; 99])]).await;
+        // Each of them fits alone, and four of them together.
+        let answers = race(store, 8, |number, handle| async move {
+            let name = char::from(b'a' + number as u8).to_string();
+            let change = Change { max_size: 500, ..writing([put(&name, &[number as u8; 99])]) };
+            handle.update(&k, &change, None, now).await.expect("update")
+        })
+        .await;
+        let committed = answers.iter().filter(|answer| matches!(answer, UpdateOutcome::Committed(_))).count();
+        assert_eq!(committed, 4, "four fit: {answers:?}");
+        assert_eq!(count_of(&answers, &UpdateOutcome::TooLarge(600)), 4, "the others would be a fifth: {answers:?}");
+        let variables = store.variables(&k, APP, now).await;
+        assert_eq!(variables.len(), 5, "what answers too large writes nothing");
+        assert_eq!(store.found(&k, APP, now).await.record.size, 500);
     }
 }
 
@@ -335,66 +356,4 @@ pub async fn load_never_sees_half_an_update(store: &Store) {
         }
     })
     .await;
-}
-
-pub async fn concurrent_cleanups_count_each_session_once(store: &Store) {
-    if store.expires_by_itself {
-        return;
-    }
-    for n in 0..100 {
-        store.create(&key(&n.to_string()), &[put("x", b"1"), put("y", b"2")]).await;
-    }
-    store.create_as(&key("live"), &Record { expires: store.now + 9 * HOUR, ..store.record() }, &[]).await;
-    let now = store.now + HOUR;
-    let removed = race(store, 4, |_, handle| async move {
-        let mut removed = 0;
-        for _ in 0..30 {
-            removed += handle.cleanup(now, 7).await.expect("cleanup");
-        }
-        removed
-    })
-    .await;
-    assert_eq!(removed.iter().sum::<u32>(), 100, "each was removed once: {removed:?}");
-    assert_eq!(store.count(store.now).await, 1);
-}
-
-pub async fn update_racing_cleanup_never_brings_back(store: &Store) {
-    for round in 0..ROUNDS {
-        let k = key(&round.to_string());
-        store.create(&k, &[put("x", b"1")]).await;
-        // The clocks of two hosts differ by a second: for one the session is live, for the other it has expired.
-        let (live, expired) = (store.now + HOUR - 1, store.now + HOUR);
-        let longer = Change { expires: Some(expired + HOUR), ..writing([put("y", b"2")]) };
-        let answers = race(store, 2, |number, handle| {
-            let longer = longer.clone();
-            async move {
-                if number == round % 2 {
-                    handle.cleanup(expired, 1000).await.expect("cleanup");
-                    None
-                } else {
-                    Some(handle.update(&k, &longer, None, live).await.expect("update"))
-                }
-            }
-        })
-        .await;
-        match answers.into_iter().flatten().next() {
-            Some(UpdateOutcome::Committed(_)) => {
-                let expected = pairs(&[("x", b"1"), ("y", b"2")]);
-                assert_eq!(
-                    store.variables(&k, APP, expired).await,
-                    expected,
-                    "a session that was saved in time is whole"
-                );
-            }
-            Some(UpdateOutcome::Gone) => {
-                assert_eq!(store.load(&k, live).await, LoadOutcome::Absent, "a session that was removed stays so");
-                store.create(&k, &[]).await;
-                let answer = store.driver.update(&k, &change(), None, live).await.expect("update");
-                assert_eq!(answer, UpdateOutcome::Committed(1));
-                assert_eq!(store.variables(&k, APP, live).await, [], "no variable was left behind");
-            }
-            other => panic!("an update commits or is gone, not {other:?}"),
-        }
-        store.driver.destroy(&k, &DestroyCondition::Any, live, 0).await.expect("destroy");
-    }
 }

@@ -1,4 +1,4 @@
-use super::{APP, HOUR, Store, change, key, pairs, put};
+use super::{APP, HOUR, Outcome, Store, change, key, pairs, put};
 use crate::driver::{DestroyCondition, Driver, Error, LoadOutcome, Record, Snapshot};
 
 pub async fn create_tables_keeps_what_is_there(store: &Store) {
@@ -34,10 +34,8 @@ pub async fn drop_tables_removes_everything(store: &Store) {
     assert_eq!(store.variables(&key("a"), APP, store.now).await, [], "no variable was left behind");
 }
 
-pub async fn operations_without_tables_say_that_they_are_missing(store: &Store) {
-    if !store.tables {
-        return;
-    }
+pub async fn operations_without_tables_say_that_they_are_missing(store: &Store) -> Result<(), Outcome> {
+    store.needs_tables()?;
     store.driver.drop_tables().await.expect("drop_tables");
     let (k, now) = (key("a"), store.now);
     for handle in store.handles() {
@@ -59,6 +57,7 @@ pub async fn operations_without_tables_say_that_they_are_missing(store: &Store) 
         missing("import", handle.import(&k, &snapshot, None, now).await);
         missing("import over a version", handle.import(&k, &snapshot, Some(1), now).await);
     }
+    Ok(())
 }
 
 fn missing<T: std::fmt::Debug>(operation: &str, answer: Result<T, Error>) {

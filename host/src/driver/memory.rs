@@ -13,7 +13,9 @@ use async_trait::async_trait;
 
 use super::{
     Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, Listed, LoadOutcome, Loaded, Record, Result,
-    Snapshot, StorageOptions, Stored, UpdateOutcome, Variable, Write, registry::Opening,
+    Snapshot, StorageOptions, Stored, UpdateOutcome, Variable, Write,
+    batches::{DESTROY_BATCH, Destroyed, destroy_all},
+    registry::Opening,
 };
 
 /// Sessions in this process's memory.
@@ -200,6 +202,21 @@ impl State {
         live
     }
 
+    /// Ends some sessions of an owner whose keys follow `after`, but the one with the number `spared`.
+    fn destroy_owned(&mut self, owner: &str, spared: Option<u64>, after: &[u8], now: u64, remember: u32) -> Destroyed {
+        let from = (owner.to_owned(), Key::try_from(after).unwrap_or(Key::from([0; 32])));
+        let from = if after.is_empty() { Bound::Included(from) } else { Bound::Excluded(from) };
+        let owned = self.owned.range((from, Bound::Unbounded)).take_while(|(of, _)| of == owner).map(|(_, key)| key);
+        let is_spared = |key| spared.is_some() && self.number(key, now) == spared;
+        let found = owned.filter(|key| self.live(key, now).is_some() && !is_spared(key));
+        let found: Vec<Key> = found.take(DESTROY_BATCH as usize).copied().collect();
+        for key in &found {
+            self.destroy(key, &DestroyCondition::Any, now, remember);
+        }
+        let (number, last) = (found.len() as u64, found.last().map(|key| key.as_bytes().to_vec()));
+        Destroyed { found: number, ended: number, last }
+    }
+
     /// Stores a session under a key that is free.
     fn insert(&mut self, key: Key, record: Record, writes: &[Write]) {
         let mut variables = Variables::new();
@@ -369,17 +386,13 @@ impl Driver for Memory {
     }
 
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
-        let mut state = self.state();
-        let from = (owner.to_owned(), Key::from([0; 32]));
-        let keys: Vec<Key> = state.owned.range(from..).take_while(|(of, _)| of == owner).map(|(_, key)| *key).collect();
-        let spared = except.and_then(|key| state.number(key, now));
-        let mut ended = 0;
-        for key in keys {
-            if (spared.is_none() || state.number(&key, now) != spared) && state.live(&key, now).is_some() {
-                ended += u64::from(state.destroy(&key, &DestroyCondition::Any, now, remember));
-            }
-        }
-        Ok(ended)
+        let spared = except.and_then(|key| self.state().number(key, now));
+        destroy_all(async |after| {
+            let done = self.state().destroy_owned(owner, spared, &after, now, remember);
+            tokio::task::yield_now().await;
+            Ok(done)
+        })
+        .await
     }
 
     async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {

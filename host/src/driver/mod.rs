@@ -3,6 +3,9 @@
 //! [`Driver`] is the contract, the same as the interface `lemon:session/storage` states for components. A driver is one
 //! file beside this one; [`registry`] maps the scheme of a storage URL to it.
 
+mod batches;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod cleanup;
 mod error;
 mod layout;
 pub mod memory;
@@ -49,7 +52,7 @@ pub use types::{
 /// created under a key its session had. After its grace it is an ended key.
 ///
 /// A future of a driver that is dropped before it is ready leaves the store as it was or as it would be afterwards, never
-/// in between.
+/// in between; of [`Driver::destroy_owned`] and [`Driver::cleanup`], each session.
 #[async_trait]
 pub trait Driver: Send + Sync + 'static {
     /// What this store is, for people: `SQLite in sessions.db`. Without passwords.
@@ -98,7 +101,8 @@ pub trait Driver: Send + Sync + 'static {
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64>;
 
     /// Removes expired sessions and forgotten keys, at most `limit` of them; returns how many: fewer than `limit` when none
-    /// is left. May be many transactions, so that nobody waits for it. Stores that expire by themselves have nothing to do.
+    /// is left. May be many transactions, so that nobody waits for it; what another call is just saving or removing is
+    /// waited for, for a while. Stores that expire by themselves have nothing to do.
     async fn cleanup(&self, now: u64, limit: u32) -> Result<u32>;
 
     /// How many sessions are live.

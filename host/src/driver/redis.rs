@@ -40,9 +40,11 @@
 //!
 //! An owner's index gets a session's key before the session gets the owner or a later expiry, until a time well after its
 //! expiry, and the session notes until when. So the index holds all of the owner's sessions at all times, and a key that
-//! should not be there does no harm, as each session is asked. `destroy_owned` goes over the index until it finds nothing
-//! new in it, and follows keys that were renamed meanwhile. It ends all sessions that the owner had when it was called; on
-//! a single server it is one transaction.
+//! should not be there does no harm, as each session is asked. `destroy_owned` goes over the index once, some keys at a time,
+//! and follows those that were renamed meanwhile: it ends all sessions that the owner had when it was called.
+//!
+//! On a single server the index holds the owner's sessions exactly, and `destroy_owned` ends those in it, some in each script,
+//! until there are none: a script holds up all others.
 //!
 //! The version of the layout is only asked for where there is no session: a session that is there proves the tables.
 //!
@@ -68,6 +70,7 @@ mod options;
 mod reply;
 mod script;
 mod server;
+mod single;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -83,7 +86,7 @@ use self::{
     options::Address,
     reply::{RECORD, Reply, Word, unexpected},
     script::{Args, FAR, Script},
-    server::{Node, Repeat, Server},
+    server::{Node, PAGE, Repeat, Server},
 };
 use super::{
     Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Rename, Result,
@@ -98,7 +101,8 @@ pub(super) const SCHEMES: [(&str, Open); 4] =
 const LAYOUT: &str = "1";
 /// What the names of the entries of sessions' keys begin with, after the table.
 const ENTRIES: &str = "s:";
-/// How many calls are under way at once where there are many to make.
+/// How many calls are under way at once where there are many to make, and how many sessions a script ends at most: for so long
+/// a server answers nobody else.
 const AT_ONCE: usize = 100;
 /// After how many steps something that always ends is given up.
 const STEPS: usize = 100;
@@ -416,10 +420,26 @@ impl Redis {
 
     /// The keys in an owner's index, sorted.
     async fn owned(&self, owner: &str) -> Result<BTreeSet<Key>> {
-        let mut range = redis::cmd("ZRANGE");
-        range.arg(self.index(owner)).arg(0).arg(-1);
-        let members = reply::list(self.server.command(range).await?)?;
-        members.into_iter().flatten().map(|member| reply::key(&member)).collect()
+        let (mut owned, mut cursor) = (BTreeSet::new(), Some(0));
+        while let Some(at) = cursor {
+            let (next, keys) = self.owned_from(owner, at).await?;
+            owned.extend(keys);
+            cursor = next;
+        }
+        Ok(owned)
+    }
+
+    /// The next keys in an owner's index, and where to go on, if there are more. Those that are in it all the time come at
+    /// least once.
+    async fn owned_from(&self, owner: &str, cursor: u64) -> Result<(Option<u64>, Vec<Key>)> {
+        let mut scan = redis::cmd("ZSCAN");
+        scan.arg(self.index(owner)).arg(cursor).arg("COUNT").arg(PAGE);
+        let mut page = reply::array(self.server.command(scan).await?)?.into_iter();
+        let next = reply::number(reply::text(page.next().unwrap_or(Value::Nil))?.as_bytes())?;
+        // Each is followed by its expiry.
+        let members = reply::array(page.next().unwrap_or(Value::Nil))?.into_iter().step_by(2);
+        let keys = members.map(|member| reply::key(&reply::bytes_if(member)?.unwrap_or_default()));
+        Ok((Some(next).filter(|next| *next != 0), keys.collect::<Result<_>>()?))
     }
 
     /// A pass over the names of all keys of this store that begin so.
@@ -659,24 +679,28 @@ impl Driver for Redis {
             Some(key) => self.identity(key, now).await?,
             None => Vec::new(),
         };
+        let mut ended = 0;
         if !self.server.is_cluster() {
-            let args = Args::at(now).number(remember.into()).bytes(&spared);
-            let mut reply = self.call(&script::DESTROY_OWNED, self.index(owner), &[], &args, Repeat::Never).await?;
-            return reply.number();
+            let args = Args::at(now).number(remember.into()).bytes(&spared).number(AT_ONCE as u64);
+            loop {
+                let mut reply = self.call(&script::DESTROY_OWNED, self.index(owner), &[], &args, Repeat::Never).await?;
+                ended += reply.number()?;
+                if reply.number()? < AT_ONCE as u64 {
+                    return Ok(ended);
+                }
+            }
         }
         self.check_layout().await?;
-        let args = Args::at(now).number(remember.into()).owner(Some(owner)).bytes(&spared);
-        let (args, mut visited, mut ended) = (&args, BTreeSet::new(), 0);
-        loop {
-            let fresh: Vec<Key> = self.owned(owner).await?.difference(&visited).copied().collect();
-            if fresh.is_empty() {
-                return Ok(ended);
-            }
-            visited.extend(&fresh);
-            let ends = stream::iter(fresh).map(|key| async move { self.end(&key, true, args, now).await });
+        let args = &Args::at(now).number(remember.into()).owner(Some(owner)).bytes(&spared);
+        let mut cursor = Some(0);
+        while let Some(at) = cursor {
+            let (next, keys) = self.owned_from(owner, at).await?;
+            let ends = stream::iter(keys).map(|key| async move { self.end(&key, true, args, now).await });
             let ends: Vec<bool> = ends.buffer_unordered(AT_ONCE).try_collect().await?;
             ended += ends.into_iter().filter(|ended| *ended).count() as u64;
+            cursor = next;
         }
+        Ok(ended)
     }
 
     async fn cleanup(&self, _now: u64, _limit: u32) -> Result<u32> {

@@ -6,7 +6,7 @@ use std::{
     future::Future,
     ops::{Deref, DerefMut},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -231,7 +231,8 @@ impl Server {
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|error| Error::unavailable(error.to_string()))?;
-        let calls = Calls { pool, server: Arc::clone(self) };
+        let renewed = Arc::new(Mutex::new(std::time::Instant::now()));
+        let calls = Calls { pool, server: Arc::clone(self), renewed };
         calls.lease(Instant::now() + self.timeout).await?.keep();
         Ok(calls)
     }
@@ -363,6 +364,9 @@ fn password(in_url: Option<String>, file: Option<String>, variable: Option<Strin
 pub(super) enum Trouble {
     /// The server has refused the call, or the connection. A connection that stood is as good as before.
     Refused(Error),
+    /// The server takes no writes and has refused this one: another one is the primary by now, to which a new connection may
+    /// lead.
+    ReadOnly(String),
     /// The server has undone the call because of others that it met, and it can be repeated.
     Undone(String),
     /// The connection is broken, and nothing is known of the call.
@@ -400,11 +404,13 @@ const ATTEMPTS: u32 = 8;
 pub(super) struct Calls<M: Backend> {
     pool: Pool<M>,
     server: Arc<Server>,
+    /// Connections that were made before this are used no more.
+    renewed: Arc<Mutex<std::time::Instant>>,
 }
 
 impl<M: Backend> Clone for Calls<M> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone(), server: Arc::clone(&self.server) }
+        Self { pool: self.pool.clone(), server: Arc::clone(&self.server), renewed: Arc::clone(&self.renewed) }
     }
 }
 
@@ -440,7 +446,7 @@ impl<M: Backend> Calls<M> {
 
     async fn repeat<I, T>(&self, repeat: Repeat, limit: Option<Duration>, input: &I, call: Call<M, I, T>) -> Result<T> {
         let started = Instant::now();
-        let mut attempt = 1;
+        let (mut undone, mut renewed) = (0, false);
         loop {
             let mut lease = self.lease(started + self.server.timeout).await?;
             let answer = match limit {
@@ -458,38 +464,64 @@ impl<M: Backend> Calls<M> {
                 }
                 Ok(Err(Trouble::Undone(what))) => {
                     lease.keep();
-                    if attempt == ATTEMPTS {
+                    undone += 1;
+                    if undone == ATTEMPTS {
                         return Err(self.server.trouble(what));
                     }
                 }
-                Ok(Err(Trouble::Broken(what))) => {
-                    drop(lease);
-                    // The server was restarted, perhaps: the idle connections are then dead as well.
-                    self.pool.retain(|_, _| false);
-                    if repeat == Repeat::Never || attempt > 1 {
+                Ok(Err(Trouble::ReadOnly(what))) => {
+                    self.renew(lease);
+                    // Nothing was done, so that any call may be repeated.
+                    if renewed {
                         return Err(self.server.trouble(what));
                     }
+                    renewed = true;
+                }
+                Ok(Err(Trouble::Broken(what))) => {
+                    self.renew(lease);
+                    if repeat == Repeat::Never || renewed {
+                        return Err(self.server.trouble(what));
+                    }
+                    renewed = true;
                 }
                 Err(_) => {
                     return Err(self.server.too_late());
                 }
             }
-            attempt += 1;
+        }
+    }
+
+    /// Has new connections made in place of this one and those as old: the server was restarted, perhaps, or another one has
+    /// taken its place.
+    fn renew(&self, lease: Lease<M>) {
+        let made = lease.made();
+        drop(lease);
+        let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        // Unless somebody else has had them made since.
+        if made >= *renewed {
+            *renewed = std::time::Instant::now();
+            self.pool.retain(|_, _| false);
         }
     }
 
     async fn lease(&self, until: Instant) -> Result<Lease<M>> {
-        let timeouts = Timeouts {
-            wait: Some(until.saturating_duration_since(Instant::now())),
-            create: Some(self.server.connect_timeout),
-            recycle: Some(self.server.connect_timeout),
-        };
         let server = &self.server;
-        match self.pool.timeout_get(&timeouts).await {
-            Ok(connection) => Ok(Lease(Some(connection))),
+        let lease = loop {
+            let timeouts = Timeouts {
+                wait: Some(until.saturating_duration_since(Instant::now())),
+                create: Some(server.connect_timeout),
+                recycle: Some(server.connect_timeout),
+            };
+            match self.pool.timeout_get(&timeouts).await.map(|connection| Lease(Some(connection))) {
+                Ok(lease) if lease.made() < *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) => drop(lease),
+                lease => break lease,
+            }
+        };
+        match lease {
+            Ok(lease) => Ok(lease),
             Err(PoolError::Backend(error)) => Err(match M::trouble(error, server) {
                 Trouble::Refused(error) => error,
-                Trouble::Undone(why) | Trouble::Broken(why) => server.unreachable(why),
+                Trouble::ReadOnly(why) | Trouble::Undone(why) | Trouble::Broken(why) => server.unreachable(why),
             }),
             Err(PoolError::Timeout(TimeoutType::Wait)) => Err(Error::unavailable(format!(
                 "all {} connections to {} at {} are in use, and none became free within {:?} (pool-size, timeout)",
@@ -532,6 +564,11 @@ impl<M: Backend> DerefMut for Lease<M> {
 }
 
 impl<M: Backend> Lease<M> {
+    /// When the connection was made.
+    fn made(&self) -> std::time::Instant {
+        Object::metrics(self.0.as_ref().expect("a lease holds its connection until it ends")).created
+    }
+
     fn keep(mut self) {
         self.0.take();
     }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU16, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -19,6 +19,7 @@ use crate::{
     servers::{RedisCluster, RedisServer, can_start, wait_for},
     try_open, writing,
 };
+use lemon_session_host::conformance::{CALLS, SECRET, failures};
 use lemon_session_host::driver::{DestroyCondition, Driver, Grace, Key, LoadOutcome, Stored, UpdateOutcome};
 
 /// Saves a growing number in sessions of its own and loads it again, until it is told to stop.
@@ -121,31 +122,44 @@ async fn server_killed_in_a_load_loses_no_acknowledged_save_and_is_found_again()
     }
 }
 
-/// Passes connections on to a server, and cuts one when it is told to, after the server's answer has come.
-async fn cutting_proxy(to: u16) -> (u16, Arc<AtomicBool>) {
-    let cut = Arc::new(AtomicBool::new(false));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("a port").port();
-    let asked = Arc::clone(&cut);
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            let cut = Arc::clone(&asked);
-            tokio::spawn(async move {
-                let server = TcpStream::connect(("127.0.0.1", to)).await.expect("the server answers");
-                let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
-                    (client.into_split(), server.into_split());
-                let requests = tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
-                let mut buffer = vec![0; 65_536];
-                while let Ok(size @ 1..) = from_server.read(&mut buffer).await {
-                    if cut.swap(false, Ordering::SeqCst) || to_client.write_all(&buffer[..size]).await.is_err() {
-                        break;
-                    }
+/// Passes connections on to a server.
+struct Proxy {
+    port: u16,
+    /// Has one connection cut after the server's answer has come.
+    cut: Arc<AtomicBool>,
+    /// The port of the server that new connections lead to.
+    to: Arc<AtomicU16>,
+}
+
+impl Proxy {
+    async fn to(port: u16) -> Self {
+        let (cut, to) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU16::new(port)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("a port").port();
+        tokio::spawn({
+            let (cut, to) = (Arc::clone(&cut), Arc::clone(&to));
+            async move {
+                while let Ok((client, _)) = listener.accept().await {
+                    tokio::spawn(pass_on(client, to.load(Ordering::SeqCst), Arc::clone(&cut)));
                 }
-                requests.abort();
-            });
+            }
+        });
+        Self { port, cut, to }
+    }
+}
+
+async fn pass_on(client: TcpStream, to: u16, cut: Arc<AtomicBool>) {
+    let server = TcpStream::connect(("127.0.0.1", to)).await.expect("the server answers");
+    let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+        (client.into_split(), server.into_split());
+    let requests = tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+    let mut buffer = vec![0; 65_536];
+    while let Ok(size @ 1..) = from_server.read(&mut buffer).await {
+        if cut.swap(false, Ordering::SeqCst) || to_client.write_all(&buffer[..size]).await.is_err() {
+            break;
         }
-    });
-    (port, cut)
+    }
+    requests.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +168,7 @@ async fn connection_cut_before_the_answer_is_an_error_and_a_repeat_is_safe() {
         return;
     }
     let server = RedisServer::start(&[]);
-    let (port, cut) = cutting_proxy(server.port).await;
+    let Proxy { port, cut, .. } = Proxy::to(server.port).await;
     let driver = created(&format!("redis://127.0.0.1:{port}"), &own_table()).await;
     let key = Key::of("a");
     create(&*driver, &key, &record(), &[]).await;
@@ -177,6 +191,36 @@ async fn connection_cut_before_the_answer_is_an_error_and_a_repeat_is_safe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn errors_tell_no_secrets() {
+    if !can_start() {
+        return;
+    }
+    let mut server = RedisServer::start(&["--requirepass", SECRET]);
+    let (url, table) = (format!("redis://:{SECRET}@127.0.0.1:{}", server.port), own_table());
+    let driver = created(&url, &table).await;
+    assert_eq!(failures(&*driver).await, 0, "a server that is well answers");
+    let run = |command: &[&str]| server.cli(&[&["--no-auth-warning", "-a", SECRET], command].concat());
+    // What no driver has written, where a driver goes over all keys, and where it looks for an owner's.
+    let (entry, index) = (format!("{table}:s:{}", Key::of("bad").to_hex()), format!("{table}:o:{SECRET}"));
+    let mut failed = 0;
+    for bad in [
+        &["set", &entry, SECRET][..],
+        &["hset", &entry, "expires", SECRET],
+        &["hset", &entry, "expires", "99999999999", "version", SECRET, "size", SECRET],
+        &["hset", &entry, "remembered", SECRET, "reused", SECRET],
+        &["set", &index, SECRET],
+        &["zadd", &index, "99999999999", SECRET],
+    ] {
+        run(bad);
+        failed += failures(&*driver).await;
+        run(&["del", &entry, &index]);
+    }
+    assert!(failed > 4, "bad data is noticed: {failed}");
+    tokio::task::block_in_place(|| server.kill());
+    assert_eq!(failures(&*driver).await, CALLS, "the server is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn server_that_hangs_is_waited_for_no_longer_than_the_timeout() {
     if !can_start() {
         return;
@@ -196,6 +240,37 @@ async fn server_that_hangs_is_waited_for_no_longer_than_the_timeout() {
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     tokio::time::sleep(Duration::from_millis(2600).saturating_sub(started.elapsed())).await;
     found(&*driver, &Key::of("a")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saves_go_on_when_another_server_is_the_primary() {
+    if !can_start() {
+        return;
+    }
+    let primary = RedisServer::start(&[]);
+    let replica = RedisServer::start(&["--replicaof", &format!("127.0.0.1 {}", primary.port)]);
+    let proxy = Proxy::to(primary.port).await;
+    let table = own_table();
+    let driver = created(&format!("redis://127.0.0.1:{}", proxy.port), &table).await;
+    let key = Key::of("a");
+    create(&*driver, &key, &record(), &[]).await;
+    wait_for("the replica", || replica.cli(&["info", "replication"]).contains("master_link_status:up"), String::new);
+    assert_eq!(primary.cli(&["wait", "1", "10000"]).trim(), "1", "the replica has it all");
+    replica.cli(&["replicaof", "no", "one"]);
+    primary.cli(&["replicaof", "127.0.0.1", &replica.port.to_string()]);
+    wait_for("the old primary", || primary.cli(&["role"]).contains("connected"), String::new);
+    let save = writing([put("x", b"1")]);
+    let error = driver.update(&key, &save, None, now()).await.expect_err("it leads to the old primary");
+    assert!(error.to_string().contains("READONLY"), "{error}");
+    assert!(matches!(load(&*driver, &key).await, LoadOutcome::Found(_)), "and still answers what is stored");
+
+    proxy.to.store(replica.port, Ordering::SeqCst);
+    for saved in futures::future::join_all((0..40).map(|_| driver.update(&key, &save, None, now()))).await {
+        let saved = saved.expect("a save that was refused is made again over a new connection");
+        assert!(matches!(saved, UpdateOutcome::Committed(_)), "{saved:?}");
+    }
+    let driver = open(&replica.url(), &table).await;
+    assert_eq!(found(&*driver, &key).await.record.version, 41, "each save was made once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

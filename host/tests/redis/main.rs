@@ -28,8 +28,34 @@ use lemon_session_host::{
 };
 use servers::{RedisCluster, can_start, skip};
 
-lemon_session_host::conformance!(on_a_single_server, single_server);
-lemon_session_host::conformance!(on_a_cluster, cluster);
+lemon_session_host::conformance!(
+    on_a_single_server,
+    single_server,
+    not_applicable: [
+        cleanup_removes_what_has_expired_and_nothing_else,
+        cleanup_removes_at_most_the_limit_and_fewer_when_none_is_left,
+        cleanup_forgets_keys_in_time,
+        cleanup_leaves_no_variables_behind,
+        cleanup_ends_the_former_keys_of_an_expired_session,
+        cleanup_that_removes_fewer_than_the_limit_has_left_none,
+        concurrent_cleanups_count_each_session_once,
+        update_racing_cleanup_never_brings_back,
+    ]
+);
+lemon_session_host::conformance!(
+    on_a_cluster,
+    cluster,
+    not_applicable: [
+        cleanup_removes_what_has_expired_and_nothing_else,
+        cleanup_removes_at_most_the_limit_and_fewer_when_none_is_left,
+        cleanup_forgets_keys_in_time,
+        cleanup_leaves_no_variables_behind,
+        cleanup_ends_the_former_keys_of_an_expired_session,
+        cleanup_that_removes_fewer_than_the_limit_has_left_none,
+        concurrent_cleanups_count_each_session_once,
+        update_racing_cleanup_never_brings_back,
+    ]
+);
 
 async fn single_server() -> Option<Store> {
     Some(store(&shared_server().await?).await)

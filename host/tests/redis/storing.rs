@@ -1,6 +1,12 @@
 //! How sessions are kept: what the suite does not ask of every store.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
 
 use crate::{
     APP, HOUR, create, created, found, load, now, own_table, put, record, renaming_to,
@@ -258,5 +264,42 @@ async fn scripts_that_the_server_forgot_are_sent_again() {
         assert_eq!(answer, UpdateOutcome::Committed(2 + n));
         server.cli(&["script", "flush"]);
         assert_eq!(driver.fetch(&Key::of("a"), APP, "x", now()).await.expect("fetch"), Some(b"1".to_vec()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
+    const SESSIONS: usize = 12_000;
+    for url in [shared_server().await, shared_cluster().map(|cluster| cluster.url())].into_iter().flatten() {
+        let driver = created(&url, &own_table()).await;
+        let owned = Record { owner: Some("Ada".to_owned()), ..record() };
+        let creates = (0..SESSIONS).map(|n| {
+            let (driver, owned) = (Arc::clone(&driver), owned.clone());
+            async move { create(&*driver, &Key::of(&n.to_string()), &owned, &[put("x", b"1")]).await }
+        });
+        futures::stream::iter(creates).buffer_unordered(200).collect::<()>().await;
+        let (other, save) = (Key::of("nobody's"), writing([put("x", b"2")]));
+        create(&*driver, &other, &record(), &[]).await;
+        driver.update(&other, &save, None, now()).await.expect("update");
+        let ending = tokio::spawn({
+            let driver = Arc::clone(&driver);
+            async move {
+                let started = Instant::now();
+                let ended = driver.destroy_owned("Ada", None, now(), 60).await.expect("destroy_owned");
+                (ended, started.elapsed())
+            }
+        });
+        let mut longest = Duration::ZERO;
+        while !ending.is_finished() {
+            let started = Instant::now();
+            driver.update(&other, &save, None, now()).await.expect("update");
+            longest = longest.max(started.elapsed());
+        }
+        let (ended, took) = ending.await.expect("the task ends");
+        assert_eq!(ended as usize, SESSIONS);
+        assert_eq!(driver.count(now()).await.expect("count"), 1);
+        // What a busy machine adds to a wait, it adds to the whole more than once.
+        assert!(longest < Duration::from_millis(50).max(took / 5), "a save waited for {longest:?} of {took:?}");
+        driver.drop_tables().await.expect("drop_tables");
     }
 }

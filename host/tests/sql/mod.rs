@@ -15,6 +15,7 @@ use std::{
 };
 
 use futures::future::join_all;
+use lemon_session_host::conformance::{CALLS, failures};
 use lemon_session_host::driver::{
     Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, LoadOutcome, Loaded, Record, Registry, Rename,
     StorageOptions, Stored, TableName, UpdateOutcome, Write,
@@ -419,4 +420,90 @@ pub async fn server_that_was_restarted_in_silence_is_connected_to_again(mut serv
         let answer = driver.update(&key("a"), &writing([write("x", b"2")]), None, now()).await.expect("update");
         assert!(matches!(answer, UpdateOutcome::Committed(_)), "{answer:?}");
     }
+}
+
+/// A server that takes no writes, and then does over new connections alone: as when another server is the primary from now on.
+pub async fn saves_go_on_when_another_server_is_the_primary(
+    url: &str,
+    read_only: impl AsyncFn(),
+    writable_for_new_connections: impl AsyncFn(),
+) {
+    let table = own_table();
+    let owner = open(url, &table).await;
+    owner.create_tables().await.expect("create_tables");
+    create(&*owner, "a", &[write("x", b"1")]).await;
+    owner.close().await.expect("close");
+    read_only().await;
+    let driver = try_open(url, &table, &[("pool-size", "4")]).await.expect("the store opens");
+    let (a, change) = (key("a"), writing([write("x", b"2")]));
+    let error = driver.update(&a, &change, None, now()).await.expect_err("it takes no writes");
+    assert_unavailable(&error);
+    assert!(error.to_string().contains("takes no writes"), "{error}");
+    assert_eq!(found(&*driver, "a").await.record.version, 1, "and still answers what is stored");
+    // As many connections as there may be.
+    join_all((0..8).map(|_| found(&*driver, "a"))).await;
+
+    writable_for_new_connections().await;
+    let saves = (0..40).map(|_| driver.update(&a, &change, None, now()));
+    for saved in join_all(saves).await {
+        let saved = saved.expect("a save that was refused is made again over a new connection");
+        assert!(matches!(saved, UpdateOutcome::Committed(_)), "{saved:?}");
+    }
+    assert_eq!(found(&*driver, "a").await.record.version, 41, "each save was made once");
+    driver.close().await.expect("close");
+}
+
+/// Ends all sessions of an owner who has thousands, which `fill` makes of one, while two others are saved all the time: the first
+/// of the owner's, and one of nobody's.
+pub async fn saves_go_on_while_all_sessions_of_an_owner_are_ended(url: &str, fill: impl AsyncFn(&TableName)) {
+    with_tables(url, &[], |driver, table| async move {
+        let owned = Record { owner: Some("Ada".to_owned()), ..record() };
+        driver.create(&key("a"), &owned, &[write("x", b"1")]).await.expect("create");
+        fill(&table).await;
+        create(&*driver, "nobody's", &[]).await;
+        let sessions = driver.count(now()).await.expect("count") - 1;
+        assert!(sessions > 5_000, "{sessions}");
+        let first = driver.list(now(), Some("Ada"), None, 1).await.expect("list")[0].key;
+        let ending = tokio::spawn({
+            let driver = Arc::clone(&driver);
+            async move {
+                let started = Instant::now();
+                let ended = driver.destroy_owned("Ada", None, now(), 60).await.expect("destroy_owned");
+                (ended, started.elapsed())
+            }
+        });
+        let mut longest = Duration::ZERO;
+        while !ending.is_finished() {
+            for key in [first, key("nobody's")] {
+                let started = Instant::now();
+                driver.update(&key, &writing([write("x", b"2")]), None, now()).await.expect("update");
+                longest = longest.max(started.elapsed());
+            }
+        }
+        let (ended, took) = ending.await.expect("the task ends");
+        assert_eq!(ended, sessions);
+        assert_eq!(driver.count(now()).await.expect("count"), 1);
+        // What a busy machine adds to a wait, it adds to the whole more than once.
+        assert!(longest < Duration::from_millis(50).max(took / 5), "a save waited for {longest:?} of {took:?}");
+    })
+    .await;
+}
+
+/// What tells no error: see [`failures`]. Each of `changes` breaks the tables in another way.
+pub async fn errors_tell_no_secrets(url: &str, changes: &[&str], change: impl AsyncFn(String)) {
+    for sql in changes {
+        let change = &change;
+        with_tables(url, &[("timeout", "2")], |driver, table| async move {
+            assert_eq!(failures(&*driver).await, 0, "whole tables answer");
+            driver.create(&key("bad"), &record(), &[write("x", b"1")]).await.expect("create");
+            change(sql.replace("{table}", table.as_str())).await;
+            let failed = failures(&*driver).await;
+            assert!(failed > 0, "{sql} breaks something");
+        })
+        .await;
+    }
+    let proxy = Proxy::to(address(url)).await;
+    let driver = try_open(&through(url, &proxy), &own_table(), &[]).await.expect("the store opens");
+    proxy.refuse();
+    assert_eq!(failures(&*driver).await, CALLS, "the server is gone");
 }

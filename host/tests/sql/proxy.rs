@@ -15,6 +15,7 @@ struct State {
     trips: AtomicUsize,
     cuts: AtomicBool,
     holds: AtomicBool,
+    refuses: AtomicBool,
 }
 
 pub struct Proxy {
@@ -46,6 +47,11 @@ impl Proxy {
         self.state.holds.store(hold, Ordering::SeqCst);
     }
 
+    /// Ends all connections that are used, and takes no new ones: as a server that is gone.
+    pub fn refuse(&self) {
+        self.state.refuses.store(true, Ordering::SeqCst);
+    }
+
     /// Lets the next request through, and cuts its connection in place of the answer.
     pub fn cut_next_answer(&self) {
         self.state.cuts.store(true, Ordering::SeqCst);
@@ -53,6 +59,9 @@ impl Proxy {
 }
 
 async fn relay(mut client: TcpStream, server: String, state: Arc<State>) {
+    if state.refuses.load(Ordering::SeqCst) {
+        return;
+    }
     let Ok(mut server) = TcpStream::connect(server).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
@@ -61,6 +70,9 @@ async fn relay(mut client: TcpStream, server: String, state: Arc<State>) {
         tokio::select! {
             read = client.read(&mut asked) => {
                 let Ok(length @ 1..) = read else { return };
+                if state.refuses.load(Ordering::SeqCst) {
+                    return;
+                }
                 if std::mem::take(&mut server_spoke_last) {
                     state.trips.fetch_add(1, Ordering::SeqCst);
                 }

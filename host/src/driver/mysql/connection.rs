@@ -37,10 +37,15 @@ impl Connection {
         rows.into_iter().next().ok_or_else(unexpected)
     }
 
-    /// The one value of the one row that a procedure or an aggregate answers.
-    pub async fn value<T: FromValue>(&mut self, sql: &str, parameters: Vec<Value>) -> Result<T, ClientError> {
+    /// The one row that a procedure or an aggregate answers.
+    pub async fn row(&mut self, sql: &str, parameters: Vec<Value>) -> Result<Row, ClientError> {
         let row = self.client.exec_first(sql, Params::Positional(parameters)).await?;
-        column(&mut row.ok_or_else(unexpected)?, 0)
+        row.ok_or_else(unexpected)
+    }
+
+    /// The one value of it.
+    pub async fn value<T: FromValue>(&mut self, sql: &str, parameters: Vec<Value>) -> Result<T, ClientError> {
+        column(&mut self.row(sql, parameters).await?, 0)
     }
 }
 
@@ -204,6 +209,8 @@ impl Backend for Connections {
             1205 | 1969 | 3024 => Trouble::Refused(server.too_late()),
             1045 | 1130 | 1698 | 3159 => Trouble::Refused(server.refused(text)),
             1044 | 1049 => Trouble::Refused(server.missing_database()),
+            // The option --read-only; InnoDB or the transaction is read-only.
+            1290 | 1792 | 1836 => Trouble::ReadOnly(format!("it takes no writes: {text}")),
             1053 | 1153 | 1158..=1161 | 1317 | 1927 | 3169 => Trouble::Broken(text),
             _ => Trouble::Refused(server.trouble(text)),
         }
@@ -214,5 +221,27 @@ impl Backend for Connections {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(tokio::time::timeout(Duration::from_millis(100), connection.client.disconnect()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mysql_async::ServerError;
+
+    use super::*;
+    use crate::driver::StorageOptions;
+
+    #[test]
+    fn server_that_takes_no_writes_is_another_trouble_than_a_refusal() {
+        let options = StorageOptions::new("mysql://owner@127.0.0.1/sessions");
+        let server = Server::parse(&options, "MySQL", 3306).expect("a server");
+        let trouble = |code| {
+            let (message, state) = ("no".to_owned(), "HY000".to_owned());
+            Connections::trouble(ServerError { code, message, state }.into(), &server)
+        };
+        for code in [1290, 1792, 1836] {
+            assert!(matches!(trouble(code), Trouble::ReadOnly(_)), "{code}");
+        }
+        assert!(matches!(trouble(1406), Trouble::Refused(_)));
     }
 }

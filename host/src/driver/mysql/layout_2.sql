@@ -1,4 +1,4 @@
--- Layout 2: a session is ended on a condition, and a former key spares the session it leads to.
+-- Layout 2: a session is ended on a condition, those of an owner in batches, and a cleanup tells whether it has passed rows over.
 DROP PROCEDURE IF EXISTS `{table}_destroy`
 //
 -- `p_expired`: only one that has expired. `p_owner`: only a live one of this owner.
@@ -29,35 +29,38 @@ END
 //
 DROP PROCEDURE IF EXISTS `{table}_destroy_owned`
 //
+-- One batch: the live sessions of an owner whose digests follow `p_after`, in this order, but the one with the number `p_spared`
+-- and those that came after `p_newest`. Answers how many it found, how many of them it ended, and the last one's digest. One
+-- that is given another digest in between is not found by it any more.
 CREATE PROCEDURE `{table}_destroy_owned`(
-    p_owner VARBINARY(1020), p_except BINARY(32), p_now BIGINT UNSIGNED, p_known_until BIGINT UNSIGNED
+    p_owner VARBINARY(1020), p_spared BIGINT UNSIGNED, p_newest BIGINT UNSIGNED, p_after VARBINARY(32),
+    p_most BIGINT UNSIGNED, p_now BIGINT UNSIGNED, p_known_until BIGINT UNSIGNED
 )
 MODIFIES SQL DATA SQL SECURITY INVOKER
 BEGIN
-    DECLARE v_digest BINARY(32);
-    DECLARE v_id, v_spared BIGINT UNSIGNED;
-    DECLARE v_ended BIGINT UNSIGNED DEFAULT 0;
+    DECLARE v_digest, v_last BINARY(32);
+    DECLARE v_owned, v_id BIGINT UNSIGNED;
+    DECLARE v_found, v_ended BIGINT UNSIGNED DEFAULT 0;
     DECLARE v_done BOOLEAN DEFAULT FALSE;
     DECLARE owned CURSOR FOR
-        SELECT digest FROM `{table}`
-        WHERE owner = p_owner AND NOT ended AND expires > p_now AND NOT (id <=> v_spared) ORDER BY digest;
+        SELECT id, digest FROM `{table}`
+        WHERE owner = p_owner AND digest > p_after AND NOT ended AND expires > p_now
+        AND id <= p_newest AND NOT (id <=> p_spared)
+        ORDER BY digest LIMIT p_most;
     DECLARE CONTINUE HANDLER FOR NOT FOUND SET v_done = TRUE;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN
         ROLLBACK;
         RESIGNAL;
     END;
     START TRANSACTION;
-    SELECT s.id INTO v_spared FROM `{table}` k JOIN `{table}` s
-    ON s.id = CASE WHEN NOT k.ended THEN k.id WHEN k.leads_until > p_now THEN k.leads_to END
-    AND NOT s.ended AND (NOT k.ended OR s.era = k.leads_era)
-    WHERE k.digest = p_except;
-    SET v_done = FALSE;
     OPEN owned;
-    FETCH owned INTO v_digest;
+    FETCH owned INTO v_owned, v_digest;
     WHILE NOT v_done DO
+        SET v_found = v_found + 1;
+        SET v_last = v_digest;
         SET v_id = NULL;
-        SELECT id INTO v_id FROM `{table}`
-        WHERE digest = v_digest AND owner = p_owner AND NOT ended AND expires > p_now AND NOT (id <=> v_spared) FOR UPDATE;
+        SELECT id INTO v_id FROM `{table}` FORCE INDEX (digest)
+        WHERE digest = v_digest AND id = v_owned AND owner = p_owner AND NOT ended AND expires > p_now FOR UPDATE;
         IF v_id IS NOT NULL THEN
             DELETE FROM `{table}_variable` WHERE session = v_id;
             IF p_known_until > p_now THEN
@@ -68,9 +71,44 @@ BEGIN
             SET v_ended = v_ended + 1;
         END IF;
         SET v_done = FALSE;
-        FETCH owned INTO v_digest;
+        FETCH owned INTO v_owned, v_digest;
     END WHILE;
     CLOSE owned;
     COMMIT;
-    SELECT v_ended;
+    SELECT v_found, v_ended, v_last;
+END
+//
+DROP PROCEDURE IF EXISTS `{table}_cleanup`
+//
+-- One batch. Passes over rows that others hold, where the server can: those are being saved, or removed by another cleanup.
+-- Answers how many it removed, and whether there are more than it found.
+CREATE PROCEDURE `{table}_cleanup`(p_now BIGINT UNSIGNED, p_most BIGINT UNSIGNED)
+MODIFIES SQL DATA SQL SECURITY INVOKER
+BEGIN
+    DECLARE v_id BIGINT UNSIGNED;
+    DECLARE v_removed BIGINT UNSIGNED DEFAULT 0;
+    DECLARE v_done BOOLEAN DEFAULT FALSE;
+    DECLARE due CURSOR FOR
+        SELECT s.id
+        FROM (SELECT digest FROM `{table}` WHERE expires <= p_now ORDER BY expires LIMIT p_most) d
+        STRAIGHT_JOIN `{table}` s FORCE INDEX (digest) ON s.digest = d.digest
+        WHERE s.expires <= p_now FOR UPDATE {skip locked};
+    DECLARE CONTINUE HANDLER FOR NOT FOUND SET v_done = TRUE;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN
+        ROLLBACK;
+        RESIGNAL;
+    END;
+    START TRANSACTION;
+    OPEN due;
+    FETCH due INTO v_id;
+    WHILE NOT v_done DO
+        DELETE FROM `{table}_variable` WHERE session = v_id;
+        DELETE FROM `{table}` WHERE id = v_id;
+        SET v_removed = v_removed + 1;
+        SET v_done = FALSE;
+        FETCH due INTO v_id;
+    END WHILE;
+    CLOSE due;
+    COMMIT;
+    SELECT v_removed, EXISTS (SELECT 1 FROM `{table}` WHERE expires <= p_now);
 END

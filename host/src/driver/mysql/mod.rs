@@ -31,15 +31,14 @@ use self::{
 use super::{
     Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,
     StorageOptions, UpdateOutcome, Write,
+    batches::{DESTROY_BATCH, Destroyed, destroy_all},
+    cleanup::clean_up,
     registry::{Open, Opening},
     server::{Calls, Repeat, Server, check_change, check_owner, check_writes, known_until, last_writes},
 };
 
 /// The schemes of its URLs.
 pub(in crate::driver) const SCHEMES: [(&str, Open); 1] = [("mysql", MySql::open)];
-
-/// How many sessions one transaction of a cleanup removes.
-const CLEANUP_BATCH: u32 = 256;
 
 /// Sessions in MySQL or MariaDB.
 pub struct MySql {
@@ -190,29 +189,42 @@ impl Driver for MySql {
     }
 
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
-        let until = now.saturating_add(remember.into());
-        let except = optional(except, |key| bytes(key.as_bytes()));
-        let parameters = vec![bytes(owner.as_bytes()), except, number(now), number(until)];
-        let destroy = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
-            Box::pin(async move { connection.value(&sql.destroy_owned, parameters.clone()).await })
-        });
-        destroy.await
+        let (owner, until) = (bytes(owner.as_bytes()), number(now.saturating_add(remember.into())));
+        let scope =
+            self.calls.run(Repeat::Safe, (self.sql(), except.copied(), now), |connection, (sql, except, now)| {
+                Box::pin(async move {
+                    let except = optional(*except, |key| bytes(key.as_bytes()));
+                    let mut row = connection.row(&sql.destroy_scope, vec![number(*now), number(*now), except]).await?;
+                    Ok((column::<u64>(&mut row, 0)?, column::<Option<u64>>(&mut row, 1)?))
+                })
+            });
+        let (newest, spared) = scope.await?;
+        destroy_all(|after| {
+            let (most, spared) = (number(DESTROY_BATCH.into()), optional(spared, number));
+            let after = Value::Bytes(after);
+            let parameters = vec![owner.clone(), spared, number(newest), after, most, number(now), until.clone()];
+            self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
+                Box::pin(async move {
+                    let mut row = connection.row(&sql.destroy_owned, parameters.clone()).await?;
+                    let (found, ended, last) = (column(&mut row, 0)?, column(&mut row, 1)?, column(&mut row, 2)?);
+                    Ok(Destroyed { found, ended, last })
+                })
+            })
+        })
+        .await
     }
 
     async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
-        let mut removed = 0;
-        while removed < limit {
-            let batch = CLEANUP_BATCH.min(limit - removed);
-            let parameters = vec![number(now), number(batch.into())];
-            let cleanup = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
-                Box::pin(async move { connection.value::<u32>(&sql.cleanup, parameters.clone()).await })
-            });
-            match cleanup.await? {
-                0 => break,
-                more => removed += more,
-            }
-        }
-        Ok(removed)
+        clean_up(limit, |most| {
+            let parameters = vec![number(now), number(most.into())];
+            self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
+                Box::pin(async move {
+                    let mut row = connection.row(&sql.cleanup, parameters.clone()).await?;
+                    Ok((column(&mut row, 0)?, column(&mut row, 1)?))
+                })
+            })
+        })
+        .await
     }
 
     async fn count(&self, now: u64) -> Result<u64> {

@@ -91,8 +91,10 @@ fn describe(error: &tokio_postgres::Error) -> String {
         return why.fold(error.to_string(), |text, why| format!("{text}: {why}"));
     };
     let code = error.code().code();
-    // Class 22 is about data, class 23 about keys.
-    if code.starts_with("22") || code.starts_with("23") {
+    // Of these classes none is about what is stored: connections, rights, transactions, names of tables, resources, operators.
+    const TOLD: [&str; 16] =
+        ["08", "0A", "25", "28", "2D", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "F0", "XX"];
+    if !TOLD.iter().any(|class| code.starts_with(class)) {
         return format!("SQLSTATE {code}");
     }
     format!("{} (SQLSTATE {code})", error.message())
@@ -112,6 +114,7 @@ impl Backend for Manager {
                 Trouble::Refused(server.missing_tables())
             }
             &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Trouble::Undone(text),
+            &SqlState::READ_ONLY_SQL_TRANSACTION => Trouble::ReadOnly(format!("it takes no writes: {text}")),
             &SqlState::UNIQUE_VIOLATION => Trouble::Refused(server.trouble("the new key of a session is taken")),
             &SqlState::QUERY_CANCELED => Trouble::Refused(server.too_late()),
             &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {

@@ -1,4 +1,4 @@
--- Layout 2: a session is ended on a condition, and a former key spares the session it leads to.
+-- Layout 2: a session is ended on a condition, those of an owner in batches, and a cleanup tells whether it has passed rows over.
 DROP FUNCTION "{table}_destroy"(bytea, bigint, bigint);
 
 -- `of_expired`: only one that has expired. `of_owner`: only a live one of this owner.
@@ -25,20 +25,31 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION "{table}_destroy_owned"(of_owner bytea, excepted bytea, moment bigint, known_until bigint)
-RETURNS bigint LANGUAGE plpgsql AS $$
+DROP FUNCTION "{table}_destroy_owned"(bytea, bytea, bigint, bigint);
+
+-- One batch: the live sessions of an owner whose digests follow `after`, in this order, but the one with the number `spared` and
+-- those that came after `newest`. Answers how many it found, how many of them it ended, and the last one's digest.
+CREATE FUNCTION "{table}_destroy_owned"(
+    of_owner bytea, spared bigint, newest bigint, after bytea, most bigint, moment bigint, known_until bigint,
+    OUT seen bigint, OUT done bigint, OUT last bytea
+) LANGUAGE plpgsql AS $$
 DECLARE
-    spared bigint;
+    owned bigint[];
+    digests bytea[];
     these bigint[];
 BEGIN
-    SELECT s.id INTO spared FROM "{table}" k JOIN "{table}" s
-    ON s.id = CASE WHEN NOT k.ended THEN k.id WHEN moment < k.leads_until THEN k.leads_to END
-    AND NOT s.ended AND (NOT k.ended OR s.era = k.leads_era)
-    WHERE k.digest = excepted;
+    SELECT array_agg(o.id), array_agg(o.digest ORDER BY o.digest) INTO owned, digests FROM (
+        SELECT s.id, s.digest FROM "{table}" s
+        WHERE s.owner = of_owner AND s.digest > after AND NOT s.ended AND s.expires > moment
+        AND s.id <= newest AND s.id IS DISTINCT FROM spared
+        ORDER BY s.digest LIMIT most
+    ) o;
+    seen := coalesce(cardinality(owned), 0);
+    last := digests[cardinality(digests)];
     -- Everybody locks in this order, so that nobody waits in a circle.
     these := ARRAY(
         SELECT s.id FROM "{table}" s
-        WHERE s.owner = of_owner AND NOT s.ended AND s.expires > moment AND s.id IS DISTINCT FROM spared
+        WHERE s.id = ANY (owned) AND s.owner = of_owner AND NOT s.ended AND s.expires > moment
         ORDER BY s.id FOR UPDATE
     );
     DELETE FROM "{table}_variable" v WHERE v.session = ANY (these);
@@ -47,6 +58,25 @@ BEGIN
     ELSE
         DELETE FROM "{table}" s WHERE s.id = ANY (these);
     END IF;
-    RETURN cardinality(these);
+    done := cardinality(these);
+END
+$$;
+
+DROP FUNCTION "{table}_cleanup"(bigint, bigint);
+
+-- One batch. Passes over rows that others hold: those are being saved, or removed by another cleanup. Answers how many it
+-- removed, and whether there are more than it found.
+CREATE FUNCTION "{table}_cleanup"(moment bigint, most bigint, OUT removed bigint, OUT has_more boolean)
+LANGUAGE plpgsql AS $$
+DECLARE
+    these bigint[];
+BEGIN
+    these := ARRAY(
+        SELECT s.id FROM "{table}" s WHERE s.expires <= moment ORDER BY s.expires LIMIT most FOR UPDATE SKIP LOCKED
+    );
+    DELETE FROM "{table}_variable" v WHERE v.session = ANY (these);
+    DELETE FROM "{table}" s WHERE s.id = ANY (these);
+    removed := cardinality(these);
+    has_more := EXISTS (SELECT 1 FROM "{table}" s WHERE s.expires <= moment);
 END
 $$;

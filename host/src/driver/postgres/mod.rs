@@ -27,15 +27,14 @@ use self::{
 use super::{
     Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,
     StorageOptions, UpdateOutcome, Write,
+    batches::{DESTROY_BATCH, Destroyed, destroy_all},
+    cleanup::clean_up,
     registry::{Open, Opening},
     server::{Calls, Repeat, Server, check_change},
 };
 
 /// The schemes of its URLs.
 pub(in crate::driver) const SCHEMES: [(&str, Open); 2] = [("postgres", Postgres::open), ("postgresql", Postgres::open)];
-
-/// How many sessions one transaction of a cleanup removes.
-const CLEANUP_BATCH: u32 = 256;
 
 /// Sessions in PostgreSQL.
 pub struct Postgres {
@@ -248,36 +247,45 @@ impl Driver for Postgres {
     }
 
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
-        let until = now.saturating_add(remember.into());
-        let input = (self.sql(), owner.to_owned(), except.copied(), stored(now), stored(until));
-        let destroy = self.calls.run(Repeat::Never, input, |client, (sql, owner, except, now, until)| {
+        let (owner, until) = (Arc::<str>::from(owner), stored(now.saturating_add(remember.into())));
+        let input = (self.sql(), except.copied(), stored(now));
+        let scope = self.calls.run(Repeat::Safe, input, |client, (sql, except, now)| {
             Box::pin(async move {
-                let destroy = client.prepare_cached(&sql.destroy_owned).await?;
+                let scope = client.prepare_cached(&sql.destroy_scope).await?;
                 let except = except.as_ref().map(|key| &key.as_bytes()[..]);
-                let row = client.query_one(&destroy, &[&owner.as_bytes(), &except, now, until]).await?;
-                row.try_get(0).map(number)
+                let row = client.query_one(&scope, &[&except, now]).await?;
+                Ok((row.try_get::<_, i64>(0)?, row.try_get::<_, Option<i64>>(1)?))
             })
         });
-        destroy.await
+        let (newest, spared) = scope.await?;
+        destroy_all(|after| {
+            let input = (self.sql(), Arc::clone(&owner), spared, newest, after, stored(now), until);
+            self.calls.run(Repeat::Never, input, |client, (sql, owner, spared, newest, after, now, until)| {
+                Box::pin(async move {
+                    let destroy = client.prepare_cached(&sql.destroy_owned).await?;
+                    let most = i64::from(DESTROY_BATCH);
+                    let row = client
+                        .query_one(&destroy, &[&owner.as_bytes(), spared, newest, after, &most, now, until])
+                        .await?;
+                    let (found, ended) = (number(row.try_get(0)?), number(row.try_get(1)?));
+                    Ok(Destroyed { found, ended, last: row.try_get(2)? })
+                })
+            })
+        })
+        .await
     }
 
     async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
-        let mut removed = 0;
-        while removed < limit {
-            let batch = CLEANUP_BATCH.min(limit - removed);
-            let input = (self.sql(), stored(now), i64::from(batch));
-            let cleanup = self.calls.run(Repeat::Never, input, |client, (sql, now, batch)| {
+        clean_up(limit, |most| {
+            self.calls.run(Repeat::Never, (self.sql(), stored(now), most), |client, (sql, now, most)| {
                 Box::pin(async move {
                     let cleanup = client.prepare_cached(&sql.cleanup).await?;
-                    client.query_one(&cleanup, &[now, batch]).await?.try_get::<_, i64>(0)
+                    let row = client.query_one(&cleanup, &[now, &i64::from(*most)]).await?;
+                    Ok((u32::try_from(row.try_get::<_, i64>(0)?).unwrap_or(*most), row.try_get(1)?))
                 })
-            });
-            match u32::try_from(cleanup.await?).unwrap_or(batch) {
-                0 => break,
-                more => removed += more,
-            }
-        }
-        Ok(removed)
+            })
+        })
+        .await
     }
 
     async fn count(&self, now: u64) -> Result<u64> {

@@ -10,6 +10,7 @@ pub struct Statements {
     pub create: String,
     pub update: String,
     pub destroy: String,
+    pub destroy_scope: String,
     pub destroy_owned: String,
     pub cleanup: String,
     pub count: String,
@@ -61,8 +62,10 @@ impl Statements {
             update: sql(r#"SELECT outcome, number
                 FROM "{table}_update"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"#),
             destroy: sql(r#"SELECT "{table}_destroy"($1, $2, $3, $4, $5)"#),
-            destroy_owned: sql(r#"SELECT "{table}_destroy_owned"($1, $2, $3, $4)"#),
-            cleanup: sql(r#"SELECT "{table}_cleanup"($1, $2)"#),
+            destroy_scope: sql(r#"SELECT coalesce((SELECT max(id) FROM "{table}"), 0),
+                (SELECT s.id FROM {follow} WHERE k.digest = $1)"#),
+            destroy_owned: sql(r#"SELECT seen, done, last FROM "{table}_destroy_owned"($1, $2, $3, $4, $5, $6, $7)"#),
+            cleanup: sql(r#"SELECT removed, has_more FROM "{table}_cleanup"($1, $2)"#),
             count: sql(r#"SELECT count(*) FROM "{table}" WHERE NOT ended AND expires > $1"#),
             reused: sql(r#"SELECT coalesce(sum(reused), 0)::bigint FROM "{table}" WHERE ended AND expires > $1"#),
             list: sql(r#"SELECT {record}, s.digest FROM "{table}" s

@@ -87,9 +87,10 @@ end
 -- The entry `Session:s:KEY` is beside the owner's index `Session:o:OWNER`.
 local prefix, key = string.match(entry, '^([^:]*:).:(.*)$')
 
--- Adds a key to an owner's index, and removes what has expired there.
+-- Adds a key to an owner's index, and removes some of what has expired there.
 local function index(name, member, expires)
-  call('ZREMRANGEBYSCORE', name, '-inf', text(now - SLACK))
+  local expired = call('ZRANGEBYSCORE', name, '-inf', text(now - SLACK), 'LIMIT', 0, CHUNK)
+  if #expired > 0 then call('ZREM', name, unpack(expired)) end
   local before = call('ZSCORE', name, member)
   if not before or tonumber(before) < expires then call('ZADD', name, text(expires), member) end
   if call('PTTL', name) < left(expires) then keep(name, expires) end

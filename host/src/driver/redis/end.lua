@@ -2,7 +2,7 @@
 
 -- Ends a session, and tells whether it was live.
 local function finish(at, name, s, remember)
-  call('DEL', at)
+  call('UNLINK', at)
   if layout and s.owner then call('ZREM', prefix .. 'o:' .. s.owner, name) end
   if not is_live(s) then return false end
   if remember > 0 then

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::{
     Cmd, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind,
     TlsCertificates, Value,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
+    aio::ConnectionLike,
     cluster::ClusterClientBuilder,
     cluster_async::ClusterConnection,
     cluster_routing::{RoutingInfo, SingleNodeRoutingInfo},
@@ -15,13 +15,14 @@ use super::{
     options::Address,
     reply::{self, Reply, unexpected},
     script::{Args, Script},
+    single::Single,
 };
 use crate::driver::{Error, Result};
 
 /// How long a call waits before it is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How many keys one step of a scan goes over.
-const PAGE: usize = 1000;
+pub const PAGE: usize = 1000;
 
 pub struct Server {
     connection: Connection,
@@ -29,9 +30,8 @@ pub struct Server {
     timeout: Duration,
 }
 
-#[derive(Clone)]
 enum Connection {
-    Single(ConnectionManager),
+    Single(Box<Single>),
     Cluster(ClusterConnection),
 }
 
@@ -54,7 +54,7 @@ impl Server {
         let name = address.to_string();
         let connecting = async {
             Ok(match address.cluster {
-                false => Connection::Single(single(address).await?),
+                false => Connection::Single(Box::new(Single::connect(address).await?)),
                 true => Connection::Cluster(cluster(address).await?),
             })
         };
@@ -146,11 +146,10 @@ impl Server {
     }
 
     async fn send(&self, cmd: &Cmd) -> RedisResult<Value> {
-        let value = match self.connection.clone() {
-            Connection::Single(mut connection) => connection.req_packed_command(cmd).await?,
-            Connection::Cluster(mut connection) => connection.req_packed_command(cmd).await?,
-        };
-        value.extract_error()
+        match &self.connection {
+            Connection::Single(connection) => connection.send(cmd).await,
+            Connection::Cluster(connection) => connection.clone().req_packed_command(cmd).await?.extract_error(),
+        }
     }
 
     /// Follows a slot that is on its way to another node.
@@ -159,12 +158,12 @@ impl Server {
             let (host, port) = node.rsplit_once(':')?;
             Some(SingleNodeRoutingInfo::ByAddress { host: host.to_owned(), port: port.parse().ok()? })
         });
-        let (Connection::Cluster(mut connection), Some(node)) = (self.connection.clone(), node) else {
+        let (Connection::Cluster(connection), Some(node)) = (&self.connection, node) else {
             return Err(redirect.clone());
         };
         let mut pipeline = redis::pipe();
         pipeline.cmd("ASKING").ignore().add_command(cmd);
-        let mut values = connection.route_pipeline(pipeline, 0, 2, node).await?;
+        let mut values = connection.clone().route_pipeline(pipeline, 0, 2, node).await?;
         values.pop().unwrap_or(Value::Nil).extract_error()
     }
 
@@ -214,9 +213,10 @@ impl Server {
     }
 
     async fn command_on(&self, cmd: &Cmd, node: SingleNodeRoutingInfo) -> Result<Value> {
-        let Connection::Cluster(mut connection) = self.connection.clone() else {
+        let Connection::Cluster(connection) = &self.connection else {
             return self.command(cmd.clone()).await;
         };
+        let mut connection = connection.clone();
         let routed = connection.route_command(cmd.clone(), RoutingInfo::SingleNode(node));
         match tokio::time::timeout(self.timeout, routed).await {
             Ok(answer) => answer.and_then(Value::extract_error).map_err(|error| self.trouble(&error)),
@@ -263,21 +263,6 @@ impl Server {
     }
 }
 
-async fn single(address: &Address) -> RedisResult<ConnectionManager> {
-    let info = nodes(address)?.pop().ok_or((ErrorKind::InvalidClientConfig, "no host"))?;
-    let client = match address.ca.clone() {
-        Some(ca) => redis::Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(ca) })?,
-        None => redis::Client::open(info)?,
-    };
-    let config = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(address.timeout))
-        .set_response_timeout(Some(address.timeout))
-        .set_number_of_retries(2)
-        .set_max_delay(Duration::from_millis(500))
-        .set_pipeline_buffer_size(1000);
-    ConnectionManager::new_with_config(client, config).await
-}
-
 async fn cluster(address: &Address) -> RedisResult<ClusterConnection> {
     // The client would also repeat calls of which it is not known whether they were made: `patiently` knows better.
     let mut builder = ClusterClientBuilder::new(nodes(address)?)
@@ -291,7 +276,8 @@ async fn cluster(address: &Address) -> RedisResult<ClusterConnection> {
     builder.build()?.get_async_connection().await
 }
 
-fn nodes(address: &Address) -> RedisResult<Vec<redis::ConnectionInfo>> {
+/// How the nodes of an address are reached.
+pub fn nodes(address: &Address) -> RedisResult<Vec<redis::ConnectionInfo>> {
     let mut settings = RedisConnectionInfo::default().set_db(address.database).set_protocol(ProtocolVersion::RESP3);
     if let Some(username) = &address.username {
         settings = settings.set_username(username);
@@ -338,6 +324,7 @@ fn reason(error: &RedisError) -> String {
             Some("OOM") => "OOM: it is out of memory (maxmemory)".to_owned(),
             Some(code) => match code {
                 "READONLY" => "READONLY: it is a replica by now".to_owned(),
+                "MASTERDOWN" => "MASTERDOWN: it is a replica by now, and does not reach its primary".to_owned(),
                 "NOPERM" => "NOPERM: the user may not use the commands or keys that sessions need".to_owned(),
                 "MISCONF" => "MISCONF: it cannot write to its disk, and so refuses changes".to_owned(),
                 "NOREPLICAS" => "NOREPLICAS: too few replicas are connected".to_owned(),

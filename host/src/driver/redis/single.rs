@@ -1,0 +1,79 @@
+//! The connection to one server.
+
+use std::sync::{Mutex, PoisonError};
+
+use redis::{
+    Client, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, TlsCertificates, Value,
+    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
+};
+
+use super::{options::Address, server::nodes};
+
+/// A connection that comes back by itself when it was lost, and is made anew when the server takes no writes.
+pub struct Single {
+    client: Client,
+    config: ConnectionManagerConfig,
+    current: Mutex<Current>,
+    renewing: tokio::sync::Mutex<()>,
+}
+
+/// How often the connection was made anew, and what it is now.
+type Current = (u64, ConnectionManager);
+
+impl Single {
+    pub async fn connect(address: &Address) -> RedisResult<Self> {
+        let info = nodes(address)?.pop().ok_or((ErrorKind::InvalidClientConfig, "no host"))?;
+        let client = match address.ca.clone() {
+            Some(ca) => Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(ca) })?,
+            None => Client::open(info)?,
+        };
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(address.timeout))
+            .set_response_timeout(Some(address.timeout))
+            .set_number_of_retries(2)
+            .set_max_delay(std::time::Duration::from_millis(500))
+            .set_pipeline_buffer_size(1000);
+        let first = ConnectionManager::new_with_config(client.clone(), config.clone()).await?;
+        Ok(Self { client, config, current: Mutex::new((0, first)), renewing: tokio::sync::Mutex::default() })
+    }
+
+    /// Sends a command. One that the server refused because another server is the primary by now, is sent once more over a new
+    /// connection: that may lead to the new primary, and nothing was done by the old one.
+    pub async fn send(&self, cmd: &Cmd) -> RedisResult<Value> {
+        let (number, connection) = self.current();
+        match send(connection, cmd).await {
+            Err(error) if is_no_primary(&error) => match self.renewed(number).await {
+                Ok(connection) => send(connection, cmd).await,
+                Err(_) => Err(error),
+            },
+            answer => answer,
+        }
+    }
+
+    fn current(&self) -> Current {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A connection that is newer than the one of this number.
+    async fn renewed(&self, number: u64) -> RedisResult<ConnectionManager> {
+        let _one_at_a_time = self.renewing.lock().await;
+        let (now, connection) = self.current();
+        if now != number {
+            return Ok(connection);
+        }
+        let new = ConnectionManager::new_with_config(self.client.clone(), self.config.clone()).await?;
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = (number + 1, new.clone());
+        Ok(new)
+    }
+}
+
+async fn send(mut connection: ConnectionManager, cmd: &Cmd) -> RedisResult<Value> {
+    connection.req_packed_command(cmd).await?.extract_error()
+}
+
+/// Whether the server has refused a call because it is a replica.
+fn is_no_primary(error: &RedisError) -> bool {
+    // Redis 6 quotes the error of a script's command in one of its own.
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
+        || error.detail().is_some_and(|detail| detail.contains("-READONLY "))
+}
