@@ -94,6 +94,7 @@ pub mod conformance;
 mod context;
 pub mod driver;
 pub mod engine;
+mod log_limit;
 pub mod observer;
 pub mod sessions;
 pub mod settings;

@@ -3,7 +3,7 @@
 //! Every argument is the guest's: keys may have any length, limits any size. What cannot be is answered with a failure;
 //! nothing here panics.
 
-use std::{error::Error, future::Future};
+use std::{error::Error, future::Future, time::Instant};
 
 use crate::{
     bindings::lemon::session::{
@@ -27,7 +27,7 @@ type Result<T> = std::result::Result<T, Failure>;
 
 impl SessionCtxView<'_> {
     async fn driver(&self, location: &Location) -> Result<&dyn Driver> {
-        self.ctx.shared.stores.driver(location).await.map(|driver| &**driver).map_err(failure)
+        self.ctx.shared.stores.driver(location).await.map(|driver| &**driver).map_err(|error| self.failure(error))
     }
 
     /// Waits for a driver's answer, and tells the observer of it.
@@ -37,7 +37,37 @@ impl SessionCtxView<'_> {
         call: impl Future<Output = driver::Result<T>>,
         outcome: impl FnOnce(&T) -> Outcome,
     ) -> Result<T> {
-        observe(self.ctx.shared.stores.observer(), operation, call, outcome).await.map_err(failure)
+        observe(self.ctx.shared.stores.observer(), operation, call, outcome).await.map_err(|error| self.failure(error))
+    }
+
+    /// The one way a driver's error reaches a guest: the details go to the log, a plain case to the guest.
+    fn failure(&self, error: driver::Error) -> Failure {
+        let causes = || {
+            let mut causes = Vec::new();
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                causes.push(error.to_string());
+                cause = error.source();
+            }
+            causes.join(": ")
+        };
+        let (log, now) = (&self.ctx.shared.stores.log, Instant::now());
+        if error.is_unknown_location() {
+            log.unknown_location.limit(now, |left_out| {
+                tracing::warn!(%error, left_out, "a session was asked for in a place that is not configured");
+            });
+            Failure::UnknownLocation(error.to_string())
+        } else if error.is_missing_tables() {
+            log.missing_tables.limit(now, |left_out| {
+                tracing::error!(%error, causes = causes(), left_out, "the tables of the sessions are missing");
+            });
+            Failure::MissingTables(error.to_string())
+        } else {
+            log.unavailable.limit(now, |left_out| {
+                tracing::error!(%error, causes = causes(), left_out, "the store of the sessions is in trouble");
+            });
+            Failure::Unavailable(error.to_string())
+        }
     }
 }
 
@@ -58,7 +88,10 @@ impl Host for SessionCtxView<'_> {
             driver::LoadOutcome::Absent => LoadOutcome::Absent,
             driver::LoadOutcome::Expired => LoadOutcome::Expired,
             driver::LoadOutcome::Ended => {
-                tracing::warn!(session = &key.to_hex()[..8], "the id of a session that has ended was presented");
+                self.ctx.shared.stores.log.ended.limit(Instant::now(), |left_out| {
+                    let session = &key.to_hex()[..8];
+                    tracing::warn!(session, left_out, "the id of a session that has ended was presented");
+                });
                 LoadOutcome::Ended
             }
         })
@@ -158,7 +191,7 @@ impl Host for SessionCtxView<'_> {
 
     fn cleanup_later(&mut self, location: Location, now: u64) {
         if let Err(error) = self.ctx.shared.stores.cleanup_later(&location, now) {
-            failure(error);
+            self.failure(error);
         }
     }
 
@@ -197,26 +230,6 @@ impl Host for SessionCtxView<'_> {
     async fn tables_exist(&mut self, location: Location) -> Result<bool> {
         let call = self.driver(&location).await?.tables_exist();
         self.answer(Operation::TablesExist, call, |_| Outcome::Done).await
-    }
-}
-
-/// The one way a driver's error reaches a guest: the details go to the log, a plain case to the guest.
-fn failure(error: driver::Error) -> Failure {
-    let mut causes = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        causes.push(error.to_string());
-        cause = error.source();
-    }
-    if error.is_unknown_location() {
-        tracing::warn!(%error, "a session was asked for in a place that is not configured");
-        Failure::UnknownLocation(error.to_string())
-    } else if error.is_missing_tables() {
-        tracing::error!(%error, causes = causes.join(": "), "the tables of the sessions are missing");
-        Failure::MissingTables(error.to_string())
-    } else {
-        tracing::error!(%error, causes = causes.join(": "), "the store of the sessions is in trouble");
-        Failure::Unavailable(error.to_string())
     }
 }
 
@@ -308,7 +321,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        SessionCtx, Settings, Stores,
+        Caller, SessionCtx, Settings, Stores,
         driver::{Registry, memory::Memory},
         observer::Observer,
         stores::Storage,
@@ -585,6 +598,19 @@ mod tests {
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
+    impl Log {
+        /// Has what this thread logs written here.
+        fn listen(&self) -> tracing::subscriber::DefaultGuard {
+            let writer = self.clone();
+            let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+            tracing::subscriber::set_default(subscriber)
+        }
+
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
     impl io::Write for Log {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
@@ -598,17 +624,38 @@ mod tests {
     #[tokio::test]
     async fn the_reuse_of_an_ended_id_is_logged_by_the_beginning_of_its_digest() {
         let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        let _guard = tracing::subscriber::set_default(subscriber);
+        let _guard = log.listen();
         let mut ctx = ctx();
         let mut store = SessionCtxView { ctx: &mut ctx };
         store.create(here(), key("a"), record(), Vec::new()).await.unwrap();
         assert!(store.destroy(here(), key("a"), DestroyCondition::Any, NOW, 60).await.unwrap());
         let outcome = store.load(here(), key("a"), "shop".into(), NOW, 100).await.unwrap();
         assert!(matches!(outcome, LoadOutcome::Ended));
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let text = log.text();
         let digest = Key::of("a").to_hex();
         assert!(text.contains("WARN") && text.contains(&digest[..8]) && !text.contains(&digest[..9]), "{text}");
+        for _ in 0..100 {
+            store.load(here(), key("a"), "shop".into(), NOW, 100).await.unwrap();
+        }
+        assert_eq!(log.text().lines().count(), 1, "one line a minute");
+    }
+
+    #[tokio::test]
+    async fn a_store_in_trouble_is_logged_once_a_minute_for_each_kind_of_trouble() {
+        let log = Log::default();
+        let _guard = log.listen();
+        let mut ctx = at("sqlite:no/such/folder/sessions.db");
+        for _ in 0..100 {
+            // Whichever clone of the context a request has.
+            let mut ctx = ctx.for_caller(Caller::default());
+            let mut store = SessionCtxView { ctx: &mut ctx };
+            assert!(store.tables_exist(here()).await.is_err());
+        }
+        let mut store = SessionCtxView { ctx: &mut ctx };
+        let elsewhere = Location { storage: Some("archive".to_owned()), table: None };
+        assert!(store.count(elsewhere, NOW).await.is_err());
+        let text = log.text();
+        assert_eq!(text.matches("the store of the sessions is in trouble").count(), 1, "{text}");
+        assert_eq!(text.matches("a place that is not configured").count(), 1, "{text}");
     }
 }

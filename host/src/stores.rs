@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{sync::OnceCell, task::JoinHandle};
@@ -12,6 +12,7 @@ use tokio::{sync::OnceCell, task::JoinHandle};
 use crate::{
     bindings::lemon::session::types::Location,
     driver::{Driver, Error, Registry, Result, StorageOptions, TableName},
+    log_limit::{LogLimit, LogLimits},
     observer::{Observer, Operation, Outcome, observe},
     settings::shown,
 };
@@ -93,6 +94,7 @@ pub struct Stores {
     default: Store,
     named: BTreeMap<String, Store>,
     observer: Option<Arc<dyn Observer>>,
+    pub(crate) log: LogLimits,
 }
 
 /// One store with its tables: one driver for each.
@@ -107,6 +109,8 @@ struct Table {
     opening: Option<Opening>,
     driver: OnceCell<Arc<dyn Driver>>,
     cleanup: Mutex<Option<JoinHandle<()>>>,
+    /// What is logged when it fails.
+    log: LogLimit,
 }
 
 struct Opening {
@@ -120,14 +124,19 @@ impl Stores {
     /// by [`open`](Self::open).
     pub fn new(default: Storage, named: BTreeMap<String, Storage>, registry: &Registry) -> Self {
         let named = named.into_iter().map(|(name, storage)| (name, Store::new(storage, registry))).collect();
-        Self { default: Store::new(default, registry), named, observer: None }
+        Self { default: Store::new(default, registry), named, observer: None, log: LogLimits::default() }
     }
 
     /// One store that is open already, with its one table.
     pub fn single(driver: Arc<dyn Driver>) -> Self {
-        let table = Table { opening: None, driver: OnceCell::from(driver), cleanup: Mutex::default() };
+        let table = Table {
+            opening: None,
+            driver: OnceCell::from(driver),
+            cleanup: Mutex::default(),
+            log: LogLimit::default(),
+        };
         let default = Store { default: Arc::new(table), tables: BTreeMap::new() };
-        Self { default, named: BTreeMap::new(), observer: None }
+        Self { default, named: BTreeMap::new(), observer: None, log: LogLimits::default() }
     }
 
     /// The same stores, with an observer of all that sessions ask of them.
@@ -248,7 +257,12 @@ impl Store {
             let name = table.to_string();
             let options = StorageOptions { table, ..options.clone() };
             let opening = Opening { registry: registry.clone(), options, origin: origin.clone() };
-            let table = Table { opening: Some(opening), driver: OnceCell::new(), cleanup: Mutex::default() };
+            let table = Table {
+                opening: Some(opening),
+                driver: OnceCell::new(),
+                cleanup: Mutex::default(),
+                log: LogLimit::default(),
+            };
             (name, Arc::new(table))
         };
         let (name, default) = open(options.table.clone());
@@ -304,7 +318,9 @@ impl Table {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the cleanup of expired sessions stopped");
+                    self.log.limit(Instant::now(), |left_out| {
+                        tracing::error!(%error, left_out, "the cleanup of expired sessions stopped");
+                    });
                     break;
                 }
             }
