@@ -1,7 +1,9 @@
 //! SIGHUP and SIGTERM, while requests come and go.
 
 use std::{
-    fs, io,
+    fs::{self, DirBuilder, File},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, symlink},
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -46,6 +48,35 @@ fn a_reload_serves_the_new_application_with_the_new_settings_on_the_same_session
     server.reload();
     assert_eq!(server.get(&visitor, "/get?key=colour").body, "red\n");
     assert_eq!(server.metric("reloads_total{outcome=\"done\"}"), 2.0);
+}
+
+#[test]
+fn a_reload_follows_no_link_to_other_compiled_code() {
+    let launch = Launch::new("visits");
+    let folder = launch.folder().to_owned();
+    for name in ["a", "b"] {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder.join(name).join("cache")).unwrap();
+    }
+    let link = folder.join("link");
+    symlink("a", &link).unwrap();
+    let server = launch.arg("--cache=link/cache").start();
+
+    // Whatever is kept has another content in the other folder.
+    let kept = fs::read_dir(folder.join("a/cache")).unwrap().map(|file| file.unwrap().file_name());
+    let planted: Vec<_> = kept.map(|name| folder.join("b/cache").join(name)).collect();
+    assert_eq!(planted.len(), 2, "the application and the session component: {planted:?}");
+    for file in &planted {
+        File::options().write(true).create_new(true).mode(0o600).open(file).unwrap().write_all(b"planted").unwrap();
+    }
+    fs::remove_file(&link).unwrap();
+    symlink("b", &link).unwrap();
+
+    assert!(!server.reload().contains("not reloaded"));
+    assert!(server.get(&Client::new(), "/").body.contains("This is your first visit"));
+    assert!(!server.log().contains("compiled code"), "{}", server.log());
+    for file in &planted {
+        assert_eq!(fs::read(file).unwrap(), b"planted");
+    }
 }
 
 #[test]

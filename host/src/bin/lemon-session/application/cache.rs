@@ -1,64 +1,85 @@
 //! Compiled applications, kept for the next run.
 //!
-//! What is kept is machine code that is run as it stands: whoever can write to the folder can have this process do
-//! anything. So it has to be this user's own, and nobody else's to write to or to look into.
+//! What is kept is machine code that is run as it stands: a user who can put a file into the folder can have this process do
+//! anything. So the folder is held open, and is looked at before each use: it has to be this user's own, closed to others, and
+//! out of the reach of others to replace. A file in it counts only if this user wrote it for the application that it is asked
+//! for, and is mapped from the very descriptor that was looked at.
 
 use std::{
     env,
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{DirBuilder, File, read_link},
     hash::{Hash as _, Hasher},
-    io::{self, ErrorKind, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    io::{self, Write as _},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _},
+    },
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::{
+    fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, open, openat, renameat, statat, unlinkat},
+    io::Errno,
+};
 use sha2::{Digest as _, Sha256};
 use wasmtime::{Engine, component::Component};
 
 /// A folder of compiled applications.
 #[derive(Clone)]
 pub struct Cache {
-    folder: PathBuf,
+    path: PathBuf,
+    folder: Arc<OwnedFd>,
 }
 
 /// The place of one application in it.
 pub struct Entry<'a> {
     cache: &'a Cache,
-    path: PathBuf,
+    /// What was compiled, by what.
+    digest: String,
 }
 
 /// What was not used for so long is removed.
 const UNUSED: Duration = Duration::from_secs(30 * DAY);
 const DAY: u64 = 24 * 60 * 60;
 /// SHA-256 in hexadecimal.
-const NAME_LENGTH: usize = 64;
+const DIGEST_LENGTH: usize = 64;
+const EXTENSION: &str = "cwasm";
 
 impl Cache {
     /// The cache in `folder`, or in the user's folder for caches; created if it is not there.
     pub fn open(folder: Option<&Path>) -> Result<Self> {
-        let folder = match folder {
-            Some(folder) => folder.to_owned(),
+        let path: PathBuf = match folder {
+            // A slash at its end would have a symbolic link followed.
+            Some(folder) => folder.components().collect(),
             None => of_user().context("this user has no folder for caches")?,
         };
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(&folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
-        let metadata = folder.metadata().with_context(|| format!("cannot look at {}", folder.display()))?;
-        ensure!(
-            metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0,
-            "{} has to belong to the user that runs this, and to be closed to others (chmod 700)",
-            folder.display()
-        );
-        Ok(Self { folder })
+            .create(&path)
+            .with_context(|| format!("cannot create {}", path.display()))?;
+        ensure!(!path.is_symlink(), "{} is a symbolic link: name the folder that it leads to", path.display());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = open(&path, flags, Mode::empty()).with_context(|| format!("cannot open {}", path.display()))?;
+        let cache = Self { path, folder: Arc::new(folder) };
+        cache.check()?;
+        Ok(cache)
     }
 
     /// Where it is.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        &self.path
+    }
+
+    /// Fails when nothing can be kept.
+    pub fn probe(&self) -> Result<()> {
+        let name = format!("probe-{}", std::process::id());
+        self.check()?;
+        self.create(&name)?;
+        Ok(unlinkat(&*self.folder, &name, AtFlags::empty())?)
     }
 
     /// The place of what is made of these components on this engine, by this version.
@@ -69,20 +90,61 @@ impl Cache {
         for component in components {
             component.hash(&mut digest);
         }
-        let name: String = digest.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Entry { cache: self, path: self.folder.join(name).with_extension("cwasm") }
+        let digest = digest.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Entry { cache: self, digest }
     }
 
-    fn remove_unused(&self, now: SystemTime) -> io::Result<()> {
-        for file in fs::read_dir(&self.folder)? {
+    /// Whether the folder is still this user's own, and in a place where nobody else can put another one.
+    fn check(&self) -> Result<()> {
+        let folder = fstat(&self.folder)?;
+        ensure!(
+            is_own(&folder) && folder.st_mode & 0o077 == 0,
+            "{} has to belong to the user that runs this, and to be closed to others (chmod 700)",
+            self.path.display()
+        );
+        let above = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut below = folder;
+        let mut parent = openat(&self.folder, "..", above, Mode::empty())?;
+        loop {
+            let stat = fstat(&parent)?;
+            if (stat.st_dev, stat.st_ino) == (below.st_dev, below.st_ino) {
+                return Ok(());
+            }
+            let is_sticky = stat.st_mode & 0o1000 != 0;
+            ensure!(
+                (is_own(&stat) || stat.st_uid == 0) && (stat.st_mode & 0o022 == 0 || is_sticky),
+                "{} is in {}, which other users can write to",
+                self.path.display(),
+                read_link(path_of(&parent)).unwrap_or_default().display()
+            );
+            let next = match openat(&parent, "..", above, Mode::empty()) {
+                // What is above a folder that this user cannot search is nothing that leads here.
+                Err(Errno::ACCESS) => return Ok(()),
+                next => next?,
+            };
+            below = stat;
+            parent = next;
+        }
+    }
+
+    /// A new file, for this user alone.
+    fn create(&self, name: &str) -> rustix::io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&*self.folder, name, flags, Mode::RUSR | Mode::WUSR).map(File::from)
+    }
+
+    fn remove_unused(&self, now: SystemTime) -> Result<()> {
+        for file in Dir::read_from(&*self.folder)? {
             let file = file?;
-            let is_ours = Path::new(&file.file_name()).file_stem().is_some_and(|stem| stem.len() == NAME_LENGTH);
-            if !is_ours {
+            let name = file.file_name();
+            let is_ours = |name: &str| name.split_once('.').is_some_and(|(stem, _)| stem.len() == DIGEST_LENGTH);
+            if !name.to_str().is_ok_and(is_ours) {
                 continue;
             }
-            let used = file.metadata().and_then(|metadata| metadata.modified())?;
+            let used = statat(&*self.folder, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mtime;
+            let used = SystemTime::UNIX_EPOCH + Duration::from_secs(used.try_into().unwrap_or(0));
             if now.duration_since(used).is_ok_and(|unused| unused > UNUSED) {
-                fs::remove_file(file.path())?;
+                unlinkat(&*self.folder, name, AtFlags::empty())?;
             }
         }
         Ok(())
@@ -92,39 +154,92 @@ impl Cache {
 impl Entry<'_> {
     /// What is kept, if there is something that can be used.
     pub fn read(&self, engine: &Engine) -> Option<Component> {
-        let file = File::open(&self.path).ok()?;
-        // SAFETY: nobody but this user writes to the folder, and files appear in it whole, under their final names, once
-        // this command wrote them from a component that wasmtime compiled.
-        let component = unsafe { Component::deserialize_file(engine, &self.path) };
-        let component = component.inspect_err(|error| tracing::warn!("{}: {error:#}", self.path.display())).ok()?;
+        self.load(engine).unwrap_or_else(|error| {
+            tracing::warn!("compiled code in {} is not used: {error:#}", self.cache.path.display());
+            None
+        })
+    }
+
+    fn load(&self, engine: &Engine) -> Result<Option<Component>> {
+        self.cache.check()?;
+        // Of a pipe, opening would wait for somebody to write.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match openat(&*self.cache.folder, self.name(), flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP) => bail!("{} is a symbolic link", self.name()),
+            Err(error) => return Err(error).context(self.name()),
+        };
+        self.check(&file).with_context(|| self.name())?;
+        // SAFETY: this user alone can write to the file, and this command wrote it whole, before it had its name, from a
+        // component that wasmtime compiled of what the digest is of.
+        let component = unsafe { Component::deserialize_file(engine, path_of(&file)) };
+        let component = component.map_err(anyhow::Error::from).with_context(|| self.name())?;
         let now = SystemTime::now();
         let used = file.metadata().and_then(|metadata| metadata.modified());
         if used.is_ok_and(|used| now.duration_since(used).is_ok_and(|age| age > Duration::from_secs(DAY))) {
             let _ = file.set_modified(now);
         }
-        Some(component)
+        Ok(Some(component))
+    }
+
+    /// Whether a file is what this command has written for this entry. Others could put files here, or rename those that are
+    /// here, for as long as the folder was open to them.
+    fn check(&self, file: &File) -> Result<()> {
+        let stat = fstat(file)?;
+        ensure!(file.metadata()?.is_file(), "it is no file");
+        ensure!(is_own(&stat), "it belongs to another user");
+        ensure!(stat.st_mode & 0o077 == 0, "it is open to others");
+        ensure!(stat.st_nlink == 1, "it has another name, too");
+        let mut end = [0; DIGEST_LENGTH];
+        let code = file.metadata()?.size().checked_sub(DIGEST_LENGTH as u64).context("it is broken")?;
+        file.read_exact_at(&mut end, code)?;
+        ensure!(end == self.digest.as_bytes(), "it was written for another application, or is broken");
+        Ok(())
     }
 
     /// Keeps a component. Where that fails, the next run compiles again.
     pub fn write(&self, component: &Component) {
-        let kept = component.serialize().map_err(anyhow::Error::from).and_then(|code| Ok(self.replace(&code)?));
-        let kept = kept.and_then(|()| Ok(self.cache.remove_unused(SystemTime::now())?));
+        let kept = component.serialize().map_err(anyhow::Error::from).and_then(|code| self.replace(&code));
+        let kept = kept.and_then(|()| self.cache.remove_unused(SystemTime::now()));
         if let Err(error) = kept {
-            tracing::warn!("compiled code cannot be kept in {}: {error:#}", self.cache.folder.display());
+            tracing::warn!("compiled code cannot be kept in {}: {error:#}", self.cache.path.display());
         }
     }
 
-    fn replace(&self, code: &[u8]) -> io::Result<()> {
-        let unfinished = self.path.with_extension(std::process::id().to_string());
-        let open = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
-        let file = open().or_else(|error| match error.kind() {
+    fn replace(&self, code: &[u8]) -> Result<()> {
+        self.cache.check()?;
+        let folder = &*self.cache.folder;
+        let unfinished = format!("{}.{}", self.digest, std::process::id());
+        let mut file = match self.cache.create(&unfinished) {
             // Of a process that had this number before, and was ended in the middle.
-            ErrorKind::AlreadyExists => fs::remove_file(&unfinished).and_then(|()| open()),
-            _ => Err(error),
-        });
-        let written = file.and_then(|mut file| file.write_all(code)).and_then(|()| fs::rename(&unfinished, &self.path));
-        written.inspect_err(|_| drop(fs::remove_file(&unfinished)))
+            Err(Errno::EXIST) => {
+                unlinkat(folder, &unfinished, AtFlags::empty()).and_then(|()| self.cache.create(&unfinished))
+            }
+            file => file,
+        }?;
+        // wasmtime passes over what follows its code.
+        let written = file.write_all(code).and_then(|()| file.write_all(self.digest.as_bytes()));
+        let written =
+            written.and_then(|()| renameat(folder, &unfinished, folder, self.name()).map_err(io::Error::from));
+        if written.is_err() {
+            let _ = unlinkat(folder, &unfinished, AtFlags::empty());
+        }
+        Ok(written?)
     }
+
+    fn name(&self) -> String {
+        format!("{}.{EXTENSION}", self.digest)
+    }
+}
+
+fn is_own(stat: &Stat) -> bool {
+    stat.st_uid == rustix::process::geteuid().as_raw()
+}
+
+/// What the kernel calls an open file: the file itself, whatever has its name now.
+fn path_of(file: &impl std::os::fd::AsFd) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()).into()
 }
 
 /// `$XDG_CACHE_HOME/lemon-session`, or `~/.cache/lemon-session`.
@@ -148,49 +263,211 @@ impl Hasher for Digest {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::{PermissionsExt as _, chown, symlink},
+    };
+
+    use tempfile::TempDir;
 
     use super::*;
+
+    const SOURCE: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    /// A cache with one component in it.
+    struct Kept {
+        folder: TempDir,
+        cache: Cache,
+        engine: Engine,
+    }
+
+    impl Kept {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let cache = Cache::open(Some(&folder.path().join("cache"))).unwrap();
+            let kept = Self { folder, cache, engine: Engine::default() };
+            kept.write();
+            kept
+        }
+
+        fn entry(&self) -> Entry<'_> {
+            self.cache.entry(&self.engine, [SOURCE].into_iter())
+        }
+
+        fn write(&self) {
+            self.entry().write(&Component::new(&self.engine, SOURCE).unwrap());
+        }
+
+        fn is_used(&self) -> bool {
+            self.entry().read(&self.engine).is_some()
+        }
+
+        fn file(&self) -> PathBuf {
+            self.cache.path.join(self.entry().name())
+        }
+
+        /// What was planted is not used, and is replaced.
+        #[track_caller]
+        fn refuses(&self, planted: &str) {
+            assert!(!self.is_used(), "{planted} is used");
+            self.write();
+            assert!(self.is_used(), "{planted} is not replaced");
+        }
+    }
+
+    fn mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Whether this process may give files to other users.
+    fn is_root() -> bool {
+        rustix::process::geteuid().is_root()
+    }
 
     #[test]
     fn a_folder_that_others_can_write_to_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        for (mode, refused) in [(0o700, false), (0o770, true), (0o707, true), (0o755, true)] {
-            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(Cache::open(Some(folder.path())).is_err(), refused, "{mode:o}");
+        for (bits, refused) in [(0o700, false), (0o770, true), (0o707, true), (0o755, true)] {
+            mode(folder.path(), bits);
+            assert_eq!(Cache::open(Some(folder.path())).is_err(), refused, "{bits:o}");
         }
     }
 
     #[test]
-    fn what_is_kept_is_found_and_what_is_broken_is_not_used() {
+    fn a_folder_that_others_can_replace_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(Some(&folder.path().join("new"))).unwrap();
-        let engine = Engine::default();
-        let source: &[u8] = b"\0asm\x0d\0\x01\0";
-        let entry = cache.entry(&engine, [source].into_iter());
-        assert!(entry.read(&engine).is_none());
-        entry.write(&Component::new(&engine, source).unwrap());
-        assert!(entry.read(&engine).is_some());
-        assert_eq!(entry.path.metadata().unwrap().mode() & 0o777, 0o600);
-        assert!(cache.entry(&engine, [source, source].into_iter()).read(&engine).is_none(), "another application");
+        let inner = folder.path().join("a/b/cache");
+        Cache::open(Some(&inner)).unwrap();
+        for parent in ["a", "a/b"] {
+            for (bits, refused) in [(0o777, true), (0o770, true), (0o1777, false), (0o755, false)] {
+                mode(&folder.path().join(parent), bits);
+                let opened = Cache::open(Some(&inner)).map(|_| ()).map_err(|error| error.to_string());
+                assert_eq!(opened.is_err(), refused, "{parent} {bits:o}: {opened:?}");
+                assert!(opened.is_ok_and(|()| true) || refused);
+            }
+        }
+        if is_root() {
+            chown(folder.path().join("a"), Some(1), None).unwrap();
+            let refused = Cache::open(Some(&inner)).err().unwrap().to_string();
+            assert!(refused.contains("/a, which other users can write to"), "{refused}");
+        }
+    }
 
-        fs::write(&entry.path, "broken").unwrap();
-        assert!(entry.read(&engine).is_none());
-        entry.write(&Component::new(&engine, source).unwrap());
-        assert!(entry.read(&engine).is_some());
+    #[test]
+    fn a_symbolic_link_is_no_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        Cache::open(Some(&real)).unwrap();
+        symlink(&real, &link).unwrap();
+        for link in [link.clone(), link.join("")] {
+            let refused = Cache::open(Some(&link)).err().unwrap().to_string();
+            assert!(refused.contains("is a symbolic link"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn another_folder_under_the_same_name_is_not_used() {
+        let kept = Kept::new();
+        let other = Kept::new();
+        fs::write(other.file(), "planted").unwrap();
+        fs::rename(&kept.cache.path, kept.folder.path().join("moved")).unwrap();
+        symlink(&other.cache.path, &kept.cache.path).unwrap();
+        assert!(kept.is_used(), "the folder that was opened is");
+        fs::remove_file(kept.folder.path().join("moved").join(kept.entry().name())).unwrap();
+        assert!(!kept.is_used());
+        kept.write();
+        assert!(kept.is_used());
+        assert_eq!(fs::read(other.file()).unwrap(), b"planted");
+    }
+
+    #[test]
+    fn what_is_kept_is_found_and_what_is_broken_is_not_used() {
+        let kept = Kept::new();
+        assert!(kept.is_used());
+        assert_eq!(kept.file().metadata().unwrap().mode() & 0o777, 0o600);
+        let other = kept.cache.entry(&kept.engine, [SOURCE, SOURCE].into_iter());
+        assert!(other.read(&kept.engine).is_none(), "another application");
+        let whole = fs::read(kept.file()).unwrap();
+        for broken in [&b""[..], b"broken", &whole[..whole.len() / 2], &whole[..whole.len() - 1]] {
+            fs::write(kept.file(), broken).unwrap();
+            kept.refuses("a broken file");
+        }
+    }
+
+    #[test]
+    fn nothing_is_used_or_kept_while_others_can_write_to_the_folder() {
+        let kept = Kept::new();
+        let before = fs::read(kept.file()).unwrap();
+        mode(&kept.cache.path, 0o777);
+        assert!(!kept.is_used());
+        fs::write(kept.file(), "another").unwrap();
+        kept.write();
+        assert_eq!(fs::read(kept.file()).unwrap(), b"another");
+        fs::write(kept.file(), before).unwrap();
+        mode(&kept.cache.path, 0o700);
+        assert!(kept.is_used());
+    }
+
+    #[test]
+    fn what_others_can_write_to_is_not_used() {
+        let kept = Kept::new();
+        for bits in [0o602, 0o620, 0o640, 0o666] {
+            mode(&kept.file(), bits);
+            kept.refuses("a file that is open to others");
+        }
+    }
+
+    #[test]
+    fn what_another_user_has_planted_is_not_used() {
+        if !is_root() {
+            return;
+        }
+        let kept = Kept::new();
+        // Its content is right, so that its owner alone is wrong.
+        chown(kept.file(), Some(1), None).unwrap();
+        kept.refuses("another user's file");
+    }
+
+    #[test]
+    fn what_was_renamed_to_pass_for_another_application_is_not_used() {
+        let kept = Kept::new();
+        // With a custom section.
+        let other: &[u8] = b"\0asm\x0d\0\x01\0\0\x02\x01a";
+        let entry = kept.cache.entry(&kept.engine, [other].into_iter());
+        entry.write(&Component::new(&kept.engine, other).unwrap());
+        fs::rename(kept.cache.path.join(entry.name()), kept.file()).unwrap();
+        kept.refuses("another application's code");
+    }
+
+    #[test]
+    fn no_link_and_no_pipe_is_used() {
+        let kept = Kept::new();
+        let elsewhere = kept.folder.path().join("elsewhere");
+        fs::rename(kept.file(), &elsewhere).unwrap();
+        symlink(&elsewhere, kept.file()).unwrap();
+        kept.refuses("a symbolic link");
+        fs::remove_file(&elsewhere).unwrap();
+        fs::hard_link(kept.file(), &elsewhere).unwrap();
+        kept.refuses("a hard link");
+        fs::remove_file(kept.file()).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, kept.file(), rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+            .unwrap();
+        kept.refuses("a pipe");
     }
 
     #[test]
     fn what_was_not_used_for_long_is_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache { folder: folder.path().to_owned() };
-        fs::write(folder.path().join("a".repeat(NAME_LENGTH)).with_extension("cwasm"), "").unwrap();
-        fs::write(folder.path().join("somebody's letters"), "").unwrap();
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("cache");
+        let cache = Cache::open(Some(&folder)).unwrap();
+        fs::write(folder.join("a".repeat(DIGEST_LENGTH)).with_extension(EXTENSION), "").unwrap();
+        fs::write(folder.join("b".repeat(DIGEST_LENGTH)).with_extension("1234"), "").unwrap();
+        fs::write(folder.join("somebody's letters"), "").unwrap();
         let now = SystemTime::now();
         cache.remove_unused(now + UNUSED - Duration::from_secs(60)).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 3);
         cache.remove_unused(now + UNUSED + Duration::from_secs(60)).unwrap();
-        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+        let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
         assert_eq!(left, ["somebody's letters"], "what is not ours stays");
     }
 }

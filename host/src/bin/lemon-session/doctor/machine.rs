@@ -1,6 +1,6 @@
 //! What a server needs of the machine it runs on.
 
-use std::{fs, process, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use anyhow::Result;
 use lemon_session_host::{Config, SessionCtx, Sessions, Settings, Stores, driver::memory::Memory, sessions::Options};
@@ -69,8 +69,7 @@ fn memory(config: &Config, report: &mut Report) -> Result<()> {
 /// Whether compiled code can be kept for the next start.
 fn cache(report: &mut Report) -> Result<()> {
     let written = Cache::open(None).and_then(|cache| {
-        let probe = cache.folder().join(format!("doctor-{}", process::id()));
-        fs::write(&probe, "").and_then(|()| fs::remove_file(&probe))?;
+        cache.probe()?;
         Ok(cache.folder().display().to_string())
     });
     match written {
