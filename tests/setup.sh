@@ -1,6 +1,7 @@
 #!/bin/bash
 # Installs what the tests need beside Rust, where it is missing: a browser, a load generator, the tools that the pages in
-# Python and JavaScript are built with, web servers that run CGI programs or speak HTTPS, and what checks units of systemd.
+# Python and JavaScript are built with, web servers that run CGI programs or speak HTTPS, the shell of SQLite, and what checks
+# units of systemd.
 # Debian and its kin only.
 set -euo pipefail
 
@@ -9,6 +10,7 @@ command -v chromium >/dev/null && command -v chromedriver >/dev/null || packages
 command -v wrk >/dev/null || packages+=(wrk)
 command -v npm >/dev/null || packages+=(npm)
 command -v curl >/dev/null || packages+=(curl)
+command -v sqlite3 >/dev/null || packages+=(sqlite3)
 command -v openssl >/dev/null || packages+=(openssl)
 command -v systemd-analyze >/dev/null || packages+=(systemd)
 python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)

@@ -40,6 +40,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Rogue {
 }
 
 fn length_of_body(request: &IncomingRequest) -> usize {
+            "/no-content" => no_content(out),
     let body = request.consume().expect("the body is taken once");
     let mut bytes = Vec::new();
     let _ = body.stream().expect("the stream is taken once").read_to_end(&mut bytes);
@@ -72,6 +73,15 @@ fn injected() -> usize {
         let fields = Fields::new();
         taken += usize::from(fields.append(&format!("name{evil}"), b"value").is_ok());
         for name in ["set-cookie", "location", "content-type", "x-any"] {
+/// An answer without a body that tells its length.
+fn no_content(out: ResponseOutparam) {
+    let headers = Fields::new();
+    headers.set("content-length", &[b"5".to_vec()]).expect("it is a length");
+    let response = OutgoingResponse::new(headers);
+    response.set_status_code(204).expect("it is a status");
+    ResponseOutparam::set(out, Ok(response));
+}
+
             let value = format!("value{evil}");
             taken += usize::from(fields.append(name, value.as_bytes()).is_ok());
             taken += usize::from(fields.set(name, &[value.into_bytes()]).is_ok());

@@ -41,6 +41,17 @@ fn both_kinds_of_applications_print_the_same_pages() {
 }
 
 #[test]
+fn a_response_without_a_body_has_no_length() {
+    for status in ["204 No Content", "304 Not Modified"] {
+        let reply = printing(&format!("Status: {status}\nContent-Length: 5\nX-A: 1\n\n")).get();
+        assert_eq!((reply.headers("content-length").len(), reply.headers("x-a")), (0, vec!["1"]), "{reply:?}");
+    }
+    assert_eq!(printing("Status: 404\nContent-Length: 5\n\nnone\n").get().headers("content-length"), ["5"]);
+    let reply = Cgi::new("rogue").target("/no-content", "").get();
+    assert_eq!((reply.status, reply.headers("content-length").len()), (204, 0), "{reply:?}");
+}
+
+#[test]
 fn storage_and_config_are_those_of_serve() {
     let cgi = Cgi::new("visits-cgi").ini("[storage]\nurl = sqlite:from-ini.db\n[session.cookie]\nname = site\n");
     assert_eq!(cgi.get().set_cookie().name, "site");

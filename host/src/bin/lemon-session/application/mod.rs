@@ -14,7 +14,7 @@ mod request_id;
 
 use std::{net::IpAddr, path::Path, sync::Arc};
 
-use ::http::{Request, Response, request::Parts};
+use ::http::{Request, Response, StatusCode, header, request::Parts};
 use anyhow::{Context as _, Result};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as _;
@@ -125,7 +125,7 @@ impl Application {
 
         let request = request.map(|body| limited(body, settings.body_bytes as usize));
         let caller = Caller { request: id.number(), client, manager: self.manager };
-        let response = match &self.kind {
+        let mut response = match &self.kind {
             Kind::Http(service) => service.answer(id, caller, request).await?,
             Kind::Program(program) => {
                 let answered = timeout(settings.request_time, program.answer(id, caller, request, variables));
@@ -135,6 +135,10 @@ impl Application {
         // The request is in flight until the last byte of its response is.
         Ok(response.map(|body| {
             body.map_err(move |error| {
+        // A response that has no body by its status has no length either (RFC 9110, section 8.6).
+        if matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+        }
                 let _ = &permit;
                 error
             })

@@ -2,6 +2,9 @@
 //! knows what it made and what it did not.
 
 use std::{
+    fs::OpenOptions,
+    io::{self, ErrorKind},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -110,6 +113,7 @@ impl Journal {
     /// Opens the journal of a move between two stores, or begins it.
     pub fn open(file: &Path, from: &str, to: &str) -> Result<Self> {
         let name = file.display();
+        create(file).with_context(|| format!("cannot create the journal {name}"))?;
         let open = || {
             let connection = Connection::open(file)?;
             connection.busy_timeout(Duration::ZERO)?;
@@ -254,6 +258,14 @@ impl Journal {
             Ok(counts)
         };
         counts().map_err(|error| self.failure(error))
+    }
+}
+
+/// Creates the file unless it is there, for its owner alone, as that of the sessions is. SQLite gives its log the same mode.
+fn create(file: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

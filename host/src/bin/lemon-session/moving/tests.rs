@@ -370,6 +370,22 @@ async fn move_to_a_store_that_fails_is_broken_off_and_goes_on_later() {
 }
 
 #[tokio::test]
+async fn the_journal_is_closed_to_other_users() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("journal");
+    let mut journal = Journal::open(&file, "here", "there").expect("a new journal");
+    journal.begin_pass().expect("it can be written");
+    let files: Vec<_> =
+        std::fs::read_dir(folder.path()).expect("the folder").map(|file| file.expect("a file")).collect();
+    assert!(files.len() > 1, "the journal has a log: {files:?}");
+    for file in files {
+        assert_eq!(file.metadata().expect("it is there").mode() & 0o777, 0o600, "{file:?}");
+    }
+}
+
+#[tokio::test]
 async fn journal_is_of_one_move_and_one_run_at_a_time() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("journal");
