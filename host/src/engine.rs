@@ -40,8 +40,6 @@ const INSTANCE_BYTES: usize = 4 * 1024 * 1024;
 const KEEP_RESIDENT: usize = 256 * 1024;
 /// The same for stacks.
 const STACK_KEEP_RESIDENT: usize = 16 * 1024;
-/// Memories given back to the system with one call.
-const DECOMMIT_BATCH: usize = 16;
 
 /// An engine for sessions: async, with a pool of instances, as a fresh one per request demands.
 ///
@@ -74,7 +72,6 @@ fn pool(options: &EngineOptions) -> InstanceAllocationStrategy {
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(KEEP_RESIDENT)
         .async_stack_keep_resident(STACK_KEEP_RESIDENT)
-        .decommit_batch_size(DECOMMIT_BATCH)
         .pagemap_scan(Enabled::Auto);
     InstanceAllocationStrategy::Pooling(pool)
 }

@@ -3,7 +3,7 @@
 use example_http::Request;
 use lemon_session::{Error, Result, Value};
 
-use crate::parameter;
+use crate::{number, parameter};
 
 /// The value that a request's `value` and `kind` stand for.
 pub fn parse(request: &Request) -> Result<Value> {
@@ -11,7 +11,10 @@ pub fn parse(request: &Request) -> Result<Value> {
     if kind == "null" {
         return Ok(Value::Null);
     }
-    let text = parameter(request, "value")?;
+    let text = match request.parameter("bytes") {
+        Some(_) => "x".repeat(usize::try_from(number(request, "bytes")?).unwrap_or(0)).into(),
+        None => parameter(request, "value")?,
+    };
     let refuse = || Error::InvalidValue(format!("the value is no {kind}"));
     Ok(match &*kind {
         "text" => Value::Text(text.into_owned()),

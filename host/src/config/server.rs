@@ -32,8 +32,10 @@ pub struct Server {
     pub header_bytes: u32,
     /// Bytes of the body of a request.
     pub body_bytes: u32,
-    /// Bytes of each memory of an instance of the application.
+    /// Bytes of all memories and tables of an instance of the application.
     pub memory: u32,
+    /// Bytes that the server keeps for a request beside that: header fields, bodies, handles and what waits to be read.
+    pub request_memory: u32,
     /// How long requests in flight may take once the server is told to stop.
     pub shutdown_time: Duration,
     /// The proxies that are believed when they say a visitor came over HTTPS.
@@ -54,6 +56,7 @@ impl Default for Server {
             header_bytes: 64 * 1024,
             body_bytes: 32 * 1024 * 1024,
             memory: 128 * 1024 * 1024,
+            request_memory: 64 * 1024 * 1024,
             shutdown_time: Duration::from_secs(30),
             trusted_proxies: Vec::new(),
             admin_addr: None,
@@ -73,6 +76,8 @@ impl Server {
         section.read("header-bytes", &mut self.header_bytes, within(bytes, 8192..=16 << 20));
         section.read("body-bytes", &mut self.body_bytes, bytes);
         section.read("memory", &mut self.memory, within(bytes, 1 << 20..=u32::MAX));
+        // A response takes a megabyte, whatever is in it.
+        section.read("request-memory", &mut self.request_memory, within(bytes, 4 << 20..=u32::MAX));
         section.read("shutdown-time", &mut self.shutdown_time, time);
         section.read("trusted-proxies", &mut self.trusted_proxies, networks);
         section.read("admin-addr", &mut self.admin_addr, optional(address));

@@ -17,6 +17,7 @@
 //! ```
 
 mod error;
+mod idle;
 mod manager;
 mod options;
 mod pool;

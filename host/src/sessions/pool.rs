@@ -1,12 +1,16 @@
 //! Warm instances of the session component.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
 };
 
 use futures::FutureExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+};
 use wasmtime::{
     Engine, ResourceLimiter, Store,
     component::{Component, Linker, ResourceAny, ResourceTable},
@@ -18,7 +22,10 @@ use wasmtime_wasi::{
     random::WasiRandom,
 };
 
-use super::{Error, Result};
+use super::{
+    Error, Result,
+    idle::{self, Idle},
+};
 use crate::{
     Caller, SessionCtx, SessionCtxView, SessionView, add_to_linker,
     bindings::{SessionComponent, SessionComponentPre},
@@ -26,8 +33,8 @@ use crate::{
     settings::Limits,
 };
 
-/// An instance whose memory has grown past this is not kept: one large session does not occupy memory for ever.
-const KEPT_MEMORY: usize = 8 * 1024 * 1024;
+/// An instance whose memory has grown past this is not kept: it was for a session that few others are as large as.
+const KEPT_MEMORY: usize = 2 * 1024 * 1024;
 /// What an instance needs beside the session in it.
 const OWN_MEMORY: usize = 16 * 1024 * 1024;
 /// How often a session can be in an instance's memory at the same time: as loaded, as changed, and on its way to the store.
@@ -66,7 +73,14 @@ pub(super) struct Pool {
     options: PoolOptions,
     memory_bytes: usize,
     free: Arc<Semaphore>,
-    idle: Mutex<Vec<Instance>>,
+    warm: Mutex<Warm>,
+}
+
+/// The instances that wait for a session.
+struct Warm {
+    idle: Idle<Instance>,
+    /// Ends those that wait for too long, while there are any.
+    watch: Option<JoinHandle<()>>,
 }
 
 impl Pool {
@@ -80,7 +94,7 @@ impl Pool {
         Ok(Arc::new(Self {
             memory_bytes: OWN_MEMORY.saturating_add(session_bytes.saturating_mul(COPIES)),
             free: Arc::new(Semaphore::new(options.instances as usize)),
-            idle: Mutex::default(),
+            warm: Mutex::new(Warm { idle: Idle::new(), watch: None }),
             ctx,
             component,
             options,
@@ -96,8 +110,8 @@ impl Pool {
         let permit = Arc::clone(&pool.free).acquire_owned();
         let permit = tokio::time::timeout(pool.options.wait, permit).await;
         let Ok(Ok(permit)) = permit else { return Err(Error::Busy) };
-        let idle = pool.idle().pop();
-        let mut instance = match idle {
+        let warm = pool.warm().idle.take();
+        let mut instance = match warm {
             Some(instance) => instance,
             None => pool.instantiate().await.map_err(Error::failed)?,
         };
@@ -129,8 +143,40 @@ impl Pool {
         Ok(Instance { store, exports, is_whole: true })
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Instance>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Keeps an instance for another session.
+    fn keep(self: &Arc<Self>, instance: Instance) {
+        let mut warm = self.warm();
+        warm.idle.keep(instance, Instant::now());
+        if warm.watch.as_ref().is_none_or(JoinHandle::is_finished) {
+            // Outside of a runtime they wait for the next one that is kept within one.
+            warm.watch = Handle::try_current().ok().map(|runtime| runtime.spawn(watch(Arc::downgrade(self))));
+        }
+    }
+
+    /// Ends the instances that were idle for too long. Returns whether others are idle.
+    fn end_old(&self, now: Instant) -> bool {
+        let mut warm = self.warm();
+        let old = warm.idle.remove_old(now);
+        let are_left = warm.idle.len() > 0;
+        if !are_left {
+            warm.watch = None;
+        }
+        drop(warm);
+        drop(old);
+        are_left
+    }
+
+    fn warm(&self) -> MutexGuard<'_, Warm> {
+        self.warm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends instances that were idle for too long, until none is idle.
+async fn watch(pool: Weak<Pool>) {
+    let mut are_left = true;
+    while are_left {
+        tokio::time::sleep(idle::PATIENCE / 2).await;
+        are_left = pool.upgrade().is_some_and(|pool| pool.end_old(Instant::now()));
     }
 }
 
@@ -190,7 +236,7 @@ impl Drop for Lease {
             instance.is_whole = matches!(dropped, Some(Ok(())));
         }
         if instance.is_whole && instance.store.data().memory.bytes <= KEPT_MEMORY {
-            self.pool.idle().push(instance);
+            self.pool.keep(instance);
         }
     }
 }
@@ -266,5 +312,45 @@ impl HostWallClock for WallClock {
 
     fn now(&self) -> Duration {
         (self.0)()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        driver,
+        sessions::{Options, Sessions},
+    };
+
+    fn sessions() -> Sessions {
+        Sessions::new(SessionCtx::new(Arc::new(driver::memory::Memory::new()))).unwrap()
+    }
+
+    fn waiting(sessions: &Sessions) -> usize {
+        sessions.pool.warm().idle.len()
+    }
+
+    #[tokio::test]
+    async fn after_a_peak_no_more_instances_wait_than_were_needed_lately() {
+        let sessions = sessions();
+        let open = futures::future::join_all((0..8).map(|_| sessions.start(Options::default()))).await;
+        drop(open);
+        assert_eq!(waiting(&sessions), 8);
+        assert!(!sessions.pool.end_old(Instant::now() + idle::PATIENCE), "none has been needed since");
+        assert_eq!(waiting(&sessions), 0);
+        drop(sessions.start(Options::default()).await.unwrap());
+        assert_eq!(waiting(&sessions), 1);
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_held_a_large_session_is_not_kept() {
+        let sessions = sessions();
+        for (bytes, kept) in [(1_000_000, 0), (10_000, 1)] {
+            let session = sessions.start(Options::default()).await.unwrap();
+            session.set("k", vec![1; bytes]).await.unwrap();
+            drop(session);
+            assert_eq!(waiting(&sessions), kept, "{bytes} bytes");
+        }
     }
 }

@@ -11,13 +11,20 @@ use wasip2::{
     http::types::{Fields, IncomingRequest, OutgoingResponse, ResponseOutparam},
 };
 
+mod hoards;
+
 struct Rogue;
 
 wasip2::http::proxy::export!(Rogue);
 
 impl wasip2::exports::http::incoming_handler::Guest for Rogue {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        match Request::new(&request).path() {
+        let request_of = Request::new(&request);
+        let path = request_of.path();
+        if let Some(hoard) = path.strip_prefix("/hoard/") {
+            return answer(out, 200, &[], &format!("{} are held\n", hoards::hoard(hoard)));
+        }
+        match path {
             "/trap" => panic!("trapped on purpose"),
             "/spin" => loop {
                 black_box(());
@@ -33,6 +40,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Rogue {
             "/read" => answer(out, 200, &[], &format!("{} bytes\n", length_of_body(&request))),
             "/flood" => flood(out),
             "/half" => half(out),
+            "/no-content" => no_content(out),
             "/injection" => answer(out, 200, &[], &format!("{} got through\n", injected())),
             _ => answer(out, 200, &[], "well\n"),
         }
@@ -40,7 +48,6 @@ impl wasip2::exports::http::incoming_handler::Guest for Rogue {
 }
 
 fn length_of_body(request: &IncomingRequest) -> usize {
-            "/no-content" => no_content(out),
     let body = request.consume().expect("the body is taken once");
     let mut bytes = Vec::new();
     let _ = body.stream().expect("the stream is taken once").read_to_end(&mut bytes);
@@ -66,13 +73,6 @@ fn half(out: ResponseOutparam) {
     panic!("stopped on purpose");
 }
 
-/// Tries to have a line break, or what some read as one, in every place of an answer's head; returns how many were taken.
-fn injected() -> usize {
-    let mut taken = 0;
-    for evil in ["\r\nevil: 1", "\nevil: 1", "\revil: 1", "\0", "a\r\n\r\nevil"] {
-        let fields = Fields::new();
-        taken += usize::from(fields.append(&format!("name{evil}"), b"value").is_ok());
-        for name in ["set-cookie", "location", "content-type", "x-any"] {
 /// An answer without a body that tells its length.
 fn no_content(out: ResponseOutparam) {
     let headers = Fields::new();
@@ -82,6 +82,13 @@ fn no_content(out: ResponseOutparam) {
     ResponseOutparam::set(out, Ok(response));
 }
 
+/// Tries to have a line break, or what some read as one, in every place of an answer's head; returns how many were taken.
+fn injected() -> usize {
+    let mut taken = 0;
+    for evil in ["\r\nevil: 1", "\nevil: 1", "\revil: 1", "\0", "a\r\n\r\nevil"] {
+        let fields = Fields::new();
+        taken += usize::from(fields.append(&format!("name{evil}"), b"value").is_ok());
+        for name in ["set-cookie", "location", "content-type", "x-any"] {
             let value = format!("value{evil}");
             taken += usize::from(fields.append(name, value.as_bytes()).is_ok());
             taken += usize::from(fields.set(name, &[value.into_bytes()]).is_ok());

@@ -3,7 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
@@ -175,6 +175,109 @@ fn a_thousand_hostile_requests_leave_the_server_as_it_was() {
     assert!(!log.contains("panicked") && !log.contains("ERROR"), "{log}");
     let grown = server.memory().saturating_sub(memory);
     assert!(grown < 64 << 20, "{grown} bytes of memory more than before");
+}
+
+/// The most memory that a server has in use while something goes on, beyond what it had before, and how many requests of others
+/// it answered meanwhile.
+fn watched(server: &Server, run: impl FnOnce()) -> (u64, usize) {
+    let before = server.memory();
+    let (peak, answered, is_over) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Relaxed) {
+                peak.fetch_max(server.memory(), Relaxed);
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        scope.spawn(|| {
+            let visitor = Client::new();
+            while !is_over.load(Relaxed) {
+                assert_eq!(server.get(&visitor, "/").body, "well\n");
+                answered.fetch_add(1, Relaxed);
+            }
+        });
+        run();
+        is_over.store(true, Relaxed);
+    });
+    (peak.into_inner().saturating_sub(before), answered.into_inner())
+}
+
+/// Waits until a server has no more memory in use than this.
+#[track_caller]
+fn assert_falls(server: &Server, bytes: u64) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while server.memory() > bytes {
+        assert!(Instant::now() < until, "{} bytes stay in use, more than {bytes}", server.memory());
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn what_a_guest_has_the_server_keep_is_limited_and_is_given_back() {
+    const AT_A_TIME: usize = 5;
+    let server = Launch::new("rogue").ini("[server]\nrequest-memory = 16M\n").start();
+    assert_eq!(server.get(&Client::new(), "/").body, "well\n");
+    let before = server.memory();
+    for way in ["fields", "lists", "lines", "clones", "bodies", "trailers", "requests", "timers"] {
+        let (grown, answered) = watched(&server, || {
+            thread::scope(|scope| {
+                for _ in 0..AT_A_TIME {
+                    scope.spawn(|| {
+                        let reply = server.get(&Client::new(), &format!("/hoard/{way}"));
+                        assert_eq!(reply.status, 500, "{way}: {reply:?}");
+                    });
+                }
+            });
+        });
+        // Beside the budget: the guest's own memory, and what one call copies.
+        assert!(grown < AT_A_TIME as u64 * (24 << 20), "{way}: {grown} bytes of memory");
+        assert!(answered > 0, "{way}: others wait");
+    }
+    let log = server.log();
+    assert_eq!(log.matches("[server] request-memory").count(), 8 * AT_A_TIME, "{log}");
+
+    let reply = server.get(&Client::new(), "/hoard/nothing");
+    assert_eq!((reply.status, reply.body.as_str()), (200, "9000 are held\n"), "a gigabyte, but a line at a time");
+    assert_eq!(server.get(&Client::new(), "/hoard/sockets").body, "0 are held\n");
+    assert_falls(&server, before + (32 << 20));
+}
+
+#[test]
+fn what_is_printed_and_not_read_waits_in_the_guest() {
+    let server = Launch::new("rogue-cgi").ini("[server]\nrequest-time = 2s\n").start();
+    assert_eq!(server.get(&Client::new(), "/").body, "well\n");
+    let (grown, answered) = watched(&server, || {
+        let deaf: Vec<_> = (0..32)
+            .map(|_| {
+                let mut stream = TcpStream::connect(server.address).unwrap();
+                stream.write_all(b"GET /endless-body HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+                stream
+            })
+            .collect();
+        thread::sleep(Duration::from_millis(1000));
+        drop(deaf);
+    });
+    assert!(grown < 32 * (2 << 20), "{grown} bytes of memory");
+    assert!(answered > 0, "others wait");
+}
+
+#[test]
+fn memory_falls_after_a_peak_of_large_sessions() {
+    const VISITORS: u64 = 40;
+    let server = Launch::new("counter").ini("[storage]\nurl = sqlite:sessions.db\ncache_size = 0\n").start();
+    assert_eq!(server.get(&Client::new(), "/set?key=k&value=v").status, 200);
+    let before = server.memory();
+    thread::scope(|scope| {
+        for _ in 0..VISITORS {
+            scope.spawn(|| {
+                let reply = server.get(&Client::new(), "/slow-set?key=k&bytes=1000000&ms=500");
+                assert_eq!(reply.body, "set\n");
+            });
+        }
+    });
+    assert!(server.memory() > before + VISITORS * 1_000_000, "that was no peak");
+    assert_falls(&server, before + (32 << 20));
+    assert_eq!(server.get(&Client::new(), "/set?key=k&value=v").status, 200);
 }
 
 /// Sends a request, in one piece or two, and reads what comes back, or does not wait for it.

@@ -40,6 +40,15 @@ fn systemd_finds_nothing_wrong_with_the_unit_and_little_exposed() {
 }
 
 #[test]
+fn the_unit_limits_what_the_service_takes_of_the_machine() {
+    let unit = fs::read_to_string(root().join("packaging/lemon-session@.service")).unwrap();
+    let (_, service) = unit.split_once("\n[Service]\n").unwrap();
+    for limit in ["MemoryMax=80%", "TasksMax=1024", "LimitNOFILE=16384", "UMask=0077"] {
+        assert!(service.lines().any(|line| line == limit), "{limit}");
+    }
+}
+
+#[test]
 fn the_packages_hold_what_an_operator_needs() {
     let folder = TempDir::with_prefix("lemon-session-package-").unwrap();
     run(Command::new(root().join("packaging/package.sh")).arg(build::command()).arg(folder.path()));

@@ -1,5 +1,7 @@
 //! The command `lemon-session`: runs applications with sessions, and looks after the sessions that are stored.
 
+#[cfg(not(target_env = "msvc"))]
+mod allocator;
 mod application;
 mod cgi;
 mod cleanup;
@@ -25,11 +27,6 @@ mod tables;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-/// A request takes some hundred pieces of memory and gives them back.
-#[cfg(not(target_env = "msvc"))]
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Sessions for WebAssembly applications.
 #[derive(Parser)]

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
+use wasmtime::component::ResourceTableError;
 use wasmtime_wasi_http::WasiBody;
 
-use super::request_id::RequestId;
+use super::{budget::OverBudget, request_id::RequestId};
 
 /// Why a request was not answered by the application.
 #[derive(Debug)]
@@ -81,9 +82,21 @@ impl Failure {
     }
 }
 
+impl From<OverBudget> for Failure {
+    fn from(error: OverBudget) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 impl From<wasmtime::Error> for Failure {
     fn from(error: wasmtime::Error) -> Self {
-        if error.is::<NoSlot>() { Self::Overloaded } else { Self::Failed(error) }
+        if error.is::<NoSlot>() {
+            Self::Overloaded
+        } else if let Some(ResourceTableError::Full) = error.downcast_ref() {
+            Self::Failed(error.context(OverBudget))
+        } else {
+            Self::Failed(error)
+        }
     }
 }
 

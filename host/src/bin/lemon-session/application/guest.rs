@@ -4,14 +4,21 @@ use std::sync::{Arc, LazyLock};
 
 use lemon_session_host::{
     Caller, SessionCtx, SessionCtxView, SessionView, Sessions,
+    config::Server,
     sessions::warm::{WarmCtx, WarmCtxView, WarmView},
 };
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime::{StoreLimits, StoreLimitsBuilder, component::ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView,
     WasiHttpHooks, WasiHttpView,
+};
+
+use super::{
+    budget::{Budget, OverBudget},
+    memory::Memory,
+    metered,
 };
 
 /// The data of one guest's store.
@@ -25,18 +32,16 @@ pub struct Guest {
     session: SessionCtx,
     /// and for one that is lent.
     warm: WarmCtx,
-    pub limits: StoreLimits,
+    pub memory: Memory,
+    budget: Budget,
     /// Held for as long as the guest lives.
     _slot: OwnedSemaphorePermit,
 }
 
-/// Handles a guest may hold at a time: streams, bodies, timers and the like.
-const MAX_HANDLES: usize = 10_000;
-
 impl Guest {
-    pub fn new(sessions: Sessions, wasi: WasiCtx, memory: usize, slot: OwnedSemaphorePermit) -> Self {
+    pub fn new(sessions: Sessions, wasi: WasiCtx, memory: usize, budget: Budget, slot: OwnedSemaphorePermit) -> Self {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_HANDLES);
+        table.set_max_capacity(budget.handles());
         Self {
             table,
             wasi,
@@ -45,7 +50,8 @@ impl Guest {
             session: sessions.ctx().clone(),
             warm: WarmCtx::new(sessions.clone()),
             sessions,
-            limits: StoreLimitsBuilder::new().memory_size(memory).build(),
+            memory: Memory::new(memory),
+            budget,
             _slot: slot,
         }
     }
@@ -55,6 +61,20 @@ impl Guest {
         self.session = self.sessions.ctx().for_caller(caller);
         self.warm = WarmCtx::new(self.sessions.clone()).for_caller(caller);
     }
+
+    /// Has the host keep so many bytes more, unless that is more than the guest may have it keep.
+    pub fn keep(&mut self, bytes: usize) -> Result<(), OverBudget> {
+        let Self { budget, table, .. } = self;
+        budget.take(bytes, || metered::held(table))
+    }
+}
+
+/// WASI for a guest: its standard streams and variables are to be added.
+pub fn wasi(settings: &Server) -> WasiCtxBuilder {
+    let mut wasi = WasiCtx::builder();
+    // A socket is an open file of this process, though no guest may connect it.
+    wasi.allow_tcp(false).allow_udp(false).max_random_size(settings.request_memory.into());
+    wasi
 }
 
 impl WasiView for Guest {
@@ -90,6 +110,10 @@ static FORBIDDEN: LazyLock<ForbiddenHeaderFilter> =
 impl WasiHttpHooks for Hooks {
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
         FORBIDDEN.clone()
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        metered::PIECE_BYTES
     }
 
     fn send_request(

@@ -27,7 +27,6 @@ use tokio::{
     time::{sleep, timeout},
 };
 use wasmtime::Store;
-use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::{
     Error, WasiBody, WasiHttpView as _,
     p2::bindings::{
@@ -36,7 +35,11 @@ use wasmtime_wasi_http::{
     },
 };
 
-use super::{Failure, Platform, RequestId, forwarded, guest::Guest, guest_log::GuestLog};
+use super::{
+    Failure, Platform, RequestId, forwarded,
+    guest::{self, Guest},
+    guest_log::GuestLog,
+};
 
 /// A component of wasi:http.
 pub struct Service(Arc<Guests>);
@@ -132,7 +135,8 @@ impl Guests {
     async fn instantiate(&self) -> wasmtime::Result<Instance> {
         let slot = self.platform.slot().await?;
         let log = GuestLog::new(self.name.clone());
-        let mut store = self.platform.store(WasiCtx::builder().stdout(log.clone()).stderr(log).build(), slot);
+        let wasi = guest::wasi(&self.platform.settings).stdout(log.clone()).stderr(log).build();
+        let mut store = self.platform.store(wasi, self.platform.budget(), slot);
         let proxy = self.pre.instantiate_async(&mut store).await?;
         Ok(Instance { store, proxy, answered: 0 })
     }

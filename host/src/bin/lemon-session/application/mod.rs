@@ -1,5 +1,6 @@
 //! What `serve` and `cgi` share: an application, whichever kind it is of, and the guests that answer for it.
 
+mod budget;
 mod cache;
 pub mod cgi;
 pub mod engine;
@@ -9,6 +10,8 @@ mod guest;
 mod guest_log;
 mod http;
 mod load;
+mod memory;
+mod metered;
 mod platform;
 mod request_id;
 
@@ -132,13 +135,13 @@ impl Application {
                 answered.await.unwrap_or(Err(Failure::TimedOut))?
             }
         };
-        // The request is in flight until the last byte of its response is.
-        Ok(response.map(|body| {
-            body.map_err(move |error| {
         // A response that has no body by its status has no length either (RFC 9110, section 8.6).
         if matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
             response.headers_mut().remove(header::CONTENT_LENGTH);
         }
+        // The request is in flight until the last byte of its response is.
+        Ok(response.map(|body| {
+            body.map_err(move |error| {
                 let _ = &permit;
                 error
             })

@@ -17,10 +17,12 @@ use wasmtime_wasi::WasiCtx;
 
 use super::{
     Cache,
+    budget::Budget,
     engine::{Engines, guests},
     failure::NoSlot,
     guest::Guest,
     load::{self, Way},
+    metered,
 };
 
 /// What all applications of this process share.
@@ -77,7 +79,7 @@ impl Platform {
     pub fn linker(&self, way: Way) -> Result<Linker<Guest>> {
         let mut linker = Linker::new(&self.engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+        metered::add_to_linker(&mut linker)?;
         match way {
             Way::Joined => lemon_session_host::add_to_linker(&mut linker)?,
             Way::Lent => warm::add_to_linker(&mut linker)?,
@@ -90,11 +92,21 @@ impl Platform {
         Ok(timeout(self.settings.queue_time, self.slots.clone().acquire_owned()).await.map_err(|_| NoSlot)??)
     }
 
+    /// What one guest may have the host keep.
+    pub fn budget(&self) -> Budget {
+        Budget::new(self.settings.request_memory as usize)
+    }
+
     /// Where a guest lives.
-    pub fn store(&self, wasi: WasiCtx, slot: OwnedSemaphorePermit) -> Store<Guest> {
-        let guest = Guest::new(self.sessions.clone(), wasi, self.settings.memory as usize, slot);
+    pub fn store(&self, wasi: WasiCtx, budget: Budget, slot: OwnedSemaphorePermit) -> Store<Guest> {
+        let guest = Guest::new(self.sessions.clone(), wasi, self.settings.memory as usize, budget, slot);
         let mut store = Store::new(&self.engine, guest);
-        store.limiter(|guest| &mut guest.limits);
+        store.limiter(|guest| &mut guest.memory);
+        // What one call hands over, which is a whole session where a session component of its own saves it.
+        let session_bytes = self.session().settings().limits.session_bytes as usize;
+        store.set_hostcall_fuel(session_bytes.saturating_add(self.settings.request_memory as usize));
+        // Each has its place in the tables of the guest and of the session component.
+        store.set_max_component_handles(2 * budget.handles());
         // At every tick a guest that computes lets others go first; that is also when one that overran its time is stopped.
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);

@@ -4,25 +4,26 @@
 
 mod body;
 mod head;
+mod input;
 mod output;
 mod variables;
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
-use http_body_util::{BodyExt as _, Full};
+use http::{Method, Request, Response, StatusCode, request::Parts};
+use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use lemon_session_host::Caller;
-use tokio::{
-    io::{AsyncWriteExt as _, DuplexStream, duplex},
-    sync::mpsc::Sender,
-    time::timeout,
-};
+use tokio::{io::duplex, sync::mpsc::Sender, time::timeout};
 use wasmtime::Store;
 use wasmtime_wasi::{I32Exit, WasiCtx, cli::AsyncStdinStream, p2::bindings::CommandPre};
-use wasmtime_wasi_http::{Error, WasiBody};
+use wasmtime_wasi_http::WasiBody;
 
-use super::{Failure, Platform, RequestId, guest::Guest, guest_log::GuestLog};
+use super::{
+    Failure, Platform, RequestId,
+    guest::{self, Guest},
+    guest_log::GuestLog,
+};
 use body::Body;
 use output::{Output, Printed};
 
@@ -36,13 +37,11 @@ pub struct Program {
     pub pre: CommandPre<Guest>,
 }
 
-/// How much of a request's body waits for the program to read it.
-const INPUT_BYTES: usize = 64 * 1024;
-
 impl Program {
     /// Fails when it cannot be instantiated.
     pub async fn check(&self) -> wasmtime::Result<()> {
-        let mut store = self.platform.store(WasiCtx::builder().build(), self.platform.slot().await?);
+        let slot = self.platform.slot().await?;
+        let mut store = self.platform.store(WasiCtx::builder().build(), self.platform.budget(), slot);
         timeout(self.platform.settings.request_time, self.pre.instantiate_async(&mut store)).await??;
         Ok(())
     }
@@ -55,22 +54,24 @@ impl Program {
         request: Request<WasiBody>,
         variables: impl FnOnce(&Parts) -> Result<Variables, Failure>,
     ) -> Result<Response<WasiBody>, Failure> {
-        let (parts, body) = measured(request).await?.into_parts();
+        let mut budget = self.platform.budget();
+        budget.reserve(input::BYTES + output::BYTES)?;
+        let (parts, body) = input::measured(request, &mut budget).await?.into_parts();
         let variables = variables(&parts)?;
         let slot = self.platform.slot().await?;
 
         let (output, mut printed) = output::pipe();
-        let mut wasi = WasiCtx::builder();
+        let mut wasi = guest::wasi(&self.platform.settings);
         wasi.arg(&self.name).stdout(Output(output.clone())).stderr(GuestLog::new(self.name.clone()));
         for (name, value) in variables.iter() {
             wasi.env(name, value);
         }
         if !body.is_end_stream() {
-            let (theirs, ours) = duplex(INPUT_BYTES);
+            let (theirs, ours) = duplex(input::BYTES);
             wasi.stdin(AsyncStdinStream::new(theirs));
-            tokio::spawn(timeout(self.platform.settings.request_time, feed(body, ours)));
+            tokio::spawn(timeout(self.platform.settings.request_time, input::feed(body, ours)));
         }
-        let mut store = self.platform.store(wasi.build(), slot);
+        let mut store = self.platform.store(wasi.build(), budget, slot);
         store.data_mut().answer_for(caller);
         tokio::spawn(run(self.pre.clone(), store, self.platform.settings.clone(), id, output));
 
@@ -83,32 +84,6 @@ impl Program {
             true => Body::discard(printed).boxed_unsync(),
             false => Body::new(id, begun, printed, length).boxed_unsync(),
         }))
-    }
-}
-
-/// The request with the length of its body in its head, where CONTENT_LENGTH is taken from: a body that comes in chunks is
-/// waited for.
-async fn measured(request: Request<WasiBody>) -> Result<Request<WasiBody>, Failure> {
-    if request.headers().contains_key(header::CONTENT_LENGTH) || request.body().is_end_stream() {
-        return Ok(request);
-    }
-    let (mut parts, body) = request.into_parts();
-    let body = body.collect().await.map_err(|error| match error {
-        Error::HttpRequestBodySize(_) => Failure::BodyTooLarge,
-        _ => Failure::BadRequest("The body of the request did not arrive whole."),
-    })?;
-    let body = body.to_bytes();
-    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    Ok(Request::from_parts(parts, Full::from(body).map_err(|never| match never {}).boxed_unsync()))
-}
-
-/// Gives a program its input. What it does not read is taken in all the same, as clients listen once they have said all.
-async fn feed(mut body: WasiBody, mut input: DuplexStream) {
-    let mut is_read = true;
-    while let Some(Ok(frame)) = body.frame().await {
-        if let Ok(bytes) = frame.into_data() {
-            is_read = is_read && input.write_all(&bytes).await.is_ok();
-        }
     }
 }
 

@@ -24,6 +24,8 @@ pub type Printed = Result<Bytes, Failure>;
 /// Pieces that wait to be sent, and the most bytes of one: a program that is ahead of its client waits.
 const PIECES: usize = 8;
 const PIECE_BYTES: usize = 64 * 1024;
+/// The most bytes that wait to be sent.
+pub const BYTES: usize = PIECES * PIECE_BYTES;
 
 pub fn pipe() -> (Sender<Printed>, Receiver<Printed>) {
     mpsc::channel(PIECES)
