@@ -131,7 +131,7 @@ function ofRequest(request) {
     if (typeof request.headers === 'function') {
         const fields = request.headers();
         const forwarded = fields.get('x-forwarded-proto').map(value => new TextDecoder().decode(value));
-        const https = request.scheme()?.tag === 'HTTPS' || forwarded.length > 0 && isHttps(forwarded[0]);
+        const https = request.scheme()?.tag === 'HTTPS' || forwarded.length > 0 && isHttps(forwarded.at(-1));
         return { cookies: fields.get('cookie'), https };
     }
     const cookie = request.headers.get('cookie');
@@ -139,8 +139,8 @@ function ofRequest(request) {
     return { cookies: cookie === null ? [] : [new TextEncoder().encode(cookie)], https };
 }
 
-/** Of several servers in front, the first is the one that the visitor spoke to. */
-const isHttps = forwarded => forwarded.split(',')[0].trim().toLowerCase() === 'https';
+/** Of several values, the last is the nearest proxy's: a client can only add values before it. */
+const isHttps = forwarded => forwarded.split(',').at(-1).trim().toLowerCase() === 'https';
 
 /**
  * One application's view of a session: a map of its variables.

@@ -168,12 +168,12 @@ def _of_request(request):
     headers = request.headers()
     forwarded = headers.get('x-forwarded-proto')
     https = type(request.scheme()).__name__ == 'Scheme_Https'
-    return headers.get('cookie'), https or bool(forwarded) and _is_https(forwarded[0].decode('latin-1'))
+    return headers.get('cookie'), https or bool(forwarded) and _is_https(forwarded[-1].decode('latin-1'))
 
 
 def _is_https(forwarded):
-    # Of several servers in front, the first is the one that the visitor spoke to.
-    return forwarded.split(',')[0].strip().lower() == 'https'
+    # Of several values, the last is the nearest proxy's: a client can only add values before it.
+    return forwarded.rsplit(',', 1)[-1].strip().lower() == 'https'
 
 
 _COOKIE = {'name': str, 'path': str, 'domain': str, 'secure': _types.Secure, 'http_only': bool,

@@ -8,8 +8,10 @@ pub trait Request {
     /// The values of its `Cookie` fields.
     fn cookies(&self) -> Vec<Vec<u8>>;
 
-    /// Whether the visitor sent it over HTTPS, to this server or to the one in front of it that says so in
-    /// `X-Forwarded-Proto`. A visitor who lies about that gets a cookie that is sent less often, and nothing else.
+    /// Whether the visitor sent it over HTTPS, to this server or to the proxy in front of it that says so in
+    /// `X-Forwarded-Proto`. Of several values, the last counts: it is the nearest proxy's, and a client can only add values
+    /// before it. `lemon-session serve` and `cgi` pass on one value, and only that of a proxy they trust. On a runtime that
+    /// passes on what the client sent, a client that lies gets a cookie that its browser sends less often, and nothing else.
     fn https(&self) -> bool;
 
     /// Both. Requests that answer them together at a lower cost have their own.
@@ -48,10 +50,10 @@ fn switched_on(https: &[u8]) -> bool {
     !https.is_empty() && !https.eq_ignore_ascii_case(b"off")
 }
 
-/// Whether `X-Forwarded-Proto` says so: of several servers in front, the first is the one that the visitor spoke to.
+/// Whether the last value of an `X-Forwarded-Proto` says so.
 fn is_https(proto: &[u8]) -> bool {
-    let first = proto.split(|byte| *byte == b',').next().unwrap_or_default();
-    first.trim_ascii().eq_ignore_ascii_case(b"https")
+    let last = proto.rsplit(|byte| *byte == b',').next().unwrap_or_default();
+    last.trim_ascii().eq_ignore_ascii_case(b"https")
 }
 
 #[cfg(feature = "wasi-http")]
@@ -77,7 +79,7 @@ mod wasi_http {
 
     fn https(request: &IncomingRequest, headers: &Fields) -> bool {
         matches!(request.scheme(), Some(Scheme::Https))
-            || headers.get("x-forwarded-proto").first().is_some_and(|proto| is_https(proto))
+            || headers.get("x-forwarded-proto").last().is_some_and(|proto| is_https(proto))
     }
 }
 
@@ -113,7 +115,7 @@ mod http {
 
     fn https(uri: &Uri, headers: &HeaderMap) -> bool {
         uri.scheme_str() == Some("https")
-            || headers.get("x-forwarded-proto").is_some_and(|proto| is_https(proto.as_bytes()))
+            || headers.get_all("x-forwarded-proto").iter().next_back().is_some_and(|proto| is_https(proto.as_bytes()))
     }
 }
 
@@ -128,9 +130,21 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_the_servers_in_front_tells() {
-        assert!(is_https(b"https") && is_https(b"HTTPS") && is_https(b" https , http"));
-        assert!(!is_https(b"") && !is_https(b"http") && !is_https(b"http, https") && !is_https(b"httpsx"));
+    fn the_nearest_proxy_tells() {
+        assert!(is_https(b"https") && is_https(b"HTTPS") && is_https(b"http , https "));
+        assert!(!is_https(b"") && !is_https(b"http") && !is_https(b"https, http") && !is_https(b"httpsx"));
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn the_nearest_proxy_tells_also_in_a_field_of_its_own() {
+        let https = |values: &[&str]| {
+            let request = ::http::Request::builder();
+            let request = values.iter().fold(request, |request, value| request.header("x-forwarded-proto", *value));
+            request.body(()).unwrap().https()
+        };
+        assert!(https(&["https"]) && https(&["http", "https"]) && https(&["http, https"]));
+        assert!(!https(&[]) && !https(&["https", "http"]) && !https(&["https,http"]));
     }
 
     #[cfg(feature = "http")]

@@ -1,7 +1,9 @@
 //! One session, shared by pages in Rust, Python and JavaScript.
 
 use lemon_session::Value::{self, Boolean, Bytes, Integer, Json, Null, Real, Text};
-use lemon_session_tests::{Client, Launch, Server, build};
+use std::process::Command;
+
+use lemon_session_tests::{Client, Launch, Server, build, proxy::is_there};
 
 /// What each language makes of a variable that Rust set, and what the others make of it once JavaScript has changed it.
 struct Row {
@@ -287,5 +289,73 @@ fn the_page_of_visits_is_the_same_in_every_language() {
         let server = server.kill().ini("[server]\ntrusted-proxies = 127.0.0.1\n").start();
         let https = Client::new().get_with(&server.url("/"), &[("x-forwarded-proto", "https")]).set_cookie();
         assert!(https.attribute("secure").is_some(), "{page}");
+    }
+}
+
+/// The module of Python, with a session component that tells which options it is given.
+const PYTHON: &str = r"
+import sys
+from unittest.mock import MagicMock
+
+imports = MagicMock()
+types = MagicMock(Err=type('Err', (Exception,), {}))
+sys.modules.update({'componentize_py_types': types, 'wit_world': MagicMock(imports=imports), 'wit_world.imports': imports})
+sys.path.insert(0, sys.argv[1])
+import lemon_session
+
+class Http:
+    pass
+
+def https(values):
+    request = MagicMock()
+    request.scheme.return_value = Http()
+    request.headers().get = lambda name: [value.encode() for value in values] if name == 'x-forwarded-proto' else []
+    lemon_session.start(request)
+    of_request = imports.sessions.Options.call_args.kwargs['https']
+    lemon_session.start({'HTTP_X_FORWARDED_PROTO': ', '.join(values)})
+    return of_request, imports.sessions.Options.call_args.kwargs['https']
+
+for values in sys.argv[2:]:
+    print(*(str(https).lower() for https in https([value for value in values.split(';') if value])))
+";
+
+/// That of JavaScript.
+const JAVASCRIPT: &str = r"
+const [, file, ...rows] = process.argv;
+const { readFileSync } = await import('node:fs');
+const imports = /^import .* from 'lemon:.*';$/mg;
+const stub = 'let given; const manager = {}; const sessions = { start: function (options) { given = options; } };';
+const source = readFileSync(file, 'utf8').replace(imports, '').replace(/^/, stub) + '; export const options = () => given;';
+const { start, options } = await import('data:text/javascript,' + encodeURIComponent(source));
+for (const row of rows) {
+    const values = row.split(';').filter(value => value);
+    const get = name => name === 'x-forwarded-proto' ? values.map(value => new TextEncoder().encode(value)) : [];
+    start({ headers: () => ({ get }), scheme: () => ({ tag: 'HTTP' }) });
+    const ofRequest = options().https;
+    start(new Request('http://localhost/', { headers: values.map(value => ['x-forwarded-proto', value]) }));
+    console.log(ofRequest, options().https);
+}
+";
+
+#[test]
+fn of_several_proxies_the_nearest_tells_whether_a_visitor_came_over_https() {
+    // The rows of the crate's own test: `;` is between the values of several fields.
+    let rows = ["https", "http;https", "http, https", "HTTPS", "", "http", "https;http", "https,http", "https, http"];
+    let expected = [true, true, true, true, false, false, false, false, false];
+    let expected: String = expected.map(|https| format!("{https} {https}\n")).concat();
+    let languages = build::root().join("languages");
+    let python = (languages.join("python"), ["-c", PYTHON], "python3");
+    let javascript = (languages.join("js/lemon-session.js"), ["--input-type=module", "--eval"], "node");
+    for (module, flags, program) in [python, javascript] {
+        if !is_there(program, &["--version"]) {
+            continue;
+        }
+        let mut command = Command::new(program);
+        command.args(flags);
+        if program == "node" {
+            command.args([JAVASCRIPT, "--"]);
+        }
+        let output = command.arg(module).args(rows).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{program}: {output:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! `lemon.ini`: the settings and the stores of a host in one file.
 
 mod document;
+mod hosts;
 mod parse;
 mod server;
 #[cfg(test)]
@@ -11,7 +12,8 @@ use std::{collections::BTreeMap, fmt, path::Path};
 use document::{Document, Section};
 use parse::{boolean, bytes, choice, number, optional, probability, seconds, table, tables, text};
 
-pub use server::Server;
+pub use hosts::{HostPattern, host_of};
+pub use server::{Server, network_of};
 
 use crate::{
     Caller, Settings, Stores,

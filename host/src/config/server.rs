@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::{
     Section,
+    hosts::HostPattern,
     parse::{bytes, number, optional, seconds},
 };
 
@@ -16,8 +17,12 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Server {
-    /// Connections open at a time; others wait to be accepted.
+    /// Connections open at a time. One that comes beyond them takes the place of the one that has been idle for longest; if
+    /// none is idle, it waits.
     pub connections: u32,
+    /// Connections of one address, or of one IPv6 network of 64 bits, at a time; none: a quarter of `connections`. Trusted
+    /// proxies may have all of them.
+    pub connections_per_address: Option<u32>,
     /// Requests in flight at a time; others wait for `queue_time`.
     pub in_flight: u32,
     /// How long a request waits for its turn before it is refused.
@@ -32,13 +37,21 @@ pub struct Server {
     pub header_bytes: u32,
     /// Bytes of the body of a request.
     pub body_bytes: u32,
+    /// Bytes of a body that are read before its request is one of those in flight.
+    pub body_buffer: u32,
+    /// The least bytes of a body per second on average over `body_time`, while the server waits for it; 0: no minimum.
+    pub body_rate: u32,
+    /// The time over which `body_rate` is measured.
+    pub body_time: Duration,
     /// Bytes of all memories and tables of an instance of the application.
     pub memory: u32,
     /// Bytes that the server keeps for a request beside that: header fields, bodies, handles and what waits to be read.
     pub request_memory: u32,
     /// How long requests in flight may take once the server is told to stop.
     pub shutdown_time: Duration,
-    /// The proxies that are believed when they say a visitor came over HTTPS.
+    /// The hosts that requests may be for; none: any.
+    pub hosts: Vec<HostPattern>,
+    /// The proxies that are believed when they say who a visitor is, and whether the visitor came over HTTPS.
     pub trusted_proxies: Vec<IpNet>,
     /// Where the state of the server and its metrics are answered for, if anywhere.
     pub admin_addr: Option<SocketAddr>,
@@ -48,6 +61,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            connections_per_address: None,
             in_flight: 256,
             queue_time: Duration::from_secs(5),
             request_time: Duration::from_secs(30),
@@ -55,9 +69,13 @@ impl Default for Server {
             write_time: Duration::from_secs(30),
             header_bytes: 64 * 1024,
             body_bytes: 32 * 1024 * 1024,
+            body_buffer: 64 * 1024,
+            body_rate: 500,
+            body_time: Duration::from_secs(10),
             memory: 128 * 1024 * 1024,
             request_memory: 64 * 1024 * 1024,
             shutdown_time: Duration::from_secs(30),
+            hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             admin_addr: None,
         }
@@ -65,8 +83,27 @@ impl Default for Server {
 }
 
 impl Server {
+    /// How many connections one address may have.
+    pub fn share_of_an_address(&self) -> u32 {
+        self.connections_per_address.unwrap_or((self.connections / 4).max(1))
+    }
+
+    /// Whether an address is that of a trusted proxy.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted_proxies.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether requests may be for this host, a name or an address without a port.
+    pub fn answers_for(&self, host: &str) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host))
+    }
+
     pub(super) fn read(&mut self, section: &mut Section<'_>) {
-        section.read("connections", &mut self.connections, within(number, 1..=1_000_000));
+        let connections = 1..=1_000_000;
+        section.read("connections", &mut self.connections, within(number, connections.clone()));
+        let per_address = optional(within(number, connections));
+        section.read("connections-per-address", &mut self.connections_per_address, per_address);
         section.read("in-flight", &mut self.in_flight, within(number, 1..=10_000));
         section.read("queue-time", &mut self.queue_time, time);
         section.read("request-time", &mut self.request_time, time);
@@ -75,13 +112,25 @@ impl Server {
         // Hyper has no smaller buffer.
         section.read("header-bytes", &mut self.header_bytes, within(bytes, 8192..=16 << 20));
         section.read("body-bytes", &mut self.body_bytes, bytes);
+        section.read("body-buffer", &mut self.body_buffer, bytes);
+        section.read("body-rate", &mut self.body_rate, bytes);
+        section.read("body-time", &mut self.body_time, time);
         section.read("memory", &mut self.memory, within(bytes, 1 << 20..=u32::MAX));
         // A response takes a megabyte, whatever is in it.
         section.read("request-memory", &mut self.request_memory, within(bytes, 4 << 20..=u32::MAX));
         section.read("shutdown-time", &mut self.shutdown_time, time);
+        section.read("hosts", &mut self.hosts, hosts);
         section.read("trusted-proxies", &mut self.trusted_proxies, networks);
         section.read("admin-addr", &mut self.admin_addr, optional(address));
     }
+}
+
+/// The addresses that are taken for one client: a single one of IPv4, and all of a network of 64 bits of IPv6, as a client has
+/// at least such a network.
+pub fn network_of(address: IpAddr) -> IpNet {
+    let address = address.to_canonical();
+    let bits = if address.is_ipv4() { 32 } else { 64 };
+    IpNet::new_assert(address, bits).trunc()
 }
 
 fn within(
@@ -97,6 +146,11 @@ fn within(
 fn time(value: &str) -> Result<Duration, String> {
     let seconds = within(seconds, 1..=7 * 24 * 60 * 60)(value)?;
     Ok(Duration::from_secs(seconds.into()))
+}
+
+fn hosts(value: &str) -> Result<Vec<HostPattern>, String> {
+    let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(str::parse).collect()
 }
 
 fn networks(value: &str) -> Result<Vec<IpNet>, String> {

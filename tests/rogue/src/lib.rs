@@ -38,6 +38,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Rogue {
             }
             "/silent" => {}
             "/read" => answer(out, 200, &[], &format!("{} bytes\n", length_of_body(&request))),
+            "/fields" => answer(out, 200, &[], &fields_of(&request)),
             "/flood" => flood(out),
             "/half" => half(out),
             "/no-content" => no_content(out),
@@ -45,6 +46,16 @@ impl wasip2::exports::http::incoming_handler::Guest for Rogue {
             _ => answer(out, 200, &[], "well\n"),
         }
     }
+}
+
+/// The header fields and the host, one a line, in the order of the alphabet.
+fn fields_of(request: &IncomingRequest) -> String {
+    let entries = request.headers().entries();
+    let mut lines: Vec<_> =
+        entries.iter().map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value))).collect();
+    lines.push(format!("authority: {}\n", request.authority().unwrap_or_default()));
+    lines.sort();
+    lines.concat()
 }
 
 fn length_of_body(request: &IncomingRequest) -> usize {

@@ -255,6 +255,23 @@ fn https_is_believed_of_the_web_server_and_of_trusted_proxies_alone() {
 }
 
 #[test]
+fn the_visitor_s_address_is_that_which_a_trusted_proxy_tells() {
+    let cgi = rogue("/environment").variable("HTTP_X_FORWARDED_FOR", "6.6.6.6, 203.0.113.7");
+    let address = |cgi: &Cgi| {
+        let body = cgi.get().body;
+        let of_client = |line: &&str| line.starts_with("REMOTE_") || line.starts_with("HTTP_X_FORWARDED_FOR");
+        body.lines().filter(of_client).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let named =
+        |address: &str| ["HTTP_X_FORWARDED_FOR", "REMOTE_ADDR", "REMOTE_HOST"].map(|name| format!("{name}={address}"));
+    assert_eq!(address(&cgi), named("192.0.2.7"), "the web server's word alone counts");
+    let cgi = cgi.ini("[server]\ntrusted-proxies = 192.0.2.7\n");
+    assert_eq!(address(&cgi), named("203.0.113.7"));
+    let cgi = cgi.variable("REMOTE_HOST", "proxy.example").variable("REMOTE_IDENT", "proxy");
+    assert_eq!(address(&cgi), named("203.0.113.7"), "what the web server knows of the proxy is not the visitor's");
+}
+
+#[test]
 fn a_file_with_a_shebang_stands_for_the_component_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("page.cgi");

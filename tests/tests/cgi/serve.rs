@@ -51,6 +51,7 @@ fn the_environment_is_the_request_and_nothing_else() {
         ("HTTP_COOKIE", "a=b; c=d"),
         ("HTTP_HOST", host.as_str()),
         ("HTTP_X_A", "1, 2"),
+        ("HTTP_X_FORWARDED_FOR", "127.0.0.1"),
         ("HTTP_X_FORWARDED_PROTO", "http"),
         ("PATH_INFO", "/environment"),
         ("QUERY_STRING", "a=b"),
@@ -64,6 +65,21 @@ fn the_environment_is_the_request_and_nothing_else() {
         ("SERVER_SOFTWARE", software),
     ];
     assert_eq!(variables(&body), expected, "{answer}");
+}
+
+#[test]
+fn the_visitor_s_address_is_that_which_a_trusted_proxy_tells() {
+    let address = |server: &Server| {
+        let sent = [("x-forwarded-for", "6.6.6.6, 203.0.113.7")];
+        let reply = Client::new().get_with(&server.url("/environment"), &sent);
+        let variables = variables(&reply.body)
+            .into_iter()
+            .filter(|(name, _)| ["REMOTE_ADDR", "REMOTE_HOST", "HTTP_X_FORWARDED_FOR"].contains(name));
+        variables.map(|(_, value)| value.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(address(&Server::start("rogue-cgi")), ["127.0.0.1"; 3]);
+    let server = Launch::new("rogue-cgi").ini("[server]\ntrusted-proxies = 127.0.0.1\n").start();
+    assert_eq!(address(&server), ["203.0.113.7"; 3]);
 }
 
 #[test]

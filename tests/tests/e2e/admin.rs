@@ -1,6 +1,12 @@
 //! What the server tells of itself, on an address of its own.
 
-use std::{collections::BTreeSet, fs, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::TcpStream,
+    thread,
+    time::{Duration, Instant},
+};
 
 use lemon_session_tests::{Client, Launch, Server, build, client::get_with_cookie};
 
@@ -131,6 +137,31 @@ fn the_admin_address_answers_nothing_else_and_no_other_address_answers_it() {
     let taken = from_ini.command(&["serve", component.to_str().unwrap(), "--addr", "127.0.0.1:0"]);
     assert_eq!(taken.status, 1);
     assert!(taken.stderr.contains(&address.to_string()), "{taken:?}");
+}
+
+#[test]
+fn silent_connections_do_not_keep_an_operator_out() {
+    let server = Launch::new("visits").admin().start();
+    let silent: Vec<_> = (0..70).map(|_| TcpStream::connect(server.admin.unwrap()).unwrap()).collect();
+    let begun = Instant::now();
+    for _ in 0..10 {
+        assert_eq!(server.ask("/healthz").body, "ok\n");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    drop(silent);
+}
+
+#[test]
+fn an_admin_address_that_others_reach_is_warned_of() {
+    let warning = "can read the metrics";
+    let server = Launch::new("visits").admin().start();
+    assert!(!server.log().contains(warning));
+    let ini = "[server]\nadmin-addr = 0.0.0.0:0\n";
+    let server = Launch::new("visits").ini(ini).start();
+    let log = server.log();
+    assert!(log.contains(warning) && log.contains("admin-addr is 0.0.0.0:"), "{log}");
+    let doctor = server.launch.command(&["doctor"]).stdout;
+    assert!(doctor.contains("[server] admin-addr = 0.0.0.0:0: everyone who can reach it"), "{doctor}");
 }
 
 #[test]

@@ -27,7 +27,8 @@ fn connections(wanted: usize) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_idle_connections_hold_nobody_up() {
     let count = connections(10_000);
-    let ini = format!("[server]\nconnections = {}\nheader-time = 1h\n", count + 100);
+    let most = count + 100;
+    let ini = format!("[server]\nconnections = {most}\nconnections-per-address = {most}\nheader-time = 1h\n");
     let server = Launch::new("visits").ini(&ini).admin().start();
     let first = Connection::open(server.address).await.unwrap().get("/", "").await.unwrap();
     assert_eq!(first.status, 200);

@@ -103,11 +103,16 @@ fn of_two_cookies_of_one_name_a_made_up_one_wins_nothing() {
 #[test]
 fn malformed_requests_get_4xx_and_the_server_goes_on() {
     let server = Server::start("visits");
-    let requests: [&[u8]; 9] = [
+    let requests: [&[u8]; 14] = [
         b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
         b"GET / HTTP/1.1\r\nConnection: close\r\nHost: a\r\nHost: b\r\n\r\n",
         b"GET / HTTP/1.1\r\nConnection: close\r\nHost: caf\xe9\r\n\r\n",
         b"GET / HTTP/1.1\r\nConnection: close\r\nHost: a b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: close\r\nHost: a,b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: close\r\nHost: user@a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: close\r\nHost: a:99999\r\n\r\n",
+        b"GET http://a,b/ HTTP/1.1\r\nConnection: close\r\nHost: a\r\n\r\n",
+        b"GET http://user@a/ HTTP/1.1\r\nConnection: close\r\nHost: a\r\n\r\n",
         b"NONSENSE\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
@@ -127,6 +132,20 @@ fn malformed_requests_get_4xx_and_the_server_goes_on() {
 }
 
 #[test]
+fn connect_runs_no_application() {
+    let server = Launch::new("counter").admin().start();
+    for target in ["example.org:443", "/set?key=a&value=b", "http://a/set?key=a&value=b"] {
+        let request = format!("CONNECT {target} HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let answer = raw::send(server.address, request.as_bytes());
+        let status = raw::status(&answer);
+        assert!(matches!(status, 400 | 501), "{target}: {answer}");
+        assert!(status == 400 || answer.contains("connection: close\r\n"), "{target}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "what follows is not the next request: {answer}");
+    }
+    assert_eq!(server.metric("sessions_started_total"), 0.0);
+}
+
+#[test]
 fn a_request_without_a_host_is_fine_before_http_1_1() {
     let server = Server::start("visits");
     let answer = raw::send(server.address, b"GET / HTTP/1.0\r\n\r\n");
@@ -136,7 +155,8 @@ fn a_request_without_a_host_is_fine_before_http_1_1() {
 
 #[test]
 fn a_thousand_hostile_requests_leave_the_server_as_it_was() {
-    let server = Launch::new("visits").ini("[server]\nheader-time = 2s\nrequest-time = 10s\n").admin().start();
+    let server =
+        Launch::new("visits").ini("[server]\nheader-time = 2s\nbody-time = 2s\nrequest-time = 10s\n").admin().start();
     assert_eq!(server.get(&Client::new(), "/").status, 200);
     let memory = server.memory();
 

@@ -3,6 +3,7 @@
 mod admin;
 mod browser;
 mod command;
+mod connections;
 mod doctor;
 mod endurance;
 mod examples;

@@ -14,8 +14,14 @@ use super::{budget::OverBudget, request_id::RequestId};
 pub enum Failure {
     /// The request is not one of HTTP/1.1.
     BadRequest(&'static str),
+    /// It is for a host that this site does not answer for.
+    Misdirected,
+    /// Its method is one that no application is asked for.
+    NotImplemented,
     /// Its body is longer than is allowed.
     BodyTooLarge,
+    /// Its body comes more slowly than is allowed.
+    BodyTooSlow,
     /// No application is mounted where it leads to.
     NotFound,
     /// More requests are in flight than are allowed, and none of them ended in time.
@@ -29,10 +35,13 @@ pub enum Failure {
 }
 
 impl Failure {
-    fn status(&self) -> StatusCode {
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
@@ -41,10 +50,18 @@ impl Failure {
         }
     }
 
+    /// Whether the connection is of no further use: what follows on it is not the next request.
+    pub fn is_last(&self) -> bool {
+        matches!(self, Self::NotImplemented | Self::BodyTooLarge | Self::BodyTooSlow)
+    }
+
     fn explanation(&self) -> &'static str {
         match self {
             Self::BadRequest(why) => why,
+            Self::Misdirected => "This server does not answer for the host that the request names.",
+            Self::NotImplemented => "This server does not implement the method of the request.",
             Self::BodyTooLarge => "The body of the request is longer than this server takes.",
+            Self::BodyTooSlow => "The body of the request came too slowly.",
             Self::NotFound => "There is no application here.",
             Self::Overloaded => "The server is busy. Please try again in a moment.",
             Self::TimedOut => "The application did not answer in time.",
@@ -59,7 +76,12 @@ impl Failure {
             Self::Failed(error) => tracing::error!(request = %id, "the application gave no answer: {error:?}"),
             Self::BadAnswer(why) => tracing::error!(request = %id, "the application gave no valid answer: {why}"),
             Self::Overloaded | Self::TimedOut => tracing::warn!(request = %id, "{}", self.explanation()),
-            Self::BadRequest(_) | Self::BodyTooLarge | Self::NotFound => {
+            Self::BadRequest(_)
+            | Self::Misdirected
+            | Self::NotImplemented
+            | Self::BodyTooLarge
+            | Self::BodyTooSlow
+            | Self::NotFound => {
                 tracing::debug!(request = %id, "{}", self.explanation());
             }
         }

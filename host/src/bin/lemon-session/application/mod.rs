@@ -1,5 +1,6 @@
 //! What `serve` and `cgi` share: an application, whichever kind it is of, and the guests that answer for it.
 
+mod body;
 mod budget;
 mod cache;
 pub mod cgi;
@@ -19,12 +20,11 @@ use std::{net::IpAddr, path::Path, sync::Arc};
 
 use ::http::{Request, Response, StatusCode, header, request::Parts};
 use anyhow::{Context as _, Result};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::Body as _;
+use http_body_util::BodyExt as _;
 use lemon_session_host::{Caller, settings::Grant};
 use tokio::time::timeout;
 use wasmtime_wasi::p2::bindings::CommandPre;
-use wasmtime_wasi_http::{Error, WasiBody, p2::bindings::ProxyPre};
+use wasmtime_wasi_http::{WasiBody, p2::bindings::ProxyPre};
 
 use crate::compose::{Modules, Source, Unused};
 use cgi::{Program, Variables};
@@ -115,9 +115,14 @@ impl Application {
         variables: impl FnOnce(&Parts) -> Result<Variables, Failure>,
     ) -> Result<Response<WasiBody>, Failure> {
         let Platform { settings, in_flight, .. } = &*self.platform;
-        if request.body().size_hint().lower() > u64::from(settings.body_bytes) {
-            return Err(Failure::BodyTooLarge);
-        }
+        let (parts, body) = request.into_parts();
+        let (body, fault) = body::limited(body, settings)?;
+        // A client that sends slowly only holds its own connection meanwhile.
+        let body = body::read_ahead(body, settings.body_buffer as usize).await;
+        let incomplete =
+            |_| fault.failure().unwrap_or(Failure::BadRequest("The body of the request did not arrive whole."));
+        let request = Request::from_parts(parts, body.map_err(incomplete)?);
+
         let permit = match in_flight.clone().try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => match timeout(settings.queue_time, in_flight.clone().acquire_owned()).await {
@@ -125,16 +130,15 @@ impl Application {
                 _ => return Err(Failure::Overloaded),
             },
         };
-
-        let request = request.map(|body| limited(body, settings.body_bytes as usize));
         let caller = Caller { request: id.number(), client, manager: self.manager };
-        let mut response = match &self.kind {
-            Kind::Http(service) => service.answer(id, caller, request).await?,
+        let answered = match &self.kind {
+            Kind::Http(service) => service.answer(id, caller, request).await,
             Kind::Program(program) => {
                 let answered = timeout(settings.request_time, program.answer(id, caller, request, variables));
-                answered.await.unwrap_or(Err(Failure::TimedOut))?
+                answered.await.unwrap_or(Err(Failure::TimedOut))
             }
         };
+        let mut response = fault.failure().map_or(answered, Err)?;
         // A response that has no body by its status has no length either (RFC 9110, section 8.6).
         if matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
             response.headers_mut().remove(header::CONTENT_LENGTH);
@@ -148,17 +152,4 @@ impl Application {
             .boxed_unsync()
         }))
     }
-}
-
-fn limited(body: WasiBody, limit: usize) -> WasiBody {
-    if body.is_end_stream() {
-        return body;
-    }
-    Limited::new(body, limit)
-        .map_err(move |error| match error.downcast::<Error>() {
-            Ok(error) => *error,
-            Err(error) if error.is::<LengthLimitError>() => Error::HttpRequestBodySize(Some(limit as u64)),
-            Err(_) => Error::ConnectionTerminated,
-        })
-        .boxed_unsync()
 }

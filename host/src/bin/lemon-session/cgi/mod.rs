@@ -4,15 +4,7 @@ mod input;
 mod output;
 mod script;
 
-use std::{
-    env,
-    ffi::OsString,
-    net::{IpAddr, Ipv4Addr},
-    path::PathBuf,
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{env, ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use http::Response;
@@ -145,17 +137,15 @@ async fn answer(
     body: WasiBody,
 ) -> Result<Response<WasiBody>, Failure> {
     let mut request = variables.to_request(body)?;
-    let client: Option<IpAddr> = variables.get("REMOTE_ADDR").and_then(|peer| peer.parse().ok());
-    // One that has no address, as on a socket of Unix, is nobody to be trusted.
-    let peer = client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    forwarded::normalise(request.headers_mut(), peer, &platform.settings.trusted_proxies);
+    let peer = variables.get("REMOTE_ADDR").and_then(|peer| peer.parse().ok());
+    let client = forwarded::normalise(request.headers_mut(), peer, &platform.settings);
     if variables.https() {
         forwarded::set_https(request.headers_mut(), true);
     }
     let headers = request.headers().clone();
     application
         .answer(id, client, request, |_| {
-            variables.complete(&headers);
+            variables.complete(&headers, client);
             Ok(variables)
         })
         .await

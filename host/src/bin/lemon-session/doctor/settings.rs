@@ -133,10 +133,23 @@ fn sessions<'a>(settings: &Settings, mut storages: impl Iterator<Item = &'a Stor
 
 fn server(server: &Server) -> Unwise {
     let everybody = server.trusted_proxies.iter().find(|network| network.prefix_len() == 0);
+    let public = server.admin_addr.filter(|addr| !addr.ip().is_loopback());
     unwise! {
         everybody.is_some() =>
-            "[server] trusted-proxies: everybody is believed who says that a visitor came over HTTPS",
+            "[server] trusted-proxies: every client is believed when it says which address it has and that it came over HTTPS",
             "name the addresses of the proxies alone";
+        public.is_some() =>
+            format!(
+                "[server] admin-addr = {}: everyone who can reach it can read the metrics",
+                public.map(|addr| addr.to_string()).unwrap_or_default()
+            ),
+            "listen on 127.0.0.1 or on a private network";
+        server.body_rate == 0 =>
+            "[server] body-rate = 0: a client may send the body of a request as slowly as it likes",
+            "500 bytes a second are slow enough for every honest client";
+        server.share_of_an_address() >= server.connections && server.trusted_proxies.is_empty() =>
+            "[server] connections-per-address: one client can have all connections",
+            "leave it empty, which is a quarter of them";
         server.shutdown_time < server.request_time =>
             format!(
                 "[server] shutdown-time = {}: requests may take {} seconds, and are cut off when the server is stopped",

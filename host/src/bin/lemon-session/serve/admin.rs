@@ -1,26 +1,25 @@
 //! What an operator's tools ask, on an address of their own: whether the server is well, and its metrics.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{rt::TokioTimer, server::graceful::GracefulShutdown};
 use lemon_session_host::driver::Driver;
 use prometheus::TEXT_FORMAT;
 use tokio::{
     net::TcpListener,
-    sync::Semaphore,
     time::{sleep, timeout},
 };
 
-use super::listener::Site;
+use super::{connections::Connections, conversation::Conversations, listener::Site};
 use crate::application::Platform;
 
-/// Connections open at a time; others wait.
+/// Connections open at a time. One that comes beyond them takes the place of the one that has been idle for longest.
 const CONNECTIONS: usize = 64;
-/// How long a client may take to ask, and how long a connection may be idle.
+/// How long a client may take to ask, and to read the answer, and how long a connection may be idle.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the store may take to say that it is there.
 const MOMENT: Duration = Duration::from_secs(2);
@@ -35,31 +34,25 @@ pub struct Admin {
 /// Answers for ever.
 pub async fn serve(listener: TcpListener, admin: Admin) {
     let admin = Arc::new(admin);
-    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let connections = Connections::of_anybody(CONNECTIONS);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    let conversations = Conversations { http, write_time: PATIENCE, graceful: GracefulShutdown::new() };
     loop {
-        let Ok(permit) = connections.clone().acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!("cannot accept a connection to the admin address: {error}");
                 sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
+        let Some(permit) = connections.permit(peer.ip()).await else { continue };
         let admin = admin.clone();
-        let service = service_fn(move |request| {
+        tokio::spawn(conversations.begin(stream, permit, move |request| {
             let admin = admin.clone();
-            async move { Ok::<_, Infallible>(admin.answer(&request).await) }
-        });
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!("a connection to the admin address ended early: {error}");
-            }
-            drop(permit);
-        });
+            async move { admin.answer(&request).await }
+        }));
     }
 }
 

@@ -1,7 +1,6 @@
 //! Connections: accepted, spoken HTTP/1.1 with, and finished before the server stops.
 
 use std::{
-    convert::Infallible,
     io,
     net::IpAddr,
     sync::{
@@ -11,30 +10,31 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Method, Request, Response, Version, header, request::Parts, uri::Authority};
+use http::{HeaderValue, Method, Request, Response, header, request::Parts};
 use http_body_util::{BodyExt as _, Empty};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{rt::TokioTimer, server::graceful::GracefulShutdown};
 use lemon_session_host::config::Server;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, timeout_at},
 };
 use wasmtime_wasi_http::WasiBody;
 
 use super::{
-    metrics::{Answer, Metrics},
+    connections::{Connections, Permit},
+    conversation::{Conversations, End},
+    host,
+    metrics::{Answer, Closed, Metrics},
     mounts::{Found, Mounts},
-    unstuck::Unstuck,
 };
-use crate::application::{
-    Failure, RequestId,
-    cgi::{LocalRedirect, Place, Variables},
-    forwarded,
+use crate::{
+    application::{
+        Failure, RequestId,
+        cgi::{LocalRedirect, Place, Variables},
+        forwarded,
+    },
+    log::Occasionally,
 };
 
 /// What all connections share.
@@ -75,91 +75,117 @@ const LINGER: Duration = Duration::from_secs(1);
 /// No request is lost then: connections that wait to be accepted are, answers say that they are the connection's last, and a
 /// connection without a request is closed only after a while.
 pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: impl Future<Output = ()>) {
-    let connections = Arc::new(Semaphore::new(site.settings.connections as usize));
-    let graceful = GracefulShutdown::new();
+    let settings = &site.settings;
+    let connections = Connections::new(settings);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(site.settings.header_time)
-        .max_buf_size(site.settings.header_bytes as usize);
+        .header_read_timeout(settings.header_time)
+        // The buffer may hold a little more.
+        .max_buf_size(settings.header_bytes as usize)
+        .max_header_size(settings.header_bytes as usize);
+    let conversations = Conversations { http, write_time: settings.write_time, graceful: GracefulShutdown::new() };
+    let door = Door { site: site.clone(), connections, conversations, refused: Occasionally::default() };
 
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener, &connections) => accepted,
+            accepted = listener.accept() => accepted,
         };
-        match accepted {
-            Ok(accepted) => converse(accepted, &site, &http, &graceful),
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (stream, peer.ip()),
             Err(error) => {
                 // Mostly too many open files, which passes.
                 tracing::warn!("cannot accept a connection: {error}");
                 sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        tokio::select! {
+            permit = door.connections.permit(peer) => door.admit(stream, peer, permit),
+            () = &mut stop => {
+                // It is here, and its request may be: one more than are allowed does no harm now.
+                door.converse(stream, peer, door.connections.extra_permit(peer));
+                break;
             }
         }
     }
 
-    let until = Instant::now() + site.settings.shutdown_time;
-    if let Err(error) = accept_waiting(listener, &connections, |accepted| converse(accepted, &site, &http, &graceful)) {
+    let until = Instant::now() + settings.shutdown_time;
+    if let Err(error) = door.admit_waiting(listener) {
         tracing::warn!("cannot accept the last connections: {error}");
     }
     // Only now, as clients that are told to open another connection find no server any more.
     site.stopping.store(true, Ordering::Relaxed);
-    let all = connections.acquire_many(site.settings.connections);
-    let _ = timeout_at(until.min(Instant::now() + LINGER), all).await;
-    if timeout_at(until, graceful.shutdown()).await.is_err() {
-        tracing::warn!("stopped with requests in flight, after {:?}", site.settings.shutdown_time);
+    let _ = timeout_at(until.min(Instant::now() + LINGER), door.connections.none()).await;
+    if timeout_at(until, door.conversations.graceful.shutdown()).await.is_err() {
+        tracing::warn!("stopped with requests in flight, after {:?}", settings.shutdown_time);
     }
 }
 
-/// A connection, and the right to have it open.
-type Accepted = (TcpStream, IpAddr, OwnedSemaphorePermit);
-
-async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> io::Result<Accepted> {
-    let permit = connections.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    // Small answers are not held back for larger ones.
-    stream.set_nodelay(true)?;
-    Ok((stream, peer.ip(), permit))
+/// Where connections come in.
+struct Door {
+    site: Arc<Site>,
+    connections: Arc<Connections>,
+    conversations: Conversations,
+    /// When it was last said that an address has its share.
+    refused: Occasionally,
 }
 
-/// Accepts the connections that wait for it already, and no others.
-fn accept_waiting(
-    listener: TcpListener,
-    connections: &Arc<Semaphore>,
-    mut accepted: impl FnMut(Accepted),
-) -> io::Result<()> {
-    // Not blocking, and without what tokio remembers of whether any wait.
-    let listener = listener.into_std()?;
-    while let Ok(permit) = connections.clone().try_acquire_owned() {
-        match listener.accept() {
-            Ok((stream, peer)) => {
-                stream.set_nonblocking(true)?;
-                stream.set_nodelay(true)?;
-                accepted((TcpStream::from_std(stream)?, peer.ip(), permit));
+impl Door {
+    fn admit(&self, stream: TcpStream, peer: IpAddr, permit: Option<Permit>) {
+        match permit {
+            Some(permit) => self.converse(stream, peer, permit),
+            None => {
+                self.site.metrics.closed(Closed::Share);
+                if self.refused.is_time() {
+                    tracing::warn!(
+                        "{peer} has {} connections, all with a request: further ones are closed, as [server] \
+                         connections-per-address says; if it is a proxy, it belongs into trusted-proxies",
+                        self.connections.share()
+                    );
+                }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error),
         }
     }
-    Ok(())
-}
 
-/// Answers the requests of a connection.
-fn converse((stream, peer, permit): Accepted, site: &Arc<Site>, http: &http1::Builder, graceful: &GracefulShutdown) {
-    let counted = site.metrics.connection();
-    let stream = Unstuck::new(stream, site.settings.write_time);
-    let site = site.clone();
-    let service = service_fn(move |request| {
-        let site = site.clone();
-        async move { Ok::<_, Infallible>(answer(&site, peer, request).await) }
-    });
-    let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!("a connection ended early: {error}");
+    /// Admits the connections that wait for it already, and no others.
+    fn admit_waiting(&self, listener: TcpListener) -> io::Result<()> {
+        // Not blocking, and without what tokio remembers of whether any wait.
+        let listener = listener.into_std()?;
+        loop {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    stream.set_nonblocking(true)?;
+                    let Some(permit) = self.connections.try_permit(peer.ip()) else { continue };
+                    self.converse(TcpStream::from_std(stream)?, peer.ip(), permit);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
         }
-        drop((counted, permit));
-    });
+    }
+
+    /// Answers the requests of a connection.
+    fn converse(&self, stream: TcpStream, peer: IpAddr, permit: Permit) {
+        // Small answers are not held back for larger ones. Where that fails, the connection is gone already.
+        let _ = stream.set_nodelay(true);
+        let counted = self.site.metrics.connection();
+        let site = self.site.clone();
+        let conversation = self.conversations.begin(stream, permit, move |request| {
+            let site = site.clone();
+            async move { answer(&site, peer, request).await }
+        });
+        let metrics = self.site.metrics.clone();
+        tokio::spawn(async move {
+            match conversation.await {
+                End::Over(Ok(())) => {}
+                End::Over(Err(error)) => tracing::debug!("a connection ended early: {error}"),
+                End::Displaced => metrics.closed(Closed::Idle),
+            }
+            drop(counted);
+        });
+    }
 }
 
 async fn answer(site: &Site, peer: IpAddr, request: Request<Incoming>) -> Response<Answer> {
@@ -175,17 +201,27 @@ async fn respond(site: &Site, peer: IpAddr, mut request: Request<Incoming>) -> R
     let id = RequestId::next();
     // Neither query nor headers: either may hold what is nobody's business.
     tracing::debug!(request = %id, method = %request.method(), path = request.uri().path(), "received");
-    if let Err(failure) = check_host(&mut request) {
-        return failure.into_response(id);
-    }
-    forwarded::normalise(request.headers_mut(), peer, &site.settings.trusted_proxies);
-    let request = request.map(|body| body.map_err(wasmtime_wasi_http::Error::Hyper).boxed_unsync());
-    match site.answer(id, peer, request).await {
+    let answered = match host::check(&mut request, &site.settings) {
+        Ok(()) => {
+            let client = forwarded::normalise(request.headers_mut(), Some(peer), &site.settings).unwrap_or(peer);
+            let request = request.map(|body| body.map_err(wasmtime_wasi_http::Error::Hyper).boxed_unsync());
+            site.answer(id, client, request).await
+        }
+        Err(failure) => Err(failure),
+    };
+    match answered {
         Ok(response) => {
             tracing::debug!(request = %id, status = response.status().as_u16(), "answered");
             response
         }
-        Err(failure) => failure.into_response(id),
+        Err(failure) => {
+            let is_last = failure.is_last();
+            let mut response = failure.into_response(id);
+            if is_last {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
     }
 }
 
@@ -197,7 +233,7 @@ impl Site {
     async fn answer(
         &self,
         id: RequestId,
-        peer: IpAddr,
+        client: IpAddr,
         mut request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Failure> {
         let mounts = self.mounts();
@@ -205,8 +241,8 @@ impl Site {
             let Found { application, mount, rest } = mounts.find(request.uri().path()).ok_or(Failure::NotFound)?;
             let next = application.is_program().then(|| without_body(&request));
             let variables =
-                |parts: &Parts| Variables::of_request(parts, Place { peer, script_name: mount, path_info: rest });
-            let response = application.answer(id, Some(peer), request, variables).await?;
+                |parts: &Parts| Variables::of_request(parts, Place { client, script_name: mount, path_info: rest });
+            let response = application.answer(id, Some(client), request, variables).await?;
             match (response.extensions().get(), next) {
                 (Some(LocalRedirect(path)), Some(next)) => {
                     request = next;
@@ -219,7 +255,7 @@ impl Site {
     }
 }
 
-/// The request that follows a local redirect: the same visitor's, for another path (RFC 3875, section 6.2.2).
+/// The request that follows a local redirect: the same client's, for another path (RFC 3875, section 6.2.2).
 fn without_body(request: &Request<WasiBody>) -> Request<WasiBody> {
     let mut next = Request::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
     *next.method_mut() = if request.method() == Method::HEAD { Method::HEAD } else { Method::GET };
@@ -229,22 +265,4 @@ fn without_body(request: &Request<WasiBody>) -> Request<WasiBody> {
         next.headers_mut().remove(of_body);
     }
     next
-}
-
-/// A request says once which host it is for (RFC 9112, section 3.2), or is older than that rule.
-fn check_host(request: &mut Request<Incoming>) -> Result<(), Failure> {
-    if request.headers().get_all(header::HOST).iter().count() > 1 {
-        return Err(Failure::BadRequest("The request has several Host headers."));
-    }
-    match request.headers().get(header::HOST) {
-        Some(host) => match host.to_str().map(str::parse::<Authority>) {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(Failure::BadRequest("The request's Host header names no host.")),
-        },
-        None if request.version() >= Version::HTTP_11 => Err(Failure::BadRequest("The request has no Host header.")),
-        None => {
-            request.headers_mut().insert(header::HOST, HeaderValue::from_static("localhost"));
-            Ok(())
-        }
-    }
 }

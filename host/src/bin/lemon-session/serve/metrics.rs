@@ -49,8 +49,18 @@ pub struct Metrics {
     in_flight: IntGauge,
     durations: Histogram,
     connections: IntGauge,
+    closed: [IntCounter; 2],
     guests: IntGauge,
     reloads: [IntCounter; 2],
+}
+
+/// Why a connection was closed.
+#[derive(Clone, Copy)]
+pub enum Closed {
+    /// It was idle, and another one needed its place.
+    Idle,
+    /// Its address had its share.
+    Share,
 }
 
 const OPERATIONS: usize = Operation::ALL.len();
@@ -135,6 +145,13 @@ impl Metrics {
                 )?,
             )?,
             connections: gauge(&registry, "http_connections", "Connections that are open.")?,
+            closed: counters(
+                &registry,
+                "http_connections_closed_total",
+                "Connections that were closed to keep to the limits of connections.",
+                "reason",
+                ["idle", "share"],
+            )?,
             guests: gauge(&registry, "guests", "Instances of applications that are alive.")?,
             reloads: counters(
                 &registry,
@@ -162,6 +179,11 @@ impl Metrics {
     pub fn request(self: &Arc<Self>) -> InFlight {
         let counted = Counted::new(&self.in_flight);
         InFlight { metrics: self.clone(), begun: Instant::now(), status: None, _counted: counted }
+    }
+
+    /// A connection was closed to keep to the limits.
+    pub fn closed(&self, reason: Closed) {
+        self.closed[reason as usize].inc();
     }
 
     pub fn reloaded(&self, done: bool) {

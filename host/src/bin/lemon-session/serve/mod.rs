@@ -1,7 +1,10 @@
 //! `lemon-session serve`.
 
 mod admin;
+mod connections;
+mod conversation;
 mod files;
+mod host;
 mod listener;
 mod metrics;
 mod mounts;
@@ -129,6 +132,12 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let mut stdout = std::io::stdout();
     let _ = writeln!(stdout, "Serving {names} on http://{addr} ({})", store.summary());
     if let Some((listener, addr)) = admin {
+        if !addr.ip().is_loopback() {
+            tracing::warn!(
+                "[server] admin-addr is {addr}: everyone who can reach it can read the metrics; listen on 127.0.0.1 or on a \
+                 private network"
+            );
+        }
         let _ = writeln!(stdout, "Answering /healthz and /metrics on http://{addr}");
         tokio::spawn(admin::serve(listener, Admin { site: site.clone(), platform, store }));
     }

@@ -3,6 +3,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,20 +14,25 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::conversation::Activity;
+
 /// A stream that fails when nothing can be written to it for too long: its client does not read.
 pub struct Unstuck {
     stream: TcpStream,
     patience: Duration,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Is told whether a write waits.
+    activity: Arc<Activity>,
 }
 
 impl Unstuck {
-    pub fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, waiting: None }
+    pub fn new(stream: TcpStream, patience: Duration, activity: Arc<Activity>) -> Self {
+        Self { stream, patience, waiting: None, activity }
     }
 
     fn wait<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.activity.set_writing(written.is_pending());
         if written.is_ready() {
             self.waiting = None;
             return written;

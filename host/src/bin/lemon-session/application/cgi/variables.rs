@@ -55,8 +55,8 @@ const WITHHELD: [&str; 13] = [
 
 /// Where a request was received, and by what part of the site it is answered.
 pub struct Place<'a> {
-    /// The client, or the proxy in front.
-    pub peer: IpAddr,
+    /// The client's address.
+    pub client: IpAddr,
     /// The path up to the program.
     pub script_name: &'a str,
     /// The rest of the path, decoded.
@@ -73,14 +73,14 @@ impl Variables {
         let port = authority.as_ref().and_then(Authority::port_u16).unwrap_or(if https { 443 } else { 80 });
         let path_info = String::from_utf8(place.path_info).ok().filter(|path| !path.contains('\0'));
         let path_info = path_info.ok_or(Failure::BadRequest("The path is not UTF-8."))?;
-        let peer = place.peer.to_canonical().to_string();
+        let client = place.client.to_canonical().to_string();
         for (name, value) in [
             ("GATEWAY_INTERFACE", "CGI/1.1"),
             ("PATH_INFO", &path_info),
             ("QUERY_STRING", parts.uri.query().unwrap_or_default()),
-            ("REMOTE_ADDR", &peer),
+            ("REMOTE_ADDR", &client),
             // Whose name is not looked up.
-            ("REMOTE_HOST", &peer),
+            ("REMOTE_HOST", &client),
             ("REQUEST_METHOD", parts.method.as_str()),
             ("SCRIPT_NAME", place.script_name),
             ("SERVER_NAME", authority.as_ref().map_or("localhost", Authority::host)),
@@ -111,9 +111,17 @@ impl Variables {
         Self(variables)
     }
 
-    /// Adds what a web server left out that has to be there. `headers` are the request's, as far as they are believed.
-    pub fn complete(&mut self, headers: &HeaderMap) {
+    /// Adds what a web server left out that has to be there, and names the client where the web server names a proxy.
+    /// `headers` are the request's, as far as they are believed.
+    pub fn complete(&mut self, headers: &HeaderMap, client: Option<IpAddr>) {
         self.set_fields(headers);
+        let peer = self.get("REMOTE_ADDR").and_then(|peer| peer.parse().ok()).map(|peer: IpAddr| peer.to_canonical());
+        if let Some(client) = client.filter(|client| Some(*client) != peer) {
+            self.set("REMOTE_ADDR", &client.to_string());
+            for of_proxy in ["REMOTE_HOST", "REMOTE_IDENT"] {
+                self.0.remove(of_proxy);
+            }
+        }
         let peer = self.get("REMOTE_ADDR").unwrap_or_default().to_owned();
         let host = host(headers);
         for (name, value) in [
@@ -271,7 +279,7 @@ mod tests {
 
     fn of(request: http::request::Builder) -> Variables {
         let place =
-            Place { peer: "::ffff:192.0.2.7".parse().unwrap(), script_name: "/shop", path_info: b"/a b".to_vec() };
+            Place { client: "::ffff:192.0.2.7".parse().unwrap(), script_name: "/shop", path_info: b"/a b".to_vec() };
         Variables::of_request(&request.body(()).unwrap().into_parts().0, place).unwrap()
     }
 
@@ -358,7 +366,7 @@ mod tests {
         let mut variables = Variables::of_environment([("REMOTE_ADDR".into(), "192.0.2.7".into())].into_iter());
         let mut headers = HeaderMap::new();
         headers.insert("host", HeaderValue::from_static("[2001:db8::1]:8080"));
-        variables.complete(&headers);
+        variables.complete(&headers, None);
         let expected = [
             ("GATEWAY_INTERFACE", "CGI/1.1"),
             ("HTTP_HOST", "[2001:db8::1]:8080"),
