@@ -11,7 +11,7 @@ use std::{
 };
 
 use lemon_session_host::driver::{
-    Change, CreateOutcome, Driver, Key, LoadOutcome, Record, Registry, StorageOptions, Stored, TableName,
+    Change, CreateOutcome, Driver, Key, LoadOutcome, Record, Registry, Rename, StorageOptions, Stored, TableName,
     UpdateOutcome, Write,
 };
 use tempfile::TempDir;
@@ -166,6 +166,45 @@ async fn a_file_that_is_no_database_is_a_clear_error() {
     assert!(fs::read_to_string(&file).expect("the file").starts_with("Dear diary"), "it is left as it is");
 }
 
+/// One handle, so that its cache has what was loaded: nothing of an expired session shows in one that gets its key.
+#[tokio::test]
+async fn session_with_the_key_of_an_expired_one_has_nothing_of_it() {
+    for is_renamed in [true, false] {
+        let (_folder, file, store) = with_session_a().await;
+        let key = Key::of("b");
+        let old = [put("old", b"1"), Write { app: "blog".to_owned(), ..put("old", b"1") }];
+        store.create(&key, &RECORD, &old).await.expect("create");
+        let load = async |store: &dyn Driver, app: &str, now| store.load(&key, app, now, 100).await.expect("load");
+        for app in ["shop", "blog", "shop", "blog"] {
+            load(&*store, app, NOW).await;
+        }
+        store.update(&key, &writing([put("old", b"2")]), None, NOW).await.expect("update");
+        let now = RECORD.expires;
+        let change = Change { expires: Some(now + 1000), ..writing([]) };
+        store.update(&Key::of("a"), &change, None, NOW).await.expect("update");
+        assert_eq!(store.cleanup(now, 10).await.expect("cleanup"), 1);
+
+        if is_renamed {
+            let rename = Some(Rename { to: key, grace: None });
+            store.update(&Key::of("a"), &Change { rename, ..writing([]) }, None, now).await.expect("update");
+        } else {
+            let snapshot = store.export(&Key::of("a"), now).await.expect("export").expect("it is live");
+            assert!(store.import(&key, &snapshot, None, now).await.expect("import"));
+        }
+        for round in 0..3 {
+            let saved = writing([put("new", &[round])]);
+            store.update(&key, &saved, None, now).await.expect("update");
+            for app in ["shop", "blog"] {
+                let stored = load(&*open(&file).await, app, now).await;
+                assert_eq!(load(&*store, app, now).await, stored, "renamed: {is_renamed}, {app}, round {round}");
+                let LoadOutcome::Found(stored) = stored else { panic!("the session is live") };
+                let names: Vec<_> = stored.variables.iter().map(|variable| &*variable.name).collect();
+                assert_eq!(names, if app == "shop" { &["new"][..] } else { &[] }, "the save is in the file");
+            }
+        }
+    }
+}
+
 /// Has the database to write, as another process would, until it is dropped.
 struct Occupied(rusqlite::Connection);
 
@@ -247,6 +286,37 @@ async fn saves_give_up_after_busy_timeout_however_many_wait() {
     }
 }
 
+#[tokio::test]
+async fn each_save_waits_for_other_processes_until_its_own_deadline() {
+    let waits = async |synchronous: &str| {
+        let folder = TempDir::new().expect("a temporary folder");
+        let file = folder.path().join("sessions.db");
+        let store = open_with(&file, "Session", &[("busy_timeout", "2000"), ("synchronous", synchronous)]).await;
+        store.create_tables().await.expect("create_tables");
+        let key = Key::of("a");
+        create(&*store, &key).await;
+        let occupied = Occupied::new(&file);
+        let started = Instant::now();
+        let save = async |name: &'static str| {
+            let store = Arc::clone(&store);
+            let save = tokio::spawn(async move { store.update(&key, &writing([put(name, b"1")]), None, NOW).await });
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            save
+        };
+        // The second and the third are tried together when the first has given up.
+        let (first, second, third) = (save("1").await, save("2").await, save("3").await);
+        for (early, given_up_at) in [(first, 2000), (second, 2700)] {
+            early.await.expect("no panic").expect_err("it has waited for two seconds");
+            assert!(started.elapsed() >= Duration::from_millis(given_up_at - 20), "{:?}", started.elapsed());
+        }
+        assert!(!third.is_finished(), "this one has more time");
+        drop(occupied);
+        let saved = third.await.expect("no panic").expect("it was in time");
+        assert_eq!(saved, UpdateOutcome::Committed(2));
+    };
+    futures::join!(waits("NORMAL"), waits("FULL"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn saves_that_are_given_up_are_done_whole_or_not_at_all() {
     let folder = TempDir::new().expect("a temporary folder");
@@ -315,6 +385,84 @@ async fn saves_go_on_while_a_backlog_is_cleaned_up() {
     assert_eq!(cleanup.await.expect("the task ends").expect("cleanup"), 3000);
     // One transaction removes 16.
     assert!(saves > 3000 / 16, "a cleanup leaves the writer to saves between its transactions: {saves}");
+}
+
+#[tokio::test]
+async fn file_that_is_replaced_by_a_backup_is_noticed_within_seconds() {
+    let (folder, file, store) = with_session_a().await;
+    let backup = folder.path().join("backup.db");
+    let database = rusqlite::Connection::open(&file).expect("the database");
+    database.execute("VACUUM INTO ?1", [backup.to_str()]).expect("a backup");
+    drop(database);
+    store.update(&Key::of("a"), &writing([put("x", b"1")]), None, NOW).await.expect("update");
+    fs::rename(&backup, &file).expect("the backup is restored");
+    let restored = Instant::now();
+    while !variables(&*store, &Key::of("a")).await.is_empty() {
+        assert!(restored.elapsed() < Duration::from_secs(10), "loads still answer what the old file has");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    store.update(&Key::of("a"), &writing([put("y", b"2")]), None, NOW).await.expect("update");
+    assert_eq!(variables(&*open(&file).await, &Key::of("a")).await, [("y".to_owned(), b"2".to_vec())]);
+}
+
+/// A small disk: a file system of its own in memory, which goes with this value. None where this user may not mount one.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn new() -> Option<Self> {
+        let folder = TempDir::new().expect("a temporary folder");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(folder.path()).output();
+        if !mount.is_ok_and(|mounted| mounted.status.success()) {
+            eprintln!("\n*** SKIPPED: only root can mount a file system ***\n");
+            return None;
+        }
+        Some(Self(folder))
+    }
+
+    /// Fills it up; returns the file that does.
+    fn fill(&self) -> PathBuf {
+        use std::io::Write as _;
+        let ballast = self.0.path().join("ballast");
+        let mut file = fs::File::create(&ballast).expect("a file");
+        while file.write_all(&[1; 4096]).is_ok() {}
+        ballast
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a store may still have files open.
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn saves_on_a_full_disk_use_the_room_of_the_log_and_recover_by_themselves() {
+    let Some(disk) = SmallDisk::new() else { return };
+    for synchronous in ["NORMAL", "FULL"] {
+        let file = disk.0.path().join(format!("{synchronous}.db"));
+        let store = open_with(&file, "Session", &[("synchronous", synchronous)]).await;
+        store.create_tables().await.expect("create_tables");
+        let key = Key::of("a");
+        create(&*store, &key).await;
+        let save = async |name: &str, value: &[u8]| store.update(&key, &writing([put(name, value)]), None, NOW).await;
+        // The log is short: nothing has been copied back yet.
+        for number in 0..20 {
+            save("x", &[number; 3000]).await.expect("there is room");
+        }
+        let ballast = disk.fill();
+        for number in 0..200 {
+            save("x", &[number; 3000]).await.expect("the log begins anew");
+        }
+        let error = save("large", &[1; 500_000]).await.expect_err("there is no room for it");
+        assert!(error.to_string().contains("the disk is full"), "{error}");
+        save("x", b"1").await.expect("what fits is saved");
+        fs::remove_file(ballast).expect("it is there");
+        save("large", &[1; 500_000]).await.expect("there is room again");
+        store.close().await.expect("closed");
+        assert_eq!(check_integrity(&file), "ok");
+        fs::remove_file(&file).expect("it is there");
+    }
 }
 
 #[tokio::test]
@@ -398,11 +546,13 @@ async fn check(file: &Path, acknowledged: &[String]) -> usize {
     for name in acknowledged {
         assert!(a.binary_search_by(|(held, _)| held[2..].cmp(name)).is_ok(), "{name} was acknowledged");
     }
-    let database = rusqlite::Connection::open(file).expect("the database");
-    let integrity: String =
-        database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("integrity_check");
-    assert_eq!(integrity, "ok");
+    assert_eq!(check_integrity(file), "ok");
     a.len()
+}
+
+fn check_integrity(file: &Path) -> String {
+    let database = rusqlite::Connection::open(file).expect("the database");
+    database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("integrity_check")
 }
 
 #[tokio::test]

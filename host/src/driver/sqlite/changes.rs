@@ -3,14 +3,15 @@
 //! Whatever a change can be refused for is looked at before it writes anything, so that those beside it in the transaction
 //! have nothing to be saved from.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
-use super::{
-    cache::{Cache, Created, Effect, Updated},
-    schema::{INLINE, Statements},
-};
+use super::schema::{INLINE, Statements};
 use crate::driver::{
     Change, CreateOutcome, DestroyCondition, Error, Key, Record, Rename, Result, Snapshot, UpdateOutcome, Write,
 };
@@ -20,60 +21,43 @@ pub fn seconds(time: u64) -> i64 {
     i64::try_from(time).unwrap_or(i64::MAX)
 }
 
-/// A record as it is read again.
-fn as_kept(record: &Record) -> Record {
-    let kept = |time| seconds(time) as u64;
-    Record {
-        created: kept(record.created),
-        accessed: kept(record.accessed),
-        expires: kept(record.expires),
-        ends: record.ends.map(kept),
-        renewed: kept(record.renewed),
-        ..record.clone()
-    }
-}
+/// How long one transaction of many removes sessions, and with it, about how long a save waits for it.
+const REMOVING: Duration = Duration::from_millis(2);
 
-/// What a change answers, and what it has done once it is committed. An error of SQLite undoes the transaction.
-pub type Changed<T> = rusqlite::Result<(Result<T>, Effect)>;
-
-/// The answer of a change that does nothing to a session that is stored.
-fn just<T>(answer: T) -> Changed<T> {
-    Ok((Ok(answer), Effect::None))
-}
+/// What a change answers. An error of SQLite undoes the transaction.
+pub type Changed<T> = rusqlite::Result<Result<T>>;
 
 /// Values by application and name.
 type Latest<'a> = BTreeMap<(&'a str, &'a str), Option<&'a [u8]>>;
 
 /// Of each variable the last value.
-pub fn latest(writes: &[Write]) -> Latest<'_> {
+fn latest(writes: &[Write]) -> Latest<'_> {
     writes.iter().map(|Write { app, name, value }| ((&**app, &**name), value.as_deref())).collect()
 }
 
 /// A session as an update finds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
-    pub session: i64,
-    pub accessed: i64,
-    pub expires: i64,
-    pub ends: Option<i64>,
-    pub version: i64,
-    pub size: i64,
+struct Found {
+    session: i64,
+    accessed: i64,
+    expires: i64,
+    ends: Option<i64>,
+    version: i64,
+    size: i64,
 }
 
 /// What a variable was: its bytes, and the row of its value if that is long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Old {
-    pub bytes: i64,
-    pub large: Option<i64>,
+#[derive(Clone, Copy)]
+struct Old {
+    bytes: i64,
+    large: Option<i64>,
 }
 
 /// The statements, on the connection of a transaction.
 pub struct Changes<'a> {
     pub connection: &'a Connection,
     pub sql: &'a Statements,
-    pub cache: &'a Cache,
-    /// What those before in the transaction have done.
-    pub done: &'a [Effect],
+    /// The keys whose sessions are not what they were before the transaction.
+    pub touched: &'a RefCell<Vec<Key>>,
 }
 
 impl<'a> Changes<'a> {
@@ -81,20 +65,20 @@ impl<'a> Changes<'a> {
         self.connection.prepare_cached(sql)
     }
 
-    pub fn create(&self, key: &Key, record: &Record, writes: &Arc<[Write]>) -> Changed<CreateOutcome> {
-        let latest = latest(writes);
-        let record = as_kept(&Record { version: 1, size: size_of(&latest) as u64, ..record.clone() });
-        let Some(session) = self.insert(key, &record, latest, record.accessed)? else {
-            return just(CreateOutcome::Exists);
-        };
-        let created = Created { key: *key, session, record, writes: Arc::clone(writes) };
-        Ok((Ok(CreateOutcome::Created), Effect::Created(Box::new(created))))
+    fn touch(&self, key: &Key) {
+        self.touched.borrow_mut().push(*key);
     }
 
-    /// Stores a session whose key is free, and answers its number; none when it is not.
-    fn insert(&self, key: &Key, record: &Record, writes: Latest<'_>, now: u64) -> rusqlite::Result<Option<i64>> {
+    pub fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Changed<CreateOutcome> {
+        let record = Record { version: 1, ..record.clone() };
+        let created = self.insert(key, &record, latest(writes), record.accessed)?;
+        Ok(Ok(if created { CreateOutcome::Created } else { CreateOutcome::Exists }))
+    }
+
+    /// Stores a session if its key is free; tells whether it is.
+    fn insert(&self, key: &Key, record: &Record, writes: Latest<'_>, now: u64) -> rusqlite::Result<bool> {
         if !self.is_no_former(key, now)? {
-            return Ok(None);
+            return Ok(false);
         }
         let created = self.prepare(&self.sql.create)?.execute(params![
             key.as_bytes(),
@@ -105,11 +89,12 @@ impl<'a> Changes<'a> {
             record.owner,
         ])?;
         if created == 0 {
-            return Ok(None);
+            return Ok(false);
         }
+        self.touch(key);
         let session = self.connection.last_insert_rowid();
         self.fill(session, seconds(record.accessed), record.version, writes)?;
-        Ok(Some(session))
+        Ok(true)
     }
 
     /// Writes the head and the variables of a session that has neither.
@@ -129,11 +114,12 @@ impl<'a> Changes<'a> {
         over: Option<u64>,
         now: u64,
     ) -> Changed<bool> {
-        let Some(over) = over else { return just(self.insert(key, record, latest(variables), now)?.is_some()) };
-        let Some(Found { session, accessed, expires, version, .. }) = self.find(key)? else { return just(false) };
+        let Some(over) = over else { return self.insert(key, record, latest(variables), now).map(Ok) };
+        let Some(Found { session, accessed, expires, version, .. }) = self.find(key)? else { return Ok(Ok(false)) };
         if expires <= seconds(now) || version != seconds(over) {
-            return just(false);
+            return Ok(Ok(false));
         }
+        self.touch(key);
         self.prepare(&self.sql.remove_large)?.execute([session])?;
         self.prepare(&self.sql.remove_variables)?.execute([session])?;
         self.prepare(&self.sql.replace)?.execute(params![
@@ -145,42 +131,39 @@ impl<'a> Changes<'a> {
             record.owner,
         ])?;
         self.fill(session, accessed.max(seconds(record.accessed)), record.version, latest(variables))?;
-        Ok((Ok(true), Effect::Ended(vec![*key])))
+        Ok(Ok(true))
     }
 
-    pub fn update(&self, key: &Key, change: &Arc<Change>, expected: Option<u64>, now: u64) -> Changed<UpdateOutcome> {
+    pub fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Changed<UpdateOutcome> {
         let writes = latest(&change.writes);
-        let (found, known_olds) = match self.known(key, change, &writes) {
-            Some((found, olds)) => (Some(found), Some(olds)),
-            None => (self.find(key)?, None),
-        };
-        let Some(Found { session, accessed, expires, ends, version, size: old_size }) = found else {
-            return just(UpdateOutcome::Gone);
+        let Some(Found { session, accessed, expires, ends, version, size: old_size }) = self.find(key)? else {
+            return Ok(Ok(UpdateOutcome::Gone));
         };
         if expires <= seconds(now) {
-            return just(UpdateOutcome::Gone);
+            return Ok(Ok(UpdateOutcome::Gone));
         }
         if expected.is_some_and(|expected| expected != version as u64) {
-            return just(UpdateOutcome::Conflict(version as u64));
+            return Ok(Ok(UpdateOutcome::Conflict(version as u64)));
         }
 
         let mut size = old_size + size_of(&writes);
         for app in &change.clears {
             size -= self.prepare(&self.sql.app_size)?.query_row((session, app), |row| row.get::<_, i64>(0))?;
         }
-        let olds = known_olds.map_or_else(|| self.olds(session, &change.clears, &writes), Ok)?;
+        let olds = self.olds(session, &change.clears, &writes)?;
         for ((_, name), old) in writes.keys().zip(&olds) {
             size -= old.map_or(0, |old| name.len() as i64 + old.bytes);
         }
         if size > old_size && size as u64 > change.max_size {
-            return just(UpdateOutcome::TooLarge(size as u64));
+            return Ok(Ok(UpdateOutcome::TooLarge(size as u64)));
         }
         if let Some(rename) = &change.rename
             && !self.is_free(&rename.to, now)?
         {
-            return Ok((Err(Error::unavailable("the new key of a session is taken")), Effect::None));
+            return Ok(Err(Error::unavailable("the new key of a session is taken")));
         }
 
+        self.touch(key);
         for app in &change.clears {
             self.prepare(&self.sql.clear_large)?.execute((session, app))?;
             self.prepare(&self.sql.clear)?.execute((session, app))?;
@@ -202,23 +185,7 @@ impl<'a> Changes<'a> {
         if let Some(rename) = &change.rename {
             self.rename(session, key, rename, now, change.remember)?;
         }
-        let updated = Updated {
-            key: *key,
-            session,
-            change: Arc::clone(change),
-            accessed: accessed as u64,
-            expires: later.unwrap_or(expires) as u64,
-            version: version as u64,
-            size: size as u64,
-        };
-        Ok((Ok(UpdateOutcome::Committed(version as u64)), Effect::Updated(Box::new(updated))))
-    }
-
-    /// What the cache knows of a session and of the variables that are written, which is what is stored but for the changes
-    /// of this transaction.
-    fn known(&self, key: &Key, change: &Change, writes: &Latest<'_>) -> Option<(Found, Vec<Option<Old>>)> {
-        let is_as_before = change.clears.is_empty() && !self.done.iter().any(|effect| effect.may_concern(key));
-        if is_as_before { self.cache.find(key, writes.keys().copied()) } else { None }
+        Ok(Ok(UpdateOutcome::Committed(version as u64)))
     }
 
     fn find(&self, key: &Key) -> rusqlite::Result<Option<Found>> {
@@ -290,6 +257,7 @@ impl<'a> Changes<'a> {
 
     /// Gives a session its new key, which is free.
     fn rename(&self, session: i64, from: &Key, rename: &Rename, now: u64, remember: u32) -> rusqlite::Result<()> {
+        self.touch(&rename.to);
         self.prepare(&self.sql.rename)?.execute((session, rename.to.as_bytes(), seconds(now)))?;
         match &rename.grace {
             None => {
@@ -341,7 +309,8 @@ impl<'a> Changes<'a> {
     }
 
     /// Removes a session and all that is its own.
-    fn remove(&self, session: i64) -> rusqlite::Result<()> {
+    fn remove(&self, session: i64, key: &Key) -> rusqlite::Result<()> {
+        self.touch(key);
         self.prepare(&self.sql.remove_large)?.execute([session])?;
         self.prepare(&self.sql.remove_variables)?.execute([session])?;
         self.seal(session)?;
@@ -350,7 +319,7 @@ impl<'a> Changes<'a> {
     }
 
     pub fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Changed<bool> {
-        let Some(Found { session, expires, .. }) = self.find(key)? else { return just(false) };
+        let Some(Found { session, expires, .. }) = self.find(key)? else { return Ok(Ok(false)) };
         let live = expires > seconds(now);
         let is_meant = match only {
             DestroyCondition::Any => true,
@@ -358,56 +327,61 @@ impl<'a> Changes<'a> {
             DestroyCondition::Owned(owner) => live && self.prepare(&self.sql.is_owned)?.exists((session, owner))?,
         };
         if !is_meant {
-            return just(false);
+            return Ok(Ok(false));
         }
-        self.remove(session)?;
+        self.remove(session, key)?;
         if live {
             self.remember(key, now, remember)?;
         }
-        Ok((Ok(live), Effect::Ended(vec![*key])))
+        Ok(Ok(live))
     }
 
-    pub fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Changed<u64> {
-        let mut owned = self.prepare(&self.sql.owned)?;
-        let owned: Vec<(i64, [u8; 32])> = owned
-            .query_map((owner, seconds(now)), |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<_>>()?;
-        let spared = match except {
-            Some(key) => self
-                .prepare(&self.sql.leads_to)?
-                .query_row((key.as_bytes(), seconds(now)), |row| row.get::<_, i64>(0))
-                .optional()?,
-            None => None,
-        };
-        let mut ended = Vec::new();
-        for (session, key) in owned {
-            let key = Key::from(key);
-            if Some(session) != spared {
-                self.remove(session)?;
+    /// Ends the first of some sessions, those that are live and still the owner's. Returns how many it has looked at, at least
+    /// one, and how many of these it has ended.
+    pub fn end_owned(&self, owner: &str, sessions: &[i64], now: u64, remember: u32) -> Changed<(usize, u64)> {
+        let started = Instant::now();
+        let (mut looked, mut ended) = (0, 0);
+        for session in sessions {
+            let mut key = self.prepare(&self.sql.key_of_owned)?;
+            let key: Option<[u8; 32]> =
+                key.query_row((session, owner, seconds(now)), |row| row.get(0)).optional()?;
+            if let Some(key) = key.map(Key::from) {
+                self.remove(*session, &key)?;
                 self.remember(&key, now, remember)?;
-                ended.push(key);
+                ended += 1;
+            }
+            looked += 1;
+            if started.elapsed() >= REMOVING {
+                break;
             }
         }
-        Ok((Ok(ended.len() as u64), Effect::Ended(ended)))
+        Ok(Ok((looked, ended)))
     }
 
     /// Counts that an ended key was presented.
     pub fn count_reuse(&self, key: &Key) -> Changed<()> {
         self.prepare(&self.sql.count_reuse)?.execute([key.as_bytes()])?;
-        just(())
+        Ok(Ok(()))
     }
 
-    /// Removes at most `limit` expired sessions and forgotten keys.
-    pub fn cleanup(&self, now: u64, limit: u32) -> Changed<u32> {
+    /// Removes at most `limit` expired sessions and forgotten keys. Returns how many, and whether none is left.
+    pub fn cleanup(&self, now: u64, limit: u32) -> Changed<(u32, bool)> {
+        let started = Instant::now();
         let mut expired = self.prepare(&self.sql.expired)?;
-        let expired: Vec<i64> =
-            expired.query_map((seconds(now), limit), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        for session in &expired {
-            self.remove(*session)?;
+        let expired: Vec<(i64, [u8; 32])> = expired
+            .query_map((seconds(now), limit), |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut removed = 0;
+        for (session, key) in expired {
+            self.remove(session, &Key::from(key))?;
+            removed += 1;
+            if started.elapsed() >= REMOVING {
+                return Ok(Ok((removed, false)));
+            }
         }
-        let removed = expired.len() as u32;
-        let forgotten = self.prepare(&self.sql.forget_some)?.execute((seconds(now), limit.saturating_sub(removed)))?;
-        Ok((Ok(removed + forgotten as u32), Effect::Expired(now)))
+        let forgotten = self.prepare(&self.sql.forget_some)?.execute((seconds(now), limit - removed))?;
+        removed += forgotten as u32;
+        Ok(Ok((removed, removed < limit)))
     }
 }
 

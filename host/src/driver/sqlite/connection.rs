@@ -4,7 +4,7 @@ use std::{fs::OpenOptions, io::ErrorKind, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{options::Options, schema};
+use super::{file::FileConnection, options::Options, schema};
 use crate::driver::{Error, Result};
 
 impl Options {
@@ -14,9 +14,9 @@ impl Options {
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        match options.open(&self.path) {
+        match options.open(self.file.path()) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                Err(Error::unavailable(format!("cannot create {}: {error}", self.file())).with_source(error))
+                Err(Error::unavailable(format!("cannot create {}: {error}", self.file.name())).with_source(error))
             }
             _ => Ok(()),
         }
@@ -24,7 +24,7 @@ impl Options {
 
     /// Whether the file is there.
     pub fn file_exists(&self) -> bool {
-        self.path.exists()
+        self.file.path().exists()
     }
 
     /// Which layout the tables have; the file is left as it is.
@@ -52,12 +52,12 @@ impl Options {
     }
 
     /// A connection that only reads.
-    pub fn connect_to_read(&self) -> Result<Connection> {
+    pub fn connect_to_read(&self) -> Result<FileConnection> {
         self.connect_checked(|connection| connection.pragma_update(None, "query_only", true))
     }
 
     /// The connection that writes. Waits for nobody: [`Connection::busy_timeout`] is the writer's business.
-    pub fn connect_to_write(&self) -> Result<Connection> {
+    pub fn connect_to_write(&self) -> Result<FileConnection> {
         self.connect_checked(|connection| self.prepare_to_write(connection))
     }
 
@@ -79,7 +79,7 @@ impl Options {
         connection.pragma_update(None, "journal_size_limit", 64 << 20)
     }
 
-    fn connect_checked(&self, prepare: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<Connection> {
+    fn connect_checked(&self, prepare: impl Fn(&Connection) -> rusqlite::Result<()>) -> Result<FileConnection> {
         let open = || {
             let connection = self.connect()?;
             let layout = schema::layout(&connection, &self.table)?;
@@ -88,7 +88,7 @@ impl Options {
             }
             Ok((connection, layout))
         };
-        match open().map_err(|error| self.failure(error))? {
+        match self.file.connect(open).map_err(|error| self.failure(error))? {
             (connection, schema::Layout::Current) => Ok(connection),
             (_, schema::Layout::Older) => Err(self.missing_tables()),
             (_, schema::Layout::Newer(layout)) => Err(self.newer_layout(layout)),
@@ -97,7 +97,7 @@ impl Options {
 
     fn connect(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
+        let connection = Connection::open_with_flags(self.file.path(), flags)?;
         connection.busy_timeout(self.busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(64);
         connection.pragma_update(None, "mmap_size", self.mmap_size)?;
@@ -110,7 +110,7 @@ impl Options {
             "the tables of {} are not in {}, or are older than this program: `lemon-session tables create` creates them, or \
              brings them up to date",
             self.table,
-            self.file()
+            self.file.name()
         ))
     }
 
@@ -119,13 +119,18 @@ impl Options {
         Error::unavailable(format!(
             "the tables of {} in {} have the layout {layout}, which this version does not know",
             self.table,
-            self.file()
+            self.file.name()
         ))
+    }
+
+    /// What to answer where another process writes for too long.
+    pub fn busy(&self) -> Error {
+        Error::unavailable(format!("{} is busy: others wrote to it for longer than busy_timeout", self.file.name()))
     }
 
     /// What an error of SQLite means. Its texts name tables and columns, never what is in them.
     pub fn failure(&self, error: rusqlite::Error) -> Error {
-        let file = self.file();
+        let file = self.file.name();
         let code = error.sqlite_error_code();
         if matches!(&error, rusqlite::Error::SqliteFailure(_, Some(text)) if text.starts_with("no such table"))
             || matches!(&error, rusqlite::Error::SqlInputError { msg, .. } if msg.starts_with("no such table"))
@@ -134,9 +139,7 @@ impl Options {
             return self.missing_tables();
         }
         let message = match code {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                format!("{file} is busy: others wrote to it for longer than busy_timeout")
-            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => return self.busy().with_source(error),
             Some(ErrorCode::NotADatabase) => format!("{file} is no SQLite database"),
             Some(ErrorCode::CannotOpen) => format!("cannot open {file}"),
             Some(ErrorCode::ReadOnly) => format!("{file}, or its folder, cannot be written to"),

@@ -9,10 +9,9 @@ use std::{
     sync::atomic::{AtomicU32, Ordering, fence},
 };
 
-use rusqlite::{
-    Connection,
-    ffi::{SQLITE_FCNTL_FILE_POINTER, SQLITE_OK, sqlite3_file, sqlite3_file_control},
-};
+use rusqlite::ffi::{SQLITE_FCNTL_FILE_POINTER, SQLITE_OK, sqlite3_file, sqlite3_file_control};
+
+use super::file::FileConnection;
 
 /// The header stands there twice. One that is being written differs from the other.
 const HEADER: usize = 12;
@@ -36,7 +35,7 @@ impl Stamp {
 pub struct LogIndex {
     header: NonNull<[AtomicU32; 2 * HEADER]>,
     /// Keeps the index mapped.
-    _connection: Connection,
+    connection: FileConnection,
 }
 
 // SAFETY: what `header` points to is shared by all threads of all processes, and only read here, atomically.
@@ -44,7 +43,7 @@ unsafe impl Send for LogIndex {}
 
 impl LogIndex {
     /// None where the database has no log, or its index is not shared in memory.
-    pub fn new(connection: Connection) -> Option<Self> {
+    pub fn new(connection: FileConnection) -> Option<Self> {
         // SQLite opens the log with the first transaction.
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).ok()?;
         let mut file: *mut sqlite3_file = ptr::null_mut();
@@ -68,11 +67,14 @@ impl LogIndex {
             }
         }
         let header = NonNull::new(region)?.cast();
-        header.is_aligned().then_some(Self { header, _connection: connection })
+        header.is_aligned().then_some(Self { header, connection })
     }
 
-    /// None while the header is being written.
+    /// None while the header is being written, and after the file was replaced.
     pub fn stamp(&self) -> Option<Stamp> {
+        if !self.connection.is_current() {
+            return None;
+        }
         // SAFETY: the region is mapped as long as the connection is there.
         let headers = unsafe { self.header.as_ref() };
         let (first, second) = headers.split_at(HEADER);
@@ -87,19 +89,30 @@ impl LogIndex {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{path::Path, sync::Arc};
 
-    fn open(file: &std::path::Path) -> Connection {
+    use rusqlite::Connection;
+
+    use super::{super::file::DatabaseFile, *};
+
+    fn open(file: &Path) -> Connection {
         let connection = Connection::open(file).expect("the database");
         connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).expect("a log");
         connection
     }
 
+    fn index(file: &Path) -> Option<LogIndex> {
+        let open = || Connection::open(file).map(|connection| (connection, ()));
+        let (connection, ()) = Arc::new(DatabaseFile::new(file.to_owned())).connect(open).expect("the database");
+        LogIndex::new(connection)
+    }
+
     fn database() -> (tempfile::TempDir, Connection, LogIndex) {
         let folder = tempfile::tempdir().expect("a folder");
-        let writer = open(&folder.path().join("a.db"));
+        let file = folder.path().join("a.db");
+        let writer = open(&file);
         writer.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)").expect("a table");
-        let index = LogIndex::new(open(&folder.path().join("a.db"))).expect("an index");
+        let index = index(&file).expect("an index");
         (folder, writer, index)
     }
 
@@ -149,8 +162,9 @@ mod tests {
     #[test]
     fn a_database_without_a_log_has_no_index() {
         let folder = tempfile::tempdir().expect("a folder");
-        let connection = Connection::open(folder.path().join("a.db")).expect("the database");
+        let file = folder.path().join("a.db");
+        let connection = Connection::open(&file).expect("the database");
         connection.execute_batch("CREATE TABLE t (x)").expect("a table");
-        assert!(LogIndex::new(connection).is_none());
+        assert!(index(&file).is_none());
     }
 }

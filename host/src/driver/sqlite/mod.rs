@@ -7,7 +7,7 @@
 //! Options beside the URL:
 //!
 //! - `synchronous`: `NORMAL` (the default) or `FULL`, which waits for the disk with every group of saves;
-//! - `busy_timeout`: how many milliseconds a save waits for other processes, and for room in the queue; 5000 unless given;
+//! - `busy_timeout`: how many milliseconds each save waits for other processes, and for room in the queue; 5000 unless given;
 //! - `cache_size`: how many bytes of memory may hold sessions that were used lately, so that a load need not ask SQLite;
 //!   33554432 unless given, 0 for none;
 //! - `mmap_size`: how many bytes of the file are mapped into memory; 0 unless given. Helps where much is read and little
@@ -16,22 +16,26 @@
 mod cache;
 mod changes;
 mod connection;
-mod frames;
+mod file;
 mod log_index;
 mod options;
 mod reader;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::{
+    mem,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
+use tokio::task::JoinHandle;
 
 use self::{
     cache::{Cache, Cached},
@@ -48,19 +52,24 @@ use super::{
 /// How many expired sessions one transaction removes: a save waits for no more than these.
 const CLEANUP_BATCH: u32 = 16;
 
-/// After how long a cleanup rests for as long as it has worked.
-const CLEANUP_WORK: Duration = Duration::from_millis(1);
+/// After how long what works in batches rests for as long as it has worked.
+const WORK: Duration = Duration::from_millis(1);
 
-/// With so many sessions, the database is watched, and those in use are kept in memory: not for the one session of a process that
-/// answers one request.
+/// How often is looked whether the file was replaced.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// From this load of a session on, the database is watched and sessions are cached: a process that answers one request loads
+/// one.
 const WORTH_WATCHING: u8 = 2;
 
 /// Sessions in an SQLite database.
 pub struct Sqlite {
     options: Arc<Options>,
     cache: Arc<Cache>,
-    /// Sessions that were found or created, up to [`WORTH_WATCHING`].
-    used: AtomicU8,
+    /// Sessions that were loaded, up to [`WORTH_WATCHING`].
+    loaded: AtomicU8,
+    /// Which file is watched, or was tried to: [`DatabaseFile::replaced`](file::DatabaseFile::replaced), plus one.
+    watched: AtomicU64,
     readers: Arc<Readers>,
     writer: Arc<Writer>,
 }
@@ -68,7 +77,11 @@ pub struct Sqlite {
 impl Sqlite {
     /// Opens the store of a URL `sqlite:PATH`. The file is created with the tables, not before.
     pub fn open(options: StorageOptions) -> Opening {
-        Box::pin(async move { Ok(Arc::new(Self::new(&options)?) as Arc<dyn Driver>) })
+        Box::pin(async move {
+            let store = Arc::new(Self::new(&options)?);
+            store.watch_file();
+            Ok(store as Arc<dyn Driver>)
+        })
     }
 
     fn new(options: &StorageOptions) -> Result<Self> {
@@ -80,23 +93,42 @@ impl Sqlite {
             writer: Arc::new(Writer::new(Arc::clone(&options), sql, Arc::clone(&cache))),
             options,
             cache,
-            used: AtomicU8::new(0),
+            loaded: AtomicU8::new(0),
+            watched: AtomicU64::new(0),
         })
     }
 
-    /// Notes that a session is in use.
-    fn used(&self) {
-        if self.options.cache_size == 0
-            || self.used.load(Ordering::Relaxed) >= WORTH_WATCHING
-            || self.used.fetch_add(1, Ordering::Relaxed) + 1 != WORTH_WATCHING
-        {
+    /// Looks from time to time whether the file was replaced, as long as this store is in use.
+    fn watch_file(self: &Arc<Self>) {
+        let store = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                let Some(store) = store.upgrade() else { return };
+                if store.options.file.look() {
+                    store.readers.close();
+                    store.cache.close();
+                }
+            }
+        });
+    }
+
+    /// Begins to cache sessions when that is worth it.
+    fn loaded(&self) {
+        let loaded = self.loaded.load(Ordering::Relaxed) + 1;
+        if loaded < WORTH_WATCHING {
+            return self.loaded.store(loaded, Ordering::Relaxed);
+        }
+        let file = self.options.file.replaced() + 1;
+        if self.options.cache_size == 0 || self.watched.swap(file, Ordering::Relaxed) == file {
             return;
         }
-        match self.options.connect_to_read() {
+        // One that writes turns the write-ahead log on, which a restored backup may not have.
+        match self.options.connect_to_write() {
             Ok(connection) => self.cache.watch(connection),
             Err(error) => {
-                tracing::debug!(%error, "sessions are not kept in memory yet");
-                self.used.store(WORTH_WATCHING - 1, Ordering::Relaxed);
+                tracing::debug!(%error, "sessions are not cached yet");
+                self.watched.store(0, Ordering::Relaxed);
             }
         }
     }
@@ -112,14 +144,38 @@ impl Sqlite {
 }
 
 async fn blocking<T: Send + 'static>(run: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(run).await;
-    done.unwrap_or_else(|error| Err(Error::unavailable("a task of SQLite has ended early").with_source(error)))
+    done(tokio::task::spawn_blocking(run)).await
+}
+
+async fn done<T>(task: JoinHandle<Result<T>>) -> Result<T> {
+    task.await.unwrap_or_else(|error| Err(Error::unavailable("a task of SQLite has ended early").with_source(error)))
+}
+
+/// How much of the time is taken by work in batches: half of it, so that other processes find the database free as well.
+#[derive(Default)]
+struct Pace {
+    worked: Duration,
+}
+
+impl Pace {
+    async fn time<T>(&mut self, batch: impl Future<Output = T>) -> T {
+        let started = Instant::now();
+        let done = batch.await;
+        self.worked += started.elapsed();
+        done
+    }
+
+    async fn rest(&mut self, writer: &Writer, patient: bool) {
+        if self.worked >= WORK || writer.is_wanted() {
+            writer.rest(mem::take(&mut self.worked), patient).await;
+        }
+    }
 }
 
 #[async_trait]
 impl Driver for Sqlite {
     fn summary(&self) -> String {
-        format!("SQLite in {}", self.options.file())
+        format!("SQLite in {}", self.options.file.name())
     }
 
     async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
@@ -130,7 +186,7 @@ impl Driver for Sqlite {
         let loaded = self.readers.load(key, app, now, inline_bytes)?;
         match (&loaded, stamp) {
             (LoadOutcome::Found(loaded), Some(stamp)) => self.cache.keep(stamp, key, app, inline_bytes, loaded),
-            (LoadOutcome::Found(_), None) => self.used(),
+            (LoadOutcome::Found(_), None) => self.loaded(),
             (LoadOutcome::Ended, _) => {
                 let key = *key;
                 self.writer.write(move |changes| changes.count_reuse(&key)).await?;
@@ -145,13 +201,12 @@ impl Driver for Sqlite {
     }
 
     async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
-        self.used();
-        let (key, record, writes) = (*key, record.clone(), Arc::from(writes));
+        let (key, record, writes) = (*key, record.clone(), writes.to_vec());
         self.writer.write(move |changes| changes.create(&key, &record, &writes)).await
     }
 
     async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
-        let (key, change) = (*key, Arc::new(change.clone()));
+        let (key, change) = (*key, change.clone());
         self.writer.write(move |changes| changes.update(&key, &change, expected, now)).await
     }
 
@@ -161,24 +216,39 @@ impl Driver for Sqlite {
     }
 
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
-        let (owner, except) = (owner.to_owned(), except.copied());
-        self.writer.write(move |changes| changes.destroy_owned(&owner, except.as_ref(), now, remember)).await
+        let (owner, except) = (Arc::<str>::from(owner), except.copied());
+        let (readers, writer) = (Arc::clone(&self.readers), Arc::clone(&self.writer));
+        // As a task: it goes on to its end though the caller does not wait for it any more.
+        let ended = tokio::spawn(async move {
+            let owned = {
+                let owner = Arc::clone(&owner);
+                blocking(move || readers.owned(&owner, except.as_ref(), now)).await?
+            };
+            let owned = Arc::<[i64]>::from(owned);
+            let (mut looked, mut ended, mut pace) = (0, 0, Pace::default());
+            while looked < owned.len() {
+                let (owner, owned) = (Arc::clone(&owner), Arc::clone(&owned));
+                let batch = writer.write(move |changes| changes.end_owned(&owner, &owned[looked..], now, remember));
+                let (more, of_these) = pace.time(batch).await?;
+                looked += more;
+                ended += of_these;
+                pace.rest(&writer, false).await;
+            }
+            Ok(ended)
+        });
+        done(ended).await
     }
 
     async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
-        let (mut removed, mut worked) = (0, Duration::ZERO);
+        let (mut removed, mut pace) = (0, Pace::default());
         while removed < limit {
-            let started = Instant::now();
             let batch = CLEANUP_BATCH.min(limit - removed);
-            let done = self.writer.write(move |changes| changes.cleanup(now, batch)).await?;
-            removed += done;
-            if done < batch {
+            let (more, is_done) = pace.time(self.writer.write(move |changes| changes.cleanup(now, batch))).await?;
+            removed += more;
+            if is_done {
                 break;
             }
-            worked += started.elapsed();
-            if worked >= CLEANUP_WORK || self.writer.is_wanted() {
-                self.writer.rest(std::mem::take(&mut worked)).await;
-            }
+            pace.rest(&self.writer, true).await;
         }
         Ok(removed)
     }
@@ -249,98 +319,13 @@ impl Driver for Sqlite {
     async fn close(&self) -> Result<()> {
         self.readers.close();
         self.cache.close();
-        self.used.store(0, Ordering::Relaxed);
-        let writer = Arc::clone(&self.writer);
-        blocking(move || writer.close()).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::driver::Rename;
-
-    fn is_in_memory(store: &Sqlite, key: &Key) -> bool {
-        matches!(store.cache.load(key, "shop", 1, 100), Cached::Found(_))
-    }
-
-    async fn store(folder: &tempfile::TempDir) -> Sqlite {
-        let url = format!("sqlite:{}", folder.path().join("sessions.db").display());
-        let store = Sqlite::new(&StorageOptions { url, ..StorageOptions::default() }).expect("a store");
-        store.create_tables().await.expect("tables");
-        store
-    }
-
-    fn record() -> Record {
-        Record { created: 1, accessed: 1, expires: 10, ends: None, renewed: 1, owner: None, version: 1, size: 0 }
-    }
-
-    #[tokio::test]
-    async fn sessions_are_in_memory_from_the_second_on() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = store(&folder).await;
-        let keys = ["first", "second"].map(Key::of);
-        for key in &keys {
-            store.create(key, &record(), &[]).await.expect("it is new");
-        }
-        assert!(!is_in_memory(&store, &keys[0]), "it may be the only one");
-        assert!(is_in_memory(&store, &keys[1]));
-        store.load(&keys[0], "shop", 1, 100).await.expect("it is there");
-        assert!(is_in_memory(&store, &keys[0]));
-        store.close().await.expect("closed");
-        assert!(!is_in_memory(&store, &keys[1]));
-    }
-
-    /// Sets a variable to so many bytes, in a session of at most 100.
-    fn setting(name: &str, bytes: usize) -> Change {
-        let write = Write { app: "shop".to_owned(), name: name.to_owned(), value: Some(vec![0; bytes]) };
-        Change { writes: vec![write], max_size: 100, ..Change::default() }
-    }
-
-    #[tokio::test]
-    async fn changes_of_one_session_in_one_transaction_see_each_other() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = store(&folder).await;
-        let [other, key, new] = ["other", "a", "new"].map(Key::of);
-        for key in [&other, &key] {
-            store.create(key, &record(), &[]).await.expect("it is new");
-        }
-        let update = async |key, change, expected| store.update(key, &change, expected, 1).await.expect("an answer");
-        let rename = Change { rename: Some(Rename { to: new, grace: None }), ..Change::default() };
-        let outcomes = futures::join!(
-            update(&key, setting("x", 50), Some(1)),
-            update(&key, setting("x", 98), None),
-            update(&key, setting("y", 1), None),
-            update(&key, setting("x", 9), Some(2)),
-            update(&key, setting("x", 10), None),
-            update(&key, rename, Some(4)),
-            update(&key, setting("x", 1), None),
-            update(&new, setting("z", 20), None),
-        );
-        let expected = (
-            UpdateOutcome::Committed(2),
-            UpdateOutcome::Committed(3),
-            UpdateOutcome::TooLarge(101),
-            UpdateOutcome::Conflict(3),
-            UpdateOutcome::Committed(4),
-            UpdateOutcome::Committed(4),
-            UpdateOutcome::Gone,
-            UpdateOutcome::Committed(5),
-        );
-        assert_eq!(outcomes, expected);
-        for bytes in [30, 2] {
-            update(&new, setting("z", bytes), None).await;
-            let snapshot = store.export(&new, 1).await.expect("an answer").expect("it is there");
-            assert_eq!(snapshot.record.size, 11 + 1 + bytes as u64);
-            let LoadOutcome::Found(loaded) = store.load(&new, "shop", 1, 100).await.expect("an answer") else {
-                panic!("it is there")
-            };
-            assert_eq!(loaded.record, snapshot.record);
-            assert!(is_in_memory(&store, &new));
-        }
-        let destroy = async || store.destroy(&new, &DestroyCondition::Any, 1, 0).await.expect("an answer");
-        let outcomes =
-            futures::join!(update(&new, setting("x", 1), None), destroy(), update(&new, setting("x", 2), None));
-        assert_eq!(outcomes, (UpdateOutcome::Committed(8), true, UpdateOutcome::Gone));
+        self.loaded.store(0, Ordering::Relaxed);
+        self.watched.store(0, Ordering::Relaxed);
+        let (writer, options) = (Arc::clone(&self.writer), Arc::clone(&self.options));
+        blocking(move || {
+            options.file.close();
+            writer.close()
+        })
+        .await
     }
 }

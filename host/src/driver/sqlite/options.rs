@@ -2,16 +2,21 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
+use super::file::DatabaseFile;
 use crate::driver::{Error, Result, StorageOptions, TableName};
 
+/// The largest number an option may have: SQLite takes no larger ones.
+const MOST: u32 = i32::MAX as u32;
+
 /// The file, and how it is used.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Options {
     /// The database file.
-    pub path: PathBuf,
+    pub file: Arc<DatabaseFile>,
     /// The table the sessions are kept in.
     pub table: TableName,
     /// Whether a save survives a power failure.
@@ -47,22 +52,19 @@ impl Options {
         let number = |name: &str, default: u32| match option(name) {
             None => Ok(default),
             Some(text) => text
-                .parse::<u32>()
-                .map_err(|_| Error::invalid(format!("{name} is a number from 0 to {}, not {text:?}", u32::MAX))),
+                .parse()
+                .ok()
+                .filter(|number| *number <= MOST)
+                .ok_or_else(|| Error::invalid(format!("{name} is a number from 0 to {MOST}, not {text:?}"))),
         };
         Ok(Self {
-            path: path(&options.url)?,
+            file: Arc::new(DatabaseFile::new(path(&options.url)?)),
             table,
             durable,
             cache_size: number("cache_size", 32 << 20)? as usize,
             mmap_size: number("mmap_size", 0)?.into(),
             busy_timeout: Duration::from_millis(number("busy_timeout", 5000)?.into()),
         })
-    }
-
-    /// The file as messages name it.
-    pub fn file(&self) -> impl std::fmt::Display {
-        self.path.strip_prefix(".").unwrap_or(&self.path).display()
     }
 }
 
@@ -107,16 +109,16 @@ mod tests {
     #[test]
     fn defaults_are_normal_and_five_seconds() {
         let options = parse("sqlite:sessions.db", &[]).expect("it is a storage URL");
-        assert_eq!(options.path, Path::new("./sessions.db"));
+        assert_eq!(options.file.path(), Path::new("./sessions.db"));
         assert!(!options.durable);
         assert_eq!(options.busy_timeout, Duration::from_secs(5));
-        assert_eq!(options.file().to_string(), "sessions.db");
+        assert_eq!(options.file.name().to_string(), "sessions.db");
     }
 
     #[test]
     fn an_absolute_path_stays_one() {
         assert_eq!(
-            parse("sqlite:/tmp/sessions.db", &[]).expect("it is a storage URL").path,
+            parse("sqlite:/tmp/sessions.db", &[]).expect("it is a storage URL").file.path(),
             Path::new("/tmp/sessions.db")
         );
     }
@@ -124,7 +126,7 @@ mod tests {
     #[test]
     fn a_path_is_never_read_as_an_sqlite_uri() {
         assert_eq!(
-            parse("sqlite:file:x?mode=memory", &[]).expect("it is a path").path,
+            parse("sqlite:file:x?mode=memory", &[]).expect("it is a path").file.path(),
             Path::new("./file:x?mode=memory")
         );
     }
@@ -142,6 +144,7 @@ mod tests {
     fn impossible_options_are_refused_with_what_would_be_right() {
         refused("sqlite:x", &[("synchronous", "off")], "NORMAL");
         refused("sqlite:x", &[("busy_timeout", "-1")], "a number");
+        refused("sqlite:x", &[("busy_timeout", "2147483648")], "from 0 to 2147483647");
         refused("sqlite:x", &[("mmap_size", "1 GB")], "a number");
         refused("sqlite:x", &[("cache", "1")], "they have synchronous, cache_size, mmap_size, busy_timeout");
         assert!(parse("sqlite:x", &[("synchronous", "full")]).expect("case does not count").durable);

@@ -1,18 +1,18 @@
 //! What reads sessions, on the caller's thread and beside the writer: a load takes a few microseconds, a change of threads
 //! more.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, types::ValueRef};
 
-use super::{changes::seconds, options::Options, schema::Statements};
+use super::{changes::seconds, file::FileConnection, options::Options, schema::Statements};
 use crate::driver::{Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot, Stored, Variable, Write};
 
 /// Connections that read.
 pub struct Readers {
     options: Arc<Options>,
     sql: Arc<Statements>,
-    free: Mutex<Vec<Connection>>,
+    free: Mutex<Vec<FileConnection>>,
 }
 
 /// How many connections are kept that nobody uses.
@@ -28,19 +28,23 @@ impl Readers {
     }
 
     fn read<T>(&self, read: impl FnOnce(&mut Connection, &Statements) -> rusqlite::Result<T>) -> Result<T> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let free = self.free().pop().filter(FileConnection::is_current);
         let mut connection = free.map_or_else(|| self.options.connect_to_read(), Ok)?;
         let answer = read(&mut connection, &self.sql).map_err(|error| self.options.failure(error));
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < KEPT {
+        let mut free = self.free();
+        if free.len() < KEPT && connection.is_current() {
             free.push(connection);
         }
         answer
     }
 
+    fn free(&self) -> MutexGuard<'_, Vec<FileConnection>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Closes all connections that nobody uses.
     pub fn close(&self) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.free().clear();
     }
 
     /// [`LoadOutcome::Ended`] is not counted here.
@@ -110,6 +114,22 @@ impl Readers {
                     .query_map((after, seconds(now), limit, owner), listed)?
                     .collect(),
             }
+        })
+    }
+
+    /// The numbers of all live sessions of an owner, which stay the same when their keys change; without that of the session
+    /// that the key `except` leads to.
+    pub fn owned(&self, owner: &str, except: Option<&Key>, now: u64) -> Result<Vec<i64>> {
+        self.read(|connection, sql| {
+            let snapshot = Transaction::new(connection, TransactionBehavior::Deferred)?;
+            let mut leads_to = snapshot.prepare_cached(&sql.leads_to)?;
+            let spared: Option<i64> = match except {
+                Some(key) => leads_to.query_row((key.as_bytes(), seconds(now)), |row| row.get(0)).optional()?,
+                None => None,
+            };
+            let mut owned = snapshot.prepare_cached(&sql.owned)?;
+            let owned = owned.query_map((owner, seconds(now)), |row| row.get(0))?;
+            owned.filter(|number| number.as_ref().map_or(true, |number| Some(*number) != spared)).collect()
         })
     }
 

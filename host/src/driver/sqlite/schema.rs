@@ -147,6 +147,9 @@ statements! {
         LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app = ?2
         WHERE s.key = ?1 ORDER BY v.name"#;
     key_of: r#"SELECT key FROM "{t}" WHERE id = ?1"#;
+    leads_to: r#"SELECT id FROM "{t}" WHERE key = ?1
+        UNION ALL SELECT session FROM "{t}_former" WHERE key = ?1 AND session IS NOT NULL AND until > ?2"#;
+    owned: r#"SELECT id FROM "{t}" WHERE owner = ?1 AND expires > ?2"#;
     fetch: r#"SELECT coalesce(v.value, (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large))
         FROM "{t}" s JOIN "{t}_variable" v ON v.session = s.id AND v.app = ?2 AND v.name = ?3
         WHERE s.key = ?1 AND s.expires > ?4"#;
@@ -208,10 +211,8 @@ statements! {
     is_former: r#"SELECT 1 FROM "{t}_former" WHERE key = ?1"#;
     count_reuse: r#"UPDATE "{t}_former" SET reused = reused + 1 WHERE key = ?1"#;
     is_owned: r#"SELECT 1 FROM "{t}" WHERE id = ?1 AND owner = ?2"#;
-    leads_to: r#"SELECT id FROM "{t}" WHERE key = ?1
-        UNION ALL SELECT session FROM "{t}_former" WHERE key = ?1 AND session IS NOT NULL AND until > ?2"#;
-    owned: r#"SELECT id, key FROM "{t}" WHERE owner = ?1 AND expires > ?2"#;
-    expired: r#"SELECT id FROM "{t}" WHERE expires <= ?1 LIMIT ?2"#;
+    key_of_owned: r#"SELECT key FROM "{t}" WHERE id = ?1 AND owner = ?2 AND expires > ?3"#;
+    expired: r#"SELECT id, key FROM "{t}" WHERE expires <= ?1 LIMIT ?2"#;
     forget_some: r#"DELETE FROM "{t}_former" WHERE key IN
         (SELECT key FROM "{t}_former" WHERE forget <= ?1 LIMIT ?2)"#;
 }

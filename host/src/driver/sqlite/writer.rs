@@ -4,32 +4,37 @@
 //! what they save is in the queue as well, and commits all of it on its own thread, as one transaction; what was queued
 //! meanwhile is committed by a task of its own, until nothing is left. A caller is answered when its transaction is committed.
 //!
-//! A change looks for whatever it can be refused for before it writes. When SQLite itself fails, the transaction is undone
-//! and each of its changes made again alone, so that nobody is told of a failure but those whom it concerns.
+//! A change looks for whatever it can be refused for before it writes. When SQLite itself fails, or a change panics, the
+//! transaction is undone and each of its changes made again alone, so that nobody is told of a failure but those whom it
+//! concerns. A connection on which something panicked is closed, and with it its transaction.
 //!
-//! Where a commit waits for the disk (`synchronous` = FULL), or another process is writing, a thread of the runtime's blocking
-//! pool commits instead: no other one sleeps.
+//! Where a commit waits for the disk (`synchronous` = FULL), another process is writing, or the disk is full, a thread of the
+//! runtime's blocking pool commits instead: no other one sleeps. Each save waits for other processes until its own deadline.
+//! When there is no room for the log to grow, it is copied back into the database, so that it begins anew, and the save is
+//! tried once more.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    slice,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, ffi::SQLITE_IOERR_WRITE};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
 };
 
 use super::{
-    cache::{Cache, Effect},
+    cache::Cache,
     changes::{Changed, Changes},
-    frames,
+    file::FileConnection,
     options::Options,
     schema::Statements,
 };
@@ -53,15 +58,18 @@ const LONGEST_HALT: Duration = Duration::from_millis(100);
 /// So many pages may be written while that is done; further saves wait for it.
 const LOG_SLACK: u32 = 4 * LOG_PAGES;
 
-/// How many pauses a cleanup makes at most before it goes on, though changes wait.
+/// How many pauses are made at most for the saves that wait, or for a checkpoint.
 const LONGEST_REST: u32 = 20;
+
+/// How long no checkpoint is tried to make room after one that made none.
+const NO_ROOM: Duration = Duration::from_secs(1);
 
 /// Where changes are written.
 pub struct Writer {
     options: Arc<Options>,
     sql: Arc<Statements>,
     cache: Arc<Cache>,
-    connection: Mutex<Option<Connection>>,
+    connection: Mutex<Option<FileConnection>>,
     queue: Mutex<VecDeque<Box<dyn Queued>>>,
     room: Arc<Semaphore>,
     /// Whether somebody has the writer, and sees to it that what is queued is committed: see [`Turn`].
@@ -71,6 +79,8 @@ pub struct Writer {
     due: AtomicU32,
     checkpointing: AtomicBool,
     checkpoints: Mutex<()>,
+    /// Until when the disk is taken to be full.
+    full_until: Mutex<Option<Instant>>,
 }
 
 impl Writer {
@@ -88,6 +98,7 @@ impl Writer {
             due: AtomicU32::new(LOG_PAGES),
             checkpointing: AtomicBool::default(),
             checkpoints: Mutex::default(),
+            full_until: Mutex::default(),
         }
     }
 
@@ -97,6 +108,7 @@ impl Writer {
         T: Send + 'static,
         Work: Fn(Changes<'_>) -> Changed<T> + Send + 'static,
     {
+        let deadline = Instant::now() + self.options.busy_timeout;
         let room = Arc::clone(&self.room);
         let room = match Arc::clone(&room).try_acquire_owned() {
             Ok(room) => room,
@@ -106,16 +118,16 @@ impl Writer {
             },
         };
         let (to, answered) = oneshot::channel();
-        let change = Change { work, made: None, to: Some(to), _room: room };
+        let change = Change { work, made: None, to: Some(to), deadline, _room: room };
         lock(&self.queue).push_back(Box::new(change));
         if self.options.durable || self.log_is_too_long() {
             self.drain_soon();
         } else if let Some(turn) = self.take() {
             // Those that are about to save leave their changes as well.
             tokio::task::yield_now().await;
-            turn.commit_queued(SMALL_GROUP, Duration::ZERO);
+            turn.commit_queued(SMALL_GROUP, false);
         }
-        answered.await.unwrap_or_else(|_| Err(Error::unavailable("the save was given up: the program is ending")))
+        answered.await.unwrap_or_else(|_| Err(Error::unavailable("the save was given up before it was made")))
     }
 
     fn take(self: &Arc<Self>) -> Option<Turn> {
@@ -123,18 +135,19 @@ impl Writer {
         (!taken).then(|| Turn { writer: Arc::clone(self), begun: true, is_blocked: Cell::new(false) })
     }
 
-    fn connected<'a>(&self, connection: &'a mut MutexGuard<'_, Option<Connection>>) -> Result<&'a mut Connection> {
-        if connection.is_none() {
-            let opened = self.options.connect_to_write()?;
-            opened.busy_timeout(Duration::ZERO).map_err(|error| self.options.failure(error))?;
-            opened.wal_hook(Some(|_, pages| {
-                LOGGED.set(u32::try_from(pages).ok());
-                Ok(())
-            }));
-            frames::prepare(&opened);
-            **connection = Some(opened);
+    /// The connection, opened if there is none or its file was replaced.
+    fn connected(&self, connection: Option<FileConnection>) -> Result<FileConnection> {
+        if let Some(connection) = connection.filter(FileConnection::is_current) {
+            return Ok(connection);
         }
-        connection.as_mut().ok_or_else(|| self.options.missing_tables())
+        let opened = self.options.connect_to_write()?;
+        opened.wal_hook(Some(|_, pages| {
+            LOGGED.set(u32::try_from(pages).ok());
+            Ok(())
+        }));
+        self.logged.store(0, Ordering::Relaxed);
+        self.due.store(LOG_PAGES, Ordering::Relaxed);
+        Ok(opened)
     }
 
     /// Sees to it that what is queued is committed, by a thread that may wait. Whoever has the writer does that by himself.
@@ -162,11 +175,12 @@ impl Writer {
         !lock(&self.queue).is_empty()
     }
 
-    /// Leaves the writer to others: for so long, and then while changes wait, but not forever.
-    pub async fn rest(&self, pause: Duration) {
+    /// Leaves the writer to others: for so long, and then while the log is copied back or, if this is `patient`, changes wait;
+    /// but not forever.
+    pub async fn rest(&self, pause: Duration, patient: bool) {
         for _ in 0..LONGEST_REST {
             tokio::time::sleep(pause).await;
-            if !self.is_wanted() {
+            if !self.checkpointing.load(Ordering::SeqCst) && !(patient && self.is_wanted()) {
                 break;
             }
         }
@@ -198,6 +212,7 @@ impl Writer {
         }
     }
 
+    /// Copies the log back into the database, so that the next save begins it anew.
     fn checkpoint(&self) {
         let _one_at_a_time = lock(&self.checkpoints);
         let copied = self.options.connect_to_write().and_then(|connection| {
@@ -219,7 +234,7 @@ impl Writer {
 
     /// Closes the connection.
     pub fn close(&self) -> Result<()> {
-        let Some(connection) = lock(&self.connection).take() else { return Ok(()) };
+        let Some(connection) = lock(&self.connection).take().filter(FileConnection::is_current) else { return Ok(()) };
         let copied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         copied.map_err(|error| self.options.failure(error))
     }
@@ -241,7 +256,7 @@ struct Turn {
 impl Turn {
     fn drain(mut self) {
         self.begun = true;
-        while self.commit_queued(GROUP, self.writer.options.busy_timeout) {
+        while self.commit_queued(GROUP, true) {
             if self.writer.log_is_too_long() {
                 self.writer.checkpoint();
             }
@@ -250,14 +265,14 @@ impl Turn {
 
     async fn lead(mut self) {
         self.begun = true;
-        while self.commit_queued(SMALL_GROUP, Duration::ZERO) && !self.writer.log_is_too_long() {
+        while self.commit_queued(SMALL_GROUP, false) && !self.writer.log_is_too_long() {
             tokio::task::yield_now().await;
         }
     }
 
-    /// Commits at most `most` of the queued changes as one transaction; false when there are none, or somebody else has the
-    /// database for longer than `patience`.
-    fn commit_queued(&self, most: usize, patience: Duration) -> bool {
+    /// Commits at most `most` of the queued changes as one transaction; false when there are none, or when this has to wait and
+    /// may not.
+    fn commit_queued(&self, most: usize, may_wait: bool) -> bool {
         let writer = &self.writer;
         let mut group: Vec<_> = {
             let mut queue = lock(&writer.queue);
@@ -267,30 +282,18 @@ impl Turn {
         if group.is_empty() {
             return false;
         }
-        let committed = match writer.connection.try_lock() {
-            Ok(connection) => writer.commit(connection, &mut group, patience),
-            Err(TryLockError::Poisoned(poisoned)) => writer.commit(poisoned.into_inner(), &mut group, patience),
-            Err(TryLockError::WouldBlock) if patience.is_zero() => Ok(false),
-            Err(TryLockError::WouldBlock) => writer.commit(lock(&writer.connection), &mut group, patience),
-        };
-        match committed {
-            Ok(true) => group.into_iter().for_each(Queued::answer),
-            Ok(false) => {
-                let mut queue = lock(&writer.queue);
-                group.into_iter().rev().for_each(|change| queue.push_front(change));
-                self.is_blocked.set(true);
-                return false;
-            }
-            Err(error) => {
-                // Those that were queued meanwhile have waited as long.
-                group.extend(lock(&writer.queue).drain(..));
-                for mut change in group {
-                    change.fail(error.again());
-                    change.answer();
-                }
-            }
-        }
+        writer.commit(&mut group, may_wait);
+        let (made, waiting): (Vec<_>, Vec<_>) = group.into_iter().partition(|change| change.is_made());
+        made.into_iter().for_each(Queued::answer);
+        let must_wait = !waiting.is_empty();
+        let mut queue = lock(&writer.queue);
+        waiting.into_iter().rev().for_each(|change| queue.push_front(change));
+        drop(queue);
         writer.checkpoint_if_long();
+        if must_wait && !may_wait {
+            self.is_blocked.set(true);
+            return false;
+        }
         true
     }
 }
@@ -314,66 +317,142 @@ impl Drop for Turn {
     }
 }
 
+/// Why nothing of a transaction was committed.
+enum Undone {
+    /// Another process has the database.
+    Busy,
+    /// There is no room for the log to grow.
+    NoRoom(Error),
+    Failed(Error),
+}
+
 impl Writer {
-    /// Commits a group as one transaction, or, if SQLite fails, each of its changes alone. False when another process has the
-    /// database for longer than `patience` when there is none.
-    fn commit(
-        &self,
-        mut connection: MutexGuard<'_, Option<Connection>>,
-        group: &mut [Box<dyn Queued>],
-        patience: Duration,
-    ) -> Result<bool> {
-        let connection = self.connected(&mut connection)?;
-        let failure = |error| self.options.failure(error);
-        connection.busy_timeout(patience).map_err(failure)?;
-        match run(connection, "BEGIN IMMEDIATE") {
-            Err(error) if is_busy(&error) && patience.is_zero() => return Ok(false),
-            begun => begun.map_err(failure)?,
-        }
-        if let Err(error) = self.finish(connection, group) {
-            match group {
-                [change] => change.fail(failure(error)),
-                group => {
-                    for change in group {
-                        let alone = std::slice::from_mut(change);
-                        let made = run(connection, "BEGIN IMMEDIATE").and_then(|()| self.finish(connection, alone));
-                        made.unwrap_or_else(|error| change.fail(failure(error)));
-                    }
+    /// Makes the changes of a group in one transaction, or, if that fails, each in one of its own. Those that are not made
+    /// afterwards are to be tried again: by a thread that may wait, if this one may not.
+    fn commit(&self, group: &mut [Box<dyn Queued>], may_wait: bool) {
+        match self.transact(group, may_wait) {
+            Ok(()) => {}
+            Err(Undone::Busy) if may_wait => {
+                let now = Instant::now();
+                for change in group.iter_mut().filter(|change| change.deadline() <= now) {
+                    change.fail(self.options.busy());
                 }
             }
+            Err(Undone::Busy) => {}
+            Err(undone) => match (group, undone) {
+                ([_], Undone::NoRoom(_)) if !may_wait => {}
+                (alone @ [_], Undone::NoRoom(error)) => self.make_room(alone, error),
+                ([change], Undone::Failed(error)) => change.fail(error),
+                (group, _) => group.iter_mut().for_each(|change| self.commit(slice::from_mut(change), may_wait)),
+            },
         }
-        Ok(true)
     }
 
-    /// Ends a transaction that was begun, with these changes or with none.
-    fn finish(&self, connection: &Connection, group: &mut [Box<dyn Queued>]) -> rusqlite::Result<()> {
+    /// Has the log begin anew, and tries the change once more.
+    fn make_room(&self, change: &mut [Box<dyn Queued>], error: Error) {
+        let is_full = lock(&self.full_until).is_some_and(|until| Instant::now() < until);
+        let made = if is_full {
+            Err(Undone::NoRoom(error))
+        } else {
+            self.checkpoint();
+            self.transact(change, true)
+        };
+        let Err(undone) = made else { return };
+        if matches!(undone, Undone::NoRoom(_)) && !is_full {
+            *lock(&self.full_until) = Some(Instant::now() + NO_ROOM);
+        }
+        let error = match undone {
+            Undone::Busy => self.options.busy(),
+            Undone::NoRoom(error) | Undone::Failed(error) => error,
+        };
+        change.iter_mut().for_each(|change| change.fail(error.again()));
+    }
+
+    /// Makes all changes of a group in one transaction, or none of them.
+    fn transact(&self, group: &mut [Box<dyn Queued>], may_wait: bool) -> Result<(), Undone> {
+        let mut place = match self.connection.try_lock() {
+            Ok(place) => place,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) if may_wait => lock(&self.connection),
+            Err(TryLockError::WouldBlock) => return Err(Undone::Busy),
+        };
+        // What panics takes the connection along.
+        let connection = self.connected(place.take()).map_err(Undone::Failed)?;
+        let first_deadline = group.iter().map(|change| change.deadline()).min().filter(|_| may_wait);
+        let patience = first_deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let begun = begin(&connection, patience).map_err(|error| self.undone(error));
+        let (done, panicked) = match begun {
+            Ok(()) => self.finish(&connection, group),
+            Err(undone) => (Err(undone), false),
+        };
+        if !panicked && connection.is_autocommit() {
+            *place = Some(connection);
+        }
+        done
+    }
+
+    /// Ends a transaction that was begun, with these changes or with none. Tells as well whether a change panicked.
+    fn finish(&self, connection: &Connection, group: &mut [Box<dyn Queued>]) -> (Result<(), Undone>, bool) {
         let before = self.cache.before_commit();
         LOGGED.set(None);
-        let mut done = Vec::with_capacity(group.len());
-        let made = group.iter_mut().try_for_each(|change| {
-            let changes = Changes { connection, sql: &self.sql, cache: &self.cache, done: &done };
-            done.push(change.make(changes)?);
-            Ok(())
-        });
-        match made.and_then(|()| frames::at_once(|| run(connection, "COMMIT"))) {
-            Ok(()) => {
-                self.cache.after_commit(before, LOGGED.get().is_some(), done);
-                Ok(())
+        let touched = RefCell::default();
+        let make = || {
+            for change in group.iter_mut() {
+                change.make(Changes { connection, sql: &self.sql, touched: &touched })?;
             }
-            Err(error) => {
-                self.cache.gave_up();
-                roll_back(connection).and(Err(error))
+            Ok(())
+        };
+        let made = catch_unwind(AssertUnwindSafe(make));
+        let panicked = made.is_err();
+        let committed = match made {
+            Ok(made) => made.and_then(|()| run(connection, "COMMIT")).map_err(|error| self.undone(error)),
+            Err(_) => Err(Undone::Failed(Error::unavailable("a change of a session has panicked"))),
+        };
+        if committed.is_ok() {
+            self.cache.after_commit(before, LOGGED.get().is_some(), &touched.borrow());
+        } else {
+            self.cache.gave_up();
+            group.iter_mut().for_each(|change| change.undo());
+            // Some errors have done it already. Where it fails, the connection is given up.
+            if !connection.is_autocommit() && !panicked {
+                let _ = run(connection, "ROLLBACK");
             }
         }
+        (committed, panicked)
     }
+
+    fn undone(&self, error: rusqlite::Error) -> Undone {
+        if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) {
+            return Undone::Busy;
+        }
+        // A limit on the size of files, or a quota, is an error of writing.
+        let code = error.sqlite_error().map(|error| error.extended_code);
+        let no_room = error.sqlite_error_code() == Some(ErrorCode::DiskFull) || code == Some(SQLITE_IOERR_WRITE);
+        let error = self.options.failure(error);
+        if no_room { Undone::NoRoom(error) } else { Undone::Failed(error) }
+    }
+}
+
+/// Begins a transaction that writes. Waits for other processes as long as `patience`, if any.
+fn begin(connection: &Connection, patience: Option<Duration>) -> rusqlite::Result<()> {
+    // SQLite counts whole milliseconds.
+    let patience = patience.map_or(Duration::ZERO, |patience| patience + Duration::from_millis(1));
+    connection.busy_timeout(patience)?;
+    run(connection, "BEGIN IMMEDIATE")
 }
 
 /// A change in the queue, whatever its answer.
 trait Queued: Send {
-    /// Writes, within a transaction; returns what it has done.
-    fn make(&mut self, changes: Changes<'_>) -> rusqlite::Result<Effect>;
+    /// Until when it may wait.
+    fn deadline(&self) -> Instant;
+    /// Writes, within a transaction.
+    fn make(&mut self, changes: Changes<'_>) -> rusqlite::Result<()>;
     /// Takes the answer back: nothing was committed.
+    fn undo(&mut self);
+    /// Answers an error instead.
     fn fail(&mut self, error: Error);
+    /// Whether there is an answer.
+    fn is_made(&self) -> bool;
     fn answer(self: Box<Self>);
 }
 
@@ -381,6 +460,7 @@ struct Change<Work, T> {
     work: Work,
     made: Option<Result<T>>,
     to: Option<oneshot::Sender<Result<T>>>,
+    deadline: Instant,
     _room: OwnedSemaphorePermit,
 }
 
@@ -389,10 +469,21 @@ where
     Work: Fn(Changes<'_>) -> Changed<T> + Send,
     T: Send,
 {
-    fn make(&mut self, changes: Changes<'_>) -> rusqlite::Result<Effect> {
-        let (answer, effect) = (self.work)(changes)?;
-        self.made = Some(answer);
-        Ok(effect)
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn make(&mut self, changes: Changes<'_>) -> rusqlite::Result<()> {
+        self.made = Some((self.work)(changes)?);
+        Ok(())
+    }
+
+    fn undo(&mut self) {
+        self.made = None;
+    }
+
+    fn is_made(&self) -> bool {
+        self.made.is_some()
     }
 
     fn fail(&mut self, error: Error) {
@@ -407,17 +498,8 @@ where
     }
 }
 
-fn roll_back(connection: &Connection) -> rusqlite::Result<()> {
-    // Some errors have done it already.
-    if connection.is_autocommit() { Ok(()) } else { run(connection, "ROLLBACK") }
-}
-
 fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
-}
-
-fn is_busy(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

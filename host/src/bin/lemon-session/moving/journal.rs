@@ -10,8 +10,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use lemon_session_host::driver::{Key, Record};
+use lemon_session_host::driver::{Key, Record, Snapshot};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
+use sha2::{Digest as _, Sha256};
 
 /// What became of a session that was found at the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,26 +54,50 @@ pub struct Entry {
     pub expires: u64,
     /// The version of the copy that was made.
     pub copy: Option<u64>,
+    /// A copy that may have been made.
+    pub begun: Option<Begun>,
     pub outcome: Outcome,
     /// The last pass that found it live at the source, and was done with it.
     pub seen: u64,
 }
 
+/// A copy that was begun. If the target has a session of this version, its contents tell whether it is this copy, or was saved
+/// there: a save at the target makes the same version as one at the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    pub version: u64,
+    /// The SHA-256 hash of the owner and the variables.
+    pub contents: [u8; 32],
+}
+
+impl Begun {
+    pub fn new(Snapshot { record, variables }: &Snapshot) -> Self {
+        let mut hash = Sha256::new();
+        let mut add = |bytes: Option<&[u8]>| {
+            hash.update(bytes.map_or(0, |bytes| bytes.len() as u64 + 1).to_le_bytes());
+            hash.update(bytes.unwrap_or_default());
+        };
+        add(record.owner.as_deref().map(str::as_bytes));
+        let mut variables: Vec<_> = variables.iter().collect();
+        variables.sort_by_key(|variable| (&variable.app, &variable.name));
+        for variable in variables {
+            add(Some(variable.app.as_bytes()));
+            add(Some(variable.name.as_bytes()));
+            add(variable.value.as_deref());
+        }
+        Self { version: record.version, contents: hash.finalize().into() }
+    }
+}
+
 impl Entry {
     pub fn new(key: Key, record: &Record, copy: Option<u64>, outcome: Outcome) -> Self {
         let Record { version, accessed, expires, .. } = *record;
-        Self { key, version, accessed, expires, copy, outcome, seen: 0 }
+        Self { key, version, accessed, expires, copy, begun: None, outcome, seen: 0 }
     }
 
     /// Whether the source still has it so.
     pub fn is_of(&self, record: &Record) -> bool {
         (self.version, self.accessed, self.expires) == (record.version, record.accessed, record.expires)
-    }
-
-    /// The versions that only a copy of this move can have: a copy that was begun may have been made.
-    pub fn copies(&self) -> impl Iterator<Item = u64> {
-        let begun = matches!(self.outcome, Outcome::Begun | Outcome::Failed).then_some(self.version);
-        self.copy.into_iter().chain(begun)
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -85,6 +110,10 @@ impl Entry {
             copy: row.get::<_, Option<i64>>(4)?.map(|version| version as u64),
             outcome: Outcome::read(row.get(5)?),
             seen: number(6)?,
+            begun: match (row.get::<_, Option<i64>>(7)?, row.get(8)?) {
+                (Some(version), Some(contents)) => Some(Begun { version: version as u64, contents }),
+                _ => None,
+            },
         })
     }
 }
@@ -131,7 +160,9 @@ impl Journal {
                     copy INTEGER,
                     outcome INTEGER NOT NULL,
                     seen INTEGER NOT NULL,
-                    found INTEGER NOT NULL
+                    found INTEGER NOT NULL,
+                    begun INTEGER,
+                    contents BLOB
                 ) STRICT, WITHOUT ROWID;
                 COMMIT",
             )?;
@@ -180,7 +211,7 @@ impl Journal {
 
     pub fn find(&self, key: &Key) -> Result<Option<Entry>> {
         let find = || {
-            let sql = "SELECT key, version, accessed, expires, copy, outcome, seen FROM session WHERE key = ?1";
+            let sql = "SELECT key, version, accessed, expires, copy, outcome, seen, begun, contents FROM session WHERE key = ?1";
             self.connection.prepare_cached(sql)?.query_row([key.as_bytes()], Entry::read).optional()
         };
         find().map_err(|error| self.failure(error))
@@ -192,9 +223,7 @@ impl Journal {
         let note = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
             for entry in entries {
-                let sql = "INSERT INTO session VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                    ON CONFLICT DO UPDATE SET version = ?2, accessed = ?3, expires = ?4, copy = ?5, outcome = ?6, seen = ?7,
-                    found = ?8";
+                let sql = "INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
                 transaction.prepare_cached(sql)?.execute(params![
                     entry.key.as_bytes(),
                     entry.version as i64,
@@ -204,6 +233,8 @@ impl Journal {
                     entry.outcome as i64,
                     if done { pass } else { entry.seen } as i64,
                     first as i64,
+                    entry.begun.as_ref().map(|begun| begun.version as i64),
+                    entry.begun.as_ref().map(|begun| begun.contents),
                 ])?;
             }
             transaction.commit()
@@ -227,7 +258,7 @@ impl Journal {
     /// Sessions after a key that were copied before, and that this pass has not found.
     pub fn missed(&self, after: Option<&Key>, limit: u32) -> Result<Vec<Entry>> {
         let missed = || {
-            let sql = "SELECT key, version, accessed, expires, copy, outcome, seen FROM session
+            let sql = "SELECT key, version, accessed, expires, copy, outcome, seen, begun, contents FROM session
                 WHERE key > ?1 AND seen < ?2 AND outcome NOT IN (?3, ?4) ORDER BY key LIMIT ?5";
             let after = after.map_or(&[][..], |key| key.as_bytes());
             let (kept, ended) = (Outcome::Kept as i64, Outcome::Ended as i64);

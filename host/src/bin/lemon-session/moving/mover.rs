@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, stream};
 use lemon_session_host::driver::{self, DestroyCondition, Driver, Key, Listed, Record, Snapshot};
 
-use super::journal::{Counts, Entry, Journal, Outcome};
+use super::journal::{Begun, Counts, Entry, Journal, Outcome};
 
 /// How many sessions are listed at once: some stores go over all of them for each page.
 const PAGE: u32 = 50_000;
@@ -95,12 +95,12 @@ impl Mover {
 
         let now = (self.clock)();
         let (from, to) = (&*self.from, &*self.to);
-        let read = stream::iter(tasks).map(async |(key, entry, task)| match task {
-            Task::Verify => (key, entry, Ok(None)),
-            Task::Copy => {
-                let snapshot = from.export(&key, now).await.map(Some);
-                (key, entry, snapshot)
-            }
+        let read = stream::iter(tasks).map(async |(key, mut entry, task)| {
+            let snapshot = match task {
+                Task::Verify => Ok(None),
+                Task::Copy => read(from, to, &key, entry.as_mut(), now).await.map(Some),
+            };
+            (key, entry, snapshot)
         });
         let read: Vec<_> = read.buffer_unordered(AT_ONCE).collect().await;
 
@@ -112,6 +112,7 @@ impl Mover {
                 (Ok(Some(Some(snapshot))), entry) => {
                     begun.push(Entry {
                         seen: entry.as_ref().map_or(0, |entry| entry.seen),
+                        begun: Some(Begun::new(&snapshot)),
                         ..Entry::new(key, &snapshot.record, copy, Outcome::Begun)
                     });
                     work.push((key, entry, Some(snapshot)));
@@ -121,10 +122,9 @@ impl Mover {
                 (Ok(Some(None)), Some(entry)) => unread.push(entry),
                 (Ok(Some(None)), None) => done.extend(listed(chunk, &key, None, Outcome::Ended)),
                 (Err(error), entry) => {
+                    let begun = entry.and_then(|entry| entry.begun);
                     let failed = listed(chunk, &key, copy, Outcome::Failed);
-                    done.extend(
-                        failed.map(|failed| Entry { version: entry.map_or(failed.version, |e| e.version), ..failed }),
-                    );
+                    done.extend(failed.map(|failed| Entry { begun, ..failed }));
                     trouble = Some(error);
                 }
             }
@@ -151,9 +151,12 @@ impl Mover {
             copied += u64::from(outcome == Outcome::Copied);
             let old = entry.as_ref().and_then(|entry| entry.copy);
             done.extend(match (snapshot, entry) {
-                (Some(Snapshot { record, .. }), _) => {
+                (Some(snapshot), _) => {
+                    let record = &snapshot.record;
                     let made = matches!(outcome, Outcome::Copied | Outcome::Present);
-                    Some(Entry::new(key, &record, if made { Some(record.version) } else { old }, outcome))
+                    let copy = if made { Some(record.version) } else { old };
+                    let begun = (outcome == Outcome::Failed).then(|| Begun::new(&snapshot));
+                    Some(Entry { begun, ..Entry::new(key, record, copy, outcome) })
                 }
                 (None, Some(entry)) => Some(Entry { outcome, ..entry }),
                 (None, None) => None,
@@ -182,8 +185,8 @@ impl Mover {
             after = Some(last.key);
             let now = (self.clock)();
             let (from, to, remember) = (&*self.from, &*self.to, self.remember);
-            let ended = stream::iter(missed).map(async |entry: Entry| {
-                let ended = end(from, to, &entry, now, remember).await?;
+            let ended = stream::iter(missed).map(async |mut entry: Entry| {
+                let ended = end(from, to, &mut entry, now, remember).await?;
                 driver::Result::Ok(ended.map(|(outcome, removed)| (entry.key, outcome, removed)))
             });
             let ended: Vec<_> = ended.buffer_unordered(AT_ONCE).collect().await;
@@ -205,6 +208,31 @@ async fn verify(to: &dyn Driver, key: &Key, now: u64) -> driver::Result<Outcome>
     Ok(if to.describe(key, now).await?.is_some() { Outcome::Present } else { Outcome::Kept })
 }
 
+/// A session at the source. Before another copy of it is begun, the entry learns whether the last one was made.
+async fn read(
+    from: &dyn Driver,
+    to: &dyn Driver,
+    key: &Key,
+    entry: Option<&mut Entry>,
+    now: u64,
+) -> driver::Result<Option<Snapshot>> {
+    if let Some(entry) = entry {
+        resolve(to, entry, now).await?;
+    }
+    from.export(key, now).await
+}
+
+/// Finds out whether the copy that was begun was made.
+async fn resolve(to: &dyn Driver, entry: &mut Entry, now: u64) -> driver::Result<()> {
+    if let Some(begun) = &entry.begun {
+        if to.export(&entry.key, now).await?.is_some_and(|there| Begun::new(&there) == *begun) {
+            entry.copy = Some(begun.version);
+        }
+        entry.begun = None;
+    }
+    Ok(())
+}
+
 /// Writes a copy where there is none, or an older one.
 async fn store(
     to: &dyn Driver,
@@ -213,39 +241,36 @@ async fn store(
     entry: Option<&Entry>,
     now: u64,
 ) -> driver::Result<Outcome> {
-    // A copy of this move that nobody has saved since.
-    for copy in entry.into_iter().flat_map(Entry::copies) {
-        if to.import(key, snapshot, Some(copy), now).await? {
-            return Ok(Outcome::Copied);
-        }
-    }
-    let copied = entry.filter(|entry| entry.copy.is_some());
-    if copied.is_none() && to.import(key, snapshot, None, now).await? {
+    let record = &snapshot.record;
+    let copied = entry.and_then(|entry| Some((entry.copy?, entry.expires)));
+    // A copy of this move that was not saved at the target since has the version it was made with.
+    let is_stored = to.import(key, snapshot, copied.map(|(version, _)| version), now).await?;
+    if is_stored {
         return Ok(Outcome::Copied);
     }
-    let record = &snapshot.record;
-    match to.describe(key, now).await? {
-        Some((there, _)) if is_same(&there, record) => Ok(Outcome::Present),
+    match (to.export(key, now).await?, copied) {
         // It was saved there since it was copied.
-        Some(_) if copied.is_some() => Ok(Outcome::Kept),
-        Some((there, _)) => {
-            let is_older = there.version <= record.version && there.accessed <= record.accessed;
+        (Some(_), Some(_)) => Ok(Outcome::Kept),
+        (Some(there), None) if is_same(&there, snapshot) => Ok(Outcome::Present),
+        // Of two that were used in the same second, either may be newer: the target decides.
+        (Some(Snapshot { record: there, .. }), None) => {
+            let is_older = there.version <= record.version && there.accessed < record.accessed;
             let replaced = is_older && to.import(key, snapshot, Some(there.version), now).await?;
             Ok(if replaced { Outcome::Copied } else { Outcome::Kept })
         }
         // It was ended there, before its time.
-        None if copied.is_some_and(|entry| now < entry.expires) => Ok(Outcome::Kept),
-        None => {
+        (None, Some((_, expires))) if now < expires => Ok(Outcome::Kept),
+        (None, _) => {
             // Removes what has expired, and leaves what has ended.
-            to.destroy(key, &DestroyCondition::Any, now, 0).await?;
+            to.destroy(key, &DestroyCondition::Expired, now, 0).await?;
             Ok(if to.import(key, snapshot, None, now).await? { Outcome::Copied } else { Outcome::Kept })
         }
     }
 }
 
-fn is_same(there: &Record, here: &Record) -> bool {
-    let what = |record: &Record| (record.version, record.created, record.accessed, record.renewed);
-    what(there) == what(here)
+fn is_same(there: &Snapshot, here: &Snapshot) -> bool {
+    let what = |record: &Record| (record.created, record.accessed, record.renewed);
+    what(&there.record) == what(&here.record) && Begun::new(there) == Begun::new(here)
 }
 
 /// What becomes of a copy whose session the source does not list any more, and whether it was ended; nothing if the source
@@ -253,16 +278,17 @@ fn is_same(there: &Record, here: &Record) -> bool {
 async fn end(
     from: &dyn Driver,
     to: &dyn Driver,
-    entry: &Entry,
+    entry: &mut Entry,
     now: u64,
     remember: u32,
 ) -> driver::Result<Option<(Outcome, bool)>> {
     if from.describe(&entry.key, now).await?.is_some() {
         return Ok(None);
     }
+    resolve(to, entry, now).await?;
     let Some((there, _)) = to.describe(&entry.key, now).await? else { return Ok(Some((Outcome::Ended, false))) };
     // What was saved there is its own by now. What has expired here and not there was used there.
-    if now >= entry.expires || entry.copies().all(|copy| copy != there.version) {
+    if now >= entry.expires || entry.copy != Some(there.version) {
         return Ok(Some((Outcome::Kept, false)));
     }
     let ended = to.destroy(&entry.key, &DestroyCondition::Any, now, remember).await?;

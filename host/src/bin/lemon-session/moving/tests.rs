@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    os::unix::fs::PermissionsExt as _,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -159,6 +160,56 @@ async fn what_is_newer_at_the_target_is_kept() {
     let moved = site.move_all().await;
     assert_eq!(moved.counts, Counts { found: 1, kept: 1, ..Counts::default() });
     assert_eq!(value(&*site.to, "a").await.as_deref(), Some(&b"newest"[..]));
+}
+
+#[tokio::test]
+async fn save_at_the_target_is_kept_though_the_source_saved_in_the_same_second() {
+    for has_journal in [true, false] {
+        let mut site = Site::new();
+        create(&*site.from, "a").await;
+        site.move_all().await;
+        wait(5);
+        save(&*site.from, "a", b"here").await;
+        save(&*site.to, "a", b"there").await;
+        for round in 0..3 {
+            if !has_journal {
+                site = Site { folder: TempDir::new().expect("a folder"), ..site };
+            }
+            let moved = site.move_all().await;
+            assert_eq!(value(&*site.to, "a").await.as_deref(), Some(&b"there"[..]), "{has_journal}, round {round}");
+            assert_eq!(moved.counts, Counts { found: 1, kept: 1, ..Counts::default() }, "round {round}");
+            // Also a later save at the source, in the same second as the target's or, by the journal, at any time.
+            wait(if has_journal { 5 } else { 0 });
+            save(&*site.from, "a", b"here again").await;
+            if !has_journal {
+                save(&*site.to, "a", b"there").await;
+            }
+        }
+        destroy(&*site.from, "a", 3600).await;
+        site.move_all().await;
+        assert_eq!(value(&*site.to, "a").await.as_deref(), Some(&b"there"[..]), "nor does it end");
+    }
+}
+
+#[tokio::test]
+async fn save_at_the_target_is_kept_where_a_copy_of_its_version_was_begun() {
+    for ends in [false, true] {
+        let to = Arc::new(Troubled { inner: Memory::new(), fails: AtomicBool::new(false), makes: false });
+        let site = Site { to: Arc::clone(&to) as Arc<dyn Driver>, ..Site::new() };
+        create(&*site.from, "a").await;
+        site.move_all().await;
+        wait(5);
+        save(&*site.from, "a", b"here").await;
+        to.fails.store(true, Ordering::Relaxed);
+        assert_eq!(site.move_all().await.counts.failed, 1);
+        save(&*site.to, "a", b"there").await;
+        to.fails.store(false, Ordering::Relaxed);
+        if ends {
+            destroy(&*site.from, "a", 3600).await;
+        }
+        site.move_all().await;
+        assert_eq!(value(&*site.to, "a").await.as_deref(), Some(&b"there"[..]), "ended at the source: {ends}");
+    }
 }
 
 #[tokio::test]
@@ -395,6 +446,8 @@ async fn journal_is_of_one_move_and_one_run_at_a_time() {
     drop(journal);
     let other = Journal::open(&file, "there", "here").err().expect("it is that of another move");
     assert!(other.to_string().contains("from here to there"), "{other:#}");
+    let mode = std::fs::metadata(&file).expect("the journal").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "it is for its owner alone");
     let text = folder.path().join("text");
     std::fs::write(&text, "Dear diary, ".repeat(1000)).expect("a file");
     let error = Journal::open(&text, "here", "there").err().expect("it is no journal");
