@@ -658,4 +658,27 @@ mod tests {
         assert_eq!(text.matches("the store of the sessions is in trouble").count(), 1, "{text}");
         assert_eq!(text.matches("a place that is not configured").count(), 1, "{text}");
     }
+
+    #[tokio::test]
+    async fn lost_changes_are_logged_with_the_application_and_the_request() {
+        use crate::{
+            Caller,
+            bindings::lemon::session::settings::{Host as _, Notice},
+        };
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let mut ctx = ctx().for_caller(Caller { request: 4711, ..Caller::default() });
+        let mut view = SessionCtxView { ctx: &mut ctx };
+        assert_eq!(view.get_caller().request, 4711);
+        view.notify(Notice::Unsaved("shop".to_owned()));
+        view.notify(Notice::ChangedAfterSave("line\nbreak".repeat(1000)));
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines.iter().all(|line| line.contains("WARN") && line.contains("request=4711")), "{text}");
+        assert!(lines[0].contains("shop") && lines[0].contains("never saved"), "{text}");
+        assert!(lines[1].contains("after it was saved") && lines[1].len() < 400, "{text}");
+    }
 }

@@ -1,5 +1,6 @@
 //! CGI programs: run by `lemon-session cgi`, by real web servers through it, and by `lemon-session serve`.
 
+mod caching;
 mod command;
 mod mounts;
 mod serve;
