@@ -353,7 +353,15 @@ fn is_label(label: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use core::cell::Cell;
+
+    use proptest::{
+        collection::vec,
+        option,
+        prelude::*,
+        sample::{self, select},
+        test_runner::TestRunner,
+    };
 
     use super::*;
     use crate::{
@@ -594,31 +602,130 @@ mod tests {
         assert_eq!(cookie.delete(), "session=; Path=/a; Domain=example.org; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
     }
 
-    proptest! {
-        #[test]
-        fn nothing_in_the_options_breaks_out_of_the_header(
-            name: String, path: String, domain: String, comment: String, https: bool,
-        ) {
-            let header = written(|options, cookie| {
-                options.https = https;
-                cookie.name = Some(name);
-                cookie.path = Some(format!("/{path}"));
-                cookie.domain = Some(domain);
-                cookie.comment = Some(comment);
-            });
-            if let Ok(header) = header {
-                prop_assert!(header.bytes().all(|byte| matches!(byte, b' '..=b'~')));
-                let parts = 4 + 1 + usize::from(header.contains("; Domain=")) + usize::from(header.contains("; Comment="))
-                    + usize::from(https);
-                prop_assert_eq!(header.split(';').count(), parts, "{}", header);
+    /// What ends an attribute, a header or a line, or passes for that somewhere, and what is harmless in some attributes only.
+    const WILD: [&str; 18] = [
+        ";",
+        "; Domain=evil.example",
+        "\r\nSet-Cookie: a=b",
+        "\n",
+        "\r",
+        "\0",
+        "\t",
+        "\u{1b}",
+        "\u{7f}",
+        "\u{80}",
+        "\u{85}",
+        "é",
+        "\u{2028}",
+        "\u{10a}",
+        "\"",
+        "=",
+        ",",
+        " ",
+    ];
+
+    /// An attribute's text: a valid one, one time in six with something wild in it.
+    fn attribute(valid: &'static str) -> impl Strategy<Value = String> {
+        let wild = option::weighted(1.0 / 6.0, (any::<sample::Index>(), select(&WILD[..])));
+        (valid, wild).prop_map(|(mut text, wild)| {
+            if let Some((at, wild)) = wild {
+                text.insert_str(at.index(text.len() + 1), wild);
             }
-        }
+            text
+        })
+    }
 
-        #[test]
-        fn any_cookie_field_is_read_without_trouble(fields: Vec<Vec<u8>>) {
-            prop_assert!(super::read(&fields, "session", None, 1 << 20).unwrap().candidates.is_empty());
-        }
+    #[test]
+    fn nothing_in_the_options_breaks_out_of_the_header() {
+        let label = "[a-z0-9]([a-z0-9-]{0,6}[a-z0-9])?";
+        let domain: &'static str = format!("(\\.?{label}(\\.{label}){{0,2}})?").leak();
+        let all = (
+            attribute("[a-zA-Z0-9!#$%&'*+.^_`|~-]{1,12}"),
+            attribute("/[ -:<-~]{0,12}"),
+            attribute(domain),
+            attribute("[ -:<-~]{0,12}"),
+            any::<bool>(),
+        );
+        let (accepted, refused) = (Cell::new(0), Cell::new(0));
+        let kept = TestRunner::new(ProptestConfig::with_source_file(file!())).run(
+            &all,
+            |(name, path, domain, comment, https)| {
+                let header = written(|options, cookie| {
+                    options.https = https;
+                    cookie.name = Some(name.clone());
+                    cookie.path = Some(path.clone());
+                    cookie.domain = Some(domain.clone());
+                    cookie.comment = Some(comment.clone());
+                });
+                let Ok(header) = header else {
+                    refused.set(refused.get() + 1);
+                    return Ok(());
+                };
+                accepted.set(accepted.get() + 1);
+                let (value, attributes) = header.split_once(';').unwrap();
+                let value = value.strip_prefix(&format!("{name}=")).and_then(|value| parse(value.as_bytes()));
+                prop_assert_eq!(value.map(|(id, _)| id), Some(ID));
+                let mut parts = vec![format!(" Path={path}")];
+                parts.extend((!domain.is_empty()).then(|| format!(" Domain={domain}")));
+                parts.extend((!comment.is_empty()).then(|| format!(" Comment={comment}")));
+                parts.extend(https.then(|| " Secure".to_owned()));
+                parts.extend([" HttpOnly", " SameSite=Lax", " Max-Age=1440"].map(str::to_owned));
+                prop_assert_eq!(attributes.split(';').collect::<Vec<_>>(), parts);
+                prop_assert!(header.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{:?}", header);
+                Ok(())
+            },
+        );
+        kept.unwrap();
+        assert!(accepted.get() > 64 && refused.get() > 64, "{} accepted, {} refused", accepted.get(), refused.get());
+    }
 
+    /// What Cookie fields are made of: ids, some of them under the name of the session, and what is nearly one.
+    fn field() -> impl Strategy<Value = Vec<u8>> {
+        let id = any::<[u8; 32]>().prop_map(|random| id::new(random, ""));
+        let nearly = (id.clone(), 0..id::LENGTH, any::<u8>()).prop_map(|(id, at, byte)| {
+            let mut id = id.into_bytes();
+            id[at] = byte;
+            [&b"session="[..], &id, b"; "].concat()
+        });
+        let part = prop_oneof![
+            3 => id.prop_map(|id| format!("session={id}; ").into_bytes()),
+            1 => nearly,
+            1 => select(vec!["; ", ";", " ", "\t", "session=", "sessions=", "=", "\"", "\r\n", ID])
+                .prop_map(|part| part.as_bytes().to_vec()),
+            1 => vec(any::<u8>(), 0..4),
+        ];
+        vec(part, 0..6).prop_map(|parts| parts.concat())
+    }
+
+    #[test]
+    fn only_ids_that_stand_alone_under_the_name_come_out_of_any_fields() {
+        let (none, some) = (Cell::new(0), Cell::new(0));
+        let kept = TestRunner::new(ProptestConfig::with_source_file(file!())).run(&vec(field(), 0..3), |fields| {
+            let mut expected: Vec<String> = Vec::new();
+            for pair in fields.iter().flat_map(|field| field.split(|byte| *byte == b';')) {
+                let pair = String::from_utf8_lossy(pair.trim_ascii()).into_owned();
+                if let Some(("session", id)) = pair.split_once('=')
+                    && id::is_well_formed(id.as_bytes())
+                    && !expected.contains(&id.to_owned())
+                {
+                    expected.push(id.to_owned());
+                }
+            }
+            // What becomes of too many is a rule of its own.
+            if expected.len() <= MAX_CANDIDATES {
+                let outcome = if expected.is_empty() { &none } else { &some };
+                outcome.set(outcome.get() + 1);
+                let presented = super::read(&fields, "session", None, 1 << 20).unwrap();
+                let ids: Vec<_> = presented.candidates.into_iter().map(|candidate| candidate.id).collect();
+                prop_assert_eq!(ids, expected);
+            }
+            Ok(())
+        });
+        kept.unwrap();
+        assert!(none.get() > 32 && some.get() > 32, "{} without an id, {} with one", none.get(), some.get());
+    }
+
+    proptest! {
         #[test]
         fn an_id_that_was_set_is_read_back(random: [u8; 32], before in "[a-z=; ]{0,20}", after in "[a-z=; ]{0,20}") {
             let id = id::new(random, "");

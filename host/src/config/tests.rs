@@ -1,4 +1,11 @@
-use proptest::prelude::*;
+use std::cell::Cell;
+
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::{Index, select},
+    test_runner::TestRunner,
+};
 
 use super::{parse::*, *};
 
@@ -223,14 +230,105 @@ fn no_debug_output_holds_a_password() {
     assert!(!format!("{:?}", Config::parse(text, "lemon.ini").unwrap()).contains("secret"));
 }
 
-proptest! {
-    #[test]
-    fn any_text_is_read_or_refused_cleanly(text in "(\\[?[a-z.= \\]\\\\\"'#;:\r\n-]{0,12}\n?){0,8}|\\PC*") {
-        if let Err(error) = Config::parse(&text, "lemon.ini") {
-            prop_assert!(!error.mistakes.is_empty());
+/// The example with every key, and up to three lines of it replaced: by nonsense, or by another value of the key.
+fn changed_example() -> impl Strategy<Value = String> {
+    let lines: Vec<String> = uncommented().lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
+    let values = [
+        "",
+        "0",
+        "1",
+        "2",
+        "-1",
+        "0.5",
+        "30s",
+        "1h",
+        "90d",
+        "64K",
+        "1M",
+        "5000M",
+        "99999999999",
+        "yes",
+        "off",
+        "auto",
+        "none",
+        "strict",
+        "/",
+        "/a;b",
+        "é",
+        "\"",
+        "a",
+        "a, b",
+        "127.0.0.1",
+        "::1/64",
+        "\\",
+    ];
+    let new = prop_oneof![
+        4 => select(values.to_vec()).prop_map(|value| format!("= {value}")),
+        1 => "\\[?[a-z.= \\]\\\\\"'#;:\r\n-]{0,12}",
+        1 => "\\PC{0,8}",
+    ];
+    vec((any::<Index>(), new), 0..4).prop_map(move |changes| {
+        let mut lines = lines.clone();
+        for (at, new) in changes {
+            let at = at.index(lines.len());
+            let line = &mut lines[at];
+            *line = match (line.split_once(" ="), new.starts_with("= ")) {
+                (Some((key, _)), true) => format!("{key} {new}"),
+                _ => new,
+            };
         }
-    }
+        lines.join("\n")
+    })
+}
 
+#[test]
+fn any_text_is_read_or_refused_cleanly() {
+    let (read, refused) = (Cell::new(0), Cell::new(0));
+    let kept = TestRunner::new(ProptestConfig::with_source_file(file!())).run(&changed_example(), |text| {
+        match Config::parse(&text, "lemon.ini") {
+            Ok(config) => {
+                read.set(read.get() + 1);
+                prop_assert_eq!(config.settings.validate(), Ok(()));
+            }
+            Err(error) => {
+                refused.set(refused.get() + 1);
+                // The parser may stop behind the last line.
+                let lines = 1..=text.lines().count() + 1;
+                prop_assert!(!error.mistakes.is_empty() && error.mistakes.is_sorted_by_key(|mistake| mistake.line));
+                for mistake in &error.mistakes {
+                    prop_assert!(mistake.line.is_none_or(|line| lines.contains(&line)), "{:?}", mistake);
+                }
+            }
+        }
+        Ok(())
+    });
+    kept.unwrap();
+    assert!(read.get() > 32 && refused.get() > 32, "{} read, {} refused", read.get(), refused.get());
+}
+
+#[test]
+fn what_is_no_time_or_size_is_refused_not_misread() {
+    let (read, refused) = (Cell::new(0), Cell::new(0));
+    let texts = "([+-]| |é|0x)?[0-9]{0,11} {0,2}[smhdKMxé]?";
+    let kept = TestRunner::new(ProptestConfig::with_source_file(file!())).run(&texts, |text| {
+        let times: [(char, u128); 4] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+        let sizes: [(char, u128); 2] = [('K', 1_024), ('M', 1_048_576)];
+        for (answer, units) in [(seconds(&text), &times[..]), (bytes(&text), &sizes[..])] {
+            let unit = units.iter().find(|(unit, _)| text.ends_with(*unit));
+            let digits = unit.map_or(&text[..], |(unit, _)| text.trim_end_matches(*unit).trim_end_matches(' '));
+            let is_number = !digits.is_empty() && digits.chars().all(|digit| digit.is_ascii_digit());
+            let number = is_number.then(|| digits.parse::<u128>().unwrap() * unit.map_or(1, |(_, factor)| *factor));
+            let outcome = if answer.is_ok() { &read } else { &refused };
+            outcome.set(outcome.get() + 1);
+            prop_assert_eq!(answer.ok(), number.and_then(|number| u32::try_from(number).ok()), "{}", text);
+        }
+        Ok(())
+    });
+    kept.unwrap();
+    assert!(read.get() > 32 && refused.get() > 32, "{} read, {} refused", read.get(), refused.get());
+}
+
+proptest! {
     #[test]
     fn a_mistake_is_at_its_line(before in 0_usize..20, between in "(#[a-z= ]{0,8}|;|)") {
         let text = format!("{}[session]\n{between}\nexpiers = 1\n", "\n".repeat(before));
@@ -245,14 +343,5 @@ proptest! {
         prop_assert_eq!(seconds(&format!("{number}m")), Ok(number * 60));
         prop_assert_eq!(seconds(&format!("{number} h")), Ok(number * 3600));
         prop_assert_eq!(seconds(&format!("{number}d")), Ok(number * 86_400));
-    }
-
-    #[test]
-    fn what_is_no_time_or_size_is_refused_not_misread(text in "\\PC{0,8}") {
-        for parse in [seconds, bytes] {
-            if parse(&text).is_ok() {
-                prop_assert!(text.starts_with(|first: char| first.is_ascii_digit()), "{}", text);
-            }
-        }
     }
 }
