@@ -1,6 +1,6 @@
 // A page that remembers its visitor: the example of Python's lemon.session, in JavaScript.
 
-import { SessionError, start } from './lemon-session.js';
+import { SessionError, checkSameOrigin, start } from './lemon-session.js';
 
 addEventListener('fetch', event => event.respondWith(answer(event.request)));
 
@@ -11,11 +11,12 @@ function answer(request) {
         if (!(error instanceof SessionError)) {
             throw error;
         }
-        return new Response(`${error.message}\n`, { status: 503 });
+        return new Response(`${error.message}\n`, { status: error.status });
     }
 }
 
 function page(request) {
+    checkSameOrigin(request);
     const session = start(request, { app: 'visits' });
     if (session.created) {
         session.set('variable1', 'Python Rules!');
@@ -23,12 +24,12 @@ function page(request) {
 <p>Setting variable1 to 'Python Rules!'</p>
 <p>Refresh this page…</p>`);
     }
-    if (new URL(request.url).searchParams.has('destroy')) {
+    if (request.method === 'POST') {
         return html(session.destroy(), '<h1>Session Deleted</h1>');
     }
     return html(session.save(), `<h1>Welcome back</h1>
 <p>variable1: ${escape(session.get('variable1') ?? 'not set')}</p>
-<p><a href="?destroy=True">Destroy session</a></p>`);
+<form method="post"><button>Destroy session</button></form>`);
 }
 
 function html(headers, body) {

@@ -1,12 +1,13 @@
 """A page that remembers its visitor: the example of lemon.session, in Python again."""
 
 from html import escape
-from urllib.parse import parse_qs, urlsplit
 
 from componentize_py_types import Ok
-from lemon_session import Error, start
+from lemon_session import Error, check_same_origin, start
 from wit_world import exports
-from wit_world.imports.wasi_http_types import Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam
+from wit_world.imports.wasi_http_types import (
+    Fields, IncomingRequest, Method_Post, OutgoingBody, OutgoingResponse, ResponseOutparam
+)
 
 
 class IncomingHandler(exports.IncomingHandler):
@@ -15,24 +16,24 @@ class IncomingHandler(exports.IncomingHandler):
         try:
             answer(response_out, 200, fields, page(request, fields))
         except Error as error:
-            answer(response_out, 503, fields, f'<p>{type(error).__name__}: {escape(str(error))}</p>')
+            answer(response_out, error.status, fields, f'<p>{type(error).__name__}: {escape(str(error))}</p>')
 
 
 def page(request, fields):
-    query = parse_qs(urlsplit(request.path_with_query() or '/').query)
+    check_same_origin(request)
     session = start(request, app='visits')
     if session.created():
         session['variable1'] = 'Python Rules!'
         html = '''<h1>This is your first visit</h1>
 <p>Setting variable1 to 'Python Rules!'</p>
 <p>Refresh this page…</p>'''
-    elif 'destroy' in query:
+    elif isinstance(request.method(), Method_Post):
         session.destroy(fields)
         return '<h1>Session Deleted</h1>'
     else:
         html = f'''<h1>Welcome back</h1>
 <p>variable1: {escape(session.get('variable1', 'not set'), quote=False)}</p>
-<p><a href="?destroy=True">Destroy session</a></p>'''
+<form method="post"><button>Destroy session</button></form>'''
     session.save(fields)
     return html
 

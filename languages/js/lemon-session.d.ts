@@ -29,12 +29,14 @@ export type Code =
     | 'gone'
     | 'storage'
     | 'denied'
-    | 'too-many';
+    | 'too-many'
+    | 'cross-site';
 
-/** What went wrong: `code` for programs, the message for people. */
+/** What went wrong: `code` for programs, `status` to answer the request with, the message for people. */
 export class SessionError extends Error {
     constructor(code: Code, text?: string);
     readonly code: Code;
+    readonly status: number;
 }
 
 /** The parameters of `start`. What is not given comes from the host's settings. */
@@ -75,14 +77,17 @@ export interface Cookie {
 
 /** A request of a fetch event. */
 export interface FetchRequest {
+    readonly method: string;
     readonly url: string;
-    readonly headers: { get(name: string): string | null };
+    readonly headers: { get(name: string): string | null; has(name: string): boolean };
 }
 
 /** An incoming request of wasi:http. */
 export interface IncomingRequest {
     headers(): { get(name: string): Uint8Array[] };
     scheme(): { tag: string } | undefined;
+    method(): { tag: string; val?: string };
+    authority(): string | undefined;
 }
 
 /** The Headers of a response. */
@@ -91,6 +96,9 @@ export interface ResponseHeaders {
     set(name: string, value: string): void;
     append(name: string, value: string): void;
 }
+
+/** Throws `cross-site` for a request with a method such as POST that another site had the visitor's browser send. */
+export function checkSameOrigin(request: FetchRequest | IncomingRequest): void;
 
 /** Begins a session, unless the request brings one that exists. */
 export function start(request?: FetchRequest | IncomingRequest | null, options?: Options): Session;

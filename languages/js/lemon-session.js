@@ -25,15 +25,31 @@ const TEXTS = {
     gone: 'the session has ended',
 };
 
+const STATUS = {
+    'invalid-name': 400,
+    'invalid-value': 400,
+    'invalid-option': 400,
+    reserved: 403,
+    denied: 403,
+    'cross-site': 403,
+    conflict: 409,
+    gone: 409,
+    'too-large': 413,
+    'too-many': 429,
+    storage: 503,
+};
+
 /**
  * What went wrong. `code` is one of invalid-name, invalid-value, invalid-option, reserved, too-large, unreadable, conflict,
- * gone, storage, denied and too-many; the message is for people.
+ * gone, storage, denied, too-many and cross-site; `status` is the status code to answer the request with; the message is for
+ * people.
  */
 export class SessionError extends Error {
     constructor(code, text = TEXTS[code]) {
         super(`${code}: ${text}`);
         this.name = 'SessionError';
         this.code = code;
+        this.status = STATUS[code] ?? 500;
     }
 }
 
@@ -141,6 +157,53 @@ function ofRequest(request) {
 
 /** Of several values, the last is the nearest proxy's: a client can only add values before it. */
 const isHttps = forwarded => forwarded.split(',').at(-1).trim().toLowerCase() === 'https';
+
+/**
+ * Throws `cross-site` for a request that another site had the visitor's browser send: a forged form that signs the visitor
+ * in, or changes what is theirs (CSRF). Call it before anything that a request with a method such as POST changes.
+ *
+ * GET, HEAD, OPTIONS and TRACE pass, so they must not change anything. Sec-Fetch-Site, which browsers send over HTTPS and to
+ * localhost, has to be same-origin or none. Without it, Origin has to name the host and port that the request was sent to; a
+ * proxy in front of the server has to pass Host on. A request with neither does not come from a browser, and passes.
+ */
+export function checkSameOrigin(request) {
+    const { method, host, header } = sent(request);
+    if (['GET', 'HEAD', 'OPTIONS', 'TRACE'].includes(method)) {
+        return;
+    }
+    const [sites, origins] = [header('sec-fetch-site'), header('origin')];
+    if (sites.length > 0) {
+        if (!sites.every(site => ['same-origin', 'none'].includes(site))) {
+            throw new SessionError('cross-site', 'the request comes from another origin: Sec-Fetch-Site says so');
+        }
+    } else if (origins.length > 0 && !(origins.length === 1 && isOwn(origins[0], host, ofRequest(request).https))) {
+        const why = 'its Origin is not its Host, which a proxy has to pass on';
+        throw new SessionError('cross-site', `the request comes from another origin: ${why}`);
+    }
+}
+
+/** The method of a request, the host it was sent to, and a function for the values of its fields of one name. */
+function sent(request) {
+    if (typeof request.headers === 'function') {
+        const { tag, val } = request.method();
+        const fields = request.headers();
+        const header = name => fields.get(name).map(value => new TextDecoder().decode(value));
+        return { method: val ?? tag.toUpperCase(), host: request.authority(), header };
+    }
+    const header = name => (request.headers.has(name) ? [request.headers.get(name)] : []);
+    return { method: request.method, host: new URL(request.url).host, header };
+}
+
+/** Whether an origin, as https://example.org, is that of the request. Nobody has to name the scheme's own port. */
+function isOwn(origin, host, https) {
+    const [, scheme, of] = /^(http|https):\/\/(.+)$/.exec(origin) ?? [];
+    if (!scheme || !host || (https && scheme === 'http')) {
+        return false;
+    }
+    const port = scheme === 'http' ? ':80' : ':443';
+    const named = text => (text.endsWith(port) ? text.slice(0, -port.length) : text).toLowerCase();
+    return named(of) === named(host);
+}
 
 /**
  * One application's view of a session: a map of its variables.

@@ -31,49 +31,68 @@ _types = getattr(_sessions, 'lemon_session_types', None) or _sessions.types
 class Error(Exception):
     """What went wrong. Each thing a caller can act on has a class of its own."""
 
+    status = 500
+    """The status code to answer a request with that failed for this reason."""
+
 
 class InvalidName(Error, ValueError):
     """The name of a variable, an application, an owner or a table breaks a rule."""
+    status = 400
 
 
 class InvalidValue(Error, ValueError):
     """The value cannot be stored: it is no plain data, or a variable that is no integer was to be added to."""
+    status = 400
 
 
 class InvalidOption(Error, ValueError):
     """A parameter of start is impossible, alone or beside another one."""
+    status = 400
 
 
 class Reserved(Error):
     """The application's name is reserved, and the caller does not hold the reservation."""
+    status = 403
 
 
 class TooLarge(Error):
     """A limit was met: of a variable, of a session, or of the Cookie header."""
+    status = 413
 
 
 class Unreadable(Error):
     """The stored bytes were written in a format that this version does not know. They are left as they are."""
+    status = 500
 
 
 class Conflict(Error):
     """With strict: somebody else saved this session since it was started here. Start again and repeat."""
+    status = 409
 
 
 class Gone(Error):
     """The session has ended: destroyed, expired, or its id changed by a login. Nothing was saved."""
+    status = 409
 
 
 class Storage(Error):
     """The store could not be reached or answered with trouble. Nothing was saved, and no session was made up."""
+    status = 503
+
+
+class CrossSite(Error):
+    """Another site had the visitor's browser send the request: see check_same_origin."""
+    status = 403
 
 
 class Denied(Error):
     """The host's grant to this application does not include this function of the manager."""
+    status = 403
 
 
 class TooMany(Error):
     """The visitor's address has begun more new sessions than the host allows for now. Nothing was saved."""
+    status = 429
 
 
 _ERRORS = (InvalidName, InvalidValue, InvalidOption, Reserved, TooLarge, Unreadable, Conflict, Gone, Storage, Denied,
@@ -174,6 +193,47 @@ def _of_request(request):
 def _is_https(forwarded):
     # Of several values, the last is the nearest proxy's: a client can only add values before it.
     return forwarded.rsplit(',', 1)[-1].strip().lower() == 'https'
+
+
+def check_same_origin(request):
+    """Raises CrossSite for a request that another site had the visitor's browser send: a forged form that signs the visitor
+    in, or changes what is theirs (CSRF). Call it before anything that a request with a method such as POST changes.
+
+    GET, HEAD, OPTIONS and TRACE pass, so they must not change anything. Sec-Fetch-Site, which browsers send over HTTPS and
+    to localhost, has to be same-origin or none. Without it, Origin has to name the host and port that the request was sent
+    to; a proxy in front of the server has to pass Host on. A request with neither does not come from a browser, and passes.
+    """
+    method, host, header = _sent(request)
+    if method in ('GET', 'HEAD', 'OPTIONS', 'TRACE'):
+        return
+    sites, origins = header('sec-fetch-site'), header('origin')
+    if sites:
+        if not all(site in ('same-origin', 'none') for site in sites):
+            raise CrossSite('the request comes from another origin: Sec-Fetch-Site says so')
+    elif origins and not (len(origins) == 1 and _is_own(origins[0], host, _of_request(request)[1])):
+        raise CrossSite('the request comes from another origin: its Origin is not its Host, which a proxy has to pass on')
+
+
+def _sent(request):
+    """The method of a request, the host it was sent to, and a function for the values of its fields of one name."""
+    if isinstance(request, Mapping):
+        def header(name):
+            value = request.get('HTTP_' + name.upper().replace('-', '_'))
+            return [] if value is None else [value]
+        return request.get('REQUEST_METHOD', ''), request.get('HTTP_HOST'), header
+    kind = request.method()
+    method = getattr(kind, 'value', type(kind).__name__.removeprefix('Method_').upper())
+    headers = request.headers()
+    return method, request.authority(), lambda name: [value.decode('latin-1') for value in headers.get(name)]
+
+
+def _is_own(origin, host, https):
+    """Whether an origin, as https://example.org, is that of the request. Nobody has to name the scheme's own port."""
+    scheme, _, origin = origin.partition('://')
+    port = {'http': None if https else ':80', 'https': ':443'}.get(scheme)
+    if not (port and origin and host):
+        return False
+    return host.removesuffix(port).lower() == origin.removesuffix(port).lower()
 
 
 _COOKIE = {'name': str, 'path': str, 'domain': str, 'secure': _types.Secure, 'http_only': bool,

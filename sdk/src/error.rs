@@ -33,6 +33,8 @@ pub enum Error {
     TooMany(String),
     /// The variable is there, but is not of the type it was asked for as.
     WrongType(String),
+    /// Another site had the visitor's browser send the request: see [`check_same_origin`](crate::check_same_origin).
+    CrossSite(String),
 }
 
 impl Error {
@@ -40,7 +42,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Self::InvalidName(_) | Self::InvalidValue(_) | Self::InvalidOption(_) => 400,
-            Self::Reserved(_) | Self::Denied(_) => 403,
+            Self::Reserved(_) | Self::Denied(_) | Self::CrossSite(_) => 403,
             Self::Conflict | Self::Gone => 409,
             Self::TooLarge(_) => 413,
             Self::TooMany(_) => 429,
@@ -63,6 +65,7 @@ impl fmt::Display for Error {
             Self::Denied(why) => ("denied", why),
             Self::TooMany(why) => ("too many", why),
             Self::WrongType(why) => ("wrong type", why),
+            Self::CrossSite(why) => ("cross-site", why),
             Self::Conflict => return formatter.write_str("conflict: somebody else saved this session in the meantime"),
             Self::Gone => return formatter.write_str("gone: the session has ended"),
         };
@@ -85,7 +88,7 @@ impl From<Error> for types::Error {
             Error::Conflict => Self::Conflict,
             Error::Gone => Self::Gone,
             Error::Storage(why) => Self::Storage(why),
-            Error::Denied(why) => Self::Denied(why),
+            Error::Denied(why) | Error::CrossSite(why) => Self::Denied(why),
             Error::TooMany(why) => Self::TooMany(why),
         }
     }

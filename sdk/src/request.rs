@@ -1,6 +1,6 @@
 use std::env;
 
-/// What a session needs to know of a request.
+/// What a session, and [`check_same_origin`](crate::check_same_origin), need to know of a request.
 ///
 /// Implemented for the requests of wasi:http and of the crate `http`, for [`Cgi`], and for `()`: no request at all, as when
 /// the session is one of a given [id](crate::Options::session_id).
@@ -18,6 +18,15 @@ pub trait Request {
     fn cookies_and_https(&self) -> (Vec<Vec<u8>>, bool) {
         (self.cookies(), self.https())
     }
+
+    /// Its method, as `GET`.
+    fn method(&self) -> String;
+
+    /// The host that it was sent to, with the port if one was given: its `Host` field.
+    fn host(&self) -> Option<String>;
+
+    /// The values of its fields of one name, which is in lower case.
+    fn header(&self, name: &str) -> Vec<Vec<u8>>;
 }
 
 impl Request for () {
@@ -28,9 +37,21 @@ impl Request for () {
     fn https(&self) -> bool {
         false
     }
+
+    fn method(&self) -> String {
+        "GET".to_owned()
+    }
+
+    fn host(&self) -> Option<String> {
+        None
+    }
+
+    fn header(&self, _name: &str) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
 }
 
-/// The request that a CGI program runs for: `HTTP_COOKIE`, `HTTPS` and `HTTP_X_FORWARDED_PROTO` of its environment.
+/// The request that a CGI program runs for: `REQUEST_METHOD`, `HTTPS` and the `HTTP_` variables of its environment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cgi;
 
@@ -42,6 +63,19 @@ impl Request for Cgi {
     fn https(&self) -> bool {
         let https = env::var_os("HTTPS").is_some_and(|https| switched_on(https.as_encoded_bytes()));
         https || env::var_os("HTTP_X_FORWARDED_PROTO").is_some_and(|proto| is_https(proto.as_encoded_bytes()))
+    }
+
+    fn method(&self) -> String {
+        env::var("REQUEST_METHOD").unwrap_or_default()
+    }
+
+    fn host(&self) -> Option<String> {
+        env::var("HTTP_HOST").ok()
+    }
+
+    fn header(&self, name: &str) -> Vec<Vec<u8>> {
+        let variable = format!("HTTP_{}", name.to_ascii_uppercase().replace('-', "_"));
+        env::var_os(variable).map(|value| value.into_encoded_bytes()).into_iter().collect()
     }
 }
 
@@ -58,7 +92,7 @@ fn is_https(proto: &[u8]) -> bool {
 
 #[cfg(feature = "wasi-http")]
 mod wasi_http {
-    use wasip2::http::types::{Fields, IncomingRequest, Scheme};
+    use wasip2::http::types::{Fields, IncomingRequest, Method, Scheme};
 
     use super::{Request, is_https};
 
@@ -75,6 +109,30 @@ mod wasi_http {
             let headers = self.headers();
             (headers.get("cookie"), https(self, &headers))
         }
+
+        fn method(&self) -> String {
+            let method = match self.method() {
+                Method::Get => "GET",
+                Method::Head => "HEAD",
+                Method::Post => "POST",
+                Method::Put => "PUT",
+                Method::Delete => "DELETE",
+                Method::Connect => "CONNECT",
+                Method::Options => "OPTIONS",
+                Method::Trace => "TRACE",
+                Method::Patch => "PATCH",
+                Method::Other(method) => return method,
+            };
+            method.to_owned()
+        }
+
+        fn host(&self) -> Option<String> {
+            self.authority()
+        }
+
+        fn header(&self, name: &str) -> Vec<Vec<u8>> {
+            self.headers().get(name)
+        }
     }
 
     fn https(request: &IncomingRequest, headers: &Fields) -> bool {
@@ -85,32 +143,66 @@ mod wasi_http {
 
 #[cfg(feature = "http")]
 mod http {
-    use http::{HeaderMap, Request as HttpRequest, Uri, header::COOKIE, request::Parts};
+    use http::{
+        HeaderMap, Request as HttpRequest, Uri,
+        header::{COOKIE, HOST},
+        request::Parts,
+    };
 
     use super::{Request, is_https};
 
     impl<B> Request for HttpRequest<B> {
         fn cookies(&self) -> Vec<Vec<u8>> {
-            cookies(self.headers())
+            values(self.headers(), COOKIE.as_str())
         }
 
         fn https(&self) -> bool {
             https(self.uri(), self.headers())
         }
+
+        fn method(&self) -> String {
+            self.method().to_string()
+        }
+
+        fn host(&self) -> Option<String> {
+            host(self.uri(), self.headers())
+        }
+
+        fn header(&self, name: &str) -> Vec<Vec<u8>> {
+            values(self.headers(), name)
+        }
     }
 
     impl Request for Parts {
         fn cookies(&self) -> Vec<Vec<u8>> {
-            cookies(&self.headers)
+            values(&self.headers, COOKIE.as_str())
         }
 
         fn https(&self) -> bool {
             https(&self.uri, &self.headers)
         }
+
+        fn method(&self) -> String {
+            self.method.to_string()
+        }
+
+        fn host(&self) -> Option<String> {
+            host(&self.uri, &self.headers)
+        }
+
+        fn header(&self, name: &str) -> Vec<Vec<u8>> {
+            values(&self.headers, name)
+        }
     }
 
-    fn cookies(headers: &HeaderMap) -> Vec<Vec<u8>> {
-        headers.get_all(COOKIE).iter().map(|value| value.as_bytes().to_owned()).collect()
+    fn values(headers: &HeaderMap, name: &str) -> Vec<Vec<u8>> {
+        headers.get_all(name).iter().map(|value| value.as_bytes().to_owned()).collect()
+    }
+
+    /// A target in absolute form stands above the field (RFC 9112, section 3.2.2).
+    fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+        let field = || headers.get(HOST)?.to_str().ok();
+        uri.authority().map(|authority| authority.as_str()).or_else(field).map(str::to_owned)
     }
 
     fn https(uri: &Uri, headers: &HeaderMap) -> bool {
@@ -153,5 +245,14 @@ mod tests {
         let request = ::http::Request::builder().header("cookie", "a=b").header("cookie", "c=d").body(()).unwrap();
         assert_eq!(request.cookies(), [b"a=b".to_vec(), b"c=d".to_vec()]);
         assert!(!request.https());
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn the_host_is_that_of_the_target_before_that_of_the_field() {
+        let request = |uri: &str| ::http::Request::builder().uri(uri).header("host", "field:81").body(()).unwrap();
+        assert_eq!(Request::host(&request("/")).as_deref(), Some("field:81"));
+        assert_eq!(Request::host(&request("http://target:82/")).as_deref(), Some("target:82"));
+        assert_eq!(Request::host(&request("/").into_parts().0).as_deref(), Some("field:81"));
     }
 }

@@ -57,8 +57,16 @@ impl Client {
 
     /// Sends a form.
     pub fn post(&self, url: &str, form: &[(&str, &str)]) -> Reply {
-        let response = self.agent.post(url).send_form(form.iter().copied());
-        response.and_then(Reply::new).expect("the server answers")
+        self.post_with(url, form, &[])
+    }
+
+    /// Sends a form with more request headers.
+    pub fn post_with(&self, url: &str, form: &[(&str, &str)], headers: &[(&str, &str)]) -> Reply {
+        let mut request = self.agent.post(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send_form(form.iter().copied()).and_then(Reply::new).expect("the server answers")
     }
 
     /// The value of a cookie that is kept.

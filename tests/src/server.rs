@@ -153,6 +153,11 @@ impl Server {
         client.get(&self.url(path))
     }
 
+    /// A form that a client sends.
+    pub fn post(&self, client: &Client, path: &str, form: &[(&str, &str)]) -> Reply {
+        client.post(&self.url(path), form)
+    }
+
     /// Asks for /healthz or /metrics.
     pub fn ask(&self, path: &str) -> Reply {
         let address = self.admin.expect("the server was started with an admin address");

@@ -257,6 +257,47 @@ fn a_session_is_a_map_in_javascript() {
 }
 
 #[test]
+fn every_language_refuses_what_another_site_had_the_browser_send() {
+    let launch = Launch::new("values").ini("[server]\ntrusted-proxies = 127.0.0.1\n");
+    for page in ["values", "values-python", "values-js"] {
+        let server = launch.beside(page).start();
+        let own = format!("http://{}", server.address);
+        let visitor = Client::new();
+        let post = |headers: &[(&str, &str)]| visitor.post_with(&server.url("/same-origin"), &[], headers);
+        for allowed in [
+            &[][..],
+            &[("sec-fetch-site", "same-origin"), ("origin", "https://evil.example")],
+            &[("sec-fetch-site", "none")],
+            &[("origin", &own)],
+            &[("host", "example.org"), ("origin", "http://example.org")],
+            &[("host", "example.org:80"), ("origin", "http://EXAMPLE.org")],
+            &[("host", "example.org"), ("origin", "https://example.org"), ("x-forwarded-proto", "https")],
+        ] {
+            let reply = post(allowed);
+            assert_eq!((reply.status, reply.body.as_str()), (200, "from here\n"), "{page}: {allowed:?}");
+        }
+        for (refused, why) in [
+            (&[("sec-fetch-site", "cross-site")][..], "Sec-Fetch-Site says so"),
+            (&[("sec-fetch-site", "same-site"), ("origin", &own)], "Sec-Fetch-Site says so"),
+            (&[("sec-fetch-site", "")], "Sec-Fetch-Site says so"),
+            (&[("origin", "https://evil.example")], "its Origin is not its Host, which a proxy has to pass on"),
+            (&[("origin", "null")], "its Origin is not its Host, which a proxy has to pass on"),
+            (&[("origin", "http://127.0.0.1")], "its Origin is not its Host, which a proxy has to pass on"),
+            (
+                &[("host", "example.org"), ("origin", "http://example.org"), ("x-forwarded-proto", "https")],
+                "its Origin is not its Host, which a proxy has to pass on",
+            ),
+        ] {
+            let reply = post(refused);
+            let body = format!("cross-site: the request comes from another origin: {why}\n");
+            assert_eq!((reply.status, reply.body), (403, body), "{page}: {refused:?}");
+            let read = visitor.get_with(&server.url("/same-origin"), refused);
+            assert_eq!(read.status, 200, "a GET changes nothing: {page}: {read:?}");
+        }
+    }
+}
+
+#[test]
 fn the_page_of_the_guide_counts_in_every_language() {
     let launch = Launch::new("values");
     let servers = [launch.beside("values-python").start(), launch.beside("values-js").start(), launch.start()];
@@ -279,7 +320,11 @@ fn the_page_of_visits_is_the_same_in_every_language() {
         );
         assert!(visit("/").contains("<h1>Welcome back</h1>\n<p>variable1: Python Rules!</p>"), "{page}");
         let id = visitor.cookie("visits").expect("the cookie is kept");
-        assert!(visit("/?destroy=True").contains("<h1>Session Deleted</h1>"), "{page}");
+        assert!(visit("/?destroy=True").contains("<h1>Welcome back</h1>"), "a GET ends nothing: {page}");
+        let cross_site = visitor.post_with(&server.url("/"), &[], &[("sec-fetch-site", "cross-site")]);
+        assert_eq!(cross_site.status, 403, "{page}: {cross_site:?}");
+        assert!(visit("/").contains("<form method=\"post\"><button>Destroy session</button></form>"), "{page}");
+        assert!(server.post(&visitor, "/", &[]).body.contains("<h1>Session Deleted</h1>"), "{page}");
         assert_eq!(visitor.cookie("visits"), None, "{page}");
         assert!(visit("/").contains("<h1>This is your first visit</h1>"), "{page}");
         assert_ne!(visitor.cookie("visits"), Some(id), "{page}");

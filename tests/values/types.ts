@@ -1,7 +1,8 @@
 // What languages/js/lemon-session.d.ts takes and refuses. Compiled, not run.
 
-import { Manager, SessionError, real, start, type Value } from '../../languages/js/lemon-session.js';
+import { Manager, SessionError, checkSameOrigin, real, start, type Value } from '../../languages/js/lemon-session.js';
 export function page(request: Request): Response {
+    checkSameOrigin(request);
     const session = start(request, { app: 'visits', cookie: { sameSite: 'lax' } });
     const n: number = session.get<number>('n') ?? 0;
     const v: Value | undefined = session.get('x');
@@ -14,6 +15,6 @@ export function page(request: Request): Response {
     start(request, { expire: 1 });
     for (const [key, value] of session) console.log(key, value, v);
     for (const entry of new Manager().list('me')) console.log(entry.digest.length);
-    try { session.add('n'); } catch (error) { if (error instanceof SessionError && error.code === 'gone') console.log(1); }
+    try { session.add('n'); } catch (error) { if (error instanceof SessionError && error.code === 'gone') console.log(error.status); }
     return new Response('', { headers: session.save() });
 }

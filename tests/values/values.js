@@ -1,7 +1,7 @@
-// What tests/tests/languages.rs asks of the JavaScript side: the page of docs/languages.md, reading, changing,
-// refusing, and a session as a map.
+// What tests/tests/languages.rs asks of the JavaScript side: the page of docs/languages.md, where a request comes from,
+// reading, changing, refusing, and a session as a map.
 
-import { Manager, SessionError, real, start } from './lemon-session.js';
+import { Manager, SessionError, checkSameOrigin, real, start } from './lemon-session.js';
 
 addEventListener('fetch', event => event.respondWith(answer(event.request)));
 
@@ -9,6 +9,9 @@ function answer(request) {
     const { pathname } = new URL(request.url);
     if (pathname === '/page') {
         return page(request);
+    }
+    if (pathname === '/same-origin') {
+        return sameOrigin(request);
     }
     const lines = [];
     const headers = ROUTES[pathname](request, line => lines.push(line)) ?? [];
@@ -20,6 +23,15 @@ function page(request) {
     session.set('visits', (session.get('visits') ?? 0) + 1);
     const body = `This is your visit no. ${session.get('visits')}\n`;
     return new Response(body, { headers: session.save() });
+}
+
+function sameOrigin(request) {
+    try {
+        checkSameOrigin(request);
+        return new Response('from here\n');
+    } catch (error) {
+        return new Response(`${error.message}\n`, { status: error.status });
+    }
 }
 
 function show(value) {

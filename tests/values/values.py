@@ -1,10 +1,10 @@
-"""What tests/tests/languages.rs asks of the Python side: the page of docs/languages.md, reading, refusing, and a session as a
-dictionary."""
+"""What tests/tests/languages.rs asks of the Python side: the page of docs/languages.md, where a request comes from, reading,
+refusing, and a session as a dictionary."""
 
 from urllib.parse import urlsplit
 
 from componentize_py_types import Ok
-from lemon_session import Denied, Error, Gone, InvalidOption, Manager, start
+from lemon_session import CrossSite, Denied, Error, Gone, InvalidOption, Manager, check_same_origin, start
 from wit_world import exports
 from wit_world.imports.wasi_http_types import Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam
 
@@ -13,8 +13,13 @@ class IncomingHandler(exports.IncomingHandler):
     def handle(self, request: IncomingRequest, response_out: ResponseOutparam):
         route = ROUTES[urlsplit(request.path_with_query() or '/').path]
         fields = Fields.from_list([('content-type', b'text/plain; charset=utf-8')])
-        lines = list(route(request, fields))
+        status = 200
+        try:
+            lines = list(route(request, fields))
+        except CrossSite as error:
+            status, lines = error.status, [f'cross-site: {error}']
         response = OutgoingResponse(fields)
+        response.set_status_code(status)
         body = response.body()
         ResponseOutparam.set(response_out, Ok(response))
         content = ''.join(f'{line}\n' for line in lines).encode()
@@ -152,6 +157,11 @@ def dictionary(request, fields):
             yield f'InvalidOption {error}'
 
 
+def same_origin(request, fields):
+    check_same_origin(request)
+    yield 'from here'
+
+
 def page(request, fields):
     session = start(request, app='visits')
     session['visits'] = session.get('visits', 0) + 1
@@ -161,6 +171,7 @@ def page(request, fields):
 
 ROUTES = {
     '/page': lambda request, fields: [page(request, fields)],
+    '/same-origin': same_origin,
     '/read': read,
     '/write': write,
     '/refuse': refuse,

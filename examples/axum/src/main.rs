@@ -12,9 +12,7 @@ use std::env;
 
 use anyhow::{Context as _, Result};
 use axum::{
-    Router,
-    extract::Query,
-    middleware,
+    Router, middleware,
     response::Html,
     routing::{get, post},
 };
@@ -23,34 +21,31 @@ use lemon_session_host::{
     driver::{Registry, StorageOptions},
     sessions::Value,
 };
-use serde::Deserialize;
 use tokio::{net::TcpListener, signal};
 
 use session::{Failure, Site, Visitor};
 
-#[derive(Deserialize)]
-struct Parameters {
-    destroy: Option<String>,
-}
-
-async fn page(visitor: Visitor, Query(parameters): Query<Parameters>) -> Result<Html<String>, Failure> {
+async fn page(visitor: Visitor) -> Result<Html<String>, Failure> {
     let html = if visitor.created().await? {
         visitor.set("variable1", "Python Rules!").await?;
         "<h1>This is your first visit</h1>\n<p>Refresh this page…</p>".to_owned()
-    } else if parameters.destroy.is_some() {
-        visitor.destroy().await?;
-        "<h1>Session Deleted</h1>".to_owned()
     } else {
         let variable1 = match visitor.get("variable1").await? {
             Some(Value::Text(text)) => text,
             _ => "not set".to_owned(),
         };
         format!(
-            "<h1>Welcome back</h1>\n<p>variable1: {}</p>\n<p><a href=\"?destroy=True\">Destroy session</a></p>",
+            "<h1>Welcome back</h1>\n<p>variable1: {}</p>\n<form method=\"post\"><button>Destroy session</button></form>",
             html_escape::encode_text(&variable1)
         )
     };
     Ok(Html(html))
+}
+
+/// Other sites cannot send a visitor's session along: its cookie is `SameSite=Lax`.
+async fn destroy(visitor: Visitor) -> Result<Html<&'static str>, Failure> {
+    visitor.destroy().await?;
+    Ok(Html("<h1>Session Deleted</h1>"))
 }
 
 /// Counts, whatever other requests of the session do meanwhile.
@@ -60,7 +55,7 @@ async fn count(visitor: Visitor) -> Result<String, Failure> {
 
 fn routes(site: Site) -> Router {
     Router::new()
-        .route("/", get(page))
+        .route("/", get(page).post(destroy))
         .route("/count", post(count))
         .route_layer(middleware::from_fn_with_state(site, session::layer))
 }

@@ -1,4 +1,4 @@
-//! What the examples need of wasi:http: a request's parameters and cookies, and an answer.
+//! What the examples need of wasi:http: a request's parameters, form and fields, and an answer.
 
 use std::{
     borrow::Cow,
@@ -63,6 +63,18 @@ impl lemon_session::Request for Request<'_> {
 
     fn cookies_and_https(&self) -> (Vec<Vec<u8>>, bool) {
         self.request.cookies_and_https()
+    }
+
+    fn method(&self) -> String {
+        lemon_session::Request::method(self.request)
+    }
+
+    fn host(&self) -> Option<String> {
+        self.request.host()
+    }
+
+    fn header(&self, name: &str) -> Vec<Vec<u8>> {
+        self.request.header(name)
     }
 }
 

@@ -1,8 +1,6 @@
 //! A page that remembers its visitor, as a CGI program: the pages of examples/visits.
 
-use std::env;
-
-use lemon_session::{Cgi, Headers, Options, Result};
+use lemon_session::{Cgi, Headers, Options, Request as _, Result, check_same_origin};
 
 fn main() {
     match page() {
@@ -15,6 +13,7 @@ fn main() {
 }
 
 fn page() -> Result<(Headers, String)> {
+    check_same_origin(&Cgi)?;
     let session = Options::new().app("visits").start(&Cgi)?;
 
     let html = if session.created() {
@@ -23,22 +22,16 @@ fn page() -> Result<(Headers, String)> {
          <p>Setting variable1 to 'Python Rules!'</p>\n\
          <p>Refresh this page…</p>"
             .to_owned()
-    } else if parameter("destroy") {
+    } else if Cgi.method() == "POST" {
         return Ok((session.destroy()?, "<h1>Session Deleted</h1>".to_owned()));
     } else {
         let variable1 = session.get("variable1")?.unwrap_or("not set".to_owned());
         format!(
             "<h1>Welcome back</h1>\n\
              <p>variable1: {}</p>\n\
-             <p><a href=\"?destroy=True\">Destroy session</a></p>",
+             <form method=\"post\"><button>Destroy session</button></form>",
             html_escape::encode_text(&variable1)
         )
     };
     Ok((session.save()?, html))
-}
-
-/// Whether the query has such a parameter.
-fn parameter(name: &str) -> bool {
-    let query = env::var("QUERY_STRING").unwrap_or_default();
-    form_urlencoded::parse(query.as_bytes()).any(|(key, _)| key == name)
 }

@@ -1,7 +1,7 @@
 //! A page that remembers its visitor: the example of Python's `lemon.session`, in WebAssembly.
 
 use example_http::{Request, answer, header};
-use lemon_session::{Headers, Options, Result};
+use lemon_session::{Headers, Options, Result, check_same_origin};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 struct Visits;
@@ -21,6 +21,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Visits {
 }
 
 fn page(request: &Request) -> Result<(Headers, String)> {
+    check_same_origin(request)?;
     let session = Options::new().app("visits").start(request)?;
 
     let html = if session.created() {
@@ -29,14 +30,14 @@ fn page(request: &Request) -> Result<(Headers, String)> {
          <p>Setting variable1 to 'Python Rules!'</p>\n\
          <p>Refresh this page…</p>"
             .to_owned()
-    } else if request.parameter("destroy").is_some() {
+    } else if request.is_post() {
         return Ok((session.destroy()?, "<h1>Session Deleted</h1>".to_owned()));
     } else {
         let variable1 = session.get("variable1")?.unwrap_or("not set".to_owned());
         format!(
             "<h1>Welcome back</h1>\n\
              <p>variable1: {}</p>\n\
-             <p><a href=\"?destroy=True\">Destroy session</a></p>",
+             <form method=\"post\"><button>Destroy session</button></form>",
             html_escape::encode_text(&variable1)
         )
     };

@@ -34,7 +34,9 @@ fn both_kinds_of_applications_print_the_same_pages() {
         let cgi = cgi.variable("HTTP_COOKIE", format!("visits={}", cookie.value));
         let back = cgi.get();
         assert!(back.body.contains("variable1: Python Rules!"), "{back:?}");
-        let deleted = cgi.target("", "destroy=True").get();
+        let forged = cgi.clone().variable("REQUEST_METHOD", "POST").variable("HTTP_SEC_FETCH_SITE", "cross-site").get();
+        assert_eq!(forged.status, 403, "{forged:?}");
+        let deleted = cgi.variable("REQUEST_METHOD", "POST").get();
         assert!(deleted.body.contains("Session Deleted"), "{deleted:?}");
         assert_eq!(deleted.set_cookie().attribute("max-age"), Some("0"));
     }

@@ -26,7 +26,7 @@ fn mounts_share_one_session_when_lemon_ini_says_so() {
     assert_eq!(cookie.name, "site");
     let blog = server.get(&visitor, "/blog/");
     assert!(blog.body.contains("variable1: Python Rules!"), "the same application's variables: {blog:?}");
-    assert!(server.get(&visitor, "/blog/?destroy=True").body.contains("Session Deleted"));
+    assert!(server.post(&visitor, "/blog/", &[]).body.contains("Session Deleted"));
     assert!(server.get(&visitor, "/shop/").body.contains("This is your first visit"), "they end together");
 
     // Of another application's variables there are none, in the same session.

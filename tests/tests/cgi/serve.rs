@@ -24,7 +24,7 @@ fn a_visitor_walks_through_the_three_pages() {
     assert!(first.body.contains("This is your first visit"), "{first:?}");
     assert_eq!(first.headers("cache-control"), ["no-store"]);
     assert!(server.get(&visitor, "/").body.contains("variable1: Python Rules!"));
-    let deleted = server.get(&visitor, "/?destroy=True");
+    let deleted = server.post(&visitor, "/", &[]);
     assert!(deleted.body.contains("Session Deleted"));
     assert_eq!(visitor.cookie("visits"), None);
 }

@@ -33,7 +33,7 @@ async fn chromium_walks_through_the_three_pages() {
     let page = text().await;
     assert!(page.contains("Welcome back") && page.contains("variable1: Python Rules!"), "{page}");
 
-    client.find(Locator::LinkText("Destroy session")).await.unwrap().click().await.unwrap();
+    client.find(Locator::Css("button")).await.unwrap().click().await.unwrap();
     assert!(text().await.contains("Session Deleted"));
     assert!(client.get_all_cookies().await.unwrap().is_empty(), "the browser has dropped the cookie");
 
@@ -68,7 +68,7 @@ async fn chromium_keeps_a_host_cookie_that_came_through_a_proxy_with_https_until
     client.refresh().await.unwrap();
     assert!(text().await.contains("Welcome back"));
 
-    client.find(Locator::LinkText("Destroy session")).await.unwrap().click().await.unwrap();
+    client.find(Locator::Css("button")).await.unwrap().click().await.unwrap();
     assert!(text().await.contains("Session Deleted"));
     assert!(client.get_all_cookies().await.unwrap().is_empty(), "the browser has dropped the cookie");
     client.goto(&url).await.unwrap();

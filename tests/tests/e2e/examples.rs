@@ -34,7 +34,7 @@ fn walk(start: impl Fn(&Path) -> Program, file: &str) {
     let stored = fs::read(folder.path().join(file)).unwrap();
     assert!(!stored.windows(cookie.value.len()).any(|bytes| bytes == cookie.value.as_bytes()), "the id is stored");
 
-    let deleted = visitor.get(&server.url("/?destroy=True"));
+    let deleted = visitor.post(&server.url("/"), &[]);
     assert!(deleted.body.contains("Session Deleted"), "{deleted:?}");
     assert_eq!(deleted.set_cookie().attribute("max-age"), Some("0"));
     assert_eq!(visitor.cookie("visits"), None, "the client has dropped the cookie");

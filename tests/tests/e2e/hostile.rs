@@ -364,7 +364,7 @@ fn hostile_request(dice: &mut Dice) -> Vec<u8> {
         2 => format!("GET / {wild}\r\n{host}\r\n"),
         3 => format!("GET / HTTP/{}.{}\r\n{host}\r\n", dice.below(12), dice.below(12)),
         4 => format!("GET /{evil} HTTP/1.1\r\n{host}\r\n"),
-        5 => format!("GET /?destroy=True{evil} HTTP/1.1\r\n{host}\r\n"),
+        5 => format!("GET /?a=b{evil} HTTP/1.1\r\n{host}\r\n"),
         6 => format!("GET / HTTP/1.1\r\n{host}Cookie: visits={evil}\r\n\r\n"),
         7 => format!("GET / HTTP/1.1\r\n{host}{evil}: value\r\n\r\n"),
         8 => format!("GET / HTTP/1.1\r\n{host}{wild}\r\n\r\n"),

@@ -107,12 +107,21 @@ struct Visitor {
 impl Visitor {
     /// The head and the body of an answer.
     fn get(&self, url: &str) -> (String, String) {
+        self.curl(&[url])
+    }
+
+    /// Presses a button of a page, as a browser does.
+    fn post(&self, url: &str) -> (String, String) {
+        self.curl(&["--header", &format!("Origin: {}", url.trim_end_matches('/')), "--data", "", url])
+    }
+
+    fn curl(&self, arguments: &[&str]) -> (String, String) {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--show-error", "--insecure", "--include", "--http1.1", "--max-time", "60"]);
         for (from, to) in [(443, self.https), (80, self.http)] {
             curl.args(["--connect-to", &format!("example.org:{from}:127.0.0.1:{to}")]);
         }
-        curl.arg("--cookie").arg(&self.jar).arg("--cookie-jar").arg(&self.jar).arg(url);
+        curl.arg("--cookie").arg(&self.jar).arg("--cookie-jar").arg(&self.jar).args(arguments);
         let output = curl.output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let text = String::from_utf8(output.stdout).unwrap();
@@ -219,7 +228,7 @@ fn a_newcomer_who_follows_the_guide_has_a_site_behind_nginx_with_postgresql() {
         }
     }
 
-    let (_, body) = visitor.get("https://example.org/?destroy=True");
+    let (_, body) = visitor.post("https://example.org/");
     assert!(body.contains("Session Deleted"), "{body}");
     assert!(!visitor.has_cookie(), "curl has dropped the cookie");
     assert!(visitor.get("https://example.org/").1.contains("This is your first visit"));

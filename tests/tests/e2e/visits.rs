@@ -45,7 +45,7 @@ fn second_visit_is_welcomed_back_with_what_was_stored() {
     assert_eq!(reply.status, 200);
     assert!(reply.body.contains(BACK), "{reply:?}");
     assert!(reply.body.contains("variable1: Python Rules!"), "{reply:?}");
-    assert!(reply.body.contains("<a href=\"?destroy=True\">Destroy session</a>"), "{reply:?}");
+    assert!(reply.body.contains("<form method=\"post\"><button>Destroy session</button></form>"), "{reply:?}");
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn destroyed_session_is_over_and_its_cookie_deleted() {
     let visitor = Client::new();
     let old = server.get(&visitor, "/").set_cookie().value;
 
-    let reply = server.get(&visitor, "/?destroy=True");
+    let reply = server.post(&visitor, "/", &[]);
 
     assert!(reply.body.contains("Session Deleted"), "{reply:?}");
     let deletion = reply.set_cookie();
@@ -68,6 +68,20 @@ fn destroyed_session_is_over_and_its_cookie_deleted() {
     let again = get_with_cookie(&server.url("/"), &format!("visits={old}"));
     assert!(again.body.contains(FIRST), "{again:?}");
     assert_ne!(again.set_cookie().value, old, "an ended id is not given a second life");
+}
+
+#[test]
+fn no_get_ends_a_session_and_no_form_of_another_site_does() {
+    let server = Server::start("visits");
+    let visitor = Client::new();
+    server.get(&visitor, "/");
+
+    assert!(server.get(&visitor, "/?destroy=True").body.contains(BACK));
+    let forged = visitor.post_with(&server.url("/"), &[], &[("origin", "https://evil.example")]);
+
+    assert_eq!(forged.status, 403, "{forged:?}");
+    assert!(forged.body.starts_with("cross-site: "), "{forged:?}");
+    assert!(server.get(&visitor, "/").body.contains(BACK));
 }
 
 #[test]
@@ -113,7 +127,7 @@ fn two_applications_share_one_cookie_and_keep_their_variables_apart() {
     assert_eq!(visitor.cookie("site"), Some(id.value));
 
     // They end together.
-    assert!(visits.get(&visitor, "/?destroy=True").body.contains("Session Deleted"));
+    assert!(visits.post(&visitor, "/", &[]).body.contains("Session Deleted"));
     assert_eq!(counter.get(&visitor, "/get?key=variable1").status, 404);
 }
 

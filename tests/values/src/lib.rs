@@ -1,10 +1,10 @@
-//! What tests/tests/languages.rs asks of the Rust side: the page of docs/languages.md, setting a variable of each kind, and
-//! reading them.
+//! What tests/tests/languages.rs asks of the Rust side: the page of docs/languages.md, where a request comes from, setting a
+//! variable of each kind, and reading them.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use example_http::{Request, answer};
-use lemon_session::{Bytes, Headers, Options, Result, Session};
+use lemon_session::{Bytes, Headers, Options, Result, Session, check_same_origin};
 use serde::Serialize;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
@@ -31,6 +31,9 @@ fn page(request: &Request) -> Result<(Headers, String)> {
 fn respond(request: &Request) -> Result<(Headers, String)> {
     if request.path() == "/page" {
         return page(request);
+    }
+    if request.path() == "/same-origin" {
+        return check_same_origin(request).map(|()| (Headers::default(), "from here\n".to_owned()));
     }
     let session = Options::new().app("values").start(request)?;
     let body = match request.path() {

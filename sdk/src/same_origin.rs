@@ -1,0 +1,173 @@
+//! Whether a request comes from the site itself: forms and scripts of other sites reach it through the visitor's browser too.
+
+use crate::{Error, Request, Result};
+
+/// Refuses a request that another site had the visitor's browser send: a forged form that signs the visitor in, or changes
+/// what is theirs (CSRF). Call it before anything that a request with a method such as POST changes.
+///
+/// - GET, HEAD, OPTIONS and TRACE pass: nothing may depend on who sent them, so they must not change anything.
+/// - `Sec-Fetch-Site`, which browsers send over HTTPS and to `localhost`, has to be `same-origin` or `none`. A sibling
+///   domain, which is `same-site`, is refused too.
+/// - Without it, `Origin` has to name the host and port that the request was sent to; a proxy in front of the server has to
+///   pass `Host` on.
+/// - A request with neither does not come from a browser, and passes.
+///
+/// Go's `net/http.CrossOriginProtection` has the same rules.
+///
+/// # Errors
+///
+/// [`CrossSite`](Error::CrossSite), whose status is 403.
+pub fn check_same_origin(request: &impl Request) -> Result<()> {
+    if matches!(request.method().as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE") {
+        return Ok(());
+    }
+    let sites = request.header("sec-fetch-site");
+    if !sites.is_empty() {
+        let is_own = |site: &Vec<u8>| matches!(site.as_slice(), b"same-origin" | b"none");
+        return if sites.iter().all(is_own) { Ok(()) } else { Err(refused("Sec-Fetch-Site says so")) };
+    }
+    match &request.header("origin")[..] {
+        [] => Ok(()),
+        [origin] if is_own(origin, request) => Ok(()),
+        _ => Err(refused("its Origin is not its Host, which a proxy has to pass on")),
+    }
+}
+
+fn refused(why: &str) -> Error {
+    Error::CrossSite(format!("the request comes from another origin: {why}"))
+}
+
+/// Whether an origin, as `https://example.org`, is that of the request. Nobody has to name the scheme's own port.
+fn is_own(origin: &[u8], request: &impl Request) -> bool {
+    let Some((scheme, origin)) = str::from_utf8(origin).ok().and_then(|origin| origin.split_once("://")) else {
+        return false;
+    };
+    let port = match scheme {
+        "http" if !request.https() => ":80",
+        "https" => ":443",
+        _ => return false,
+    };
+    let named = |host: &str| host.strip_suffix(port).unwrap_or(host).to_ascii_lowercase();
+    !origin.is_empty() && request.host().is_some_and(|host| named(&host) == named(origin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request whose fields are those given.
+    struct Sent {
+        method: &'static str,
+        https: bool,
+        host: Option<&'static str>,
+        fields: Vec<(&'static str, &'static str)>,
+    }
+
+    impl Request for Sent {
+        fn cookies(&self) -> Vec<Vec<u8>> {
+            Vec::new()
+        }
+
+        fn https(&self) -> bool {
+            self.https
+        }
+
+        fn method(&self) -> String {
+            self.method.to_owned()
+        }
+
+        fn host(&self) -> Option<String> {
+            self.host.map(str::to_owned)
+        }
+
+        fn header(&self, name: &str) -> Vec<Vec<u8>> {
+            let fields = self.fields.iter().filter(|(field, _)| *field == name);
+            fields.map(|(_, value)| value.as_bytes().to_vec()).collect()
+        }
+    }
+
+    fn post(fields: &[(&'static str, &'static str)]) -> Sent {
+        Sent { method: "POST", https: false, host: Some("example.org"), fields: fields.to_vec() }
+    }
+
+    #[track_caller]
+    fn passes(request: &Sent) {
+        assert_eq!(check_same_origin(request), Ok(()), "{:?}", request.fields);
+    }
+
+    #[track_caller]
+    fn is_refused(request: &Sent) {
+        let error = check_same_origin(request).unwrap_err();
+        assert!(matches!(error, Error::CrossSite(_)) && error.status() == 403, "{error:?}");
+    }
+
+    #[test]
+    fn safe_methods_pass_and_all_others_are_looked_at() {
+        let from =
+            |method| Sent { method, ..post(&[("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")]) };
+        for method in ["GET", "HEAD", "OPTIONS", "TRACE"] {
+            passes(&from(method));
+        }
+        for method in ["POST", "PUT", "PATCH", "DELETE", "CONNECT", "get", "PURGE", ""] {
+            is_refused(&from(method));
+        }
+    }
+
+    #[test]
+    fn sec_fetch_site_decides_alone() {
+        for site in ["same-origin", "none"] {
+            passes(&post(&[("sec-fetch-site", site), ("origin", "https://evil.example")]));
+        }
+        for site in ["cross-site", "same-site", "", "SAME-ORIGIN", "same-origin, cross-site"] {
+            is_refused(&post(&[("sec-fetch-site", site), ("origin", "http://example.org")]));
+        }
+        is_refused(&post(&[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")]));
+    }
+
+    #[test]
+    fn without_it_the_origin_has_to_be_the_host() {
+        let sent = |origin, host| Sent { host: Some(host), ..post(&[("origin", origin)]) };
+        for (origin, host) in [
+            ("http://example.org", "example.org"),
+            ("http://example.org", "EXAMPLE.org:80"),
+            ("https://example.org", "example.org"),
+            ("https://example.org", "example.org:443"),
+            ("http://example.org:8080", "example.org:8080"),
+            ("http://[::1]:8080", "[::1]:8080"),
+        ] {
+            passes(&sent(origin, host));
+        }
+        for (origin, host) in [
+            ("http://evil.example", "example.org"),
+            ("http://example.org.evil.example", "example.org"),
+            ("http://shop.example.org", "example.org"),
+            ("http://example.org:8080", "example.org"),
+            ("http://example.org", "example.org:8080"),
+            ("http://example.org", "example.org:443"),
+            ("https://example.org", "example.org:80"),
+            ("file://example.org", "example.org"),
+            ("example.org", "example.org"),
+            ("null", "example.org"),
+            ("null", "null"),
+            ("", "example.org"),
+            ("http://", ""),
+        ] {
+            is_refused(&sent(origin, host));
+        }
+        is_refused(&Sent { host: None, ..post(&[("origin", "http://example.org")]) });
+        is_refused(&post(&[("origin", "http://example.org"), ("origin", "http://example.org")]));
+    }
+
+    #[test]
+    fn over_https_an_origin_without_it_is_another_one() {
+        let sent = |origin| Sent { https: true, ..post(&[("origin", origin)]) };
+        passes(&sent("https://example.org"));
+        is_refused(&sent("http://example.org"));
+    }
+
+    #[test]
+    fn what_no_browser_sent_passes() {
+        passes(&post(&[]));
+        passes(&Sent { host: None, ..post(&[("referer", "https://evil.example/")]) });
+    }
+}
