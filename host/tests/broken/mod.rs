@@ -172,7 +172,7 @@ impl Driver for Broken {
     async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
         match self.mistake {
             CleansUpLessThanItCould => self.inner.cleanup(now, limit.div_ceil(2)).await,
-            CleansUpWhatIsLive => self.inner.cleanup(now + 3_000, limit).await,
+            CleansUpWhatIsLive => self.inner.cleanup(now + 4_000, limit).await,
             _ => self.inner.cleanup(now, limit).await,
         }
     }
