@@ -297,14 +297,18 @@ async fn each_save_waits_for_other_processes_until_its_own_deadline() {
         create(&*store, &key).await;
         let occupied = Occupied::new(&file);
         let started = Instant::now();
-        let save = async |name: &'static str| {
+        let save = |name: &'static str| {
             let store = Arc::clone(&store);
-            let save = tokio::spawn(async move { store.update(&key, &writing([put(name, b"1")]), None, NOW).await });
-            tokio::time::sleep(Duration::from_millis(700)).await;
-            save
+            tokio::spawn(async move { store.update(&key, &writing([put(name, b"1")]), None, NOW).await })
         };
+        let apart = Duration::from_millis(700);
+        let first = save("1");
+        tokio::time::sleep(apart).await;
+        let second = save("2");
+        tokio::time::sleep(apart).await;
         // The second and the third are tried together when the first has given up.
-        let (first, second, third) = (save("1").await, save("2").await, save("3").await);
+        let third = save("3");
+        tokio::time::sleep(apart).await;
         for (early, given_up_at) in [(first, 2000), (second, 2700)] {
             early.await.expect("no panic").expect_err("it has waited for two seconds");
             assert!(started.elapsed() >= Duration::from_millis(given_up_at - 20), "{:?}", started.elapsed());

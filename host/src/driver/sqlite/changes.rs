@@ -343,8 +343,7 @@ impl<'a> Changes<'a> {
         let (mut looked, mut ended) = (0, 0);
         for session in sessions {
             let mut key = self.prepare(&self.sql.key_of_owned)?;
-            let key: Option<[u8; 32]> =
-                key.query_row((session, owner, seconds(now)), |row| row.get(0)).optional()?;
+            let key: Option<[u8; 32]> = key.query_row((session, owner, seconds(now)), |row| row.get(0)).optional()?;
             if let Some(key) = key.map(Key::from) {
                 self.remove(*session, &key)?;
                 self.remember(&key, now, remember)?;

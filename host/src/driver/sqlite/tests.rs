@@ -130,14 +130,38 @@ async fn changes_of_one_session_in_one_transaction_see_each_other() {
 #[derive(Clone, Debug)]
 enum Step {
     Pass(u64),
-    Load { key: u8, app: u8 },
-    Create { key: u8, expires: u64, owner: Option<u8> },
-    Update { key: u8, write: Option<(u8, Option<u8>)>, clear: Option<u8>, owner: Option<u8>, rename: Option<(u8, bool)> },
-    Extend { key: u8, expires: u64 },
-    Destroy { key: u8 },
-    DestroyOwned { owner: u8 },
+    Load {
+        key: u8,
+        app: u8,
+    },
+    Create {
+        key: u8,
+        expires: u64,
+        owner: Option<u8>,
+    },
+    Update {
+        key: u8,
+        write: Option<(u8, Option<u8>)>,
+        clear: Option<u8>,
+        owner: Option<u8>,
+        rename: Option<(u8, bool)>,
+    },
+    Extend {
+        key: u8,
+        expires: u64,
+    },
+    Destroy {
+        key: u8,
+    },
+    DestroyOwned {
+        owner: u8,
+    },
     Cleanup,
-    Import { key: u8, is_over: bool, expires: u64 },
+    Import {
+        key: u8,
+        is_over: bool,
+        expires: u64,
+    },
 }
 
 const KEYS: u8 = 3;
@@ -184,7 +208,9 @@ impl Step {
                     clears: clear.iter().map(app_of).collect(),
                     writes: written
                         .iter()
-                        .map(|(app, value)| write(&app_of(app), "x", value.map(|value| vec![9; 60 * usize::from(value)])))
+                        .map(|(app, value)| {
+                            write(&app_of(app), "x", value.map(|value| vec![9; 60 * usize::from(value)]))
+                        })
                         .collect(),
                     owner: owner.as_ref().map(|owner| Some(owner_of(owner))),
                     rename: rename.map(|(to, grace)| Rename {
@@ -433,7 +459,8 @@ async fn value(store: &Sqlite, key: &Key) -> Option<usize> {
 #[tokio::test]
 async fn file_that_was_replaced_is_opened_anew() {
     let (folder, file, store) = store().await;
-    let (beside, backup) = (|suffix: &str| PathBuf::from(format!("{}{suffix}", file.display())), folder.path().join("backup"));
+    let (beside, backup) =
+        (|suffix: &str| PathBuf::from(format!("{}{suffix}", file.display())), folder.path().join("backup"));
     let [old, new] = ["old", "new"].map(Key::of);
     create(&store, &old).await;
     back_up(&store, &backup);
@@ -482,10 +509,9 @@ async fn file_that_was_removed_is_missing_until_it_is_there_again() {
         fs::remove_file(format!("{}{suffix}", file.display())).expect("it is there");
     }
     assert!(store.options.file.look(), "it is noticed");
-    for error in [
-        store.load(&key, "shop", NOW, 0).await.err(),
-        store.update(&key, &setting("x", 1), None, NOW).await.err(),
-    ] {
+    for error in
+        [store.load(&key, "shop", NOW, 0).await.err(), store.update(&key, &setting("x", 1), None, NOW).await.err()]
+    {
         assert!(error.is_some_and(|error| error.is_missing_tables()), "nothing is kept in a file that is gone");
     }
     assert!(!file.exists(), "no file is made up");

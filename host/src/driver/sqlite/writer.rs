@@ -180,7 +180,8 @@ impl Writer {
     pub async fn rest(&self, pause: Duration, patient: bool) {
         for _ in 0..LONGEST_REST {
             tokio::time::sleep(pause).await;
-            if !self.checkpointing.load(Ordering::SeqCst) && !(patient && self.is_wanted()) {
+            let is_checkpointing = self.checkpointing.load(Ordering::SeqCst);
+            if !is_checkpointing && (!patient || !self.is_wanted()) {
                 break;
             }
         }
