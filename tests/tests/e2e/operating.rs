@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::LazyLock,
+    thread,
+    time::{Duration, Instant},
 };
 
 use lemon_session_tests::{
@@ -305,4 +307,42 @@ fn the_backup_of_a_file_in_use_is_whole_and_closed_to_others() {
     let list = |arguments: &[&str]| server.launch.command(&[&["list", "--json"][..], arguments].concat()).ok().json();
     assert_eq!(list(&["--storage", "sqlite:backup.db"]), list(&[]));
     assert_eq!(list(&[]).len(), 3);
+}
+
+/// What a running server answers from when its file is restored: by SQLite into the file, and by another file in its place.
+#[test]
+fn a_restored_backup_is_served_by_a_running_server() {
+    if !is_there("sqlite3", &["--version"]) {
+        return;
+    }
+    let (server, client) = (Server::start("counter"), Client::new());
+    let folder = server.launch.folder();
+    let set = |value: &str| assert_eq!(server.get(&client, &format!("/set?key=n&value={value}")).status, 200);
+    let get = || server.get(&client, "/get?key=n").body.trim().to_owned();
+    let sqlite = |statement: &str| {
+        let done = Command::new("sqlite3").args(["sessions.db", statement]).current_dir(folder).status().unwrap();
+        assert!(done.success(), "{statement}");
+    };
+    set("1");
+    sqlite("VACUUM INTO 'backup.db'");
+    set("2");
+    assert!(guide().contains(r#"sqlite3 sessions.db ".restore backup.db""#));
+    sqlite(".restore backup.db");
+    assert_eq!(get(), "1");
+    set("3");
+    assert_eq!(get(), "3");
+
+    fs::rename(folder.join("backup.db"), folder.join("sessions.db")).unwrap();
+    let restored = Instant::now();
+    while get() != "1" {
+        assert!(restored.elapsed() < Duration::from_secs(20), "the server stays with the old file");
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(server.log().contains("sessions.db was replaced by another file"), "{}", server.log());
+    set("4");
+    let listed = server.launch.command(&["list", "--json"]).ok().json();
+    let digest = listed[0]["digest"].as_str().unwrap();
+    server.launch.command(&["destroy", digest, "--yes"]).ok();
+    assert_ne!(get(), "4", "what a command ends has ended for the server");
+    assert_eq!(server.launch.command(&["tables", "check"]).status, 0);
 }
