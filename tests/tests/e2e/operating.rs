@@ -251,7 +251,7 @@ fn the_defaults_in_the_guide_are_the_defaults() {
     let guide = guide();
     let table = guide.split("## Sizing").nth(1).unwrap().split("\n\n").nth(1).unwrap();
     let rows: Vec<_> = table.lines().skip(2).map(|row| row.split('|').map(str::trim).collect::<Vec<_>>()).collect();
-    assert_eq!(rows.len(), 6);
+    assert_eq!(rows.len(), 7);
     for row in rows {
         let line = format!("\n# {} = {}\n", row[1], row[2]);
         assert!(example.contains(&line), "{line}");
