@@ -6,6 +6,7 @@ use crate::{
     Settings, Stores,
     bindings::lemon::session::{settings, storage},
     driver::{self, Driver},
+    new_sessions::NewSessions,
     settings::{Grant, InvalidSettings},
 };
 
@@ -41,6 +42,7 @@ impl Default for Caller {
 pub(crate) struct Shared {
     pub(crate) stores: Arc<Stores>,
     pub(crate) settings: Settings,
+    pub(crate) new_sessions: NewSessions,
 }
 
 impl SessionCtx {
@@ -66,11 +68,26 @@ impl SessionCtx {
     /// Fails when a setting is impossible, and names all that are.
     pub fn with_settings(&self, settings: Settings) -> Result<Self, InvalidSettings> {
         settings.validate()?;
-        Ok(Self { caller: self.caller, ..Self::of(Arc::clone(&self.shared.stores), settings) })
+        Ok(self.sharing(settings, self.shared.new_sessions.clone()))
+    }
+
+    /// The same, where one client begins at most so many sessions a minute; 0: any number. A client is known by
+    /// [`Caller::client`], of IPv6 by the network of 64 bits; one that is not known is not limited.
+    ///
+    /// What was counted before goes on to count.
+    #[must_use]
+    pub fn limit_new_sessions(&self, per_minute: u32) -> Self {
+        self.sharing(self.shared.settings.clone(), self.shared.new_sessions.with_limit(per_minute))
     }
 
     fn of(stores: Arc<Stores>, settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared { stores, settings }), caller: Caller::default() }
+        let shared = Shared { stores, settings, new_sessions: NewSessions::default() };
+        Self { shared: Arc::new(shared), caller: Caller::default() }
+    }
+
+    fn sharing(&self, settings: Settings, new_sessions: NewSessions) -> Self {
+        let stores = Arc::clone(&self.shared.stores);
+        Self { shared: Arc::new(Shared { stores, settings, new_sessions }), caller: self.caller }
     }
 
     /// The same context on behalf of another caller: for each request, before its guest is called.

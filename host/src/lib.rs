@@ -95,6 +95,7 @@ mod context;
 pub mod driver;
 pub mod engine;
 mod log_limit;
+mod new_sessions;
 pub mod observer;
 pub mod sessions;
 pub mod settings;

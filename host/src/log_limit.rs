@@ -41,6 +41,7 @@ pub(crate) struct LogLimits {
     pub(crate) unknown_location: LogLimit,
     pub(crate) missing_tables: LogLimit,
     pub(crate) unavailable: LogLimit,
+    pub(crate) new_sessions: LogLimit,
 }
 
 #[cfg(test)]

@@ -115,6 +115,8 @@ pub enum Outcome {
     Created,
     /// `create`: there is one of this id.
     Exists,
+    /// `create`: its client has begun too many sessions. The store was not asked.
+    TooMany,
     /// `update`: all was written.
     Committed,
     /// `update`: somebody else saved the session in the meantime. Nothing was written.

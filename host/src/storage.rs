@@ -40,6 +40,29 @@ impl SessionCtxView<'_> {
         observe(self.ctx.shared.stores.observer(), operation, call, outcome).await.map_err(|error| self.failure(error))
     }
 
+    /// Fails when the client has begun as many sessions as it may for now.
+    fn count_new_session(&self) -> Result<()> {
+        let (shared, client, now) = (&self.ctx.shared, self.ctx.caller().client, Instant::now());
+        if shared.new_sessions.begin(client, now) {
+            return Ok(());
+        }
+        let limit = shared.new_sessions.limit();
+        if let Some(observer) = shared.stores.observer() {
+            observer.observe(Operation::Create, Outcome::TooMany, now.elapsed());
+        }
+        let client = client.map(|client| client.to_string());
+        shared.stores.log.new_sessions.limit(now, |left_out| {
+            tracing::warn!(
+                client,
+                left_out,
+                "a client begins more than {limit} new sessions a minute: they are refused"
+            );
+        });
+        Err(Failure::TooMany(format!(
+            "the client's address has begun {limit} within a minute, as many as new-sessions allows"
+        )))
+    }
+
     /// The one way a driver's error reaches a guest: the details go to the log, a plain case to the guest.
     fn failure(&self, error: driver::Error) -> Failure {
         let causes = || {
@@ -120,6 +143,7 @@ impl Host for SessionCtxView<'_> {
         let key = to_key(&key)?;
         let record = record.into();
         let writes: Vec<_> = writes.into_iter().map(driver::Write::from).collect();
+        self.count_new_session()?;
         let call = self.driver(&location).await?.create(&key, &record, &writes);
         let outcome = self.answer(Operation::Create, call, |outcome| outcome.into()).await?;
         Ok(match outcome {

@@ -30,6 +30,8 @@ pub const DEFAULT_STORAGE: &str = "sqlite:sessions.db";
 pub struct Config {
     /// `[session]` and the sections below it.
     pub settings: Settings,
+    /// `[session.limits] new-sessions`: how many sessions one client may begin in a minute; 0: any number.
+    pub new_sessions: u32,
     /// `[session] manager`: what applications may call of `lemon:session/manager`.
     pub manager: Grant,
     /// `[session.manager]`: the same for the applications that are mounted on these paths.
@@ -46,6 +48,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             settings: Settings::default(),
+            new_sessions: 0,
             manager: Caller::default().manager,
             managers: BTreeMap::new(),
             storage: Storage::new(DEFAULT_STORAGE),
@@ -109,7 +112,10 @@ impl Config {
             }
         });
         document.section("session.cookie", |section| read_cookie(&mut self.settings.cookie, section));
-        document.section("session.limits", |section| read_limits(&mut self.settings.limits, section));
+        document.section("session.limits", |section| {
+            read_limits(&mut self.settings.limits, section);
+            section.read("new-sessions", &mut self.new_sessions, number);
+        });
         document.section("session.reserved", |section| {
             let reserved = section.rest().into_iter();
             self.settings.reserved = reserved.map(|(name, key_hash)| Reservation { name, key_hash }).collect();

@@ -141,7 +141,9 @@ fn a_misspelt_key_or_section_is_a_mistake_with_its_line_and_the_right_name() {
     );
     let all = mistakes("[session.limits]\nqqq = 1\n");
     assert!(
-        all[0].ends_with("there are key-length, app-length, variables, value-bytes, session-bytes, header-bytes"),
+        all[0].ends_with(
+            "there are key-length, app-length, variables, value-bytes, session-bytes, header-bytes, new-sessions"
+        ),
         "{all:?}"
     );
 }

@@ -192,3 +192,32 @@ async fn one_address_has_its_share_of_the_connections() {
         assert_eq!(is_open(&idle), is_trusted);
     }
 }
+
+#[test]
+fn a_client_without_cookies_begins_only_so_many_sessions_a_minute() {
+    let ini = |limit: u32| format!("[session.limits]\nnew-sessions = {limit}\n[server]\ntrusted-proxies = 127.0.0.1\n");
+    for reuse in ["--reuse=1", "--reuse=10"] {
+        let server = Launch::new("counter").ini(&ini(2)).arg(reuse).admin().start();
+        let visit = |client: &Client, address: &str| {
+            client.get_with(&server.url("/"), &[("x-forwarded-for", &format!("6.6.6.6, {address}"))])
+        };
+        let visitor = Client::new();
+        assert_eq!(visit(&visitor, "203.0.113.7").status, 200);
+        assert_eq!(visit(&Client::new(), "203.0.113.7").status, 200);
+        // One more is allowed after half a minute.
+        let refused = visit(&Client::new(), "203.0.113.7");
+        assert_eq!(refused.status, 429, "{refused:?}");
+        assert!(refused.headers("set-cookie").is_empty(), "{refused:?}");
+        assert_eq!(visit(&visitor, "203.0.113.7").status, 200, "a session that is there is used as ever");
+        assert_eq!(visit(&Client::new(), "203.0.113.8").status, 200, "another client is not concerned");
+        assert_eq!(visit(&Client::new(), "2001:db8::1").status, 200);
+        assert_eq!(server.metric("saves_total{outcome=\"too_many\"}"), 1.0);
+        assert_eq!(server.metric("sessions_started_total"), 4.0);
+        let log = server.log();
+        assert!(log.contains("more than 2 new sessions a minute") && log.contains("203.0.113.7"), "{log}");
+
+        std::fs::write(server.launch.folder().join("lemon.ini"), ini(1000)).unwrap();
+        assert!(server.reload().contains("reloaded"));
+        assert_eq!(visit(&Client::new(), "203.0.113.7").status, 200, "a reload takes the new limit");
+    }
+}

@@ -39,7 +39,7 @@ pub struct Metrics {
     resumed: IntCounter,
     refused: [IntCounter; 3],
     ended: [IntCounter; 3],
-    saves: [IntCounter; 6],
+    saves: [IntCounter; 7],
     operations: [Histogram; OPERATIONS],
     failures: [IntCounter; OPERATIONS],
     removed: IntCounter,
@@ -96,7 +96,7 @@ impl Metrics {
                 "saves_total",
                 "Saves that wrote something or were to.",
                 "outcome",
-                ["committed", "conflict", "gone", "too_large", "failed", "abandoned"],
+                ["committed", "conflict", "gone", "too_large", "too_many", "failed", "abandoned"],
             )?,
             operations: histograms(
                 &registry,
@@ -199,7 +199,7 @@ impl Observer for Metrics {
         }
         let [unknown, expired, ended] = &self.refused;
         let [by_expiry, destroyed, by_owner] = &self.ended;
-        let [committed, conflict, gone, too_large, failed, abandoned] = &self.saves;
+        let [committed, conflict, gone, too_large, too_many, failed, abandoned] = &self.saves;
         match (operation, outcome) {
             (_, Outcome::Found) => self.resumed.inc(),
             (_, Outcome::Absent) => unknown.inc(),
@@ -216,6 +216,7 @@ impl Observer for Metrics {
             (_, Outcome::Conflict) => conflict.inc(),
             (_, Outcome::Gone) => gone.inc(),
             (_, Outcome::TooLarge) => too_large.inc(),
+            (_, Outcome::TooMany) => too_many.inc(),
             (Operation::Create | Operation::Update, Outcome::Failed | Outcome::Exists) => failed.inc(),
             (Operation::Create | Operation::Update, Outcome::Abandoned) => abandoned.inc(),
             (Operation::Destroy, Outcome::Removed(count)) => destroyed.inc_by(count),

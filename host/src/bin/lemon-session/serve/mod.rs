@@ -103,7 +103,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     files::raise_limit(&settings);
     let metrics = Arc::new(Metrics::new()?);
     let stores = config.stores(&Registry::builtin()).observed(metrics.clone());
-    let session = SessionCtx::with(stores, config.settings.clone())?;
+    let session = SessionCtx::with(stores, config.settings.clone())?.limit_new_sessions(config.new_sessions);
     session.stores().open().await?;
     let store = session.stores().driver(&Location { storage: None, table: None }).await?.clone();
     if !store.tables_exist().await? {

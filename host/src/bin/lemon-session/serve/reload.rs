@@ -47,7 +47,7 @@ impl Loader {
             tracing::warn!("[{section}] of lemon.ini has changed: that takes a restart");
         }
         let grants = Grants::new(&config);
-        let session = self.platform.session().with_settings(config.settings)?;
+        let session = self.platform.session().with_settings(config.settings)?.limit_new_sessions(config.new_sessions);
         self.load(Arc::new(self.platform.with_session(session)?), grants).await
     }
 
