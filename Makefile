@@ -6,6 +6,7 @@
 # make bench  measures, also against other session libraries, and writes benches/RESULTS.md
 # make lint   checks format and style, and that the crates can be packaged
 # make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
+# make mutants changes the rules of sessions and the settings in many ways, one at a time, and shows what no test notices
 # make deny   checks the licences of what is depended on, and advisories against it (needs cargo-deny)
 # make clean  removes what was built
 
@@ -16,7 +17,7 @@ EXAMPLES = -p visits -p visits-cgi -p counter
 COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p rogue-cgi -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build dist languages test bench lint fuzz deny clean target
+.PHONY: run build dist languages test bench lint fuzz mutants deny clean target
 
 run: build
 	dist/lemon-session serve dist/visits.wasm --addr $(ADDR) --storage sqlite:sessions.db
@@ -60,6 +61,13 @@ fuzz:
 	cd guest && for target in codec cookie json options; do \
 		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(SECONDS) || exit 1; \
 	done
+
+# The settings are in the crate of the host, of which only their tests are built and run.
+mutants:
+	command -v cargo-mutants >/dev/null || $(CARGO) install --locked cargo-mutants
+	$(CARGO) mutants --package lemon-session-component --cargo-arg=--lib --output target/mutants/guest
+	$(CARGO) mutants --package lemon-session-host --no-default-features --cargo-arg=--lib --output target/mutants/settings \
+	    -- -- settings:: config::
 
 deny:
 	$(CARGO) deny check
