@@ -1,5 +1,8 @@
 //! Who a visitor is: a module built on sessions.
 
+mod attempts;
+mod password;
+
 wit_bindgen::generate!({
     path: "../wit",
     world: "example:auth/module",
@@ -12,16 +15,13 @@ wit_bindgen::generate!({
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use argon2::{
-    Argon2,
-    password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString, rand_core::OsRng},
-};
-use exports::example::auth::auth::{Guest, Visitor};
+use exports::example::auth::auth::{Guest, Outcome, Visitor};
 use lemon_session::{
-    Location, Result, Session,
+    Session,
     bindings::lemon::session::{sessions::Session as Handle, types::Error},
-    manager,
 };
+
+use attempts::Attempts;
 
 struct Auth;
 
@@ -34,36 +34,36 @@ const NAME: &str = "auth";
 /// does. Made with `openssl rand -hex 16`; a module of your own has a key of its own.
 const KEY: &str = include_str!("../key");
 
-/// Longer passwords are no longer typed by people, and cost time to hash.
-const LONGEST_PASSWORD: usize = 1024;
-
-/// What the password of a user that does not exist is compared with, so that nobody learns from the time who does exist: the
-/// hash of a random one, with the parameters of `hash`.
-const NOBODY: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$jFbKY5tvn1MtDjMmU5aygg$4Ps+/4KCZ+upsff4uidwSJ+G7Y/zxyirWv0R1U41EQ0";
-
 /// A visit is written down this many seconds after the last one that was.
 const MINUTE: u64 = 60;
 
 impl Guest for Auth {
     fn hash(password: String) -> String {
-        let salt = SaltString::generate(&mut OsRng);
-        let hash = Argon2::default().hash_password(password.as_bytes(), &salt);
-        hash.expect("the default parameters and a fresh salt fit").to_string()
+        password::hash(&password)
     }
 
-    fn sign_in(session: &Handle, user: String, password: String, hash: Option<String>) -> Result<bool, Error> {
-        if !verify(&password, hash.as_deref()) {
-            return Ok(false);
-        }
-        let own = own(session)?;
+    fn sign_in(session: &Handle, user: String, password: String, hash: Option<String>) -> Result<Outcome, Error> {
         let now = now();
+        let attempts = Attempts::of(&user);
+        if let Some(seconds) = attempts.begin(now)? {
+            return Ok(Outcome::Early(seconds));
+        }
+        if !password::verify(&password, hash.as_deref()) {
+            log_failure(hash.map(|_| user));
+            return Ok(Outcome::Wrong);
+        }
+        attempts.forget()?;
+
+        let own = own(session)?;
+        if own.get("user")?.is_some_and(|other: String| other != user) {
+            return Ok(Outcome::AnotherUser);
+        }
         own.set("user", &user)?;
         own.set("signed-in", &now)?;
         own.set("last-seen", &now)?;
         session.set_owner(Some(&user))?;
         session.regenerate_id()?;
-        Ok(true)
+        Ok(Outcome::SignedIn)
     }
 
     fn who(session: &Handle) -> Result<Option<Visitor>, Error> {
@@ -78,19 +78,6 @@ impl Guest for Auth {
         }
         Ok(Some(Visitor { user, signed_in, last_seen }))
     }
-
-    fn sign_out(session: &Handle) -> Result<(), Error> {
-        own(session)?.clear()?;
-        session.set_owner(None)?;
-        session.regenerate_id()
-    }
-
-    fn sign_out_everywhere(session: &Handle) -> Result<u64, Error> {
-        let Some(user) = own(session)?.get::<String>("user")? else { return Ok(0) };
-        let others = manager::destroy_owned(&Location::default(), &user, Some(&session.digest()))?;
-        Self::sign_out(session)?;
-        Ok(others)
-    }
 }
 
 /// The variables of this module.
@@ -98,13 +85,12 @@ fn own(session: &Handle) -> Result<Session, Error> {
     session.reserve(NAME, Some(KEY.trim())).map(Session::from)
 }
 
-fn verify(password: &str, hash: Option<&str>) -> bool {
-    if password.len() > LONGEST_PASSWORD {
-        return false;
+/// Never logs a password: nor what was typed as a name and is none, as it may be one in the wrong field.
+fn log_failure(account: Option<String>) {
+    match account {
+        Some(user) => eprintln!("sign-in failed for the account {user:?}"),
+        None => eprintln!("sign-in failed for an account that does not exist"),
     }
-    let parsed = PasswordHash::new(hash.unwrap_or(NOBODY));
-    let fits = parsed.is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok());
-    fits && hash.is_some()
 }
 
 fn now() -> u64 {

@@ -12,25 +12,38 @@ wit_bindgen::generate!({
     },
 });
 
-use example::auth::auth;
+use example::auth::auth::{self, Outcome};
 use example_http::{Request, answer, header};
 use html_escape::encode_text;
-use lemon_session::{Headers, Options, Result, Session};
+use lemon_session::{Headers, Options, Result, Session, check_same_origin};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
-struct Page;
+struct Site;
 
-wasip2::http::proxy::export!(Page);
+wasip2::http::proxy::export!(Site);
 
-impl wasip2::exports::http::incoming_handler::Guest for Page {
+impl wasip2::exports::http::incoming_handler::Guest for Site {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         match respond(&Request::new(&request)) {
-            Ok((headers, html)) => {
+            Ok(Page { status, headers, html }) => {
                 let html = format!("<!DOCTYPE html>\n<title>Who are you?</title>\n{html}\n");
-                answer(out, 200, headers.iter().chain([&header("content-type", "text/html; charset=utf-8")]), &html);
+                let html_type = header("content-type", "text/html; charset=utf-8");
+                answer(out, status, headers.iter().chain([&html_type]), &html);
             }
-            Err(error) => answer(out, error.status(), &[], &format!("{error}\n")),
+            Err(error) => answer(out, error.status(), &[header("content-type", "text/plain")], &format!("{error}\n")),
         }
+    }
+}
+
+struct Page {
+    status: u16,
+    headers: Vec<(String, String)>,
+    html: String,
+}
+
+impl Page {
+    fn new(headers: Headers, html: String) -> Self {
+        Self { status: 200, headers: headers.into_iter().collect(), html }
     }
 }
 
@@ -47,31 +60,34 @@ const SIGN_OUT: &str = "<form method=\"post\">\n\
      <button formaction=\"/sign-out-everywhere\">Sign out everywhere</button></p>\n\
      </form>";
 
-fn respond(request: &Request) -> Result<(Headers, String)> {
-    let session = Options::new().app("page").start(request)?;
-    let html = match (request.is_post(), request.path()) {
-        (true, "/sign-in") => sign_in(&session, request)?,
-        (true, "/sign-out") => {
-            auth::sign_out(session.as_ref())?;
-            format!("<p>Signed out.</p>\n{SIGN_IN}")
-        }
+fn respond(request: &Request) -> Result<Page> {
+    // Another site's form could sign its visitor in here as somebody else, who then reads what the visitor leaves.
+    check_same_origin(request)?;
+    let session = start(request)?;
+    match (request.is_post(), request.path()) {
+        (true, "/sign-in") => sign_in(session, request),
+        (true, "/sign-out") => Ok(Page::new(session.destroy()?, format!("<p>Signed out.</p>\n{SIGN_IN}"))),
         (true, "/sign-out-everywhere") => {
-            let others = auth::sign_out_everywhere(session.as_ref())?;
-            format!("<p>Signed out, and in {others} other places.</p>\n{SIGN_IN}")
+            let others = if session.owner()?.is_some() { session.destroy_others()? } else { 0 };
+            let html = format!("<p>Signed out, and in {others} other places.</p>\n{SIGN_IN}");
+            Ok(Page::new(session.destroy()?, html))
         }
         // What a page gets that tries to make itself somebody.
         (_, "/forge") => {
             session.application("auth")?.set("user", "ada")?;
-            "<p>Forged.</p>".to_owned()
+            Ok(Page::new(session.save()?, "<p>Forged.</p>".to_owned()))
         }
-        _ => hello(&session)?,
-    };
-    Ok((session.save()?, html))
+        _ => hello(&session),
+    }
 }
 
-fn hello(session: &Session) -> Result<String> {
+fn start(request: &Request) -> Result<Session> {
+    Options::new().app("page").start(request)
+}
+
+fn hello(session: &Session) -> Result<Page> {
     let visits = session.add("visits", 1)?;
-    Ok(match auth::who(session.as_ref())? {
+    let html = match auth::who(session.as_ref())? {
         None => format!("<p>Visit {visits} of somebody.</p>\n{SIGN_IN}"),
         Some(visitor) => format!(
             "<p>Visit {visits} of {}, signed in at {}, last seen at {}.</p>\n{SIGN_OUT}",
@@ -79,17 +95,34 @@ fn hello(session: &Session) -> Result<String> {
             visitor.signed_in,
             visitor.last_seen
         ),
-    })
+    };
+    Ok(Page::new(session.save()?, html))
 }
 
-fn sign_in(session: &Session, request: &Request) -> Result<String> {
+fn sign_in(mut session: Session, request: &Request) -> Result<Page> {
     let form = request.form();
     let field = |name: &str| form.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value);
     let (user, password) = (field("user"), field("password"));
-    let hash = ACCOUNTS.lines().filter_map(|line| line.split_once(':')).find(|(name, _)| *name == user);
-    if auth::sign_in(session.as_ref(), user, password, hash.map(|(_, hash)| hash))? {
-        Ok(format!("<p>Welcome, {}.</p>\n{SIGN_OUT}", encode_text(user)))
-    } else {
-        Ok(format!("<p>That is not right.</p>\n{SIGN_IN}"))
+    let account = ACCOUNTS.lines().filter_map(|line| line.split_once(':')).find(|(name, _)| *name == user);
+    let hash = account.map(|(_, hash)| hash);
+    let mut outcome = auth::sign_in(session.as_ref(), user, password, hash)?;
+    if matches!(outcome, Outcome::AnotherUser) {
+        // Nothing that one user stored is left for the next one.
+        let _ = session.destroy()?;
+        session = start(request)?;
+        outcome = auth::sign_in(session.as_ref(), user, password, hash)?;
+    }
+    match outcome {
+        Outcome::SignedIn => {
+            Ok(Page::new(session.save()?, format!("<p>Welcome, {}.</p>\n{SIGN_OUT}", encode_text(user))))
+        }
+        Outcome::Early(seconds) => Ok(Page {
+            status: 429,
+            headers: vec![header("retry-after", &seconds.to_string())],
+            html: format!("<p>Too many attempts failed. Try again in {seconds} seconds.</p>\n{SIGN_IN}"),
+        }),
+        Outcome::Wrong | Outcome::AnotherUser => {
+            Ok(Page::new(session.save()?, format!("<p>That is not right.</p>\n{SIGN_IN}")))
+        }
     }
 }
