@@ -98,7 +98,7 @@ fn sign_out_everywhere_ends_the_other_sessions_of_the_user_alone() {
 
 /// The seconds after which a sign-in may be tried again.
 #[track_caller]
-fn early(reply: &Reply) -> u64 {
+fn early(reply: &Reply) -> u32 {
     assert_eq!(reply.status, 429, "{reply:?}");
     assert!(reply.body.contains("Too many attempts failed."), "{reply:?}");
     let [seconds] = reply.headers("retry-after")[..] else { panic!("no Retry-After: {reply:?}") };
@@ -106,7 +106,7 @@ fn early(reply: &Reply) -> u64 {
 }
 
 /// Lets time pass for what is stored.
-fn wait(launch: &Launch, seconds: u64) {
+fn wait(launch: &Launch, seconds: u32) {
     let store = rusqlite::Connection::open(launch.folder().join("sessions.db")).unwrap();
     store.execute("UPDATE \"Session\" SET created = created - ?1", [seconds]).unwrap();
 }
@@ -124,7 +124,7 @@ fn guesses_wait_longer_and_longer_on_every_host_and_are_logged() {
     let grace = sign_in(&one, &Client::new(), "grace", "first actual bug");
     assert!(grace.body.contains("Welcome, grace."), "other accounts do not wait: {grace:?}");
 
-    for longest in [4_u64, 8, 16, 32] {
+    for longest in [4_u32, 8, 16, 32] {
         wait(&launch, longest / 2);
         assert!(guess(&other, "hunter2").body.contains("That is not right."));
         let seconds = early(&guess(&one, "hunter2"));
@@ -139,7 +139,9 @@ fn guesses_wait_longer_and_longer_on_every_host_and_are_logged() {
     // Nor what was typed as a name, which may be a password.
     let typed = ["hunter3", "nobody\nelse"];
     for _ in 0..2 {
-        typed.map(|name| sign_in(&one, &Client::new(), name, "hunter2"));
+        for name in typed {
+            sign_in(&one, &Client::new(), name, "hunter2");
+        }
     }
     let log = one.log();
     assert_eq!(log.matches("sign-in failed for the account \"ada\"").count(), 8, "{log}");

@@ -55,6 +55,8 @@ impl OwnServer {
             format!("--socket={}", folder.path().join("socket").display()),
             format!("--pid-file={}", folder.path().join("pid").display()),
             format!("--init-file={}", script.display()),
+            // Not the folder of other servers: each removes temporary tables of an earlier run there.
+            format!("--tmpdir={}", folder.path().display()),
             "--bind-address=127.0.0.1".to_owned(),
             "--skip-name-resolve".to_owned(),
             "--skip-log-bin".to_owned(),

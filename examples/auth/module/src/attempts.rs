@@ -25,7 +25,8 @@ pub struct Attempts {
 impl Attempts {
     /// Those of an account, which need not exist. Its name may be a password in the wrong field, and is stored as a hash.
     pub fn of(account: &str) -> Self {
-        Self { owner: format!("attempts to sign in: {:x}", Sha256::digest(account)) }
+        let hash: String = Sha256::digest(account).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { owner: format!("attempts to sign in: {hash}") }
     }
 
     /// Notes an attempt, unless it comes too early: then for how many seconds it has to wait.
