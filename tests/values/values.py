@@ -146,7 +146,7 @@ def dictionary(request, fields):
         yield f"kept {start(session_id=session.id(), app='dictionary')['one']}"
     yield f"ended {manager.destroy_owned('me')}"
     try:
-        session['one'] = 1
+        session['one'] = 2
         session.save()
     except Gone as error:
         yield f'Gone {error}'

@@ -66,7 +66,7 @@ fn settings_that_are_possible_but_unwise_are_warned_of() {
         ("[session]\nremember-ended = 0\n", "remember-ended"),
         ("[session]\ncleanup = 0\n", "lemon-session cleanup"),
         ("[storage]\nurl = memory:\n", "memory:"),
-        ("[server]\ntrusted-proxies = 10.0.0.0/8, ::/0\n", "everybody"),
+        ("[server]\ntrusted-proxies = 10.0.0.0/8, ::/0\n", "every client"),
         ("[server]\nshutdown-time = 5\n", "shutdown-time"),
     ];
     for (ini, warning) in unwise {

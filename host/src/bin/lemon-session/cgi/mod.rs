@@ -109,7 +109,10 @@ fn check_words(words: &[OsString], variables: &Variables) -> Result<(), Usage> {
 
 async fn start(args: &Args) -> Result<(Arc<Platform>, Application)> {
     let config = args.storage.config()?;
-    let settings = Arc::new(config.server.clone());
+    // The web server bounds how slowly a body may come. What does not come at all is the application's to judge.
+    let mut settings = config.server.clone();
+    (settings.body_buffer, settings.body_rate) = (0, 0);
+    let settings = Arc::new(settings);
     let session = SessionCtx::with(config.stores(&Registry::builtin()), config.settings.clone())?;
     let cache = Cache::open(args.cache.as_deref())
         .inspect_err(|error| tracing::warn!("every request compiles anew, as compiled code cannot be kept: {error:#}"));
