@@ -1,14 +1,8 @@
 //! A module built on sessions, beside a page that uses it.
 
-use std::{
-    fs,
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener},
-    thread,
-};
+use std::{fs, thread};
 
-use fantoccini::Locator;
-use lemon_session_tests::{Client, Launch, Reply, Server, browser::Browser, build, client};
+use lemon_session_tests::{Client, Launch, Reply, Server, build, client};
 
 fn launch() -> Launch {
     let ini = fs::read_to_string(build::root().join("examples/auth/lemon.ini")).unwrap();
@@ -209,52 +203,6 @@ fn no_form_of_another_site_signs_a_visitor_in_or_out() {
         }
     }
     assert!(hello(&server, &visitor).contains("of ada, signed in at "));
-}
-
-/// The address of another site, whose page sends a form as soon as it is open.
-fn other_site(action: &str) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let html = format!(
-        "<!DOCTYPE html><form method=\"post\" action=\"{action}\"><input name=\"user\" value=\"grace\">\
-         <input name=\"password\" value=\"first actual bug\"></form><script>document.forms[0].submit()</script>"
-    );
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let _ = stream.read(&mut [0; 4096]);
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close";
-            let _ = write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{html}", html.len());
-        }
-    });
-    address
-}
-
-/// To an address of this machine Chromium sends Sec-Fetch-Site, to any other one without HTTPS Origin alone.
-#[tokio::test]
-async fn chromium_signs_its_visitor_in_by_the_page_s_own_form_and_not_by_that_of_another_site() {
-    let Some(browser) = Browser::start().await else { return };
-    let client = &browser.client;
-    let server = server();
-    for (site, other) in [("127.0.0.1", "site.test"), ("site.test", "127.0.0.1")] {
-        let url = format!("http://{site}:{}/", server.address.port());
-        let other = format!("http://{other}:{}/", other_site(&format!("{url}sign-in")).port());
-        let text = async || client.find(Locator::Css("body")).await.unwrap().text().await.unwrap();
-
-        client.goto(&other).await.unwrap();
-        // The refusal is plain text, which Chromium shows so.
-        client.wait().for_element(Locator::Css("pre")).await.unwrap();
-        assert_eq!(client.current_url().await.unwrap().as_str(), format!("{url}sign-in"));
-        assert!(text().await.starts_with("cross-site: the request comes from another origin: "), "{}", text().await);
-        client.goto(&url).await.unwrap();
-        assert!(text().await.contains("Visit 1 of somebody."), "{}", text().await);
-
-        let form = client.form(Locator::Css("form")).await.unwrap();
-        form.set_by_name("user", "ada").await.unwrap();
-        form.set_by_name("password", "analytical engine").await.unwrap();
-        form.submit().await.unwrap();
-        assert!(text().await.contains("Welcome, ada."), "{}", text().await);
-    }
-    browser.close().await;
 }
 
 #[test]
