@@ -389,7 +389,7 @@ async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
     });
     let (longest, all) = save_meanwhile(&store, &saved, &ending).await;
     assert_eq!(ending.await.expect("no panic").expect("destroy_owned"), 20_000);
-    assert!(longest < all / 2, "a save took {longest:?} of {all:?}");
+    assert!(longest < all / 8, "a save took {longest:?} of {all:?}");
     let left = store.list(NOW, Some("Ada"), None, 10).await.expect("list");
     assert_eq!(left.iter().map(|left| left.key).collect::<Vec<_>>(), [kept]);
     assert_eq!(store.count(NOW).await.expect("count"), 12);
