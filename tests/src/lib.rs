@@ -16,7 +16,7 @@ pub mod web_server;
 
 pub use client::{Client, Reply};
 pub use server::{Launch, Server};
-pub use storage::Storage;
+pub use storage::{Storage, drivers};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

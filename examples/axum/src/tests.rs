@@ -12,8 +12,8 @@ use axum::{
 };
 use lemon_session_host::{
     SessionCtx, Sessions, Settings, Stores,
-    driver::{Driver, memory::Memory},
     sessions::{Location, Options},
+    store::{Driver, memory::Memory},
 };
 use tower::ServiceExt as _;
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use lemon_session_host::driver::{DestroyCondition, Driver};
+use lemon_session_host::store::{DestroyCondition, Driver};
 use serde_json::json;
 
 use crate::{confirm::confirm, digest::Digest, output, progress::Progress, storage};

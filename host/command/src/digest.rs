@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use anyhow::{Result, bail};
-use lemon_session_host::driver::{Driver, Key};
+use lemon_session_host::store::{Driver, Key};
 
 /// The digest of a session's id, or its first digits.
 #[derive(Clone)]

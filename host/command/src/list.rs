@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use lemon_session_host::driver::Listed;
+use lemon_session_host::store::Listed;
 use serde_json::{Value, json};
 
 use crate::{

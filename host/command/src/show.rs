@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use lemon_session_host::driver::{Key, Listed, Record};
+use lemon_session_host::store::{Key, Listed, Record};
 use serde_json::json;
 
 use crate::{digest::Digest, list, output, storage};

@@ -6,11 +6,9 @@ use std::{
     sync::Arc,
 };
 
+use crate::config::Config;
 use anyhow::Result;
-use lemon_session_host::{
-    Config,
-    driver::{Driver, Registry, TableName},
-};
+use lemon_session_host::store::{Driver, TableName};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -75,7 +73,7 @@ pub async fn open(args: &Args) -> Result<Store> {
     let config = args.config()?;
     let options = config.storage.options;
     let table = options.table.clone();
-    let driver = Registry::builtin().open(options).await?;
+    let driver = drivers::registry().open(options).await?;
     Ok(Store { driver, table, remember: config.settings.remember_ended })
 }
 

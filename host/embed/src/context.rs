@@ -5,9 +5,9 @@ use wasmtime::component::{HasData, Linker};
 use crate::{
     Settings, Stores,
     bindings::lemon::session::{settings, storage},
-    driver::{self, Driver},
     new_sessions::NewSessions,
     settings::{Grant, InvalidSettings},
+    store::{self, Driver},
 };
 
 /// What the session component is given by its host: the stores and the settings.
@@ -116,7 +116,7 @@ impl SessionCtx {
     /// # Errors
     ///
     /// Fails when a store cannot write out what it holds in memory.
-    pub async fn close(&self) -> driver::Result<()> {
+    pub async fn close(&self) -> store::Result<()> {
         self.shared.stores.close().await
     }
 }

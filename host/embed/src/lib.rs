@@ -1,7 +1,7 @@
-//! Sessions for WebAssembly applications: storage drivers and a wasmtime host for `lemon:session`.
+//! Sessions for WebAssembly applications: a wasmtime host for `lemon:session`.
 //!
-//! An application imports `lemon:session/sessions`; the session component, which travels inside this crate, implements it,
-//! and imports `lemon:session/storage` in turn; this crate implements that, on SQLite and other stores.
+//! An application imports `lemon:session/sessions`. The session component, which is part of this crate, implements that
+//! interface and imports `lemon:session/storage`, which this crate implements with any driver of [`store`].
 //!
 //! # In a runtime of one's own
 //!
@@ -13,7 +13,7 @@
 //! use lemon_session_host::{
 //!     SessionCtx, SessionCtxView, SessionView,
 //!     compose::compose,
-//!     driver::{Registry, StorageOptions},
+//!     store::{Registry, StorageOptions},
 //! };
 //! use wasmtime::{
 //!     Engine, Store,
@@ -43,7 +43,9 @@
 //! #[tokio::main]
 //! async fn main() -> anyhow::Result<()> {
 //!     // Once: where the sessions are kept,
-//!     let driver = Registry::builtin().open(StorageOptions::new("sqlite:sessions.db")).await?;
+//!     let mut drivers = Registry::new();
+//!     drivers.register(&lemon_session_sqlite::SCHEMES)?;
+//!     let driver = drivers.open(StorageOptions::new("sqlite:sessions.db")).await?;
 //!     driver.create_tables().await?;
 //!     let session = SessionCtx::new(driver);
 //!
@@ -68,8 +70,8 @@
 //! }
 //! ```
 //!
-//! [`engine::engine`] makes an engine that a fresh instance for each request is cheap on. [`Config`] reads `lemon.ini`, with
-//! settings ([`Settings`]) and several stores ([`Stores`]). An [`Observer`] is told what sessions ask of the stores, for metrics.
+//! [`engine::engine`] makes an engine that a fresh instance for each request is cheap on. [`SessionCtx::with`] takes
+//! [`Settings`] and several stores ([`Stores`]). An [`Observer`] is told what sessions ask of the stores, for metrics.
 //!
 //! An application that is instantiated for each request need not have the session component instantiated with it:
 //! [`sessions::warm`] lends it an instance that is there already.
@@ -78,21 +80,12 @@
 //!
 //! [`Sessions`] is the same sessions as an async API, without an application in WebAssembly.
 //!
-//! # Features
-//!
-//! `command` (default) builds the command `lemon-session`; the library does not need it. `conformance` adds the suite that
-//! every driver passes, for drivers of one's own.
-
 #![deny(missing_docs)]
 
 pub mod bindings;
 mod component;
 pub mod compose;
-pub mod config;
-#[cfg(feature = "conformance")]
-pub mod conformance;
 mod context;
-pub mod driver;
 pub mod engine;
 mod log_limit;
 mod new_sessions;
@@ -103,8 +96,8 @@ mod storage;
 pub mod stores;
 
 pub use component::COMPONENT;
-pub use config::Config;
 pub use context::{Caller, HasSession, SessionCtx, SessionCtxView, SessionView, add_to_linker};
+pub use lemon_session_store as store;
 pub use observer::Observer;
 pub use sessions::{Session, Sessions};
 pub use settings::Settings;

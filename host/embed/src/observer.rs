@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::driver::{CreateOutcome, LoadOutcome, Result, UpdateOutcome};
+use crate::store::{CreateOutcome, LoadOutcome, Result, UpdateOutcome};
 
 /// Is told of every storage operation when it has come to its end, whoever asked for it: an application, the native API, or
 /// a cleanup in the background.
@@ -198,7 +198,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::driver::Error;
+    use crate::store::Error;
 
     #[derive(Default)]
     struct Notes(Mutex<Vec<(Operation, Outcome)>>);

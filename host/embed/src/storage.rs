@@ -14,8 +14,8 @@ use crate::{
         types::Location,
     },
     context::SessionCtxView,
-    driver::{self, Driver, Key},
     observer::{Operation, Outcome, observe},
+    store::{self, Driver, Key},
 };
 
 /// The most sessions that one `list` returns, as all of them are in memory at once.
@@ -34,7 +34,7 @@ impl SessionCtxView<'_> {
     async fn answer<T>(
         &self,
         operation: Operation,
-        call: impl Future<Output = driver::Result<T>>,
+        call: impl Future<Output = store::Result<T>>,
         outcome: impl FnOnce(&T) -> Outcome,
     ) -> Result<T> {
         observe(self.ctx.shared.stores.observer(), operation, call, outcome).await.map_err(|error| self.failure(error))
@@ -64,7 +64,7 @@ impl SessionCtxView<'_> {
     }
 
     /// The one way a driver's error reaches a guest: the details go to the log, a plain case to the guest.
-    fn failure(&self, error: driver::Error) -> Failure {
+    fn failure(&self, error: store::Error) -> Failure {
         let causes = || {
             let mut causes = Vec::new();
             let mut cause = error.source();
@@ -107,10 +107,10 @@ impl Host for SessionCtxView<'_> {
         let call = self.driver(&location).await?.load(&key, &app, now, inline_bytes);
         let outcome = self.answer(Operation::Load, call, |outcome| outcome.into()).await?;
         Ok(match outcome {
-            driver::LoadOutcome::Found(loaded) => LoadOutcome::Found(loaded.into()),
-            driver::LoadOutcome::Absent => LoadOutcome::Absent,
-            driver::LoadOutcome::Expired => LoadOutcome::Expired,
-            driver::LoadOutcome::Ended => {
+            store::LoadOutcome::Found(loaded) => LoadOutcome::Found(loaded.into()),
+            store::LoadOutcome::Absent => LoadOutcome::Absent,
+            store::LoadOutcome::Expired => LoadOutcome::Expired,
+            store::LoadOutcome::Ended => {
                 self.ctx.shared.stores.log.ended.limit(Instant::now(), |left_out| {
                     let session = &key.to_hex()[..8];
                     tracing::warn!(session, left_out, "the id of a session that has ended was presented");
@@ -142,13 +142,13 @@ impl Host for SessionCtxView<'_> {
     ) -> Result<CreateOutcome> {
         let key = to_key(&key)?;
         let record = record.into();
-        let writes: Vec<_> = writes.into_iter().map(driver::Write::from).collect();
+        let writes: Vec<_> = writes.into_iter().map(store::Write::from).collect();
         self.count_new_session()?;
         let call = self.driver(&location).await?.create(&key, &record, &writes);
         let outcome = self.answer(Operation::Create, call, |outcome| outcome.into()).await?;
         Ok(match outcome {
-            driver::CreateOutcome::Created => CreateOutcome::Created,
-            driver::CreateOutcome::Exists => CreateOutcome::Exists,
+            store::CreateOutcome::Created => CreateOutcome::Created,
+            store::CreateOutcome::Exists => CreateOutcome::Exists,
         })
     }
 
@@ -165,10 +165,10 @@ impl Host for SessionCtxView<'_> {
         let call = self.driver(&location).await?.update(&key, &change, expected, now);
         let outcome = self.answer(Operation::Update, call, |outcome| outcome.into()).await?;
         Ok(match outcome {
-            driver::UpdateOutcome::Committed(version) => UpdateOutcome::Committed(version),
-            driver::UpdateOutcome::Conflict(version) => UpdateOutcome::Conflict(version),
-            driver::UpdateOutcome::Gone => UpdateOutcome::Gone,
-            driver::UpdateOutcome::TooLarge(size) => UpdateOutcome::TooLarge(size),
+            store::UpdateOutcome::Committed(version) => UpdateOutcome::Committed(version),
+            store::UpdateOutcome::Conflict(version) => UpdateOutcome::Conflict(version),
+            store::UpdateOutcome::Gone => UpdateOutcome::Gone,
+            store::UpdateOutcome::TooLarge(size) => UpdateOutcome::TooLarge(size),
         })
     }
 
@@ -264,17 +264,17 @@ fn to_key(bytes: &[u8]) -> Result<Key> {
     })
 }
 
-fn to_change(change: Change) -> Result<driver::Change> {
+fn to_change(change: Change) -> Result<store::Change> {
     let rename = match change.rename {
         None => None,
-        Some(Rename { to, grace }) => Some(driver::Rename {
+        Some(Rename { to, grace }) => Some(store::Rename {
             to: to_key(&to)?,
-            grace: grace.map(|Grace { until, nonce }| driver::Grace { until, nonce }),
+            grace: grace.map(|Grace { until, nonce }| store::Grace { until, nonce }),
         }),
     };
-    Ok(driver::Change {
+    Ok(store::Change {
         clears: change.clears,
-        writes: change.writes.into_iter().map(driver::Write::from).collect(),
+        writes: change.writes.into_iter().map(store::Write::from).collect(),
         owner: change.owner,
         expires: change.expires,
         rename,
@@ -283,13 +283,13 @@ fn to_change(change: Change) -> Result<driver::Change> {
     })
 }
 
-impl From<Write> for driver::Write {
+impl From<Write> for store::Write {
     fn from(Write { app, name, value }: Write) -> Self {
         Self { app, name, value }
     }
 }
 
-impl From<DestroyCondition> for driver::DestroyCondition {
+impl From<DestroyCondition> for store::DestroyCondition {
     fn from(condition: DestroyCondition) -> Self {
         match condition {
             DestroyCondition::Any => Self::Any,
@@ -299,26 +299,26 @@ impl From<DestroyCondition> for driver::DestroyCondition {
     }
 }
 
-impl From<SessionRecord> for driver::Record {
+impl From<SessionRecord> for store::Record {
     fn from(record: SessionRecord) -> Self {
         let SessionRecord { created, accessed, expires, ends, renewed, owner, version, size } = record;
         Self { created, accessed, expires, ends, renewed, owner, version, size }
     }
 }
 
-impl From<driver::Record> for SessionRecord {
-    fn from(record: driver::Record) -> Self {
-        let driver::Record { created, accessed, expires, ends, renewed, owner, version, size } = record;
+impl From<store::Record> for SessionRecord {
+    fn from(record: store::Record) -> Self {
+        let store::Record { created, accessed, expires, ends, renewed, owner, version, size } = record;
         Self { created, accessed, expires, ends, renewed, owner, version, size }
     }
 }
 
-impl From<driver::Loaded> for Loaded {
-    fn from(loaded: driver::Loaded) -> Self {
-        let variable = |driver::Variable { name, value }| {
+impl From<store::Loaded> for Loaded {
+    fn from(loaded: store::Loaded) -> Self {
+        let variable = |store::Variable { name, value }| {
             let value = match value {
-                driver::Stored::Inline(bytes) => Stored::Inline(bytes),
-                driver::Stored::Large(size) => Stored::Large(size),
+                store::Stored::Inline(bytes) => Stored::Inline(bytes),
+                store::Stored::Large(size) => Stored::Large(size),
             };
             Variable { name, value }
         };
@@ -330,8 +330,8 @@ impl From<driver::Loaded> for Loaded {
     }
 }
 
-impl From<driver::Listed> for Listed {
-    fn from(listed: driver::Listed) -> Self {
+impl From<store::Listed> for Listed {
+    fn from(listed: store::Listed) -> Self {
         Self { key: listed.key.as_bytes().to_vec(), record: listed.record.into() }
     }
 }
@@ -346,8 +346,8 @@ mod tests {
     use super::*;
     use crate::{
         Caller, SessionCtx, Settings, Stores,
-        driver::{Registry, memory::Memory},
         observer::Observer,
+        store::{Registry, memory::Memory},
         stores::Storage,
     };
 
@@ -358,7 +358,9 @@ mod tests {
     }
 
     fn at(url: &str) -> SessionCtx {
-        let stores = Stores::new(Storage::new(url), Default::default(), &Registry::builtin());
+        let mut drivers = Registry::new();
+        drivers.register(&lemon_session_sqlite::SCHEMES).unwrap();
+        let stores = Stores::new(Storage::new(url), Default::default(), &drivers);
         SessionCtx::with(stores, Settings::default()).unwrap()
     }
 

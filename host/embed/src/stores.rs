@@ -11,10 +11,10 @@ use tokio::{sync::OnceCell, task::JoinHandle};
 
 use crate::{
     bindings::lemon::session::types::Location,
-    driver::{Driver, Error, Registry, Result, StorageOptions, TableName},
     log_limit::{LogLimit, LogLimits},
     observer::{Observer, Operation, Outcome, observe},
     settings::shown,
+    store::{Driver, Error, Registry, Result, StorageOptions, TableName},
 };
 
 /// How many sessions a background cleanup removes in one transaction.
@@ -335,7 +335,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::{Key, Record, memory::Memory};
+    use crate::store::{Key, Record, memory::Memory};
 
     fn location(storage: Option<&str>, table: Option<&str>) -> Location {
         Location { storage: storage.map(str::to_owned), table: table.map(str::to_owned) }
@@ -345,7 +345,7 @@ mod tests {
         let mut default = Storage::new("memory:");
         default.tables = vec![TableName::new("Forum").unwrap()];
         let archive = Storage::new("memory:");
-        Stores::new(default, [("archive".to_owned(), archive)].into(), &Registry::builtin())
+        Stores::new(default, [("archive".to_owned(), archive)].into(), &Registry::new())
     }
 
     fn record(expires: u64) -> Record {

@@ -5,8 +5,8 @@ use std::{fs, path::Path, sync::Arc};
 use lemon_session_host::{
     COMPONENT, SessionCtx, SessionCtxView, SessionView,
     compose::{Error, compose, imports_sessions},
-    driver::memory::Memory,
     engine::{EngineOptions, engine},
+    store::memory::Memory,
 };
 use wasmtime::{
     Store,

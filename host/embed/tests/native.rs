@@ -10,9 +10,10 @@ use std::{
 
 use lemon_session_host::{
     SessionCtx, Sessions, Settings, Stores,
-    driver::{Driver, Registry, StorageOptions, memory::Memory},
     sessions::{Error, Header, Location, Options, PoolOptions, Value},
+    store::{Driver, StorageOptions, memory::Memory},
 };
+use lemon_session_sqlite::Sqlite;
 
 /// A store in memory, and a clock that stands still until it is set.
 struct Host {
@@ -253,7 +254,7 @@ async fn a_session_in_sqlite_outlives_the_host() {
     let url = format!("sqlite:{}", folder.path().join("sessions.db").display());
     let mut cookie = Vec::new();
     for visit in 1..=3 {
-        let driver = Registry::builtin().open(StorageOptions::new(&url)).await.unwrap();
+        let driver = Sqlite::open(StorageOptions::new(&url)).await.unwrap();
         driver.create_tables().await.unwrap();
         let host = Host::on(driver, PoolOptions::default(), Settings::default());
         let session = host.start(&cookie).await;
@@ -286,7 +287,7 @@ async fn a_component_that_fails_ends_its_session_and_not_the_pool() {
 async fn a_call_that_was_given_up_ends_the_session_and_not_the_pool() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("sessions.db").display());
-    let driver = Registry::builtin().open(StorageOptions::new(url)).await.unwrap();
+    let driver = Sqlite::open(StorageOptions::new(url)).await.unwrap();
     driver.create_tables().await.unwrap();
     let pool = PoolOptions { instances: 1, ..PoolOptions::default() };
     let host = Host::on(driver, pool, Settings::default());

@@ -11,13 +11,13 @@ use lemon_session_host::{
         },
         lemon::session::types::{Error, Location, Value},
     },
-    driver::memory::Memory,
     engine::{EngineOptions, engine},
     sessions::{
         PoolOptions,
         warm::{WarmCtx, WarmCtxView},
     },
     settings::Grant,
+    store::memory::Memory,
 };
 use wasmtime::component::ResourceTable;
 

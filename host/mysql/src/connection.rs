@@ -10,10 +10,8 @@ use mysql_async::{
 use rustls::crypto::ring;
 
 use super::rows::{column, unexpected};
-use crate::driver::{
-    Result,
-    server::{Backend, Server, SslMode, Trouble},
-};
+use lemon_session_sql::server::{Backend, Server, SslMode, Trouble};
+use lemon_session_store::Result;
 
 /// A connection that was idle for longer is asked whether it still stands before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(30);
@@ -229,7 +227,7 @@ mod tests {
     use mysql_async::ServerError;
 
     use super::*;
-    use crate::driver::StorageOptions;
+    use lemon_session_store::StorageOptions;
 
     #[test]
     fn server_that_takes_no_writes_is_another_trouble_than_a_refusal() {

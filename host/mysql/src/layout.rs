@@ -9,10 +9,10 @@ use super::{
     MySql,
     rows::{column, text},
 };
-use crate::driver::{
+use lemon_session_sql::server::{Repeat, Server, other_layout};
+use lemon_session_store::{
     Error, Result,
     layout::{Parts, differences, parts},
-    server::{Repeat, Server, other_layout},
 };
 
 /// What brings the tables from one layout to the next. Their layout is how many of these they went through.
@@ -127,7 +127,7 @@ fn skips_locked(version: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::migrating::older_layout_is_upgraded;
+    use lemon_session_sql::migrating::older_layout_is_upgraded;
 
     /// A second `ADD COLUMN` would fail.
     const NEXT: &[&str] = &[LAYOUTS[0], LAYOUTS[1], "ALTER TABLE `{table}` ADD COLUMN device VARBINARY(255)"];

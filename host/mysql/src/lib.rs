@@ -10,7 +10,8 @@
 //! EXECUTE` on the database. A save has to fit the server's `max_allowed_packet`. Tables whose names differ in nothing but
 //! upper and lower case have to be in different databases, as the names of procedures do not tell these apart.
 //!
-#![doc = include_str!("../server.md")]
+#![doc = include_str!("server.md")]
+#![deny(missing_docs)]
 
 mod connection;
 mod layout;
@@ -28,17 +29,19 @@ use self::{
     rows::{bytes, column, import, loaded, number, optional, pack, pack_clears, record, size, stored_writes, text},
     statements::Statements,
 };
-use super::{
+use lemon_session_sql::{
+    cleanup::clean_up,
+    server::{Calls, Repeat, Server, check_change, check_owner, check_writes, known_until, last_writes},
+};
+use lemon_session_store::{
     Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,
     StorageOptions, UpdateOutcome, Write,
     batches::{DESTROY_BATCH, Destroyed, destroy_all},
-    cleanup::clean_up,
     registry::{Open, Opening},
-    server::{Calls, Repeat, Server, check_change, check_owner, check_writes, known_until, last_writes},
 };
 
-/// The schemes of its URLs.
-pub(in crate::driver) const SCHEMES: [(&str, Open); 1] = [("mysql", MySql::open)];
+/// The schemes of its URLs, for [`Registry::register`](lemon_session_store::Registry::register).
+pub const SCHEMES: [(&str, Open); 1] = [("mysql", MySql::open)];
 
 /// Sessions in MySQL or MariaDB.
 pub struct MySql {

@@ -8,7 +8,8 @@ use mysql_async::{
 };
 
 use super::statements::Statements;
-use crate::driver::{Key, LoadOutcome, Loaded, Record, Stored, Variable, Write, server::last_writes};
+use lemon_session_sql::server::last_writes;
+use lemon_session_store::{Key, LoadOutcome, Loaded, Record, Stored, Variable, Write};
 
 pub fn bytes(bytes: &[u8]) -> Value {
     Value::Bytes(bytes.to_vec())

@@ -1,6 +1,6 @@
 //! Every statement that is run on the tables.
 
-use crate::driver::server::Server;
+use lemon_session_sql::server::Server;
 
 /// The statements, with the table's name in them.
 pub struct Statements {

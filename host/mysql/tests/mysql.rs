@@ -2,8 +2,8 @@
 //!
 //! The suite runs on the server that `LEMON_TEST_MYSQL` names (mysql://root@127.0.0.1:3306/), in a database of its own for
 //! each rule. The faults have servers of their own.
-#![cfg(feature = "mysql")]
 
+#[path = "../../sql/tests/mod.rs"]
 mod sql;
 
 use std::sync::{
@@ -11,10 +11,8 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use lemon_session_host::{
-    conformance::Store,
-    driver::{Key, TableName},
-};
+use lemon_session_mysql::SCHEMES;
+use lemon_session_store::{Key, TableName, conformance::Store};
 use mysql_async::{Conn, prelude::Queryable};
 use sql::{
     Locking, open, own_table,
@@ -68,7 +66,7 @@ async fn store() -> Option<Store> {
     Some(store.keeping(database))
 }
 
-lemon_session_host::conformance!(conformance, store);
+lemon_session_store::conformance!(conformance, store);
 
 struct Other<'a>(&'a str);
 

@@ -11,10 +11,8 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::driver::{
-    Result,
-    server::{Backend, Server, SslMode, Trouble, tls},
-};
+use lemon_session_sql::server::{Backend, Server, SslMode, Trouble, tls};
+use lemon_session_store::Result;
 
 /// What makes the connections to a server.
 pub fn manager(server: &Server) -> Result<Manager> {

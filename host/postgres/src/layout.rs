@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::Postgres;
-use crate::driver::{
+use lemon_session_sql::server::{Repeat, Server, other_layout};
+use lemon_session_store::{
     Result,
     layout::{Parts, differences, parts},
-    server::{Repeat, Server, other_layout},
 };
 
 /// What brings the tables from one layout to the next. Their layout is how many of these they went through.
@@ -79,7 +79,7 @@ pub(super) fn set_up(server: &Server) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::migrating::older_layout_is_upgraded;
+    use lemon_session_sql::migrating::older_layout_is_upgraded;
 
     /// A second `ADD COLUMN` would fail.
     const NEXT: &[&str] = &[LAYOUTS[0], LAYOUTS[1], r#"ALTER TABLE "{table}" ADD COLUMN device bytea"#];

@@ -7,7 +7,8 @@
 //!
 //! The user needs the rights to connect, and to create tables and functions in the schema.
 //!
-#![doc = include_str!("../server.md")]
+#![doc = include_str!("server.md")]
+#![deny(missing_docs)]
 
 mod connection;
 mod layout;
@@ -24,17 +25,19 @@ use self::{
     rows::{Columns, Update, loaded, number, record, stored, text},
     statements::Statements,
 };
-use super::{
+use lemon_session_sql::{
+    cleanup::clean_up,
+    server::{Calls, Repeat, Server, check_change},
+};
+use lemon_session_store::{
     Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,
     StorageOptions, UpdateOutcome, Write,
     batches::{DESTROY_BATCH, Destroyed, destroy_all},
-    cleanup::clean_up,
     registry::{Open, Opening},
-    server::{Calls, Repeat, Server, check_change},
 };
 
-/// The schemes of its URLs.
-pub(in crate::driver) const SCHEMES: [(&str, Open); 2] = [("postgres", Postgres::open), ("postgresql", Postgres::open)];
+/// The schemes of its URLs, for [`Registry::register`](lemon_session_store::Registry::register).
+pub const SCHEMES: [(&str, Open); 2] = [("postgres", Postgres::open), ("postgresql", Postgres::open)];
 
 /// Sessions in PostgreSQL.
 pub struct Postgres {

@@ -2,10 +2,8 @@
 
 use tokio_postgres::Row;
 
-use crate::driver::{
-    Change, Key, Loaded, Record, Result, Stored, Variable, Write,
-    server::{check_owner, check_writes, known_until, last_writes},
-};
+use lemon_session_sql::server::{check_owner, check_writes, known_until, last_writes};
+use lemon_session_store::{Change, Key, Loaded, Record, Result, Stored, Variable, Write};
 
 /// How a time, a size or a version is stored: no one is ever past the most that PostgreSQL's integers hold.
 pub fn stored(number: u64) -> i64 {

@@ -2,16 +2,14 @@
 //!
 //! The suite runs on the server that `LEMON_TEST_POSTGRES` names (postgres://postgres@127.0.0.1:5432/postgres), with tables
 //! of its own for each rule. The faults have servers of their own.
-#![cfg(feature = "postgres")]
 
+#[path = "../../sql/tests/mod.rs"]
 mod sql;
 
 use std::sync::LazyLock;
 
-use lemon_session_host::{
-    conformance::Store,
-    driver::{Key, TableName},
-};
+use lemon_session_postgres::SCHEMES;
+use lemon_session_store::{Key, TableName, conformance::Store};
 use sql::{
     Locking, open, own_table,
     servers::{OwnServer, PASSWORD},
@@ -43,7 +41,7 @@ async fn store() -> Option<Store> {
     Some(Store::new(open(url, &table).await).and(open(url, &table).await))
 }
 
-lemon_session_host::conformance!(conformance, store);
+lemon_session_store::conformance!(conformance, store);
 
 struct Other(&'static str);
 

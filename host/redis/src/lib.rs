@@ -66,6 +66,8 @@
 //! A call whose connection is lost before the answer is an error: it was made or not. Only calls that change nothing are
 //! repeated.
 
+#![deny(missing_docs)]
+
 mod options;
 mod reply;
 mod script;
@@ -88,13 +90,13 @@ use self::{
     script::{Args, FAR, Script},
     server::{Node, PAGE, Repeat, Server},
 };
-use super::{
+use lemon_session_store::{
     Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Rename, Result,
     Snapshot, StorageOptions, Stored, TableName, UpdateOutcome, Variable, Write, registry::Open, registry::Opening,
 };
 
-/// The schemes of this driver.
-pub(super) const SCHEMES: [(&str, Open); 4] =
+/// The schemes of its URLs, for [`Registry::register`](lemon_session_store::Registry::register).
+pub const SCHEMES: [(&str, Open); 4] =
     [("redis", Redis::open), ("rediss", Redis::open), ("redis+cluster", Redis::open), ("rediss+cluster", Redis::open)];
 
 /// The version of the layout that this driver knows.

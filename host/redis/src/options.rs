@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use crate::driver::{Error, Result, StorageOptions};
+use lemon_session_store::{Error, Result, StorageOptions};
 
 /// The options beside the URL.
 const KNOWN: &[&str] = &["password-file", "password-env", "ca-file", "timeout"];

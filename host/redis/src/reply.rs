@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use crate::driver::{Error, Key, Record, Result};
+use lemon_session_store::{Error, Key, Record, Result};
 
 macro_rules! words {
     ($($word:ident $text:literal)+) => {

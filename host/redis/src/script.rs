@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use redis::Cmd;
 
-use crate::driver::{DestroyCondition, Key};
+use lemon_session_store::{DestroyCondition, Key};
 
 /// A script as the server knows it: by the digest of its text.
 pub struct Script {

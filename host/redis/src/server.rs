@@ -17,7 +17,7 @@ use super::{
     script::{Args, Script},
     single::Single,
 };
-use crate::driver::{Error, Result};
+use lemon_session_store::{Error, Result};
 
 /// How long a call waits before it is tried again.
 const PAUSE: Duration = Duration::from_millis(50);

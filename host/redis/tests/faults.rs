@@ -19,8 +19,8 @@ use crate::{
     servers::{RedisCluster, RedisServer, can_start, wait_for},
     try_open, writing,
 };
-use lemon_session_host::conformance::{CALLS, SECRET, failures};
-use lemon_session_host::driver::{DestroyCondition, Driver, Grace, Key, LoadOutcome, Stored, UpdateOutcome};
+use lemon_session_store::conformance::{CALLS, SECRET, failures};
+use lemon_session_store::{DestroyCondition, Driver, Grace, Key, LoadOutcome, Stored, UpdateOutcome};
 
 /// Saves a growing number in sessions of its own and loads it again, until it is told to stop.
 struct Load {

@@ -2,7 +2,6 @@
 //!
 //! The suite runs on the server that `LEMON_TEST_REDIS` names (redis://127.0.0.1:6379/), in a table of its own for each
 //! rule, and on a cluster of three masters that is started here. The faults have servers of their own.
-#![cfg(feature = "redis")]
 
 mod faults;
 mod measure;
@@ -19,16 +18,14 @@ use std::{
     time::SystemTime,
 };
 
-use lemon_session_host::{
-    conformance::Store,
-    driver::{
-        Change, CreateOutcome, Driver, Error, Grace, Key, LoadOutcome, Loaded, Record, Registry, Rename,
-        StorageOptions, TableName, Write,
-    },
+use lemon_session_redis::Redis;
+use lemon_session_store::{
+    Change, CreateOutcome, Driver, Error, Grace, Key, LoadOutcome, Loaded, Record, Rename, StorageOptions, TableName,
+    Write, conformance::Store,
 };
 use servers::{RedisCluster, can_start, skip};
 
-lemon_session_host::conformance!(
+lemon_session_store::conformance!(
     on_a_single_server,
     single_server,
     not_applicable: [
@@ -42,7 +39,7 @@ lemon_session_host::conformance!(
         update_racing_cleanup_never_brings_back,
     ]
 );
-lemon_session_host::conformance!(
+lemon_session_store::conformance!(
     on_a_cluster,
     cluster,
     not_applicable: [
@@ -93,7 +90,7 @@ fn shared_cluster() -> Option<&'static RedisCluster> {
 
 async fn try_open(url: &str, table: &TableName, options: &[(&str, &str)]) -> Result<Arc<dyn Driver>, Error> {
     let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Registry::builtin().open(StorageOptions { url: url.to_owned(), table: table.clone(), options }).await
+    Redis::open(StorageOptions { url: url.to_owned(), table: table.clone(), options }).await
 }
 
 async fn open(url: &str, table: &TableName) -> Arc<dyn Driver> {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{create, created, load, now, own_table, put, record, shared_cluster, shared_server, writing};
-use lemon_session_host::driver::{Driver, Key, LoadOutcome, UpdateOutcome};
+use lemon_session_store::{Driver, Key, LoadOutcome, UpdateOutcome};
 
 const SESSIONS: u64 = 10_000;
 const FOR: Duration = Duration::from_secs(3);

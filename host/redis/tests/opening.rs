@@ -11,7 +11,7 @@ use crate::{
     servers::{RedisServer, can_start, skip},
     shared_cluster, shared_server, try_open,
 };
-use lemon_session_host::driver::Key;
+use lemon_session_store::Key;
 
 async fn refusal(url: &str, options: &[(&str, &str)]) -> String {
     match try_open(url, &own_table(), options).await {

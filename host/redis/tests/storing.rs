@@ -13,7 +13,7 @@ use crate::{
     servers::{RedisCluster, RedisServer, can_start, cli},
     shared_cluster, shared_server, writing,
 };
-use lemon_session_host::driver::{
+use lemon_session_store::{
     Change, DestroyCondition, Driver, Grace, Key, LoadOutcome, Record, TableName, UpdateOutcome,
 };
 

@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use super::Result;
+use lemon_session_store::Result;
 
 /// How many sessions one transaction of a cleanup removes.
 const CLEANUP_BATCH: u32 = 256;

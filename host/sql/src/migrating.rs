@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use futures::future::join_all;
 
-use super::{Driver, Key, Record, Result, Snapshot, StorageOptions, TableName, Write};
+use lemon_session_store::{Driver, Key, Record, Result, Snapshot, StorageOptions, TableName, Write};
 
 const SESSIONS: usize = 50;
 

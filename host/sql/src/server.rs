@@ -17,14 +17,14 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::{Change, Error, Result, StorageOptions, TableName, Write};
+use lemon_session_store::{Change, Error, Result, StorageOptions, TableName, Write};
 
 const OPTIONS: [&str; 8] =
     ["pool-size", "connect-timeout", "timeout", "sslmode", "sslrootcert", "socket", "password-file", "password-env"];
 
 /// A secret, which no `Debug` shows.
 #[derive(Clone)]
-pub(super) struct Password(String);
+pub struct Password(String);
 
 impl Password {
     pub fn reveal(&self) -> &str {
@@ -40,7 +40,7 @@ impl fmt::Debug for Password {
 
 /// When the connection is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SslMode {
+pub enum SslMode {
     Disable,
     Prefer,
     Require,
@@ -49,7 +49,7 @@ pub(super) enum SslMode {
 
 /// A server, and how to speak to it.
 #[derive(Clone, Debug)]
-pub(super) struct Server {
+pub struct Server {
     /// `MySQL` for example.
     pub product: &'static str,
     pub host: String,
@@ -239,8 +239,7 @@ impl Server {
 }
 
 /// How connections are encrypted, when they are.
-#[cfg(feature = "postgres")]
-pub(super) fn tls(server: &Server) -> Result<rustls::ClientConfig> {
+pub fn tls(server: &Server) -> Result<rustls::ClientConfig> {
     use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
     let provider = Arc::new(ring::default_provider());
@@ -262,7 +261,6 @@ pub(super) fn tls(server: &Server) -> Result<rustls::ClientConfig> {
 }
 
 /// Encryption without knowing to whom: what `sslmode` means by `prefer` and `require`.
-#[cfg(feature = "postgres")]
 mod unverified {
     use std::sync::Arc;
 
@@ -361,7 +359,7 @@ fn password(in_url: Option<String>, file: Option<String>, variable: Option<Strin
 }
 
 /// What went wrong with a call, and what that means for its connection.
-pub(super) enum Trouble {
+pub enum Trouble {
     /// The server has refused the call, or the connection. A connection that stood is as good as before.
     Refused(Error),
     /// The server takes no writes and has refused this one: another one is the primary by now, to which a new connection may
@@ -374,7 +372,7 @@ pub(super) enum Trouble {
 }
 
 /// The connections of one kind of server.
-pub(super) trait Backend: Manager + 'static {
+pub trait Backend: Manager + 'static {
     fn trouble(error: Self::Error, server: &Server) -> Trouble;
 
     /// Ends a connection in whatever state it is.
@@ -383,7 +381,7 @@ pub(super) trait Backend: Manager + 'static {
 
 /// Whether a call may be repeated when its connection broke.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
+pub enum Repeat {
     /// It only reads.
     Safe,
     /// It may have written.
@@ -391,7 +389,7 @@ pub(super) enum Repeat {
 }
 
 /// What is done on a connection with an input.
-pub(super) type Call<M, I, T> =
+pub type Call<M, I, T> =
     for<'c> fn(&'c mut <M as Manager>::Type, &'c I) -> BoxFuture<'c, Result<T, <M as Manager>::Error>>;
 
 /// How often a call is repeated that the server has undone.
@@ -401,7 +399,7 @@ const ATTEMPTS: u32 = 8;
 ///
 /// Every call is a task of its own and runs to its end even when nobody waits for its answer any more: a request that is
 /// cancelled leaves no connection in the middle of a statement, and no transaction open.
-pub(super) struct Calls<M: Backend> {
+pub struct Calls<M: Backend> {
     pool: Pool<M>,
     server: Arc<Server>,
     /// Connections that were made before this are used no more.
@@ -583,7 +581,7 @@ impl<M: Backend> Drop for Lease<M> {
 }
 
 /// What differs where the tables are not there, or wait to be brought up to date.
-pub(super) fn other_layout(found: i64, known: usize) -> Option<String> {
+pub fn other_layout(found: i64, known: usize) -> Option<String> {
     match found {
         0 => Some("the tables are not there".to_owned()),
         found if found != known as i64 => {
@@ -607,11 +605,11 @@ fn fits(what: &str, bytes: usize, most: usize) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn check_owner(owner: Option<&str>) -> Result<()> {
+pub fn check_owner(owner: Option<&str>) -> Result<()> {
     fits("owner of a session", owner.map_or(0, str::len), LONGEST_NAME)
 }
 
-pub(super) fn check_writes(writes: &[Write]) -> Result<()> {
+pub fn check_writes(writes: &[Write]) -> Result<()> {
     for write in writes {
         fits("name of an application", write.app.len(), LONGEST_NAME)?;
         fits("name of a variable", write.name.len(), LONGEST_NAME)?;
@@ -619,7 +617,7 @@ pub(super) fn check_writes(writes: &[Write]) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn check_change(change: &Change) -> Result<()> {
+pub fn check_change(change: &Change) -> Result<()> {
     for app in &change.clears {
         fits("name of an application", app.len(), LONGEST_NAME)?;
     }
@@ -630,7 +628,7 @@ pub(super) fn check_change(change: &Change) -> Result<()> {
 }
 
 /// The writes that count: of each variable the last.
-pub(super) fn last_writes(writes: &[Write]) -> Vec<&Write> {
+pub fn last_writes(writes: &[Write]) -> Vec<&Write> {
     let mut last = BTreeMap::new();
     for write in writes {
         last.insert((write.app.as_str(), write.name.as_str()), write);
@@ -639,7 +637,7 @@ pub(super) fn last_writes(writes: &[Write]) -> Vec<&Write> {
 }
 
 /// Until when a key that `change` ends is known: through its grace, and remembered after it.
-pub(super) fn known_until(change: &Change, now: u64) -> u64 {
+pub fn known_until(change: &Change, now: u64) -> u64 {
     let grace = change.rename.as_ref().and_then(|rename| rename.grace.as_ref());
     grace.map_or(now, |grace| grace.until).saturating_add(change.remember.into())
 }

@@ -15,8 +15,8 @@ use std::{
 };
 
 use futures::future::join_all;
-use lemon_session_host::conformance::{CALLS, failures};
-use lemon_session_host::driver::{
+use lemon_session_store::conformance::{CALLS, failures};
+use lemon_session_store::{
     Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, LoadOutcome, Loaded, Record, Registry, Rename,
     StorageOptions, Stored, TableName, UpdateOutcome, Write,
 };
@@ -27,7 +27,9 @@ const APP: &str = "shop";
 
 pub async fn try_open(url: &str, table: &TableName, options: &[(&str, &str)]) -> Result<Arc<dyn Driver>, Error> {
     let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Registry::builtin().open(StorageOptions { url: url.to_owned(), table: table.clone(), options }).await
+    let mut registry = Registry::new();
+    registry.register(&super::SCHEMES)?;
+    registry.open(StorageOptions { url: url.to_owned(), table: table.clone(), options }).await
 }
 
 pub async fn open(url: &str, table: &TableName) -> Arc<dyn Driver> {

@@ -17,7 +17,7 @@ use super::{
     file::FileConnection,
     log_index::{LogIndex, Stamp},
 };
-use crate::driver::{Key, Loaded, Stored, Variable};
+use lemon_session_store::{Key, Loaded, Stored, Variable};
 
 /// The bytes that an entry takes beside its names and values, about.
 const OVERHEAD: usize = 512;
@@ -263,7 +263,7 @@ mod tests {
     use rusqlite::Connection;
 
     use super::{super::file::DatabaseFile, *};
-    use crate::driver::Record;
+    use lemon_session_store::Record;
 
     const NOW: u64 = 1000;
     const SIZE: usize = 1 << 20;

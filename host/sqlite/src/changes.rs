@@ -12,7 +12,7 @@ use std::{
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::schema::{INLINE, Statements};
-use crate::driver::{
+use lemon_session_store::{
     Change, CreateOutcome, DestroyCondition, Error, Key, Record, Rename, Result, Snapshot, UpdateOutcome, Write,
 };
 

@@ -5,7 +5,7 @@ use std::{fs::OpenOptions, io::ErrorKind, time::Duration};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{file::FileConnection, options::Options, schema};
-use crate::driver::{Error, Result};
+use lemon_session_store::{Error, Result};
 
 impl Options {
     /// Creates the file unless it is there, for its owner alone: sessions are nobody else's business.

@@ -13,6 +13,8 @@
 //! - `mmap_size`: how many bytes of the file are mapped into memory; 0 unless given. Helps where much is read and little
 //!   is saved: every save has each connection that reads map the file anew.
 
+#![deny(missing_docs)]
+
 mod cache;
 mod changes;
 mod connection;
@@ -44,10 +46,14 @@ use self::{
     schema::{Layout, Statements},
     writer::Writer,
 };
-use super::{
+use lemon_session_store::{
     Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot,
-    StorageOptions, UpdateOutcome, Write, registry::Opening,
+    StorageOptions, UpdateOutcome, Write,
+    registry::{Open, Opening},
 };
+
+/// The schemes of its URLs, for [`Registry::register`](lemon_session_store::Registry::register).
+pub const SCHEMES: [(&str, Open); 1] = [("sqlite", Sqlite::open)];
 
 /// How many expired sessions one transaction removes: a save waits for no more than these.
 const CLEANUP_BATCH: u32 = 16;

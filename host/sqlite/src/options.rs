@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::file::DatabaseFile;
-use crate::driver::{Error, Result, StorageOptions, TableName};
+use lemon_session_store::{Error, Result, StorageOptions, TableName};
 
 /// The largest number an option may have: SQLite takes no larger ones.
 const MOST: u32 = i32::MAX as u32;

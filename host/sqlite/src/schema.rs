@@ -14,7 +14,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
-use crate::driver::{
+use lemon_session_store::{
     TableName,
     layout::{self, Parts},
 };

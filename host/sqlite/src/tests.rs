@@ -20,7 +20,7 @@ use super::{
     schema::INLINE,
     *,
 };
-use crate::driver::{Grace, Rename};
+use lemon_session_store::{Grace, Rename};
 
 const NOW: u64 = 1000;
 

@@ -38,7 +38,7 @@ use super::{
     options::Options,
     schema::Statements,
 };
-use crate::driver::{Error, Result};
+use lemon_session_store::{Error, Result};
 
 /// How many changes may be queued; further callers wait for room.
 const QUEUE: usize = 1024;

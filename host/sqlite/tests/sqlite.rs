@@ -10,9 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lemon_session_host::driver::{
-    Change, CreateOutcome, Driver, Key, LoadOutcome, Record, Registry, Rename, StorageOptions, Stored, TableName,
-    UpdateOutcome, Write,
+use lemon_session_sqlite::Sqlite;
+use lemon_session_store::{
+    Change, CreateOutcome, Driver, Key, LoadOutcome, Record, Rename, StorageOptions, Stored, TableName, UpdateOutcome,
+    Write,
 };
 use tempfile::TempDir;
 
@@ -34,7 +35,7 @@ async fn open_with(file: &Path, table: &str, options: &[(&str, &str)]) -> Arc<dy
         table: TableName::new(table).expect("a table's name"),
         options: options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
     };
-    Registry::builtin().open(options).await.expect("the store opens")
+    Sqlite::open(options).await.expect("the store opens")
 }
 
 async fn open(file: &Path) -> Arc<dyn Driver> {

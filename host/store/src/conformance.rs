@@ -6,7 +6,7 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use lemon_session_host::{conformance::Store, driver::memory::Memory};
+//! use lemon_session_store::{conformance::Store, memory::Memory};
 //!
 //! /// A store nobody else uses, opened once for each rule: a database or a table of its own.
 //! async fn open() -> Store {
@@ -14,11 +14,11 @@
 //! }
 //!
 //! // A module `memory` with a test for every rule.
-//! lemon_session_host::conformance!(memory, open, not_applicable: [operations_without_tables_say_that_they_are_missing]);
+//! lemon_session_store::conformance!(memory, open, not_applicable: [operations_without_tables_say_that_they_are_missing]);
 //! # fn main() {
-//! #     let rules = lemon_session_host::conformance::rules();
+//! #     let rules = lemon_session_store::conformance::rules();
 //! #     let kept = rules.filter(|rule| {
-//! #         lemon_session_host::conformance::check(open, rule) == lemon_session_host::conformance::Outcome::Kept
+//! #         lemon_session_store::conformance::check(open, rule) == lemon_session_store::conformance::Outcome::Kept
 //! #     });
 //! #     assert!(kept.count() > 100);
 //! # }
@@ -54,7 +54,7 @@ use std::{any::Any, future::Future, io::Write as _, panic::AssertUnwindSafe, syn
 use futures::{FutureExt, future::BoxFuture};
 
 pub use self::errors::{CALLS, SECRET, failures};
-use crate::driver::{Change, CreateOutcome, Driver, Grace, Key, LoadOutcome, Loaded, Record, Rename, Stored, Write};
+use crate::{Change, CreateOutcome, Driver, Grace, Key, LoadOutcome, Loaded, Record, Rename, Stored, Write};
 
 /// Adds a module with a `#[test]` for every rule, given the module's name and an `async fn() -> Store`.
 ///

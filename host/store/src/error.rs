@@ -62,7 +62,7 @@ impl Error {
     }
 
     /// The same trouble for one more caller who met it; without its source.
-    pub(crate) fn again(&self) -> Self {
+    pub fn again(&self) -> Self {
         Self::new(self.kind, self.message.clone())
     }
 

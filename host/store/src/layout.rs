@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 pub type Parts = BTreeMap<String, String>;
 
 /// Reads a layout, a part a line: `index Session.owner: owner, digest`.
-#[cfg(any(feature = "mysql", feature = "postgres"))]
 pub fn parts(layout: &str) -> Parts {
     let lines = layout.lines().filter(|line| !line.is_empty());
     lines.filter_map(|line| line.split_once(": ")).map(|(part, is)| (part.to_owned(), is.to_owned())).collect()

@@ -1,26 +1,22 @@
-//! Drivers: where sessions are kept.
+//! The storage contract of `lemon:session`: where sessions are kept.
 //!
-//! [`Driver`] is the contract, the same as the interface `lemon:session/storage` states for components. A driver is one
-//! file beside this one; [`registry`] maps the scheme of a storage URL to it.
+//! [`Driver`] is the contract, the same as the interface `lemon:session/storage` states for components. A driver is a crate
+//! that implements it for one kind of store; [`registry`] maps the scheme of a storage URL to it. [`memory`] is the driver
+//! that needs nothing.
+//!
+//! # Features
+//!
+//! `conformance` adds the suite that every driver passes, for the tests of a driver.
 
-mod batches;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-mod cleanup;
+#![deny(missing_docs)]
+
+pub mod batches;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
-mod layout;
+pub mod layout;
 pub mod memory;
-#[cfg(all(test, any(feature = "mysql", feature = "postgres")))]
-mod migrating;
-#[cfg(feature = "mysql")]
-pub mod mysql;
-#[cfg(feature = "postgres")]
-pub mod postgres;
-#[cfg(feature = "redis")]
-pub mod redis;
 pub mod registry;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-mod server;
-pub mod sqlite;
 mod types;
 
 use async_trait::async_trait;

@@ -11,12 +11,15 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{
+use crate::{
     Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, Listed, LoadOutcome, Loaded, Record, Result,
     Snapshot, StorageOptions, Stored, UpdateOutcome, Variable, Write,
     batches::{DESTROY_BATCH, Destroyed, destroy_all},
-    registry::Opening,
+    registry::{Open, Opening},
 };
+
+/// The schemes of its URLs, for [`Registry::register`](crate::Registry::register).
+pub const SCHEMES: [(&str, Open); 1] = [("memory", Memory::open)];
 
 /// Sessions in this process's memory.
 #[derive(Default)]

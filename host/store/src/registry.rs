@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
 
-use super::{Driver, Error, Result, TableName, memory::Memory, sqlite::Sqlite};
+use super::{Driver, Error, Result, TableName, memory};
 
 /// What a driver is opened with.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -51,40 +51,33 @@ pub type Opening = Pin<Box<dyn Future<Output = Result<Arc<dyn Driver>>> + Send>>
 pub type Open = fn(StorageOptions) -> Opening;
 
 /// Maps the schemes of storage URLs to drivers.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Registry {
     drivers: BTreeMap<&'static str, Open>,
 }
 
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Registry {
-    /// A registry without drivers.
+    /// A registry with the driver `memory:` alone.
     pub fn new() -> Self {
-        Self::default()
+        Self { drivers: memory::SCHEMES.into() }
     }
 
-    /// The drivers of this crate.
-    pub fn builtin() -> Self {
-        let drivers: [(&'static str, Open); 2] = [("memory", Memory::open), ("sqlite", Sqlite::open)];
-        #[cfg_attr(
-            not(any(feature = "mysql", feature = "postgres", feature = "redis")),
-            expect(unused_mut, reason = "each feature adds its driver")
-        )]
-        let mut registry = Self { drivers: drivers.into() };
-        #[cfg(feature = "mysql")]
-        registry.drivers.extend(super::mysql::SCHEMES);
-        #[cfg(feature = "postgres")]
-        registry.drivers.extend(super::postgres::SCHEMES);
-        #[cfg(feature = "redis")]
-        registry.drivers.extend(super::redis::SCHEMES);
-        registry
-    }
-
-    /// Adds a driver. Fails when there is one for the scheme.
-    pub fn register(&mut self, scheme: &'static str, open: Open) -> Result<()> {
-        if self.drivers.contains_key(scheme) {
+    /// Adds a driver for each of these schemes: those of its crate's `SCHEMES`, for example.
+    ///
+    /// # Errors
+    ///
+    /// Fails, and adds none, when there is a driver for one of the schemes.
+    pub fn register(&mut self, schemes: &[(&'static str, Open)]) -> Result<()> {
+        if let Some((scheme, _)) = schemes.iter().find(|(scheme, _)| self.drivers.contains_key(scheme)) {
             return Err(Error::invalid(format!("there is a driver for {scheme}: already")));
         }
-        self.drivers.insert(scheme, open);
+        self.drivers.extend(schemes.iter().copied());
         Ok(())
     }
 

@@ -19,12 +19,12 @@ mod serve;
 mod shared;
 mod visits;
 
-#[path = "../../../host/tests/sql/proxy.rs"]
+#[path = "../../../host/sql/tests/proxy.rs"]
 #[allow(dead_code, reason = "the drivers' tests use the rest")]
 mod proxy;
-#[path = "../../../host/tests/redis/servers.rs"]
+#[path = "../../../host/redis/tests/servers.rs"]
 #[allow(dead_code, reason = "the drivers' tests use the rest")]
 mod redis_servers;
-#[path = "../../../host/tests/sql/servers.rs"]
+#[path = "../../../host/sql/tests/servers.rs"]
 #[allow(dead_code, reason = "the drivers' tests use the rest")]
 mod sql_servers;

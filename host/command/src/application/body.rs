@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
+use crate::config::Server;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, SizeHint};
-use lemon_session_host::config::Server;
 use tokio::time::{Instant, Sleep, sleep_until};
 use wasmtime_wasi_http::{Error, WasiBody};
 

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
+use crate::config::Server;
 use anyhow::{Context as _, Result};
-use lemon_session_host::{
-    config::Server,
-    engine::{EngineOptions, engine},
-};
+use lemon_session_host::engine::{EngineOptions, engine};
 use wasmtime::Engine;
 
 /// How many guests may be alive at a time: each request in flight has one, and one whose last bytes are on their way may

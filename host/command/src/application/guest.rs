@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
+use crate::config::Server;
 use lemon_session_host::{
     Caller, SessionCtx, SessionCtxView, SessionView, Sessions,
-    config::Server,
     sessions::warm::{WarmCtx, WarmCtxView, WarmView},
 };
 use tokio::sync::OwnedSemaphorePermit;

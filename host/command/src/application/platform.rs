@@ -1,8 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
+use crate::config::Server;
 use lemon_session_host::{
     SessionCtx, Sessions,
-    config::Server,
     sessions::{PoolOptions, warm},
 };
 use tokio::{

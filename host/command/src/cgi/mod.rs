@@ -11,7 +11,7 @@ use http::Response;
 use lemon_session_host::{
     SessionCtx,
     bindings::lemon::session::types::Location,
-    driver::{Key, Registry},
+    store::{Key, Registry},
 };
 use wasmtime_wasi_http::WasiBody;
 
@@ -113,7 +113,7 @@ async fn start(args: &Args) -> Result<(Arc<Platform>, Application)> {
     let mut settings = config.server.clone();
     (settings.body_buffer, settings.body_rate) = (0, 0);
     let settings = Arc::new(settings);
-    let session = SessionCtx::with(config.stores(&Registry::builtin()), config.settings.clone())?;
+    let session = SessionCtx::with(config.stores(&drivers::registry()), config.settings.clone())?;
     let cache = Cache::open(args.cache.as_deref())
         .inspect_err(|error| tracing::warn!("every request compiles anew, as compiled code cannot be kept: {error:#}"));
     let platform = Arc::new(Platform::new(Engines::for_one(&settings)?, session, settings, cache.ok())?);

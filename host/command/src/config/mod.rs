@@ -15,10 +15,10 @@ use parse::{boolean, bytes, choice, number, optional, probability, seconds, tabl
 pub use hosts::{HostPattern, host_of};
 pub use server::{Server, network_of};
 
-use crate::{
+use lemon_session_host::{
     Caller, Settings, Stores,
-    driver::Registry,
     settings::{CacheLimiter, CookieSettings, Grant, InvalidSettings, Limits, Reservation, SameSite, Secure},
+    store::Registry,
     stores::{Origin, Storage},
 };
 

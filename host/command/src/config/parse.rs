@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::driver::TableName;
+use lemon_session_host::store::TableName;
 
 type Result<T> = std::result::Result<T, String>;
 

@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Instant};
 
+use crate::config::Config;
 use anyhow::Result;
-use lemon_session_host::{Config, SessionCtx, Sessions, Settings, Stores, driver::memory::Memory, sessions::Options};
+use lemon_session_host::{SessionCtx, Sessions, Settings, Stores, sessions::Options, store::memory::Memory};
 use rustix::process::{Resource, getrlimit};
 
 use super::Report;

@@ -9,7 +9,7 @@ mod store;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use lemon_session_host::{bindings::lemon::session::types::Location, driver::Registry, stores::Storage};
+use lemon_session_host::{bindings::lemon::session::types::Location, stores::Storage};
 
 use crate::storage;
 use report::Report;
@@ -37,7 +37,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let config = settings::read(&args.storage, &mut report)?;
     if let Some(config) = &config {
         settings::check(config, &mut report)?;
-        let stores = config.stores(&Registry::builtin());
+        let stores = config.stores(&drivers::registry());
         let named = config.storages.iter().map(|(name, storage)| (Some(name), storage));
         for (name, storage) in std::iter::once((None, &config.storage)).chain(named) {
             for table in tables(storage) {

@@ -2,10 +2,9 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
+use crate::config::{self, Config, Server};
 use anyhow::Result;
 use lemon_session_host::{
-    Config,
-    config::{self, Server},
     settings::{SameSite, Secure, Settings},
     stores::Storage,
 };

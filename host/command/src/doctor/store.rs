@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow, bail, ensure};
 use lemon_session_host::{
     Stores,
     bindings::lemon::session::types::Location,
-    driver::{Change, CreateOutcome, DestroyCondition, Driver, Key, LoadOutcome, Record, Stored, UpdateOutcome, Write},
+    store::{Change, CreateOutcome, DestroyCondition, Driver, Key, LoadOutcome, Record, Stored, UpdateOutcome, Write},
     stores::Storage,
 };
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use lemon_session_host::driver::{Key, Record, Snapshot};
+use lemon_session_host::store::{Key, Record, Snapshot};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha256};
 

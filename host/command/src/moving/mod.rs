@@ -7,12 +7,10 @@ mod tests;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
+use crate::config::Config;
 use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use lemon_session_host::{
-    Config,
-    driver::{Registry, StorageOptions, TableName},
-};
+use lemon_session_host::store::{StorageOptions, TableName};
 use serde_json::json;
 
 use self::{
@@ -68,7 +66,7 @@ pub struct Args {
 
 pub async fn run(args: Args) -> Result<ExitCode> {
     let config = storage::load(args.config.as_deref())?;
-    let open = async |url: &str| Registry::builtin().open(options(&config, url, args.table.as_ref())).await;
+    let open = async |url: &str| drivers::registry().open(options(&config, url, args.table.as_ref())).await;
     let from = open(&args.from).await.context("--from")?;
     let to = open(&args.to).await.context("--to")?;
     let (source, target) = (from.summary(), to.summary());

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, stream};
-use lemon_session_host::driver::{self, DestroyCondition, Driver, Key, Listed, Record, Snapshot};
+use lemon_session_host::store::{self, DestroyCondition, Driver, Key, Listed, Record, Snapshot};
 
 use super::journal::{Begun, Counts, Entry, Journal, Outcome};
 
@@ -187,10 +187,10 @@ impl Mover {
             let (from, to, remember) = (&*self.from, &*self.to, self.remember);
             let ended = stream::iter(missed).map(async |mut entry: Entry| {
                 let ended = end(from, to, &mut entry, now, remember).await?;
-                driver::Result::Ok(ended.map(|(outcome, removed)| (entry.key, outcome, removed)))
+                store::Result::Ok(ended.map(|(outcome, removed)| (entry.key, outcome, removed)))
             });
             let ended: Vec<_> = ended.buffer_unordered(AT_ONCE).collect().await;
-            let ended: Vec<_> = ended.into_iter().collect::<driver::Result<Vec<_>>>()?.into_iter().flatten().collect();
+            let ended: Vec<_> = ended.into_iter().collect::<store::Result<Vec<_>>>()?.into_iter().flatten().collect();
             removed += ended.iter().filter(|(.., removed)| *removed).count() as u64;
             let outcomes: Vec<_> = ended.into_iter().map(|(key, outcome, _)| (key, outcome)).collect();
             self.journal.settle(&outcomes)?;
@@ -204,7 +204,7 @@ fn listed(chunk: &[Listed], key: &Key, copy: Option<u64>, outcome: Outcome) -> O
 }
 
 /// Whether a copy that is equal to its session is still there. If not, it has ended there.
-async fn verify(to: &dyn Driver, key: &Key, now: u64) -> driver::Result<Outcome> {
+async fn verify(to: &dyn Driver, key: &Key, now: u64) -> store::Result<Outcome> {
     Ok(if to.describe(key, now).await?.is_some() { Outcome::Present } else { Outcome::Kept })
 }
 
@@ -215,7 +215,7 @@ async fn read(
     key: &Key,
     entry: Option<&mut Entry>,
     now: u64,
-) -> driver::Result<Option<Snapshot>> {
+) -> store::Result<Option<Snapshot>> {
     if let Some(entry) = entry {
         resolve(to, entry, now).await?;
     }
@@ -223,7 +223,7 @@ async fn read(
 }
 
 /// Finds out whether the copy that was begun was made.
-async fn resolve(to: &dyn Driver, entry: &mut Entry, now: u64) -> driver::Result<()> {
+async fn resolve(to: &dyn Driver, entry: &mut Entry, now: u64) -> store::Result<()> {
     if let Some(begun) = &entry.begun {
         if to.export(&entry.key, now).await?.is_some_and(|there| Begun::new(&there) == *begun) {
             entry.copy = Some(begun.version);
@@ -240,7 +240,7 @@ async fn store(
     snapshot: &Snapshot,
     entry: Option<&Entry>,
     now: u64,
-) -> driver::Result<Outcome> {
+) -> store::Result<Outcome> {
     let record = &snapshot.record;
     let copied = entry.and_then(|entry| Some((entry.copy?, entry.expires)));
     // A copy of this move that was not saved at the target since has the version it was made with.
@@ -281,7 +281,7 @@ async fn end(
     entry: &mut Entry,
     now: u64,
     remember: u32,
-) -> driver::Result<Option<(Outcome, bool)>> {
+) -> store::Result<Option<(Outcome, bool)>> {
     if from.describe(&entry.key, now).await?.is_some() {
         return Ok(None);
     }

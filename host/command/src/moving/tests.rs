@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lemon_session_host::driver::{
+use lemon_session_host::store::{
     Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, Listed, LoadOutcome, Record, Rename, Result,
     Snapshot, UpdateOutcome, Write, memory::Memory,
 };

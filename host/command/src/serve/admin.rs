@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioTimer, server::graceful::GracefulShutdown};
-use lemon_session_host::driver::Driver;
+use lemon_session_host::store::Driver;
 use prometheus::TEXT_FORMAT;
 use tokio::{
     net::TcpListener,

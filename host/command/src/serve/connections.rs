@@ -10,9 +10,9 @@ use std::{
     task::{Context, Poll},
 };
 
+use crate::config::{Server, network_of};
 use futures::task::AtomicWaker;
 use ipnet::IpNet;
-use lemon_session_host::config::{Server, network_of};
 use tokio::sync::Notify;
 
 /// The connections of a listener: so many in all, so many of one address. One that comes beyond them takes the place of the

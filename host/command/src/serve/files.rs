@@ -1,6 +1,6 @@
 //! How many files this process may have open: each connection is one.
 
-use lemon_session_host::config::Server;
+use crate::config::Server;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Files beside the connections: those of stores, and whatever else.

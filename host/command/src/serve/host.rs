@@ -1,7 +1,7 @@
 //! Which host a request is for.
 
+use crate::config::{Server, host_of};
 use http::{HeaderValue, Method, Request, Version, header};
-use lemon_session_host::config::{Server, host_of};
 
 use crate::application::Failure;
 

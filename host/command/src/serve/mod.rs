@@ -13,8 +13,9 @@ mod unstuck;
 
 use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
+use crate::config::Config;
 use anyhow::{Context as _, Result};
-use lemon_session_host::{Config, SessionCtx, bindings::lemon::session::types::Location, driver::Registry};
+use lemon_session_host::{SessionCtx, bindings::lemon::session::types::Location};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -102,7 +103,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let settings = Arc::new(config.server.clone());
     files::raise_limit(&settings);
     let metrics = Arc::new(Metrics::new()?);
-    let stores = config.stores(&Registry::builtin()).observed(metrics.clone());
+    let stores = config.stores(&drivers::registry()).observed(metrics.clone());
     let session = SessionCtx::with(stores, config.settings.clone())?.limit_new_sessions(config.new_sessions);
     session.stores().open().await?;
     let store = session.stores().driver(&Location { storage: None, table: None }).await?.clone();

@@ -7,8 +7,9 @@ use std::{
     str::FromStr,
 };
 
+use crate::config::Config;
 use anyhow::Context as _;
-use lemon_session_host::{Config, settings::Grant};
+use lemon_session_host::settings::Grant;
 use percent_encoding::percent_decode_str;
 
 use crate::{Usage, application::Application};

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use crate::config::Config;
 use anyhow::Result;
-use lemon_session_host::Config;
 use tokio::{signal::unix::Signal, task::spawn_blocking};
 
 use super::{

@@ -324,7 +324,7 @@ mod tests {
     };
 
     fn sessions() -> Sessions {
-        Sessions::new(SessionCtx::new(Arc::new(driver::memory::Memory::new()))).unwrap()
+        Sessions::new(SessionCtx::new(Arc::new(store::memory::Memory::new()))).unwrap()
     }
 
     fn waiting(sessions: &Sessions) -> usize {

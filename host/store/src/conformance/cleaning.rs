@@ -3,7 +3,7 @@ use super::{
     races::{ROUNDS, race},
     renaming_to, writing,
 };
-use crate::driver::{Change, DestroyCondition, Grace, LoadOutcome, Record, UpdateOutcome};
+use crate::{Change, DestroyCondition, Grace, LoadOutcome, Record, UpdateOutcome};
 
 impl Store {
     async fn cleanup(&self, now: u64, limit: u32) -> u32 {

@@ -1,7 +1,5 @@
 use super::{APP, HOUR, Store, change, key, pairs, put, put_in, races::race, renaming_to, writing};
-use crate::driver::{
-    Change, DestroyCondition, Grace, Key, Listed, LoadOutcome, Record, Snapshot, UpdateOutcome, Write,
-};
+use crate::{Change, DestroyCondition, Grace, Key, Listed, LoadOutcome, Record, Snapshot, UpdateOutcome, Write};
 
 impl Store {
     async fn export(&self, key: &Key, now: u64) -> Option<Snapshot> {

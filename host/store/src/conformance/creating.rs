@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Store, change, key, pairs, put, put_in, removal, renaming_to};
-use crate::driver::{Change, CreateOutcome, DestroyCondition, Grace, LoadOutcome, Record, UpdateOutcome};
+use crate::{Change, CreateOutcome, DestroyCondition, Grace, LoadOutcome, Record, UpdateOutcome};
 
 pub async fn create_stores_the_record_and_the_variables(store: &Store) {
     let k = key("a");

@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Store, key, pairs, put, put_in, renaming_to};
-use crate::driver::{DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
+use crate::{DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
 
 impl Store {
     async fn destroy(&self, key: &Key, now: u64, remember: u64) -> bool {
@@ -59,7 +59,7 @@ pub async fn destroy_of_what_has_expired_leaves_a_live_session(store: &Store) {
     let destroy = async |now| store.driver.destroy(&k, &DestroyCondition::Expired, now, HOUR as u32).await;
     assert!(!destroy(store.now).await.expect("destroy"), "no live session was ended");
     assert_eq!(store.variables(&k, APP, store.now).await, pairs(&[("x", b"1")]), "it stays");
-    let change = crate::driver::Change { expires: Some(store.now + 2 * HOUR), ..super::change() };
+    let change = crate::Change { expires: Some(store.now + 2 * HOUR), ..super::change() };
     store.other().update(&k, &change, None, store.now).await.expect("update");
     assert!(!destroy(store.now + HOUR).await.expect("destroy"));
     assert_eq!(store.variables(&k, APP, store.now + HOUR).await, pairs(&[("x", b"1")]), "it was extended meanwhile");
@@ -152,7 +152,7 @@ pub async fn destroy_owned_ends_all_live_sessions_of_an_owner_but_one(store: &St
     store.create_as(&key("expired"), &Record { expires: store.now + 1, ..owned("Ada") }, &[]).await;
     store.create(&key("left"), &[]).await;
     for owner in [Some("Ada".to_owned()), None] {
-        let change = crate::driver::Change { owner: Some(owner), ..super::change() };
+        let change = crate::Change { owner: Some(owner), ..super::change() };
         store.driver.update(&key("left"), &change, None, store.now).await.expect("update");
     }
 

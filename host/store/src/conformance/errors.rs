@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{HOUR, Store, put, renaming_to};
-use crate::driver::{Change, DestroyCondition, Driver, Error, Grace, Key, Record, Snapshot, Write};
+use crate::{Change, DestroyCondition, Driver, Error, Grace, Key, Record, Snapshot, Write};
 
 /// Is in every name, value and owner that [`failures`] gives to a driver. Let it be in a store's password, too.
 pub const SECRET: &str = "hunter2";

@@ -5,7 +5,7 @@ use super::{
     races::{ROUNDS, race},
     renaming_to,
 };
-use crate::driver::{Change, CreateOutcome, DestroyCondition, LoadOutcome, Record, Snapshot, UpdateOutcome};
+use crate::{Change, CreateOutcome, DestroyCondition, LoadOutcome, Record, Snapshot, UpdateOutcome};
 
 impl Store {
     /// Has a key end that is forgotten at `self.now`: from then on it is free, and a store may have to remove what is left of

@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Store, change, key, put, put_in, renaming_to};
-use crate::driver::{Change, DestroyCondition, Grace, Key, Listed, Record};
+use crate::{Change, DestroyCondition, Grace, Key, Listed, Record};
 
 pub async fn count_counts_live_sessions_alone(store: &Store) {
     assert_eq!(store.count(store.now).await, 0, "a new store is empty");

@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Store, key, pairs, put, put_in};
-use crate::driver::{LoadOutcome, Stored};
+use crate::{LoadOutcome, Stored};
 
 pub async fn load_of_an_unknown_key_answers_absent(store: &Store) {
     store.create(&key("a"), &[]).await;

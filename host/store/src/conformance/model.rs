@@ -11,7 +11,7 @@ use proptest::{
 };
 
 use super::{Store, key};
-use crate::driver::{
+use crate::{
     Change, CreateOutcome, DestroyCondition, Driver, Grace, Key, LoadOutcome, Record, Rename, Snapshot, Stored,
     UpdateOutcome, Write,
 };

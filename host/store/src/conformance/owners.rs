@@ -5,7 +5,7 @@ use super::{
     races::{ROUNDS, race},
     renaming_to,
 };
-use crate::driver::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
+use crate::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
 
 /// More than a store ends in one transaction.
 pub async fn destroy_owned_ends_any_number_of_sessions(store: &Store) {

@@ -11,9 +11,7 @@ use std::{
 use tokio::sync::Barrier;
 
 use super::{APP, HOUR, Store, key, pairs, put, put_in, renaming_to, writing};
-use crate::driver::{
-    Change, CreateOutcome, DestroyCondition, Driver, Grace, LoadOutcome, Record, Stored, UpdateOutcome,
-};
+use crate::{Change, CreateOutcome, DestroyCondition, Driver, Grace, LoadOutcome, Record, Stored, UpdateOutcome};
 
 pub const ROUNDS: usize = 20;
 
@@ -179,7 +177,7 @@ pub async fn of_concurrent_destroys_exactly_one_ends_the_session(store: &Store) 
 /// Races updates with something that ends the session, remembering nothing, and checks that nothing is left of it.
 async fn update_racing<End: Future<Output = ()> + Send + 'static>(
     store: &Store,
-    end: impl Fn(crate::driver::Key, Arc<dyn Driver>, u64) -> End,
+    end: impl Fn(crate::Key, Arc<dyn Driver>, u64) -> End,
 ) {
     let now = store.now;
     let end = &end;

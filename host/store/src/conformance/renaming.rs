@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Store, key, pairs, put, put_in, renaming_to};
-use crate::driver::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
+use crate::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
 
 impl Store {
     async fn rename(&self, from: &Key, to: &Key, grace: Option<Grace>, now: u64) {

@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Outcome, Store, change, key, pairs, put};
-use crate::driver::{DestroyCondition, Driver, Error, LoadOutcome, Record, Snapshot};
+use crate::{DestroyCondition, Driver, Error, LoadOutcome, Record, Snapshot};
 
 pub async fn create_tables_keeps_what_is_there(store: &Store) {
     assert!(store.driver.tables_exist().await.expect("tables_exist"));

@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Store, change, key, pairs, put, put_in, removal, renaming_to, writing};
-use crate::driver::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
+use crate::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
 
 impl Store {
     async fn update(&self, key: &Key, change: &Change) -> UpdateOutcome {

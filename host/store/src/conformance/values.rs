@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Store, key, pairs, put, put_in, removal, writing};
-use crate::driver::{Change, Record, UpdateOutcome};
+use crate::{Change, Record, UpdateOutcome};
 
 pub async fn any_bytes_are_kept(store: &Store) {
     let k = key("a");

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{APP, HOUR, Store, change, key, put, put_in, races::race, renaming_to, writing};
-use crate::driver::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, Snapshot, Stored, UpdateOutcome};
+use crate::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, Snapshot, Stored, UpdateOutcome};
 
 /// How often an update changes everything there is.
 const CHANGES: u64 = 25;

@@ -7,12 +7,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lemon_session_host::{
+use lemon_session_store::{
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot,
+    UpdateOutcome, Write,
     conformance::{Outcome, Store, check},
-    driver::{
-        Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot,
-        UpdateOutcome, Write, memory::Memory,
-    },
+    memory::Memory,
 };
 
 /// What a driver does wrong.
@@ -264,7 +263,7 @@ fn rule_that_does_not_apply_is_neither_kept_nor_broken() {
     let unlisted = || outcome("cleanup_forgets_keys_in_time").assert_kept();
     assert!(catch_unwind(unlisted).is_err(), "a rule that is not named and does not apply fails");
     let listed = |rule: &'static str| {
-        catch_unwind(|| lemon_session_host::conformance::check_not_applicable("test", open, &[rule])).is_ok()
+        catch_unwind(|| lemon_session_store::conformance::check_not_applicable("test", open, &[rule])).is_ok()
     };
     assert!(listed("cleanup_forgets_keys_in_time"));
     assert!(!listed("destroy_removes_a_session_at_once"), "a rule that is named and applies fails");

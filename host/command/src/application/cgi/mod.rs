@@ -91,7 +91,7 @@ impl Program {
 async fn run(
     pre: CommandPre<Guest>,
     mut store: Store<Guest>,
-    settings: Arc<lemon_session_host::config::Server>,
+    settings: Arc<crate::config::Server>,
     id: RequestId,
     output: Sender<Printed>,
 ) {
