@@ -1,20 +1,25 @@
-//! The component: its imports as [`Env`], its exports as handles on [`Session`].
+//! The session component of `lemon:session`: its imports as the [`Env`] of the rules, its exports as handles on their
+//! [`Session`](lemon_session_rules::Session). There is nothing here when it is not compiled to WebAssembly.
+
+#![cfg(target_family = "wasm")]
+#![no_std]
+
+extern crate alloc;
 
 use alloc::{rc::Rc, string::String, vec::Vec};
 use core::time::Duration;
 
-use crate::{
+use lemon_session_rules::{
     Env, Error, Value, World,
     bindings::{
-        export, manager, sessions,
-        settings::{Caller, Defaults, Notice},
-        settings_import,
+        generated::{self, export, wasi::clocks::wall_clock},
+        manager, sessions,
+        settings::{self, Caller, Defaults, Notice},
         storage::{
             self, Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord,
             UpdateOutcome, Write,
         },
         types::Header,
-        wasi::clocks::wall_clock,
     },
 };
 
@@ -44,15 +49,15 @@ impl Env for Imports {
     }
 
     fn defaults(&self) -> Defaults {
-        settings_import::get_defaults()
+        settings::get_defaults()
     }
 
     fn caller(&self) -> Caller {
-        settings_import::get_caller()
+        settings::get_caller()
     }
 
     fn notify(&self, notice: &Notice) {
-        settings_import::notify(notice);
+        settings::notify(notice);
     }
 
     fn load(&self, at: &Location, key: &[u8], app: &str, now: u64, inline: u32) -> Result<LoadOutcome, Failure> {
@@ -180,131 +185,133 @@ fn world() -> &'static Rc<World<Imports>> {
 
 struct Component;
 
-type Session = crate::Session<Imports>;
+/// A handle that an application holds.
+struct Session(lemon_session_rules::Session<Imports>);
 
-export!(Component with_types_in crate::bindings::generated);
+export!(Component with_types_in generated);
 
 impl sessions::Guest for Component {
     type Session = Session;
 
     fn start(options: sessions::Options) -> Result<sessions::Session, Error> {
-        crate::start(world(), options).map(sessions::Session::new)
+        let session = lemon_session_rules::start(world(), options)?;
+        Ok(sessions::Session::new(Session(session)))
     }
 }
 
 impl sessions::GuestSession for Session {
     fn id(&self) -> String {
-        self.id()
+        self.0.id()
     }
 
     fn digest(&self) -> String {
-        self.digest()
+        self.0.digest()
     }
 
     fn app(&self) -> String {
-        self.app()
+        self.0.app()
     }
 
     fn created(&self) -> bool {
-        self.created()
+        self.0.created()
     }
 
     fn get(&self, key: String) -> Result<Option<Value>, Error> {
-        self.get(&key)
+        self.0.get(&key)
     }
 
     fn set(&self, key: String, value: Value) -> Result<(), Error> {
-        self.set(&key, &value)
+        self.0.set(&key, &value)
     }
 
     fn add(&self, key: String, delta: i64) -> Result<i64, Error> {
-        self.add(&key, delta)
+        self.0.add(&key, delta)
     }
 
     fn delete(&self, key: String) -> Result<bool, Error> {
-        self.delete(&key)
+        self.0.delete(&key)
     }
 
     fn has_key(&self, key: String) -> Result<bool, Error> {
-        self.has_key(&key)
+        self.0.has_key(&key)
     }
 
     fn keys(&self) -> Result<Vec<String>, Error> {
-        self.keys()
+        self.0.keys()
     }
 
     fn entries(&self) -> Result<Vec<(String, Value)>, Error> {
-        self.entries()
+        self.0.entries()
     }
 
     fn take(&self, key: String) -> Result<Option<Value>, Error> {
-        self.take(&key)
+        self.0.take(&key)
     }
 
     fn clear(&self) -> Result<(), Error> {
-        self.clear()
+        self.0.clear()
     }
 
     fn application(&self, name: String) -> Result<sessions::Session, Error> {
-        self.application_named(&name).map(sessions::Session::new)
+        Ok(sessions::Session::new(Session(self.0.application_named(&name)?)))
     }
 
     fn reserve(&self, name: String, key: Option<String>) -> Result<sessions::Session, Error> {
-        self.reserve(&name, key.as_deref()).map(sessions::Session::new)
+        Ok(sessions::Session::new(Session(self.0.reserve(&name, key.as_deref())?)))
     }
 
     fn release(&self, name: String) -> Result<(), Error> {
-        self.release(&name)
+        self.0.release(&name)
     }
 
     fn regenerate_id(&self) -> Result<(), Error> {
-        self.regenerate_id()
+        self.0.regenerate_id()
     }
 
     fn set_owner(&self, owner: Option<String>) -> Result<(), Error> {
-        self.set_owner(owner)
+        self.0.set_owner(owner)
     }
 
     fn owner(&self) -> Result<Option<String>, Error> {
-        self.owner()
+        self.0.owner()
     }
 
     fn destroy_others(&self) -> Result<u64, Error> {
-        self.destroy_others()
+        self.0.destroy_others()
     }
 
     fn expires_at(&self) -> u64 {
-        self.expires_at()
+        self.0.expires_at()
     }
 
     fn save(&self) -> Result<Vec<Header>, Error> {
-        self.save()
+        self.0.save()
     }
 
     fn destroy(&self) -> Result<Vec<Header>, Error> {
-        self.destroy()
+        self.0.destroy()
     }
 }
 
 impl manager::Guest for Component {
     fn create_tables(location: Location) -> Result<(), Vec<Error>> {
-        crate::manager::create_tables(world(), &location)
+        lemon_session_rules::manager::create_tables(world(), &location)
     }
 
     fn drop_tables(location: Location) -> Result<(), Vec<Error>> {
-        crate::manager::drop_tables(world(), &location)
+        lemon_session_rules::manager::drop_tables(world(), &location)
     }
 
     fn tables_exist(location: Location) -> Result<bool, Error> {
-        crate::manager::tables_exist(world(), &location)
+        lemon_session_rules::manager::tables_exist(world(), &location)
     }
 
     fn cleanup(location: Location, limit: u32) -> Result<u32, Error> {
-        crate::manager::cleanup(world(), &location, limit)
+        lemon_session_rules::manager::cleanup(world(), &location, limit)
     }
 
     fn count(location: Location) -> Result<u64, Error> {
-        crate::manager::count(world(), &location)
+        lemon_session_rules::manager::count(world(), &location)
     }
 
     fn list(
@@ -313,14 +320,14 @@ impl manager::Guest for Component {
         after: Option<String>,
         limit: u32,
     ) -> Result<manager::Page, Error> {
-        crate::manager::list(world(), &location, owner.as_deref(), after.as_deref(), limit)
+        lemon_session_rules::manager::list(world(), &location, owner.as_deref(), after.as_deref(), limit)
     }
 
     fn destroy(location: Location, digest: String, owner: Option<String>) -> Result<bool, Error> {
-        crate::manager::destroy(world(), &location, &digest, owner.as_deref())
+        lemon_session_rules::manager::destroy(world(), &location, &digest, owner.as_deref())
     }
 
     fn destroy_owned(location: Location, owner: String, except: Option<String>) -> Result<u64, Error> {
-        crate::manager::destroy_owned(world(), &location, &owner, except.as_deref())
+        lemon_session_rules::manager::destroy_owned(world(), &location, &owner, except.as_deref())
     }
 }

@@ -1,7 +1,7 @@
-//! The session component of `lemon:session`: PHP-style sessions, written once for every language.
+//! The rules of `lemon:session`: PHP-style sessions, written once for every language and every host.
 //!
-//! Compiled to WebAssembly this crate is the component; compiled natively it is the same rules with [`Env`] in the place of
-//! the component's imports, which is how they are tested. One rule a module: [`id`], [`cookie`], [`expiry`], [`name`],
+//! A host is what implements [`Env`]: the clock, randomness, the settings and the store. The session component does, with its
+//! imports; so do the tests, with values of their own. One rule a module: [`id`], [`cookie`], [`expiry`], [`name`],
 //! [`reservation`], [`codec`], [`json`]; [`session`] puts them together.
 
 #![cfg_attr(target_family = "wasm", no_std)]
@@ -25,8 +25,6 @@ pub mod session;
 mod start;
 #[cfg(test)]
 mod testing;
-#[cfg(target_family = "wasm")]
-mod wasm;
 
 pub use bindings::types::{Error, Value};
 pub use env::Env;

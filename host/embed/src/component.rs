@@ -1,2 +1,2 @@
-/// The session component, a WebAssembly component of the world `lemon:session/session-component`.
-pub const COMPONENT: &[u8] = include_bytes!(env!("LEMON_SESSION_COMPONENT"));
+/// The session component, a WebAssembly component of the world `lemon:session/session-component`. `make component` builds it.
+pub const COMPONENT: &[u8] = include_bytes!("../lemon_session.wasm");

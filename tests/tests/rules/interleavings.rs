@@ -173,7 +173,7 @@ impl Bench {
 /// Stores the session that all requests are of.
 async fn visited(memory: &Memory, id: &str) {
     use lemon_session_host::store::{Record, Write};
-    let value = lemon_session_component::codec::encode(&lemon_session_component::Value::Integer(1)).unwrap();
+    let value = lemon_session_rules::codec::encode(&lemon_session_rules::Value::Integer(1)).unwrap();
     let write = |name: &str| Write { app: "session".into(), name: name.into(), value: Some(value.clone()) };
     let record = Record {
         created: NOW,
@@ -335,8 +335,8 @@ async fn compare(rules: Rules, id: &str, events: &[Event], memory: &Memory, end:
         };
         let variables = loaded.variables.into_iter().map(|variable| {
             let lemon_session_host::store::Stored::Inline(bytes) = variable.value else { panic!("it is small") };
-            let value = lemon_session_component::codec::decode(&bytes).unwrap();
-            let lemon_session_component::Value::Integer(value) = value else { panic!("{value:?}") };
+            let value = lemon_session_rules::codec::decode(&bytes).unwrap();
+            let lemon_session_rules::Value::Integer(value) = value else { panic!("{value:?}") };
             (variable.name, value)
         });
         stored.insert(*id, variables.collect::<Variables>());

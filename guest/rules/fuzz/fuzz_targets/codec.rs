@@ -1,7 +1,7 @@
 //! Any bytes decode or fail cleanly, and what decodes comes back the same when it is encoded.
 #![no_main]
 
-use lemon_session_component::{Value, codec};
+use lemon_session_rules::{Value, codec};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,7 +1,7 @@
 //! Whatever the `Cookie` fields are, only well-formed ids come out, each once, and few of them.
 #![no_main]
 
-use lemon_session_component::{cookie, id};
+use lemon_session_rules::{cookie, id};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|fields: Vec<Vec<u8>>| {

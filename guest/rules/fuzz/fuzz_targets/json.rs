@@ -1,7 +1,7 @@
 //! Text is either refused as no JSON or kept to the letter, and refused where serde_json refuses it.
 #![no_main]
 
-use lemon_session_component::{
+use lemon_session_rules::{
     Error, Value, codec,
     json::{self, Place, Wrong},
 };

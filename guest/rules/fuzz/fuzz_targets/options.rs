@@ -2,7 +2,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use lemon_session_component::{
+use lemon_session_rules::{
     bindings::{
         sessions::Cookie as Given,
         settings::CookieSettings,
