@@ -35,21 +35,6 @@ fn the_pages_in_the_languages_are_run_by_the_tests() {
 }
 
 #[test]
-fn no_page_has_more_lines_than_php_and_two() {
-    let guide = "docs/languages.md";
-    let lines = |language: &str, frame: &[&str]| {
-        let page = blocks(guide, language).remove(0);
-        page.lines().filter(|line| !frame.iter().any(|part| line.starts_with(part))).count()
-    };
-    let php = lines("php", &["<?php"]);
-    assert_eq!(php, 3);
-    for (language, frame) in [("rust,ignore", ["fn ", "}"]), ("python", ["def ", "}"]), ("js", ["function ", "}"])] {
-        let ours = lines(language, &frame);
-        assert!(ours <= php + 2, "{language} has {ours} lines");
-    }
-}
-
-#[test]
 fn the_module_in_the_guide_is_the_example() {
     let guide = "docs/modules.md";
     shows(guide, "rust,ignore", &["examples/auth/module/src/lib.rs", "examples/auth/page/src/lib.rs"]);

@@ -6,9 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::config::Config;
 use anyhow::Result;
 use lemon_session_host::store::{Driver, TableName};
+
+use crate::{config::Config, drivers};
 
 #[derive(clap::Args)]
 #[group(skip)]

@@ -98,6 +98,7 @@ pub mod stores;
 pub use component::COMPONENT;
 pub use context::{Caller, HasSession, SessionCtx, SessionCtxView, SessionView, add_to_linker};
 pub use lemon_session_store as store;
+pub use new_sessions::network_of;
 pub use observer::Observer;
 pub use sessions::{Session, Sessions};
 pub use settings::Settings;

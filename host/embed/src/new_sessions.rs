@@ -9,9 +9,15 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::config::network_of;
-
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// The addresses that are taken for one client: a single one of IPv4, and all of a network of 64 bits of IPv6, as a client has
+/// at least such a network.
+pub fn network_of(address: IpAddr) -> IpNet {
+    let address = address.to_canonical();
+    let bits = if address.is_ipv4() { 32 } else { 64 };
+    IpNet::new_assert(address, bits).trunc()
+}
 
 /// Clients that are remembered at a time: some 4 MB.
 const CLIENTS: usize = 1 << 16;

@@ -29,8 +29,8 @@ pub struct Storage {
     pub options: StorageOptions,
     /// Further tables that applications may ask for.
     pub tables: Vec<TableName>,
-    /// Where this was read.
-    pub(crate) origin: Origin,
+    /// Where this was configured, for errors.
+    pub origin: Origin,
 }
 
 impl PartialEq for Storage {
@@ -42,13 +42,15 @@ impl PartialEq for Storage {
 
 impl Eq for Storage {}
 
-/// Where the keys of a store stand in `lemon.ini`, so that what a driver refuses is found there.
+/// Where a store was configured: an error about an option that its driver refuses names the place.
 #[derive(Clone, Default)]
-pub(crate) struct Origin {
-    pub(crate) file: String,
-    pub(crate) section: String,
+pub struct Origin {
+    /// The file. Empty when there is none; errors then name no place.
+    pub file: String,
+    /// The section of the file.
+    pub section: String,
     /// By key, the value that was read and its line.
-    pub(crate) keys: BTreeMap<String, (String, Option<usize>)>,
+    pub keys: BTreeMap<String, (String, Option<usize>)>,
 }
 
 impl fmt::Debug for Origin {

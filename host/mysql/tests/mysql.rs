@@ -3,7 +3,7 @@
 //! The suite runs on the server that `LEMON_TEST_MYSQL` names (mysql://root@127.0.0.1:3306/), in a database of its own for
 //! each rule. The faults have servers of their own.
 
-#[path = "../../sql/tests/mod.rs"]
+#[path = "../../sql/testing/mod.rs"]
 mod sql;
 
 use std::sync::{

@@ -1,6 +1,7 @@
 //! Connections, and what their errors mean.
 
-use deadpool_postgres::{ClientWrapper, Connect, Manager, ManagerConfig};
+use deadpool::managed::{Manager, Metrics, RecycleResult};
+use deadpool_postgres::{ClientWrapper, Connect, ManagerConfig};
 use futures::future::BoxFuture;
 use rustls::ClientConfig;
 use tokio::task::JoinHandle;
@@ -14,8 +15,28 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use lemon_session_sql::server::{Backend, Server, SslMode, Trouble, tls};
 use lemon_session_store::Result;
 
+/// What makes the connections to a server, for the pool.
+pub struct Connections(deadpool_postgres::Manager);
+
+impl Manager for Connections {
+    type Type = ClientWrapper;
+    type Error = tokio_postgres::Error;
+
+    async fn create(&self) -> Result<ClientWrapper, tokio_postgres::Error> {
+        self.0.create().await
+    }
+
+    async fn recycle(&self, connection: &mut ClientWrapper, metrics: &Metrics) -> RecycleResult<tokio_postgres::Error> {
+        self.0.recycle(connection, metrics).await
+    }
+
+    fn detach(&self, connection: &mut ClientWrapper) {
+        self.0.detach(connection);
+    }
+}
+
 /// What makes the connections to a server.
-pub fn manager(server: &Server) -> Result<Manager> {
+pub fn connections(server: &Server) -> Result<Connections> {
     let mut config = Config::new();
     match &server.socket {
         Some(socket) => config.host_path(socket),
@@ -41,7 +62,7 @@ pub fn manager(server: &Server) -> Result<Manager> {
         config.password(password.reveal());
     }
     let connector = Connector { tls: tls(server)?, settings: settings(server) };
-    Ok(Manager::from_connect(config, connector, ManagerConfig::default()))
+    Ok(Connections(deadpool_postgres::Manager::from_connect(config, connector, ManagerConfig::default())))
 }
 
 /// What every connection begins with.
@@ -98,7 +119,7 @@ fn describe(error: &tokio_postgres::Error) -> String {
     format!("{} (SQLSTATE {code})", error.message())
 }
 
-impl Backend for Manager {
+impl Backend for Connections {
     fn trouble(error: tokio_postgres::Error, server: &Server) -> Trouble {
         let text = describe(&error);
         let Some(db) = error.as_db_error() else {

@@ -18,9 +18,9 @@ mod statements;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use deadpool_postgres::Manager;
 
 use self::{
+    connection::Connections,
     layout::{LAYOUTS, set_up},
     rows::{Columns, Update, loaded, number, record, stored, text},
     statements::Statements,
@@ -41,7 +41,7 @@ pub const SCHEMES: [(&str, Open); 2] = [("postgres", Postgres::open), ("postgres
 
 /// Sessions in PostgreSQL.
 pub struct Postgres {
-    calls: Calls<Manager>,
+    calls: Calls<Connections>,
     sql: Arc<Statements>,
 }
 
@@ -54,7 +54,7 @@ impl Postgres {
     async fn connect(options: &StorageOptions) -> Result<Self> {
         let server = Arc::new(Server::parse(options, "PostgreSQL", 5432)?);
         let sql = Arc::new(Statements::new(&server));
-        let calls = server.pool(connection::manager(&server)?).await?;
+        let calls = server.pool(connection::connections(&server)?).await?;
         Ok(Self { calls, sql })
     }
 

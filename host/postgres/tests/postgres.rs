@@ -3,7 +3,7 @@
 //! The suite runs on the server that `LEMON_TEST_POSTGRES` names (postgres://postgres@127.0.0.1:5432/postgres), with tables
 //! of its own for each rule. The faults have servers of their own.
 
-#[path = "../../sql/tests/mod.rs"]
+#[path = "../../sql/testing/mod.rs"]
 mod sql;
 
 use std::sync::LazyLock;

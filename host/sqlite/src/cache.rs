@@ -84,7 +84,7 @@ impl Cache {
         });
         match found.filter(|loaded| loaded.record.expires > now) {
             Some(loaded) => {
-                let variables = loaded.variables.iter().map(|variable| variable.within(inline_bytes)).collect();
+                let variables = loaded.variables.iter().map(|variable| within(variable, inline_bytes)).collect();
                 Cached::Found(Loaded { record: loaded.record.clone(), variables, renewal: None })
             }
             None => Cached::Missing(stamp),
@@ -245,15 +245,13 @@ fn size_of(entries: &[Entry]) -> usize {
     entries.iter().map(size).sum()
 }
 
-impl Variable {
-    /// What a load answers that asks for values up to so many bytes.
-    fn within(&self, inline_bytes: u32) -> Self {
-        let value = match &self.value {
-            Stored::Inline(bytes) if bytes.len() > inline_bytes as usize => Stored::Large(bytes.len() as u64),
-            value => value.clone(),
-        };
-        Self { name: self.name.clone(), value }
-    }
+/// What a load answers that asks for values up to so many bytes.
+fn within(variable: &Variable, inline_bytes: u32) -> Variable {
+    let value = match &variable.value {
+        Stored::Inline(bytes) if bytes.len() > inline_bytes as usize => Stored::Large(bytes.len() as u64),
+        value => value.clone(),
+    };
+    Variable { name: variable.name.clone(), value }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use lemon_session_host::store::{Key, Record, Registry, StorageOptions};
+use lemon_session_host::store::{Key, Record, StorageOptions};
 use lemon_session_tests::{Client, Launch, Server, build};
 
 /// A store with so many sessions, of owners whose names grow longer.

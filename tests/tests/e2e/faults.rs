@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lemon_session_host::store::{Registry, StorageOptions};
+use lemon_session_host::store::StorageOptions;
 use lemon_session_tests::{Client, Launch, Reply, Server, Storage, build, client::get_with_cookie};
 use tokio::runtime::Runtime;
 

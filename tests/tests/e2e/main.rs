@@ -19,12 +19,12 @@ mod serve;
 mod shared;
 mod visits;
 
-#[path = "../../../host/sql/tests/proxy.rs"]
+#[path = "../../../host/sql/testing/proxy.rs"]
 #[allow(dead_code, reason = "the drivers' tests use the rest")]
 mod proxy;
-#[path = "../../../host/redis/tests/servers.rs"]
+#[path = "../../../host/redis/tests/redis/servers.rs"]
 #[allow(dead_code, reason = "the drivers' tests use the rest")]
 mod redis_servers;
-#[path = "../../../host/sql/tests/servers.rs"]
+#[path = "../../../host/sql/testing/servers.rs"]
 #[allow(dead_code, reason = "the drivers' tests use the rest")]
 mod sql_servers;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use futures::FutureExt;
-use lemon_session_host::store::{Registry, StorageOptions, TableName, memory::Memory};
+use lemon_session_host::store::{StorageOptions, TableName, memory::Memory};
 
 use crate::{rules, site::Site};
 

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use crate::config::Server;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
@@ -16,6 +15,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::Failure;
+
+use crate::config::Server;
 
 /// What a client may do with the body of a request.
 #[derive(Clone, Copy)]

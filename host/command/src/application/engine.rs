@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::config::Server;
 use anyhow::{Context as _, Result};
 use lemon_session_host::engine::{EngineOptions, engine};
 use wasmtime::Engine;
+
+use crate::config::Server;
 
 /// How many guests may be alive at a time: each request in flight has one, and one whose last bytes are on their way may
 /// outlive its request for a moment.

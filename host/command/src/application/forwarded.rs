@@ -8,8 +8,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::config::Server;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::config::Server;
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

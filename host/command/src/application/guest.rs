@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, LazyLock};
 
-use crate::config::Server;
 use lemon_session_host::{
     Caller, SessionCtx, SessionCtxView, SessionView, Sessions,
     sessions::warm::{WarmCtx, WarmCtxView, WarmView},
@@ -20,6 +19,8 @@ use super::{
     memory::Memory,
     metered,
 };
+
+use crate::config::Server;
 
 /// The data of one guest's store.
 pub struct Guest {

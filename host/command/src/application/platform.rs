@@ -1,6 +1,5 @@
 use std::{sync::Arc, time::Duration};
 
-use crate::config::Server;
 use lemon_session_host::{
     SessionCtx, Sessions,
     sessions::{PoolOptions, warm},
@@ -24,6 +23,8 @@ use super::{
     load::{self, Way},
     metered,
 };
+
+use crate::config::Server;
 
 /// What all applications of this process share.
 #[derive(Clone)]

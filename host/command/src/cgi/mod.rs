@@ -8,18 +8,14 @@ use std::{env, ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc, time:
 
 use anyhow::Result;
 use http::Response;
-use lemon_session_host::{
-    SessionCtx,
-    bindings::lemon::session::types::Location,
-    store::{Key, Registry},
-};
+use lemon_session_host::{SessionCtx, bindings::lemon::session::types::Location, store::Key};
 use wasmtime_wasi_http::WasiBody;
 
 use crate::{
     Usage,
     application::{Application, Cache, Failure, Platform, RequestId, cgi::Variables, engine::Engines, forwarded},
     compose::{Modules, Unused},
-    storage,
+    drivers, storage,
 };
 
 /// Run an application for one request, as a CGI program of a web server.

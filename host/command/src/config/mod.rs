@@ -12,8 +12,8 @@ use std::{collections::BTreeMap, fmt, path::Path};
 use document::{Document, Section};
 use parse::{boolean, bytes, choice, number, optional, probability, seconds, table, tables, text};
 
-pub use hosts::{HostPattern, host_of};
-pub use server::{Server, network_of};
+pub use hosts::host_of;
+pub use server::Server;
 
 use lemon_session_host::{
     Caller, Settings, Stores,

@@ -125,14 +125,6 @@ impl Server {
     }
 }
 
-/// The addresses that are taken for one client: a single one of IPv4, and all of a network of 64 bits of IPv6, as a client has
-/// at least such a network.
-pub fn network_of(address: IpAddr) -> IpNet {
-    let address = address.to_canonical();
-    let bits = if address.is_ipv4() { 32 } else { 64 };
-    IpNet::new_assert(address, bits).trunc()
-}
-
 fn within(
     parse: impl FnOnce(&str) -> Result<u32, String>,
     range: RangeInclusive<u32>,

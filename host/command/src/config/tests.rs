@@ -216,13 +216,13 @@ fn a_missing_file_is_an_error_that_names_it() {
 #[tokio::test]
 async fn an_option_that_the_driver_refuses_is_found_in_the_file() {
     let config = Config::parse("[storage]\nurl = memory:\n\ncolour = red\n", "lemon.ini").unwrap();
-    let error = config.stores(&drivers::registry()).open().await.unwrap_err();
+    let error = config.stores(&crate::drivers::registry()).open().await.unwrap_err();
     assert!(error.is_invalid());
     assert!(error.to_string().starts_with("lemon.ini:4: [storage] colour: "), "{error}");
 
     let config = Config::parse("[storage.b]\nurl = oracle:x\n", "lemon.ini").unwrap();
-    let location = crate::sessions::Location { storage: Some("b".to_owned()), table: None };
-    let error = config.stores(&drivers::registry()).driver(&location).await.err().unwrap();
+    let location = lemon_session_host::sessions::Location { storage: Some("b".to_owned()), table: None };
+    let error = config.stores(&crate::drivers::registry()).driver(&location).await.err().unwrap();
     assert!(error.to_string().starts_with("lemon.ini:2: [storage.b] url: "), "{error}");
 }
 

@@ -2,17 +2,18 @@
 
 use std::{sync::Arc, time::Instant};
 
-use crate::config::Config;
 use anyhow::Result;
 use lemon_session_host::{SessionCtx, Sessions, Settings, Stores, sessions::Options, store::memory::Memory};
 use rustix::process::{Resource, getrlimit};
 
 use super::Report;
+
 use crate::{
     application::{
         Cache,
         engine::{Engines, guests},
     },
+    config::Config,
     output,
     progress::Progress,
 };

@@ -11,8 +11,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use lemon_session_host::{bindings::lemon::session::types::Location, stores::Storage};
 
-use crate::storage;
 use report::Report;
+
+use crate::{drivers, storage};
 
 /// Look for what is wrong with the settings, the stores and this machine, and say what to do about it.
 ///

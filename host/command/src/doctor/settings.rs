@@ -2,7 +2,6 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
-use crate::config::{self, Config, Server};
 use anyhow::Result;
 use lemon_session_host::{
     settings::{SameSite, Secure, Settings},
@@ -10,7 +9,11 @@ use lemon_session_host::{
 };
 
 use super::Report;
-use crate::storage;
+
+use crate::{
+    config::{self, Config, Server},
+    storage,
+};
 
 /// The settings, unless there are mistakes in them.
 pub fn read(args: &storage::Args, report: &mut Report) -> Result<Option<Config>> {

@@ -7,7 +7,6 @@ mod tests;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
-use crate::config::Config;
 use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use lemon_session_host::store::{StorageOptions, TableName};
@@ -17,7 +16,8 @@ use self::{
     journal::Journal,
     mover::{Moved, Mover},
 };
-use crate::{Usage, output, storage};
+
+use crate::{Usage, config::Config, drivers, output, storage};
 
 /// Copy all live sessions from one store to another, while the source is in use.
 ///

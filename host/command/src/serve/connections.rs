@@ -10,10 +10,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use crate::config::{Server, network_of};
+use lemon_session_host::network_of;
+
 use futures::task::AtomicWaker;
 use ipnet::IpNet;
 use tokio::sync::Notify;
+
+use crate::config::Server;
 
 /// The connections of a listener: so many in all, so many of one address. One that comes beyond them takes the place of the
 /// one that has been idle for longest.

@@ -1,7 +1,8 @@
 //! How many files this process may have open: each connection is one.
 
-use crate::config::Server;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::config::Server;
 
 /// Files beside the connections: those of stores, and whatever else.
 const OTHERS: u64 = 256;

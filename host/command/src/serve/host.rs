@@ -1,9 +1,11 @@
 //! Which host a request is for.
 
-use crate::config::{Server, host_of};
 use http::{HeaderValue, Method, Request, Version, header};
 
-use crate::application::Failure;
+use crate::{
+    application::Failure,
+    config::{Server, host_of},
+};
 
 /// Refuses what is not a request for a host of this site, and has the Host header say what the target says.
 pub fn check<B>(request: &mut Request<B>, settings: &Server) -> Result<(), Failure> {

@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use crate::config::Server;
 use http::{HeaderValue, Method, Request, Response, header, request::Parts};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{body::Incoming, server::conn::http1};
@@ -28,12 +27,14 @@ use super::{
     metrics::{Answer, Closed, Metrics},
     mounts::{Found, Mounts},
 };
+
 use crate::{
     application::{
         Failure, RequestId,
         cgi::{LocalRedirect, Place, Variables},
         forwarded,
     },
+    config::Server,
     log::Occasionally,
 };
 

@@ -13,7 +13,6 @@ mod unstuck;
 
 use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
-use crate::config::Config;
 use anyhow::{Context as _, Result};
 use lemon_session_host::{SessionCtx, bindings::lemon::session::types::Location};
 use tokio::{
@@ -21,16 +20,18 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{
-    application::{Cache, Platform, engine::Engines},
-    compose::Modules,
-    storage,
-};
 use admin::Admin;
 use listener::Site;
 use metrics::Metrics;
 use mounts::{Grants, Mount};
 use reload::Loader;
+
+use crate::{
+    application::{Cache, Platform, engine::Engines},
+    compose::Modules,
+    config::Config,
+    drivers, storage,
+};
 
 /// Serve applications over HTTP.
 ///

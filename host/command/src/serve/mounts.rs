@@ -7,12 +7,11 @@ use std::{
     str::FromStr,
 };
 
-use crate::config::Config;
 use anyhow::Context as _;
 use lemon_session_host::settings::Grant;
 use percent_encoding::percent_decode_str;
 
-use crate::{Usage, application::Application};
+use crate::{Usage, application::Application, config::Config};
 
 /// What `--mount` says: `/shop=shop.wasm`.
 #[derive(Clone, Debug, PartialEq, Eq)]

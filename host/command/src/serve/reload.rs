@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use crate::config::Config;
 use anyhow::Result;
 use tokio::{signal::unix::Signal, task::spawn_blocking};
 
@@ -11,9 +10,11 @@ use super::{
     listener::Site,
     mounts::{Grants, Mounts},
 };
+
 use crate::{
     application::{Application, Platform},
     compose::Unused,
+    config::Config,
 };
 
 /// All it takes to load what is served again.

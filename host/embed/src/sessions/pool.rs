@@ -319,8 +319,8 @@ impl HostWallClock for WallClock {
 mod tests {
     use super::*;
     use crate::{
-        driver,
         sessions::{Options, Sessions},
+        store,
     };
 
     fn sessions() -> Sessions {

@@ -299,7 +299,7 @@ async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
         assert_eq!(ended as usize, SESSIONS);
         assert_eq!(driver.count(now()).await.expect("count"), 1);
         // What a busy machine adds to a wait, it adds to the whole more than once.
-        assert!(longest < Duration::from_millis(50).max(took / 2), "a save waited for {longest:?} of {took:?}");
+        assert!(longest < Duration::from_millis(50).max(took / 5), "a save waited for {longest:?} of {took:?}");
         driver.drop_tables().await.expect("drop_tables");
     }
 }
