@@ -1,6 +1,6 @@
-//! A driver in a crate of its own, outside this workspace: it depends on the contract alone, and passes the suite.
+//! What a crate outside this workspace gets: a driver of its own passes the suite, and a runtime takes few crates along.
 
-use std::{fs, path::Path, process::Command};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use lemon_session_tests::build;
 use tempfile::TempDir;
@@ -54,4 +54,32 @@ fn driver_outside_the_workspace_passes_the_suite() {
         tree.contains("lemon-session-store") && !tree.contains("wasmtime"),
         "the contract needs no runtime: {tree}"
     );
+}
+
+/// The crates that a crate of this workspace is built from, without itself.
+fn crates(arguments: &[&str]) -> BTreeSet<String> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["tree", "--locked", "--edges", "normal", "--prefix", "none"]).args(arguments);
+    let output = cargo.current_dir(build::root()).output().expect("cargo can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).expect("text");
+    // A line is `NAME VERSION (SOURCE) (*)`; the last two are not always there.
+    let name = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    tree.lines().skip(1).filter(|line| !line.is_empty()).map(name).collect()
+}
+
+#[test]
+fn runtime_takes_at_most_sixteen_crates_beside_wasmtime() {
+    let mut taken = crates(&["--package", "lemon-session-host", "--no-default-features"]);
+    for part in ["wasmtime", "wasmtime-wasi"] {
+        assert!(taken.iter().any(|name| name.starts_with(&format!("{part} "))));
+        taken.retain(|name| !name.starts_with(&format!("{part} ")));
+        for name in crates(&["--package", part]) {
+            taken.remove(&name);
+        }
+    }
+    assert!(taken.len() <= 16, "{taken:#?}");
+    for other in ["rusqlite", "clap", "hyper", "prometheus", "rust-ini", "tikv-jemallocator", "redis", "mysql_async"] {
+        assert!(!taken.iter().any(|name| name.starts_with(&format!("{other} "))), "{other}: {taken:#?}");
+    }
 }

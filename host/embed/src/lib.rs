@@ -76,14 +76,20 @@
 //! An application that is instantiated for each request need not have the session component instantiated with it:
 //! [`sessions::warm`] lends it an instance that is there already.
 //!
+//! # Features
+//!
+//! `compose`, on by default, adds [`compose`](mod@compose), which joins components with wac. A runtime that lends warm instances
+//! can leave it out.
+//!
 //! # In a native server
 //!
 //! [`Sessions`] is the same sessions as an async API, without an application in WebAssembly.
-//!
+
 #![deny(missing_docs)]
 
 pub mod bindings;
 mod component;
+#[cfg(feature = "compose")]
 pub mod compose;
 mod context;
 pub mod engine;

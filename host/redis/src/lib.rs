@@ -2,8 +2,8 @@
 //!
 //! URLs are `redis://USER:PASSWORD@HOST:PORT/DATABASE` and `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT`, with one or
 //! more nodes of the cluster. Options: `password-file` or `password-env` name a file or an environment variable that holds
-//! the password; `ca-file` certificates (PEM) to trust in place of the system's; `timeout` how many seconds a call may
-//! take, 5 if it does not say. Redis 6 or later is needed.
+//! the password; `ca-file` certificates (PEM) to trust in place of the system's; `timeout` how long a call may
+//! take, as `10s`; 5s unless given. Redis 6 or later is needed.
 //!
 //! # What is stored
 //!

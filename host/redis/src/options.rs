@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use lemon_session_store::{Error, Result, StorageOptions};
+use lemon_session_store::{Error, Result, StorageOptions, units};
 
 /// The options beside the URL.
 const KNOWN: &[&str] = &["password-file", "password-env", "ca-file", "timeout"];
@@ -61,10 +61,12 @@ impl Address {
             let read = tokio::fs::read(file).await;
             address.ca = Some(read.map_err(|error| Error::invalid(format!("ca-file {file} cannot be read: {error}")))?);
         }
-        if let Some(seconds) = options.options.get("timeout") {
-            let seconds = seconds.parse().ok().filter(|seconds| (1..=300).contains(seconds));
-            let seconds = seconds.ok_or_else(|| Error::invalid("timeout is a number of seconds, 1 to 300"))?;
-            address.timeout = Duration::from_secs(seconds);
+        if let Some(text) = options.options.get("timeout") {
+            let time = units::duration(text).map_err(|why| Error::invalid(format!("timeout: {why}")))?;
+            if !(Duration::from_secs(1)..=Duration::from_secs(300)).contains(&time) {
+                return Err(Error::invalid(format!("timeout is {text:?}: it has to be between 1 and 300 seconds")));
+            }
+            address.timeout = time;
         }
         Ok(address)
     }

@@ -17,7 +17,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use lemon_session_store::{Change, Error, Result, StorageOptions, TableName, Write};
+use lemon_session_store::{Change, Error, Result, StorageOptions, TableName, Write, units};
 
 const OPTIONS: [&str; 8] =
     ["pool-size", "connect-timeout", "timeout", "sslmode", "sslrootcert", "socket", "password-file", "password-env"];
@@ -333,8 +333,11 @@ fn pool_size(size: &str) -> Result<usize> {
 
 fn seconds(given: &mut BTreeMap<String, String>, name: &str, default: u64) -> Result<Duration> {
     let Some(text) = given.remove(name) else { return Ok(Duration::from_secs(default)) };
-    let valid = text.parse().ok().filter(|seconds| (0.001..=86_400.0).contains(seconds)).map(Duration::from_secs_f64);
-    valid.ok_or_else(|| Error::invalid(format!("{name} is {text:?}: it has to be a number of seconds, more than 0")))
+    let time = units::duration(&text).map_err(|why| Error::invalid(format!("{name}: {why}")))?;
+    if time.is_zero() || time > Duration::from_secs(86_400) {
+        return Err(Error::invalid(format!("{name} is {text:?}: it has to be more than 0, and at most a day")));
+    }
+    Ok(time)
 }
 
 fn password(in_url: Option<String>, file: Option<String>, variable: Option<String>) -> Result<Option<Password>> {

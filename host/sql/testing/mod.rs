@@ -310,7 +310,7 @@ pub async fn what_is_wrong_is_said_at_once(url: &str, wrong_password: &str, miss
         (format!("{unreachable}?pool=5"), vec![], true, "pool-size"),
         (format!("{unreachable}?pool-size=0"), vec![], true, "from 1 to"),
         (format!("{unreachable}?sslmode=yes"), vec![], true, "verify-full"),
-        (unreachable.clone(), vec![("timeout", "soon")], true, "number of seconds"),
+        (unreachable.clone(), vec![("timeout", "soon")], true, "not a time"),
         (unreachable.clone(), vec![("colour", "red")], true, "connect-timeout"),
         (unreachable.clone(), vec![("password-env", "HUNTER2")], true, "more than once"),
         (unreachable.replace(":hunter2", ""), vec![("password-file", "/no/such/file")], true, "/no/such/file"),

@@ -7,10 +7,10 @@
 //! Options beside the URL:
 //!
 //! - `synchronous`: `NORMAL` (the default) or `FULL`, which waits for the disk with every group of saves;
-//! - `busy_timeout`: how many milliseconds each save waits for other processes, and for room in the queue; 5000 unless given;
-//! - `cache_size`: how many bytes of memory may hold sessions that were used lately, so that a load need not ask SQLite;
-//!   33554432 unless given, 0 for none;
-//! - `mmap_size`: how many bytes of the file are mapped into memory; 0 unless given. Helps where much is read and little
+//! - `busy-timeout`: how long each save waits for other processes, and for room in the queue, as `500ms`; 5s unless given;
+//! - `cache-size`: how much memory, as `64M`, may hold sessions that were used lately, so that a load need not ask SQLite;
+//!   32M unless given, 0 for none;
+//! - `mmap-size`: how much of the file is mapped into memory; 0 unless given. Helps where much is read and little
 //!   is saved: every save has each connection that reads map the file anew.
 
 #![deny(missing_docs)]

@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::file::DatabaseFile;
-use lemon_session_store::{Error, Result, StorageOptions, TableName};
+use lemon_session_store::{Error, Result, StorageOptions, TableName, units};
 
-/// The largest number an option may have: SQLite takes no larger ones.
-const MOST: u32 = i32::MAX as u32;
+/// The longest time that SQLite takes for `busy-timeout`.
+const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// The file, and how it is used.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Options {
 impl Options {
     /// Reads the URL and the options beside it.
     pub fn parse(options: &StorageOptions) -> Result<Self> {
-        options.refuse_unknown(&["synchronous", "cache_size", "mmap_size", "busy_timeout"])?;
+        options.refuse_unknown(&["synchronous", "cache-size", "mmap-size", "busy-timeout"])?;
         let table = options.table.clone();
         if table.as_str().to_ascii_lowercase().starts_with("sqlite_") {
             return Err(Error::invalid(format!(
@@ -49,21 +49,23 @@ impl Options {
                 ));
             }
         };
-        let number = |name: &str, default: u32| match option(name) {
+        let size = |name: &str, default: u32| match option(name) {
             None => Ok(default),
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|number| *number <= MOST)
-                .ok_or_else(|| Error::invalid(format!("{name} is a number from 0 to {MOST}, not {text:?}"))),
+            Some(text) => units::bytes(text).map_err(|why| Error::invalid(format!("{name}: {why}"))),
+        };
+        let busy_timeout = match option("busy-timeout") {
+            None => Duration::from_secs(5),
+            Some(text) => units::duration(text)
+                .and_then(|time| if time <= LONGEST { Ok(time) } else { Err(format!("{text:?} is more than 24 days")) })
+                .map_err(|why| Error::invalid(format!("busy-timeout: {why}")))?,
         };
         Ok(Self {
             file: Arc::new(DatabaseFile::new(path(&options.url)?)),
             table,
             durable,
-            cache_size: number("cache_size", 32 << 20)? as usize,
-            mmap_size: number("mmap_size", 0)?.into(),
-            busy_timeout: Duration::from_millis(number("busy_timeout", 5000)?.into()),
+            cache_size: size("cache-size", 32 << 20)? as usize,
+            mmap_size: size("mmap-size", 0)?.into(),
+            busy_timeout,
         })
     }
 }
@@ -143,10 +145,10 @@ mod tests {
     #[test]
     fn impossible_options_are_refused_with_what_would_be_right() {
         refused("sqlite:x", &[("synchronous", "off")], "NORMAL");
-        refused("sqlite:x", &[("busy_timeout", "-1")], "a number");
-        refused("sqlite:x", &[("busy_timeout", "2147483648")], "from 0 to 2147483647");
-        refused("sqlite:x", &[("mmap_size", "1 GB")], "a number");
-        refused("sqlite:x", &[("cache", "1")], "they have synchronous, cache_size, mmap_size, busy_timeout");
+        refused("sqlite:x", &[("busy-timeout", "-1")], "not a time");
+        refused("sqlite:x", &[("busy-timeout", "25d")], "more than 24 days");
+        refused("sqlite:x", &[("mmap-size", "1 GB")], "not a size");
+        refused("sqlite:x", &[("cache", "1")], "they have synchronous, cache-size, mmap-size, busy-timeout");
         assert!(parse("sqlite:x", &[("synchronous", "full")]).expect("case does not count").durable);
     }
 }

@@ -254,7 +254,7 @@ fn what_is_cached_is_what_is_stored_after_any_sequence_of_steps() {
     let held = TestRunner::new(config).run(&steps, |steps| {
         runtime.block_on(async {
             let (_folder, file, store) = store().await;
-            let other_process = open(&file, &[("cache_size", "0")]);
+            let other_process = open(&file, &[("cache-size", "0")]);
             let mut now = NOW;
             for (number, (step, is_elsewhere)) in steps.iter().enumerate() {
                 if let Step::Pass(seconds) = step {
@@ -262,7 +262,7 @@ fn what_is_cached_is_what_is_stored_after_any_sequence_of_steps() {
                 }
                 let by = if *is_elsewhere { &other_process } else { &store };
                 step.run(by, now).await.expect("the step is made");
-                let fresh = open(&file, &[("cache_size", "0")]);
+                let fresh = open(&file, &[("cache-size", "0")]);
                 for (key, app) in (0..KEYS).flat_map(|key| [(key, "shop"), (key, "blog")]) {
                     let key = Key::from([key; 32]);
                     if let Cached::Found(cached) = store.cache.load(&key, app, now, INLINE as u32) {

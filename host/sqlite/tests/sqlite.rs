@@ -228,7 +228,7 @@ impl Drop for Occupied {
 async fn loads_go_on_while_another_process_writes_and_saves_wait_for_it() {
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("sessions.db");
-    let store = open_with(&file, "Session", &[("busy_timeout", "60000")]).await;
+    let store = open_with(&file, "Session", &[("busy-timeout", "60s")]).await;
     store.create_tables().await.expect("create_tables");
     let key = Key::of("a");
     create(&*store, &key).await;
@@ -260,7 +260,7 @@ async fn saves_give_up_after_busy_timeout_however_many_wait() {
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("sessions.db");
     for synchronous in ["NORMAL", "FULL"] {
-        let store = open_with(&file, "Session", &[("busy_timeout", "200"), ("synchronous", synchronous)]).await;
+        let store = open_with(&file, "Session", &[("busy-timeout", "200ms"), ("synchronous", synchronous)]).await;
         store.create_tables().await.expect("create_tables");
         let key = Key::of(synchronous);
         create(&*store, &key).await;
@@ -292,7 +292,7 @@ async fn each_save_waits_for_other_processes_until_its_own_deadline() {
     let waits = async |synchronous: &str| {
         let folder = TempDir::new().expect("a temporary folder");
         let file = folder.path().join("sessions.db");
-        let store = open_with(&file, "Session", &[("busy_timeout", "2000"), ("synchronous", synchronous)]).await;
+        let store = open_with(&file, "Session", &[("busy-timeout", "2s"), ("synchronous", synchronous)]).await;
         store.create_tables().await.expect("create_tables");
         let key = Key::of("a");
         create(&*store, &key).await;

@@ -18,6 +18,7 @@ pub mod layout;
 pub mod memory;
 pub mod registry;
 mod types;
+pub mod units;
 
 use async_trait::async_trait;
 

@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use lemon_session_host::store::TableName;
 
+pub(super) use lemon_session_host::store::units::{bytes, seconds};
+
 type Result<T> = std::result::Result<T, String>;
 
 pub(super) fn text(value: &str) -> Result<String> {
@@ -16,36 +18,6 @@ pub(super) fn boolean(value: &str) -> Result<bool> {
 
 pub(super) fn number(value: &str) -> Result<u32> {
     value.parse().map_err(|_| format!("{value:?} is not a whole number from 0 to {}", u32::MAX))
-}
-
-/// Seconds, or a number with the unit `s`, `m`, `h` or `d`.
-pub(super) fn seconds(value: &str) -> Result<u32> {
-    let units = [("s", 1), ("m", 60), ("h", 60 * 60), ("d", 24 * 60 * 60)];
-    scaled(value, units).ok_or_else(|| {
-        format!(
-            "{value:?} is not a time: seconds, or a number with s, m, h or d, as 24h, and at most {} days",
-            u32::MAX / 86_400
-        )
-    })
-}
-
-/// Bytes, or a number with the unit `K` or `M`.
-pub(super) fn bytes(value: &str) -> Result<u32> {
-    let units = [("K", 1 << 10), ("M", 1 << 20)];
-    scaled(value, units)
-        .ok_or_else(|| format!("{value:?} is not a size: bytes, or a number with K or M, as 64K, and less than 4096M"))
-}
-
-fn scaled<const N: usize>(value: &str, units: [(&str, u32); N]) -> Option<u32> {
-    let (digits, factor) = units
-        .iter()
-        .find_map(|(unit, factor)| Some((value.strip_suffix(unit)?.trim_end(), *factor)))
-        .unwrap_or((value, 1));
-    // Not everything that parses is digits alone: a sign is none of ours.
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse::<u32>().ok()?.checked_mul(factor)
 }
 
 pub(super) fn probability(value: &str) -> Result<f64> {

@@ -17,6 +17,8 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Server {
+    /// Where requests are answered.
+    pub addr: SocketAddr,
     /// Connections open at a time. One that comes beyond them takes the place of the one that has been idle for longest; if
     /// none is idle, it waits.
     pub connections: u32,
@@ -60,6 +62,7 @@ pub struct Server {
 impl Default for Server {
     fn default() -> Self {
         Self {
+            addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
             connections: 10_000,
             connections_per_address: None,
             in_flight: 256,
@@ -100,6 +103,7 @@ impl Server {
     }
 
     pub(super) fn read(&mut self, section: &mut Section<'_>) {
+        section.read("addr", &mut self.addr, address);
         let connections = 1..=1_000_000;
         section.read("connections", &mut self.connections, within(number, connections.clone()));
         let per_address = optional(within(number, connections));

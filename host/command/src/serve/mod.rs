@@ -55,9 +55,9 @@ pub struct Args {
     #[arg(long = "mount", value_name = "PATH=APP.wasm")]
     mounts: Vec<Mount>,
 
-    /// Where to listen; port 0 takes any that is free.
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    addr: SocketAddr,
+    /// Where to listen; port 0 takes any that is free. Without it: where lemon.ini says, or 127.0.0.1:8080.
+    #[arg(long)]
+    addr: Option<SocketAddr>,
 
     /// Where to answer /healthz and /metrics, for Prometheus: an address that visitors cannot reach. Port 0 takes any that
     /// is free.
@@ -92,6 +92,7 @@ impl Args {
     /// The settings: of lemon.ini, overridden by the flags.
     fn config(&self) -> Result<Config> {
         let mut config = self.storage.config()?;
+        config.server.addr = self.addr.unwrap_or(config.server.addr);
         config.server.admin_addr = self.admin_addr.or(config.server.admin_addr);
         Ok(config)
     }
@@ -117,7 +118,6 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         .inspect_err(|error| tracing::warn!("every start compiles anew, as compiled code cannot be kept: {error:#}"));
     let platform = Platform::new(Engines::for_many(&settings)?, session.clone(), settings.clone(), cache.ok())?;
     let platform = Arc::new(platform);
-    let addr = args.addr;
     let loader = Arc::new(Loader { args, config, platform: platform.clone() });
     let mounts = loader.load(platform.clone(), Grants::new(&loader.config)).await?;
     let site = Arc::new(Site::new(mounts, settings.clone(), metrics));
@@ -125,7 +125,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     // Before anything is printed: whoever waits for that line may signal at once.
     let stop = stop()?;
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let (listener, addr) = listen(addr).await?;
+    let (listener, addr) = listen(settings.addr).await?;
     let admin = match settings.admin_addr {
         Some(addr) => Some(listen(addr).await?),
         None => None,
