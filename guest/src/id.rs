@@ -110,6 +110,14 @@ mod tests {
     }
 
     #[test]
+    fn the_bits_of_a_seeds_hash_are_added_to_the_random_ones() {
+        let hash = sha256(&[b"seed"]);
+        assert_eq!(new(hash, "seed"), "A".repeat(LENGTH));
+        assert_eq!(new([0; 32], "seed"), base64url(&hash));
+        assert_eq!(new([0xff; 32], "seed"), base64url(&hash.map(|byte| !byte)));
+    }
+
+    #[test]
     fn malformed_ids_are_recognised() {
         let id = new([7; 32], "");
         for text in ["", "abc", &id[1..], &id.replace(&id[..1], "'"), &(id.clone() + "A"), "'; DROP TABLE Session; --"]

@@ -105,6 +105,7 @@ struct Inner {
     drawn: Cell<u64>,
     fails: Cell<bool>,
     extends: Cell<bool>,
+    overtakes: Cell<u32>,
     caller: Cell<Caller>,
     notices: RefCell<Vec<Notice>>,
     settings: Defaults,
@@ -128,6 +129,7 @@ impl Outside {
             drawn: Cell::new(0),
             fails: Cell::new(false),
             extends: Cell::new(false),
+            overtakes: Cell::new(0),
             caller: Cell::new(Caller { request: 0, manager: Grant::All }),
             notices: RefCell::default(),
             settings,
@@ -174,6 +176,11 @@ impl Outside {
     /// What a load finds expired is extended right after it, as by a host whose clock is behind.
     pub fn extend_what_is_found_expired(&self) {
         self.0.extends.set(true);
+    }
+
+    /// The next so many updates that expect a version come after one of another request.
+    pub fn overtake(&self, updates: u32) {
+        self.0.overtakes.set(updates);
     }
 
     /// Calls from now on are on behalf of this request and grant.
@@ -339,6 +346,12 @@ impl Env for Outside {
         let Some(Row::Session(record, variables)) = sessions.get_mut(key) else { return Ok(UpdateOutcome::Gone) };
         if now >= record.expires {
             return Ok(UpdateOutcome::Gone);
+        }
+        if expected.is_some()
+            && let Some(left) = self.0.overtakes.get().checked_sub(1)
+        {
+            self.0.overtakes.set(left);
+            record.version += 1;
         }
         if expected.is_some_and(|expected| expected != record.version) {
             return Ok(UpdateOutcome::Conflict(record.version));

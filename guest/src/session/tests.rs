@@ -300,6 +300,8 @@ fn impossible_parameters_are_refused() {
     let none = Cookie { same_site: Some(SameSite::None), ..cookie() };
     assert!(matches!(refused(|options| options.cookie = Some(none)), Error::InvalidOption(_)));
     assert!(matches!(refused(|options| options.cookies = vec![vec![b'a'; 16385]]), Error::TooLarge(_)));
+    let outside = Outside::new(|settings| settings.max_lifetime = 10_000);
+    assert!(outside.start(Options { expires: Some(10_000), ..options() }).is_ok());
 }
 
 #[test]
@@ -327,6 +329,13 @@ fn cleanup_is_a_probability_per_start() {
     assert_eq!(started(0.0), 0);
     let some = started(0.1);
     assert!((50..200).contains(&some), "{some} of 1000 at 0.1");
+}
+
+#[test]
+fn nothing_is_drawn_for_a_cleanup_that_is_certain_or_off() {
+    let id = |cleanup| plain().start(Options { cleanup: Some(cleanup), ..options() }).unwrap().id();
+    assert_eq!(id(0.0), id(1.0), "the randomness of this test repeats itself");
+    assert_ne!(id(0.0), id(0.5));
 }
 
 // Variables.
@@ -428,6 +437,10 @@ fn keys_and_values_past_their_limits_are_refused() {
     assert!(matches!(session.add("c", 1), Err(Error::TooLarge(_))));
     session.delete("a").unwrap();
     session.set("c", &one()).unwrap();
+    assert!(session.set("d", &one()).is_err(), "the one that was deleted makes room for one");
+    session.set(&"k".repeat(32), &Value::Bytes(vec![0; 7])).unwrap();
+    let long = Value::Json("{".repeat(11));
+    assert!(matches!(session.set("c", &long), Err(Error::TooLarge(_))), "what is too large is not read");
 }
 
 #[test]
@@ -442,10 +455,14 @@ fn a_session_past_its_limit_is_not_saved_and_can_be_mended() {
     session.save().unwrap();
     assert_eq!(outside.resume(&id).unwrap().keys().unwrap(), ["a", "b"]);
 
+    // A byte of name and three that say what the value is.
     let new = outside.start(options()).unwrap();
-    new.set("b", &Value::Bytes(vec![0; 100])).unwrap();
-    assert!(matches!(new.save(), Err(Error::TooLarge(_))));
+    new.set("b", &Value::Bytes(vec![0; 97])).unwrap();
+    assert!(matches!(new.save(), Err(Error::TooLarge(text)) if text.contains("101 bytes")));
     assert_eq!(outside.stored(), 1);
+    new.set("b", &Value::Bytes(vec![0; 96])).unwrap();
+    new.save().unwrap();
+    assert_eq!(outside.stored(), 2);
 }
 
 #[test]
@@ -541,6 +558,23 @@ fn additions_of_concurrent_requests_are_never_lost() {
     let session = outside.resume(&id).unwrap();
     assert_eq!(session.get("a").unwrap(), Some(Value::Integer(21)));
     assert_eq!(session.application_named("other").unwrap().get("n").unwrap(), Some(Value::Integer(40)));
+}
+
+#[test]
+fn an_addition_is_repeated_until_a_thousand_saves_have_overtaken_it() {
+    let outside = plain();
+    let id = outside.visited();
+    let save = |others| {
+        let session = outside.resume(&id).unwrap();
+        session.add("a", 1).unwrap();
+        outside.overtake(others);
+        (session.save().map(drop), session)
+    };
+    assert_eq!(save(999).0, Ok(()));
+    let (outcome, session) = save(1000);
+    assert_eq!(outcome, Err(Error::Conflict));
+    assert_eq!(session.get("a"), Err(Error::Gone));
+    assert_eq!(outside.resume(&id).unwrap().get("a").unwrap(), Some(Value::Integer(2)));
 }
 
 #[test]
@@ -653,7 +687,9 @@ fn a_save_never_brings_a_session_back() {
         slow.set("late", &one()).unwrap();
         end(&outside, &id).unwrap();
         let stored = outside.stored();
+        outside.calls();
         assert_eq!(slow.save(), Err(Error::Gone));
+        assert_eq!(outside.calls(), ["update"], "without renewals there is no new id to look for");
         assert_eq!(slow.get("late"), Err(Error::Gone));
         assert_eq!(outside.stored(), stored);
         assert!(outside.resume(&id).unwrap().created());
@@ -677,6 +713,17 @@ fn destroy_ends_the_session_at_once_and_deletes_the_cookie() {
         assert_eq!(outcome, Some(Error::Gone));
     }
     assert!(outside.resume(&id).unwrap().created());
+}
+
+#[test]
+fn a_session_that_has_ended_meanwhile_can_be_destroyed() {
+    let outside = plain();
+    let id = outside.visited();
+    let late = outside.resume(&id).unwrap();
+    outside.resume(&id).unwrap().destroy().unwrap();
+    outside.calls();
+    late.destroy().unwrap();
+    assert_eq!(outside.calls(), ["destroy"], "without renewals there is no new id to look for");
 }
 
 #[test]
@@ -840,6 +887,17 @@ fn a_cookie_is_sent_again_when_it_differs_from_the_one_that_the_browser_has() {
 }
 
 #[test]
+fn a_cookie_that_differs_is_sent_once_also_with_a_push_of_the_session() {
+    let outside = plain();
+    let id = outside.visited();
+    outside.wait(1000);
+    let session = outside.start(Options { https: true, ..carrying(&id) }).unwrap();
+    let headers = session.save().unwrap();
+    assert!(headers[0].1.contains("Secure") && headers[0].1.contains("Max-Age=1512"), "{headers:?}");
+    assert_eq!(sent_id(&session.save().unwrap()), None);
+}
+
+#[test]
 fn without_rolling_a_session_ends_with_its_first_idle_time() {
     let outside = Outside::new(|settings| settings.rolling = false);
     let id = outside.visited();
@@ -949,6 +1007,17 @@ fn a_start_after_a_login_finds_the_session_under_its_new_id() {
         assert_eq!(page.get("a").unwrap(), Some(one()));
         drop(kept);
     }
+}
+
+#[test]
+fn a_start_after_the_login_of_a_new_visitor_joins_the_session() {
+    let outside = plain();
+    let world = outside.instance();
+    let module = start_in(&outside, &world, 1, "");
+    module.save().unwrap();
+    module.regenerate_id().unwrap();
+    module.save().unwrap();
+    assert_eq!(start_in(&outside, &world, 1, "").id(), module.id());
 }
 
 #[test]
@@ -1062,6 +1131,16 @@ fn renewal_gives_a_new_id_and_the_old_one_leads_to_it_for_the_grace() {
     outside.wait(1);
     assert!(outside.resume(&old).unwrap().created(), "after the grace the old id is nobody");
     assert_eq!(outside.resume(&new).unwrap().get("late").unwrap(), Some(one()));
+}
+
+#[test]
+fn an_id_that_no_cookie_carries_is_not_renewed() {
+    let outside = renewing();
+    let id = outside.visited();
+    outside.wait(600);
+    let session = outside.start(Options { session_id: Some(id.clone()), ..options() }).unwrap();
+    session.save().unwrap();
+    assert_eq!(session.id(), id);
 }
 
 #[test]
