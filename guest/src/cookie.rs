@@ -484,6 +484,17 @@ mod tests {
         assert!(cookie.delete().starts_with("session=; "));
     }
 
+    /// Other marks would have every such cookie sent again.
+    #[test]
+    fn marks_stay_what_they_are() {
+        let settings = settings();
+        let mark = |given: Given| Cookie::new(Some(&given), true, &settings.cookie, "session").mark();
+        assert_eq!(mark(cookie()), Some(*b"_due"));
+        let (path, domain) = (Some("/shop".into()), Some("example.org".into()));
+        let (same_site, lifetime) = (Some(SameSite::Strict), Some(86400));
+        assert_eq!(mark(Given { path, domain, same_site, lifetime, ..cookie() }), Some(*b"GJKg"));
+    }
+
     #[test]
     fn cookie_fields_past_the_limit_are_too_large_together() {
         let read = |lengths: [usize; 2]| super::read(&lengths.map(|length| vec![b'a'; length]), "session", None, 100);

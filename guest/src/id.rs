@@ -84,7 +84,7 @@ pub fn from_hex(text: &str) -> Option<Key> {
     }
     for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
         let digit = |ascii: u8| char::from(ascii).to_digit(16);
-        *byte = (digit(digits[0])? << 4 | digit(digits[1])?) as u8;
+        *byte = (16 * digit(digits[0])? + digit(digits[1])?) as u8;
     }
     Some(key)
 }

@@ -228,8 +228,11 @@ mod tests {
         }
         assert!(reservations.check(&OTHER, "forum", Some(elsewhere)).is_ok());
 
+        let late = reservations.reserve(&OLD, "late", None).unwrap();
         reservations.renamed(&OLD, &NEW);
-        assert!(matches!(reservations.reserve(&OLD, "late", None), Err(Error::Gone)), "the last start went over");
+        assert!(reservations.check(&NEW, "late", None).is_err());
+        assert!(reservations.check(&NEW, "late", Some(late)).is_ok());
+        assert!(matches!(reservations.reserve(&OLD, "later", None), Err(Error::Gone)), "the last start went over");
         for (name, token) in tokens {
             reservations.release(&NEW, name, Some(token)).unwrap();
             assert!(reservations.check(&NEW, name, None).is_ok(), "{name} was reserved once");

@@ -191,7 +191,7 @@ fn changes_that_are_lost_are_told_to_the_host() {
     };
     assert_eq!(told(&fails), [], "the application was told");
     let destroyed = |session: &Session<Outside>| {
-        session.set("b", &one()).unwrap();
+        session.set("b", &Value::Integer(3)).unwrap();
         session.destroy().unwrap();
     };
     assert_eq!(told(&destroyed), [], "the changes were to be discarded");
@@ -413,6 +413,13 @@ fn clear_also_removes_what_others_set_before_it_is_saved() {
     setting.save().unwrap();
     clearing.save().unwrap();
     assert_eq!(outside.resume(&id).unwrap().keys().unwrap(), ["c"]);
+
+    let later = outside.resume(&id).unwrap();
+    later.set("d", &one()).unwrap();
+    later.save().unwrap();
+    clearing.set("e", &one()).unwrap();
+    clearing.save().unwrap();
+    assert_eq!(outside.resume(&id).unwrap().keys().unwrap(), ["c", "d", "e"], "a clear is saved once");
 }
 
 #[test]
@@ -575,6 +582,18 @@ fn an_addition_is_repeated_until_a_thousand_saves_have_overtaken_it() {
     assert_eq!(outcome, Err(Error::Conflict));
     assert_eq!(session.get("a"), Err(Error::Gone));
     assert_eq!(outside.resume(&id).unwrap().get("a").unwrap(), Some(Value::Integer(2)));
+}
+
+#[test]
+fn a_save_that_adds_nothing_is_never_overtaken() {
+    let outside = plain();
+    let id = outside.visited();
+    let session = outside.resume(&id).unwrap();
+    session.set("a", &Value::Integer(2)).unwrap();
+    outside.overtake(1);
+    outside.calls();
+    session.save().unwrap();
+    assert_eq!(outside.calls(), ["update"]);
 }
 
 #[test]
@@ -1006,6 +1025,22 @@ fn a_start_after_a_login_finds_the_session_under_its_new_id() {
         assert_eq!(page.id(), id);
         assert_eq!(page.get("a").unwrap(), Some(one()));
         drop(kept);
+    }
+}
+
+#[test]
+fn a_start_joins_no_session_that_was_not_stored_and_none_that_the_cookies_lead_to() {
+    let outside = plain();
+    let world = outside.instance();
+    drop(start_in(&outside, &world, 1, ""));
+    drop(start_in(&outside, &world, 1, ""));
+    assert!(outside.calls().is_empty(), "it was not stored");
+
+    let cookies = format!("session={}", outside.visited());
+    for _ in 0..2 {
+        let session = start_in(&outside, &world, 2, &cookies);
+        assert!(!session.created());
+        assert_eq!(sent_id(&session.save().unwrap()), None, "the visitor has the cookie");
     }
 }
 
@@ -1463,16 +1498,42 @@ fn a_list_comes_in_pages() {
     let world = outside.instance();
     let mut digests = Vec::new();
     let mut after = None;
-    loop {
+    for length in [2, 2, 1] {
         let page = manager::list(&world, &options().location, None, after.as_deref(), 2).unwrap();
+        assert_eq!(page.entries.len(), length);
         digests.extend(page.entries.into_iter().map(|entry| entry.digest));
         after = page.next;
-        if after.is_none() {
-            break;
-        }
+        assert_eq!(after.as_ref(), digests.last().filter(|_| length == 2));
     }
-    assert_eq!(digests.len(), 5);
-    assert!(digests.is_sorted());
+    assert!(digests.is_sorted_by(|a, b| a < b));
+}
+
+#[test]
+fn the_manager_counts_lists_and_cleans_up_by_the_clock() {
+    let outside = plain();
+    let (world, location) = (outside.instance(), options().location);
+    let expired = [outside.visited(), outside.visited()];
+    outside.wait(10_000);
+    let live = outside.visited();
+    assert_eq!(manager::count(&world, &location).unwrap(), 1);
+    let listed = manager::list(&world, &location, None, None, 10).unwrap().entries;
+    assert_eq!(listed[0].digest, id::to_hex(&id::key(&live)));
+    assert_eq!((listed.len(), listed[0].created), (1, NOW + 10_000));
+    assert!(!manager::destroy(&world, &location, &id::to_hex(&id::key(&expired[0])), None).unwrap());
+    assert_eq!(outside.stored(), 2, "it is removed all the same");
+    assert_eq!(manager::cleanup(&world, &location, 0).unwrap(), 0);
+    assert_eq!(manager::cleanup(&world, &location, 10).unwrap(), 1);
+    assert_eq!(outside.stored(), 1);
+}
+
+#[test]
+fn the_manager_tells_what_failed() {
+    let outside = plain();
+    let (world, location) = (outside.instance(), options().location);
+    outside.fail(true);
+    for outcome in [manager::create_tables(&world, &location), manager::drop_tables(&world, &location)] {
+        assert!(matches!(&outcome.unwrap_err()[..], [Error::Storage(text)] if !text.contains("hunter2")));
+    }
 }
 
 #[test]
