@@ -67,7 +67,7 @@ mutants:
 	command -v cargo-mutants >/dev/null || $(CARGO) install --locked cargo-mutants
 	$(CARGO) mutants --package lemon-session-component --cargo-arg=--lib --output target/mutants/guest
 	$(CARGO) mutants --package lemon-session-host --no-default-features --cargo-arg=--lib --output target/mutants/settings \
-	    -- -- settings:: config::
+	    -- -- settings:: config:: lost_changes_are_logged
 
 deny:
 	$(CARGO) deny check

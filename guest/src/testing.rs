@@ -113,9 +113,16 @@ struct Inner {
     calls: RefCell<Vec<&'static str>>,
 }
 
+/// The variables of a session by application and name.
+type Variables = BTreeMap<(String, String), Vec<u8>>;
+
+fn size(variables: &Variables) -> u64 {
+    variables.iter().map(|((_, name), bytes)| (name.len() + bytes.len()) as u64).sum()
+}
+
 #[derive(Clone)]
 enum Row {
-    Session(SessionRecord, BTreeMap<(String, String), Vec<u8>>),
+    Session(SessionRecord, Variables),
     Former { to: Vec<u8>, grace: Grace },
     Ended,
 }
@@ -325,11 +332,12 @@ impl Env for Outside {
         if self.0.sessions.borrow().contains_key(key) {
             return Ok(CreateOutcome::Exists);
         }
-        let variables = writes
+        let variables: Variables = writes
             .iter()
             .filter_map(|write| Some(((write.app.clone(), write.name.clone()), write.value.clone()?)))
             .collect();
-        self.0.sessions.borrow_mut().insert(key.into(), Row::Session(record.clone(), variables));
+        let record = SessionRecord { version: 1, size: size(&variables), ..record.clone() };
+        self.0.sessions.borrow_mut().insert(key.into(), Row::Session(record, variables));
         Ok(CreateOutcome::Created)
     }
 
@@ -365,7 +373,7 @@ impl Env for Outside {
                 None => _ = after.remove(&name),
             }
         }
-        let size = after.iter().map(|((_, name), bytes)| (name.len() + bytes.len()) as u64).sum();
+        let size = size(&after);
         if size > record.size && size > change.max_size {
             return Ok(UpdateOutcome::TooLarge(size));
         }

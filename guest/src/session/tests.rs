@@ -213,6 +213,27 @@ fn lazy_stores_nothing_until_there_is_a_variable_or_an_owner() {
 }
 
 #[test]
+fn a_session_counts_its_times_from_its_first_save() {
+    let outside = renewing();
+    let session = outside.start(Options { strict: Some(true), ..options() }).unwrap();
+    outside.wait(100);
+    session.set("a", &one()).unwrap();
+    session.save().unwrap();
+    let stored = manager::list(&outside.instance(), &options().location, None, None, 1).unwrap().entries;
+    assert_eq!((stored[0].created, stored[0].accessed), (NOW, NOW + 100));
+    assert_eq!((stored[0].expires, session.expires_at()), (NOW + 1612, NOW + 1612));
+    session.set("a", &Value::Integer(2)).unwrap();
+    session.save().expect("it knows the version that it has stored");
+    let id = session.id();
+    for (seconds, is_renewed) in [(599, false), (1, true)] {
+        outside.wait(seconds);
+        let session = outside.resume(&id).unwrap();
+        session.save().unwrap();
+        assert_eq!(session.id() != id, is_renewed);
+    }
+}
+
+#[test]
 fn a_session_without_variables_is_stored_unless_lazy() {
     let outside = plain();
     outside.start(options()).unwrap().save().unwrap();
