@@ -65,6 +65,7 @@ fuzz:
 # The settings are in the crate of the host, of which only their tests are built and run.
 mutants:
 	command -v cargo-mutants >/dev/null || $(CARGO) install --locked cargo-mutants
+	mkdir -p target/mutants
 	$(CARGO) mutants --package lemon-session-component --cargo-arg=--lib --output target/mutants/guest
 	$(CARGO) mutants --package lemon-session-host --no-default-features --cargo-arg=--lib --output target/mutants/settings \
 	    -- -- settings:: config:: lost_changes_are_logged
