@@ -81,12 +81,13 @@ fuzz:
 		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(SECONDS) || exit 1; \
 	done
 
-# The settings are in the crate of the host, of which only their tests are built and run.
+# The settings and lemon.ini are in two crates, of which only the tests of these are run.
 mutants:
 	command -v cargo-mutants >/dev/null || $(CARGO) install --locked cargo-mutants
-	$(CARGO) mutants --package lemon-session-rules --cargo-arg=--lib --output target/mutants/guest
-	$(CARGO) mutants --package lemon-session-host --no-default-features --cargo-arg=--lib --output target/mutants/settings \
-	    -- -- settings:: config::
+	mkdir -p target/mutants
+	$(CARGO) mutants --package lemon-session-rules --cargo-arg=--lib --output target/mutants/rules
+	$(CARGO) mutants --package lemon-session-host --package lemon-session-command --output target/mutants/settings \
+	    --test-package lemon-session-host,lemon-session-command -- --lib --bins -- settings:: config:: lost_changes_are_logged
 
 deny:
 	$(CARGO) deny check

@@ -174,6 +174,18 @@ mod tests {
     }
 
     #[test]
+    fn the_length_of_a_value_is_that_of_its_own_bytes() {
+        for (value, expected) in [
+            (Value::Text("1 €".into()), 5),
+            (Value::Bytes(vec![0; 300]), 300),
+            (Value::Json("[1, 2]".into()), 6),
+            (Value::Integer(i64::MIN), 0),
+        ] {
+            assert_eq!(length(&value), expected);
+        }
+    }
+
+    #[test]
     fn nan_keeps_its_bits() {
         let nan = f64::from_bits(0x7ff8_0000_0000_1234);
         let Value::Real(read) = decode(&encode(&Value::Real(nan)).unwrap()).unwrap() else { panic!() };

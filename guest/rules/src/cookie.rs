@@ -438,7 +438,7 @@ mod tests {
         for (field, mark) in [(&plain, mark), (&marked, None), (&other, mark)] {
             assert_eq!(is_current(field, mark), [(ID.into(), false)], "{field}");
         }
-        for several in [format!("{other}; {marked}"), format!("{marked}; {plain}")] {
+        for several in [format!("{other}; {marked}"), format!("{marked}; {plain}"), format!("{marked}; {marked}")] {
             assert_eq!(is_current(&several, mark), [(ID.into(), true)], "one of them is enough: {several}");
         }
         for malformed in [".", ".AbC", ".AbC__", "-AbC_", "AbC_"] {
@@ -484,12 +484,22 @@ mod tests {
         assert!(cookie.delete().starts_with("session=; "));
     }
 
+    /// Other marks would have every such cookie sent again.
     #[test]
-    fn cookie_fields_past_the_limit_are_too_large() {
-        let field = vec![b'a'; 101];
-        assert!(
-            matches!(super::read(&[field], "session", None, 100), Err(Error::TooLarge(text)) if text.contains("header-bytes"))
-        );
+    fn marks_stay_what_they_are() {
+        let settings = settings();
+        let mark = |given: Given| Cookie::new(Some(&given), true, &settings.cookie, "session").mark();
+        assert_eq!(mark(cookie()), Some(*b"_due"));
+        let (path, domain) = (Some("/shop".into()), Some("example.org".into()));
+        let (same_site, lifetime) = (Some(SameSite::Strict), Some(86400));
+        assert_eq!(mark(Given { path, domain, same_site, lifetime, ..cookie() }), Some(*b"GJKg"));
+    }
+
+    #[test]
+    fn cookie_fields_past_the_limit_are_too_large_together() {
+        let read = |lengths: [usize; 2]| super::read(&lengths.map(|length| vec![b'a'; length]), "session", None, 100);
+        assert!(read([50, 50]).is_ok());
+        assert!(matches!(read([50, 51]), Err(Error::TooLarge(text)) if text.contains("header-bytes")));
     }
 
     #[test]
@@ -513,7 +523,17 @@ mod tests {
     fn lifetime_0_means_until_the_browser_closes() {
         assert!(!written(|_, cookie| cookie.lifetime = Some(0)).unwrap().contains("Max-Age"));
         assert!(written(|_, cookie| cookie.lifetime = Some(60)).unwrap().ends_with("Max-Age=60"));
-        assert!(written(|_, cookie| cookie.lifetime = Some(MAX_LIFETIME + 1)).is_err());
+    }
+
+    #[test]
+    fn a_cookie_lives_400_days_at_most() {
+        let lasting = |seconds| written(|_, cookie| cookie.lifetime = Some(seconds));
+        assert!(lasting(34_560_000).unwrap().ends_with("Max-Age=34560000"));
+        assert!(lasting(34_560_001).is_err());
+        let settings = settings();
+        let cookie = Cookie::new(None, false, &settings.cookie, "session");
+        assert!(cookie.set(ID, u64::MAX).ends_with("Max-Age=34560000"), "however long the session lasts");
+        assert!(cookie.set(ID, 0).ends_with("Max-Age=1"), "0 would delete it");
     }
 
     #[test]
@@ -584,8 +604,24 @@ mod tests {
         for name in ["", "a b", "a=b", "a;b", "a\r\nb", "é"] {
             assert!(written(|_, cookie| cookie.name = Some(name.into())).is_err(), "{name:?}");
         }
-        assert!(written(|_, cookie| cookie.comment = Some("a".repeat(MAX_ATTRIBUTE + 1))).is_err());
-        assert!(written(|_, cookie| cookie.name = Some("a".repeat(MAX_BYTES))).is_err());
+    }
+
+    #[test]
+    fn lengths_are_those_that_browsers_take() {
+        let taken = |change: &dyn Fn(&mut Given)| written(|_, cookie| change(cookie)).is_ok();
+        let label = "a".repeat(63);
+        let host = [&label[..], &label, &label, &label[..61]].join(".");
+        assert_eq!(host.len(), 253);
+        let domain = |domain: &str| taken(&|cookie| cookie.domain = Some(domain.into()));
+        assert!(domain(&host) && domain(&label));
+        assert!(!domain(&format!("{host}a")) && !domain(&format!("{label}a")));
+        let comment = |length| taken(&|cookie| cookie.comment = Some("a".repeat(length)));
+        assert!(comment(1024) && !comment(1025));
+        let path = |length| taken(&|cookie| cookie.path = Some("/".repeat(length)));
+        assert!(path(1024) && !path(1025));
+        // An id of 43 characters, a dot and a mark of 4 beside the name: 4096 bytes.
+        let name = |length| taken(&|cookie| cookie.name = Some("a".repeat(length)));
+        assert!(name(4096 - 48) && !name(4096 - 47));
     }
 
     #[test]

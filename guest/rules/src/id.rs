@@ -84,7 +84,7 @@ pub fn from_hex(text: &str) -> Option<Key> {
     }
     for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
         let digit = |ascii: u8| char::from(ascii).to_digit(16);
-        *byte = (digit(digits[0])? << 4 | digit(digits[1])?) as u8;
+        *byte = (16 * digit(digits[0])? + digit(digits[1])?) as u8;
     }
     Some(key)
 }
@@ -107,6 +107,14 @@ mod tests {
     fn a_seed_changes_ids_and_never_makes_two_of_them_equal() {
         assert_ne!(new([1; 32], "a"), new([1; 32], "b"));
         assert_ne!(new([1; 32], "a"), new([2; 32], "a"));
+    }
+
+    #[test]
+    fn the_bits_of_a_seeds_hash_are_added_to_the_random_ones() {
+        let hash = sha256(&[b"seed"]);
+        assert_eq!(new(hash, "seed"), "A".repeat(LENGTH));
+        assert_eq!(new([0; 32], "seed"), base64url(&hash));
+        assert_eq!(new([0xff; 32], "seed"), base64url(&hash.map(|byte| !byte)));
     }
 
     #[test]

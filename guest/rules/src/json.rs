@@ -140,7 +140,7 @@ impl Reader<'_> {
     fn number(&mut self, first: u8) -> Option<()> {
         let first = if first == b'-' { self.next()? } else { first };
         match first {
-            b'0' if self.next_if(|byte| byte.is_ascii_digit()) => return None,
+            // A digit behind it is no part of the number, and nothing that may follow one.
             b'0' => {}
             b'1'..=b'9' => self.digits(),
             _ => return None,

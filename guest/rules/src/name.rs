@@ -36,8 +36,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_text_is_shown_as_64_characters_at_most_none_of_them_a_control_character() {
+        assert_eq!(shown("a\r\nb\u{85}é"), "a\u{fffd}\u{fffd}b\u{fffd}é");
+        assert_eq!(shown(&"é".repeat(65)), "é".repeat(64));
+    }
+
+    #[test]
     fn length_is_counted_in_characters() {
-        assert!(check("key", &"é".repeat(32), 32).is_ok());
+        for name in ["a".repeat(32), "é".repeat(32)] {
+            assert!(check("key", &name, 32).is_ok());
+            assert!(check("key", &(name + "a"), 32).is_err());
+        }
         assert!(matches!(check("key", &"é".repeat(33), 32), Err(Error::InvalidName(text)) if text.contains("33")));
     }
 

@@ -234,3 +234,17 @@ fn sum(key: &str, a: i64, b: i64) -> Result<i64> {
     a.checked_add(b)
         .ok_or_else(|| Error::InvalidValue(format!("the sum for '{key}' does not fit into an integer of 64 bits")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_found_and_sorted_in_whatever_order_the_store_has_them() {
+        let names = ["b", "d", "a", "c"];
+        let stored = names.map(|name| Variable { name: name.into(), value: Stored::Inline(Vec::from(name)) });
+        let application = Application::new("shop", stored.into());
+        assert_eq!(application.keys().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+        assert!(names.iter().all(|name| application.has(name)));
+    }
+}

@@ -142,3 +142,110 @@ impl Reservations {
 fn reserved(name: &str) -> Error {
     Error::Reserved(format!("the application name '{name}' is reserved"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: Key = [1; 32];
+    const NEW: Key = [2; 32];
+    const OTHER: Key = [3; 32];
+
+    /// Reservations without any of the site, for sessions that are open.
+    fn opened(keys: &[Key]) -> Reservations {
+        let reservations = Reservations::default();
+        keys.iter().for_each(|key| reservations.opened(key));
+        reservations
+    }
+
+    #[test]
+    fn a_reservation_is_of_one_name_in_one_session() {
+        let reservations = opened(&[OTHER, OLD]);
+        let token = reservations.reserve(&OLD, "auth", None).unwrap();
+        assert!(reservations.check(&OLD, "auth", None).is_err());
+        assert!(reservations.check(&OLD, "auth", Some(token)).is_ok());
+        assert!(reservations.check(&OLD, "shop", None).is_ok());
+        assert!(reservations.check(&OTHER, "auth", None).is_ok());
+        assert!(reservations.release(&OTHER, "auth", Some(token)).is_err());
+        assert!(reservations.reserve(&OTHER, "auth", None).is_ok());
+        assert!(reservations.check(&OLD, "auth", Some(token)).is_ok());
+    }
+
+    #[test]
+    fn a_token_opens_and_releases_only_what_it_was_given_for() {
+        let reservations = opened(&[OLD]);
+        let auth = reservations.reserve(&OLD, "auth", None).unwrap();
+        let shop = reservations.reserve(&OLD, "shop", None).unwrap();
+        for (name, token) in [("auth", shop), ("shop", auth)] {
+            assert!(reservations.check(&OLD, name, Some(token)).is_err());
+            assert!(reservations.release(&OLD, name, Some(token)).is_err());
+        }
+        reservations.release(&OLD, "auth", Some(auth)).unwrap();
+        assert!(reservations.check(&OLD, "auth", None).is_ok());
+        assert!(reservations.check(&OLD, "shop", None).is_err());
+        assert!(reservations.release(&OLD, "auth", Some(auth)).is_err(), "it is released");
+    }
+
+    #[test]
+    fn all_who_know_the_key_hold_a_reservation_and_no_others() {
+        let reservations = opened(&[OLD]);
+        let tokens = [Some("key"), Some("key")].map(|key| reservations.reserve(&OLD, "auth", key).unwrap());
+        assert_ne!(tokens[0], tokens[1]);
+        for token in tokens {
+            assert!(reservations.check(&OLD, "auth", Some(token)).is_ok());
+        }
+        for key in [None, Some("guess")] {
+            assert!(reservations.reserve(&OLD, "auth", key).is_err());
+        }
+    }
+
+    #[test]
+    fn reservations_end_with_the_last_start_of_their_session() {
+        let reservations = opened(&[OTHER, OLD, OLD, OLD]);
+        let token = reservations.reserve(&OLD, "auth", None).unwrap();
+        reservations.closed(&OTHER);
+        for _ in 0..3 {
+            assert!(reservations.check(&OLD, "auth", Some(token)).is_ok());
+            assert!(reservations.check(&OLD, "auth", None).is_err());
+            reservations.closed(&OLD);
+        }
+        assert!(reservations.check(&OLD, "auth", None).is_ok());
+        assert!(matches!(reservations.reserve(&OLD, "auth", None), Err(Error::Gone)));
+    }
+
+    #[test]
+    fn a_new_id_keeps_the_reservations_for_the_starts_that_go_over_and_for_those_that_stay() {
+        let reservations = opened(&[OTHER, OLD, OLD]);
+        let elsewhere = reservations.reserve(&OTHER, "forum", None).unwrap();
+        let tokens = ["auth", "shop"].map(|name| (name, reservations.reserve(&OLD, name, None).unwrap()));
+        reservations.renamed(&OLD, &NEW);
+        for key in [OLD, NEW] {
+            for (name, token) in tokens {
+                assert!(reservations.check(&key, name, None).is_err());
+                assert!(reservations.check(&key, name, Some(token)).is_ok());
+            }
+            assert!(reservations.check(&key, "forum", None).is_ok());
+        }
+        assert!(reservations.check(&OTHER, "forum", Some(elsewhere)).is_ok());
+
+        let late = reservations.reserve(&OLD, "late", None).unwrap();
+        reservations.renamed(&OLD, &NEW);
+        assert!(reservations.check(&NEW, "late", None).is_err());
+        assert!(reservations.check(&NEW, "late", Some(late)).is_ok());
+        assert!(matches!(reservations.reserve(&OLD, "later", None), Err(Error::Gone)), "the last start went over");
+        for (name, token) in tokens {
+            reservations.release(&NEW, name, Some(token)).unwrap();
+            assert!(reservations.check(&NEW, name, None).is_ok(), "{name} was reserved once");
+        }
+    }
+
+    #[test]
+    fn the_same_id_again_changes_nothing() {
+        let reservations = opened(&[OLD]);
+        reservations.renamed(&OLD, &OLD);
+        let token = reservations.reserve(&OLD, "auth", None).unwrap();
+        reservations.renamed(&OLD, &OLD);
+        assert!(reservations.check(&OLD, "auth", Some(token)).is_ok());
+        assert!(reservations.check(&OLD, "auth", None).is_err());
+    }
+}

@@ -606,7 +606,7 @@ impl<E: Env> Core<E> {
                 .unwrap_or(state.record.expires),
             owner: state.new_owner.clone().unwrap_or_default(),
             version: 1,
-            size: size as u64,
+            // The store counts the size itself.
             ..state.record
         };
         match self.world.env.create(&self.parameters.location, &state.key, &record, &writes)? {

@@ -292,7 +292,10 @@ fn is_host_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::{Caller, SessionCtx, Stores, driver::Registry, stores::Storage};
 
     /// The keys of the problems that a change of the defaults makes.
     fn problems(change: impl FnOnce(&mut Settings)) -> Vec<String> {
@@ -308,6 +311,34 @@ mod tests {
 
     fn cookie(change: impl FnOnce(&mut CookieSettings)) -> Vec<String> {
         problems(|settings| change(&mut settings.cookie))
+    }
+
+    #[test]
+    fn the_component_is_given_the_settings_and_the_caller_of_its_context() {
+        let stores = Stores::new(Storage::new("memory:"), BTreeMap::new(), &Registry::builtin());
+        let ctx = SessionCtx::with(stores, Settings { app: "shop".to_owned(), ..Settings::default() }).unwrap();
+        let mut ctx = ctx.for_caller(Caller { request: 7, client: None, manager: Grant::All });
+        let mut view = SessionCtxView { ctx: &mut ctx };
+        assert_eq!(settings::Host::get_defaults(&mut view).app, "shop");
+        let caller = settings::Host::get_caller(&mut view);
+        assert_eq!((caller.request, caller.manager), (7, Grant::All));
+    }
+
+    #[test]
+    fn problems_are_told_a_line_each_with_section_and_key() {
+        let mut settings = Settings { expires: 0, ..Settings::default() };
+        settings.cookie.path = "shop".to_owned();
+        let text = settings.validate().unwrap_err().to_string();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert_eq!(lines[0], "[session] expires: a session lasts at least 1 second");
+        assert!(lines[1].starts_with("[session.cookie] path: \"shop\" is no path"), "{text}");
+    }
+
+    #[test]
+    fn what_a_guest_chose_is_logged_without_control_characters_and_cut() {
+        assert_eq!(shown("a\r\nb"), "\"a\\r\\nb\"");
+        assert_eq!(shown(&"é".repeat(65)), format!("\"{}\"", "é".repeat(64)));
     }
 
     #[test]
@@ -350,6 +381,8 @@ mod tests {
             assert!(problems(|s| s.app = app.to_owned()).contains(&"session.app".to_owned()), "{app:?}");
         }
         assert!(problems(|s| s.app = "é".repeat(256)).contains(&"session.app".to_owned()));
+        let long = |s: &mut Settings| (s.app, s.cookie.name) = ("é".repeat(255), Some("shop".to_owned()));
+        assert!(problems(long).is_empty());
     }
 
     #[test]
@@ -360,6 +393,8 @@ mod tests {
         assert_eq!(problems(|s| s.app = "my shop".to_owned()), ["session.cookie.name"]);
         let named = |s: &mut Settings| (s.app, s.cookie.name) = ("my shop".to_owned(), Some("shop".to_owned()));
         assert!(problems(named).is_empty());
+        assert_eq!(cookie(|c| c.name = Some("a".repeat(1025))), ["session.cookie.name"]);
+        assert!(cookie(|c| c.name = Some("a".repeat(1024))).is_empty());
     }
 
     #[test]
@@ -368,6 +403,12 @@ mod tests {
             assert_eq!(cookie(|c| c.path = path.to_owned()), ["session.cookie.path"], "{path:?}");
         }
         assert_eq!(cookie(|c| c.path = "/".repeat(1025)), ["session.cookie.path"]);
+        assert!(cookie(|c| c.path = "/".repeat(1024)).is_empty());
+        let host = ["a".repeat(63).as_str(); 4].join(".")[..253].to_owned();
+        assert!(cookie(|c| c.domain = host.clone()).is_empty());
+        for domain in [host + "a", "a".repeat(64)] {
+            assert_eq!(cookie(|c| c.domain = domain.clone()), ["session.cookie.domain"], "{domain}");
+        }
         for domain in ["a b", "a;b", "a..b", "-a.b", "a_b", "example.org.", "http://a"] {
             assert_eq!(cookie(|c| c.domain = domain.to_owned()), ["session.cookie.domain"], "{domain:?}");
         }
@@ -395,8 +436,8 @@ mod tests {
 
     #[test]
     fn a_cookie_lives_400_days_at_most() {
-        assert_eq!(cookie(|c| c.lifetime = Some(MAX_COOKIE_LIFETIME + 1)), ["session.cookie.lifetime"]);
-        assert!(cookie(|c| c.lifetime = Some(MAX_COOKIE_LIFETIME)).is_empty());
+        assert_eq!(cookie(|c| c.lifetime = Some(34_560_001)), ["session.cookie.lifetime"]);
+        assert!(cookie(|c| c.lifetime = Some(34_560_000)).is_empty());
     }
 
     #[test]
@@ -425,8 +466,18 @@ mod tests {
         assert_eq!(problems(|s| s.limits.app_length = 256), ["session.limits.app-length"]);
         assert_eq!(problems(|s| s.limits.variables = 0), ["session.limits.variables"]);
         assert_eq!(problems(|s| s.limits.value_bytes = s.limits.session_bytes + 1), ["session.limits.value-bytes"]);
-        assert_eq!(problems(|s| s.limits.session_bytes = u32::MAX), ["session.limits.session-bytes"]);
-        assert_eq!(problems(|s| s.limits.header_bytes = 0), ["session.limits.header-bytes"]);
+        assert_eq!(problems(|s| s.limits.session_bytes = (256 << 20) + 1), ["session.limits.session-bytes"]);
+        assert_eq!(problems(|s| s.limits.header_bytes = 255), ["session.limits.header-bytes"]);
+        let least = |s: &mut Settings| {
+            (s.limits.key_length, s.limits.variables, s.limits.value_bytes) = (1, 1, 1);
+            (s.limits.session_bytes, s.limits.header_bytes) = (1, 256);
+        };
+        assert!(problems(least).is_empty());
+        let most = |s: &mut Settings| {
+            (s.limits.key_length, s.limits.app_length) = (255, 255);
+            (s.limits.value_bytes, s.limits.session_bytes) = (256 << 20, 256 << 20);
+        };
+        assert!(problems(most).is_empty());
     }
 
     #[test]
@@ -441,6 +492,8 @@ mod tests {
         assert!(reserve(&[("auth", hash)]).is_empty());
         assert_eq!(reserve(&[("auth", "secret")]), ["session.reserved.auth"]);
         assert_eq!(reserve(&[("auth", &hash.replace('9', "g"))]), ["session.reserved.auth"]);
+        assert_eq!(reserve(&[("auth", &hash[1..])]), ["session.reserved.auth"]);
+        assert_eq!(reserve(&[("a\nb", hash)]), ["session.reserved.a\nb"]);
         assert_eq!(reserve(&[("auth", hash), ("auth", hash)]), ["session.reserved.auth"]);
     }
 

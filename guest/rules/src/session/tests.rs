@@ -191,7 +191,7 @@ fn changes_that_are_lost_are_told_to_the_host() {
     };
     assert_eq!(told(&fails), [], "the application was told");
     let destroyed = |session: &Session<Outside>| {
-        session.set("b", &one()).unwrap();
+        session.set("b", &Value::Integer(3)).unwrap();
         session.destroy().unwrap();
     };
     assert_eq!(told(&destroyed), [], "the changes were to be discarded");
@@ -210,6 +210,27 @@ fn lazy_stores_nothing_until_there_is_a_variable_or_an_owner() {
     let owned = outside.start(options()).unwrap();
     owned.set_owner(Some("ann".into())).unwrap();
     assert!(sent_id(&owned.save().unwrap()).is_some());
+}
+
+#[test]
+fn a_session_counts_its_times_from_its_first_save() {
+    let outside = renewing();
+    let session = outside.start(Options { strict: Some(true), ..options() }).unwrap();
+    outside.wait(100);
+    session.set("a", &one()).unwrap();
+    session.save().unwrap();
+    let stored = manager::list(&outside.instance(), &options().location, None, None, 1).unwrap().entries;
+    assert_eq!((stored[0].created, stored[0].accessed), (NOW, NOW + 100));
+    assert_eq!((stored[0].expires, session.expires_at()), (NOW + 1612, NOW + 1612));
+    session.set("a", &Value::Integer(2)).unwrap();
+    session.save().expect("it knows the version that it has stored");
+    let id = session.id();
+    for (seconds, is_renewed) in [(599, false), (1, true)] {
+        outside.wait(seconds);
+        let session = outside.resume(&id).unwrap();
+        session.save().unwrap();
+        assert_eq!(session.id() != id, is_renewed);
+    }
 }
 
 #[test]
@@ -300,6 +321,8 @@ fn impossible_parameters_are_refused() {
     let none = Cookie { same_site: Some(SameSite::None), ..cookie() };
     assert!(matches!(refused(|options| options.cookie = Some(none)), Error::InvalidOption(_)));
     assert!(matches!(refused(|options| options.cookies = vec![vec![b'a'; 16385]]), Error::TooLarge(_)));
+    let outside = Outside::new(|settings| settings.max_lifetime = 10_000);
+    assert!(outside.start(Options { expires: Some(10_000), ..options() }).is_ok());
 }
 
 #[test]
@@ -327,6 +350,13 @@ fn cleanup_is_a_probability_per_start() {
     assert_eq!(started(0.0), 0);
     let some = started(0.1);
     assert!((50..200).contains(&some), "{some} of 1000 at 0.1");
+}
+
+#[test]
+fn nothing_is_drawn_for_a_cleanup_that_is_certain_or_off() {
+    let id = |cleanup| plain().start(Options { cleanup: Some(cleanup), ..options() }).unwrap().id();
+    assert_eq!(id(0.0), id(1.0), "the randomness of this test repeats itself");
+    assert_ne!(id(0.0), id(0.5));
 }
 
 // Variables.
@@ -404,6 +434,13 @@ fn clear_also_removes_what_others_set_before_it_is_saved() {
     setting.save().unwrap();
     clearing.save().unwrap();
     assert_eq!(outside.resume(&id).unwrap().keys().unwrap(), ["c"]);
+
+    let later = outside.resume(&id).unwrap();
+    later.set("d", &one()).unwrap();
+    later.save().unwrap();
+    clearing.set("e", &one()).unwrap();
+    clearing.save().unwrap();
+    assert_eq!(outside.resume(&id).unwrap().keys().unwrap(), ["c", "d", "e"], "a clear is saved once");
 }
 
 #[test]
@@ -428,6 +465,10 @@ fn keys_and_values_past_their_limits_are_refused() {
     assert!(matches!(session.add("c", 1), Err(Error::TooLarge(_))));
     session.delete("a").unwrap();
     session.set("c", &one()).unwrap();
+    assert!(session.set("d", &one()).is_err(), "the one that was deleted makes room for one");
+    session.set(&"k".repeat(32), &Value::Bytes(vec![0; 7])).unwrap();
+    let long = Value::Json("{".repeat(11));
+    assert!(matches!(session.set("c", &long), Err(Error::TooLarge(_))), "what is too large is not read");
 }
 
 #[test]
@@ -442,10 +483,14 @@ fn a_session_past_its_limit_is_not_saved_and_can_be_mended() {
     session.save().unwrap();
     assert_eq!(outside.resume(&id).unwrap().keys().unwrap(), ["a", "b"]);
 
+    // A byte of name and three that say what the value is.
     let new = outside.start(options()).unwrap();
-    new.set("b", &Value::Bytes(vec![0; 100])).unwrap();
-    assert!(matches!(new.save(), Err(Error::TooLarge(_))));
+    new.set("b", &Value::Bytes(vec![0; 97])).unwrap();
+    assert!(matches!(new.save(), Err(Error::TooLarge(text)) if text.contains("101 bytes")));
     assert_eq!(outside.stored(), 1);
+    new.set("b", &Value::Bytes(vec![0; 96])).unwrap();
+    new.save().unwrap();
+    assert_eq!(outside.stored(), 2);
 }
 
 #[test]
@@ -541,6 +586,35 @@ fn additions_of_concurrent_requests_are_never_lost() {
     let session = outside.resume(&id).unwrap();
     assert_eq!(session.get("a").unwrap(), Some(Value::Integer(21)));
     assert_eq!(session.application_named("other").unwrap().get("n").unwrap(), Some(Value::Integer(40)));
+}
+
+#[test]
+fn an_addition_is_repeated_until_a_thousand_saves_have_overtaken_it() {
+    let outside = plain();
+    let id = outside.visited();
+    let save = |others| {
+        let session = outside.resume(&id).unwrap();
+        session.add("a", 1).unwrap();
+        outside.overtake(others);
+        (session.save().map(drop), session)
+    };
+    assert_eq!(save(999).0, Ok(()));
+    let (outcome, session) = save(1000);
+    assert_eq!(outcome, Err(Error::Conflict));
+    assert_eq!(session.get("a"), Err(Error::Gone));
+    assert_eq!(outside.resume(&id).unwrap().get("a").unwrap(), Some(Value::Integer(2)));
+}
+
+#[test]
+fn a_save_that_adds_nothing_is_never_overtaken() {
+    let outside = plain();
+    let id = outside.visited();
+    let session = outside.resume(&id).unwrap();
+    session.set("a", &Value::Integer(2)).unwrap();
+    outside.overtake(1);
+    outside.calls();
+    session.save().unwrap();
+    assert_eq!(outside.calls(), ["update"]);
 }
 
 #[test]
@@ -653,7 +727,9 @@ fn a_save_never_brings_a_session_back() {
         slow.set("late", &one()).unwrap();
         end(&outside, &id).unwrap();
         let stored = outside.stored();
+        outside.calls();
         assert_eq!(slow.save(), Err(Error::Gone));
+        assert_eq!(outside.calls(), ["update"], "without renewals there is no new id to look for");
         assert_eq!(slow.get("late"), Err(Error::Gone));
         assert_eq!(outside.stored(), stored);
         assert!(outside.resume(&id).unwrap().created());
@@ -677,6 +753,17 @@ fn destroy_ends_the_session_at_once_and_deletes_the_cookie() {
         assert_eq!(outcome, Some(Error::Gone));
     }
     assert!(outside.resume(&id).unwrap().created());
+}
+
+#[test]
+fn a_session_that_has_ended_meanwhile_can_be_destroyed() {
+    let outside = plain();
+    let id = outside.visited();
+    let late = outside.resume(&id).unwrap();
+    outside.resume(&id).unwrap().destroy().unwrap();
+    outside.calls();
+    late.destroy().unwrap();
+    assert_eq!(outside.calls(), ["destroy"], "without renewals there is no new id to look for");
 }
 
 #[test]
@@ -840,6 +927,17 @@ fn a_cookie_is_sent_again_when_it_differs_from_the_one_that_the_browser_has() {
 }
 
 #[test]
+fn a_cookie_that_differs_is_sent_once_also_with_a_push_of_the_session() {
+    let outside = plain();
+    let id = outside.visited();
+    outside.wait(1000);
+    let session = outside.start(Options { https: true, ..carrying(&id) }).unwrap();
+    let headers = session.save().unwrap();
+    assert!(headers[0].1.contains("Secure") && headers[0].1.contains("Max-Age=1512"), "{headers:?}");
+    assert_eq!(sent_id(&session.save().unwrap()), None);
+}
+
+#[test]
 fn without_rolling_a_session_ends_with_its_first_idle_time() {
     let outside = Outside::new(|settings| settings.rolling = false);
     let id = outside.visited();
@@ -949,6 +1047,33 @@ fn a_start_after_a_login_finds_the_session_under_its_new_id() {
         assert_eq!(page.get("a").unwrap(), Some(one()));
         drop(kept);
     }
+}
+
+#[test]
+fn a_start_joins_no_session_that_was_not_stored_and_none_that_the_cookies_lead_to() {
+    let outside = plain();
+    let world = outside.instance();
+    drop(start_in(&outside, &world, 1, ""));
+    drop(start_in(&outside, &world, 1, ""));
+    assert!(outside.calls().is_empty(), "it was not stored");
+
+    let cookies = format!("session={}", outside.visited());
+    for _ in 0..2 {
+        let session = start_in(&outside, &world, 2, &cookies);
+        assert!(!session.created());
+        assert_eq!(sent_id(&session.save().unwrap()), None, "the visitor has the cookie");
+    }
+}
+
+#[test]
+fn a_start_after_the_login_of_a_new_visitor_joins_the_session() {
+    let outside = plain();
+    let world = outside.instance();
+    let module = start_in(&outside, &world, 1, "");
+    module.save().unwrap();
+    module.regenerate_id().unwrap();
+    module.save().unwrap();
+    assert_eq!(start_in(&outside, &world, 1, "").id(), module.id());
 }
 
 #[test]
@@ -1062,6 +1187,16 @@ fn renewal_gives_a_new_id_and_the_old_one_leads_to_it_for_the_grace() {
     outside.wait(1);
     assert!(outside.resume(&old).unwrap().created(), "after the grace the old id is nobody");
     assert_eq!(outside.resume(&new).unwrap().get("late").unwrap(), Some(one()));
+}
+
+#[test]
+fn an_id_that_no_cookie_carries_is_not_renewed() {
+    let outside = renewing();
+    let id = outside.visited();
+    outside.wait(600);
+    let session = outside.start(Options { session_id: Some(id.clone()), ..options() }).unwrap();
+    session.save().unwrap();
+    assert_eq!(session.id(), id);
 }
 
 #[test]
@@ -1384,16 +1519,42 @@ fn a_list_comes_in_pages() {
     let world = outside.instance();
     let mut digests = Vec::new();
     let mut after = None;
-    loop {
+    for length in [2, 2, 1] {
         let page = manager::list(&world, &options().location, None, after.as_deref(), 2).unwrap();
+        assert_eq!(page.entries.len(), length);
         digests.extend(page.entries.into_iter().map(|entry| entry.digest));
         after = page.next;
-        if after.is_none() {
-            break;
-        }
+        assert_eq!(after.as_ref(), digests.last().filter(|_| length == 2));
     }
-    assert_eq!(digests.len(), 5);
-    assert!(digests.is_sorted());
+    assert!(digests.is_sorted_by(|a, b| a < b));
+}
+
+#[test]
+fn the_manager_counts_lists_and_cleans_up_by_the_clock() {
+    let outside = plain();
+    let (world, location) = (outside.instance(), options().location);
+    let expired = [outside.visited(), outside.visited()];
+    outside.wait(10_000);
+    let live = outside.visited();
+    assert_eq!(manager::count(&world, &location).unwrap(), 1);
+    let listed = manager::list(&world, &location, None, None, 10).unwrap().entries;
+    assert_eq!(listed[0].digest, id::to_hex(&id::key(&live)));
+    assert_eq!((listed.len(), listed[0].created), (1, NOW + 10_000));
+    assert!(!manager::destroy(&world, &location, &id::to_hex(&id::key(&expired[0])), None).unwrap());
+    assert_eq!(outside.stored(), 2, "it is removed all the same");
+    assert_eq!(manager::cleanup(&world, &location, 0).unwrap(), 0);
+    assert_eq!(manager::cleanup(&world, &location, 10).unwrap(), 1);
+    assert_eq!(outside.stored(), 1);
+}
+
+#[test]
+fn the_manager_tells_what_failed() {
+    let outside = plain();
+    let (world, location) = (outside.instance(), options().location);
+    outside.fail(true);
+    for outcome in [manager::create_tables(&world, &location), manager::drop_tables(&world, &location)] {
+        assert!(matches!(&outcome.unwrap_err()[..], [Error::Storage(text)] if !text.contains("hunter2")));
+    }
 }
 
 #[test]

@@ -163,3 +163,96 @@ fn network(name: &str) -> Result<IpNet, String> {
 fn address(value: &str) -> Result<SocketAddr, String> {
     value.parse().map_err(|_| format!("{value:?} is not an address with a port, as 127.0.0.1:9090 is"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Config, *};
+
+    /// What the lines of the section come to; none if they are refused.
+    fn server(lines: &str) -> Option<Server> {
+        Config::parse(&format!("[server]\n{lines}\n"), "lemon.ini").ok().map(|config| config.server)
+    }
+
+    fn ip(address: &str) -> IpAddr {
+        address.parse().unwrap()
+    }
+
+    #[test]
+    fn an_address_has_a_quarter_of_the_connections_unless_something_else_is_said() {
+        let share = |lines| server(lines).unwrap().share_of_an_address();
+        assert_eq!(share("connections = 100"), 25);
+        assert_eq!(share("connections = 3"), 1, "at least one");
+        assert_eq!(share("connections = 100\nconnections-per-address = 7"), 7);
+    }
+
+    #[test]
+    fn proxies_are_trusted_by_address_or_network() {
+        let server = |proxies: &str| server(&format!("trusted-proxies = {proxies}"));
+        let trusting = server("192.0.2.1, 10.0.0.0/8, 2001:db8::/32,").unwrap();
+        for address in ["192.0.2.1", "10.1.2.3", "::ffff:10.1.2.3", "2001:db8::1"] {
+            assert!(trusting.trusts(ip(address)), "{address}");
+        }
+        for address in ["192.0.2.2", "11.0.0.1", "2001:db9::1", "::1"] {
+            assert!(!trusting.trusts(ip(address)), "{address}");
+        }
+        assert_eq!(trusting.trusted_proxies.len(), 3);
+        assert!(!server("").unwrap().trusts(ip("127.0.0.1")));
+        assert!(server("proxy.example.org").is_none());
+    }
+
+    #[test]
+    fn a_site_without_hosts_answers_for_any_and_others_for_theirs() {
+        assert!(server("").unwrap().answers_for("example.com"));
+        let named = server("hosts = example.org, *.example.net,").unwrap();
+        assert!(named.answers_for("example.org") && named.answers_for("www.example.net"));
+        assert!(!named.answers_for("example.com"));
+        assert_eq!(named.hosts.len(), 2);
+        assert!(server("hosts = http://example.org").is_none());
+    }
+
+    #[test]
+    fn a_client_is_an_address_of_ipv4_or_a_network_of_64_bits_of_ipv6() {
+        for (address, network) in [
+            ("192.0.2.1", "192.0.2.1/32"),
+            ("::ffff:192.0.2.1", "192.0.2.1/32"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ] {
+            assert_eq!(network_of(ip(address)).to_string(), network);
+        }
+    }
+
+    #[test]
+    fn numbers_sizes_and_times_are_within_their_bounds() {
+        for (key, least, below) in [
+            ("connections", "1", "0"),
+            ("connections-per-address", "1", "0"),
+            ("in-flight", "1", "0"),
+            ("header-bytes", "8K", "8191"),
+            ("memory", "1M", "1023K"),
+            ("request-memory", "4M", "4095K"),
+            ("queue-time", "1s", "0"),
+        ] {
+            assert!(server(&format!("{key} = {least}")).is_some(), "{key} = {least}");
+            assert!(server(&format!("{key} = {below}")).is_none(), "{key} = {below}");
+        }
+        for (key, most, above) in [
+            ("connections", "1000000", "1000001"),
+            ("connections-per-address", "1000000", "1000001"),
+            ("in-flight", "10000", "10001"),
+            ("header-bytes", "16M", "16777217"),
+            ("shutdown-time", "7d", "604801"),
+        ] {
+            assert!(server(&format!("{key} = {most}")).is_some(), "{key} = {most}");
+            assert!(server(&format!("{key} = {above}")).is_none(), "{key} = {above}");
+        }
+        assert_eq!(server("request-time = 2m").unwrap().request_time, Duration::from_secs(120));
+    }
+
+    #[test]
+    fn the_address_of_the_state_has_a_port() {
+        let address = |value: &str| server(&format!("admin-addr = {value}")).map(|server| server.admin_addr);
+        assert_eq!(address("127.0.0.1:9090"), Some(Some(([127, 0, 0, 1], 9090).into())));
+        assert_eq!(address(""), Some(None));
+        assert_eq!(address("127.0.0.1"), None);
+    }
+}
