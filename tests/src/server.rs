@@ -57,6 +57,11 @@ impl Launch {
         self
     }
 
+    /// Mounts one of the components on a path.
+    pub fn mount(self, path: &str, component: &str) -> Self {
+        self.arg(&format!("--mount={path}={}", build::component(component).display()))
+    }
+
     /// On a store other than `sessions.db`.
     pub fn storage(mut self, storage: &Storage) -> Self {
         self.arguments.extend(storage.flags().map(str::to_owned));

@@ -137,4 +137,15 @@ mod tests {
         assert!(!sessions.begin(Some(client(0)), now), "the client that has begun most is remembered for longest");
         assert!(sessions.begin(Some(client(1)), after(now, 61)) && remembered() <= CLIENTS);
     }
+
+    #[test]
+    fn a_client_is_an_address_of_ipv4_or_a_network_of_64_bits_of_ipv6() {
+        for (address, network) in [
+            ("192.0.2.1", "192.0.2.1/32"),
+            ("::ffff:192.0.2.1", "192.0.2.1/32"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ] {
+            assert_eq!(network_of(address.parse().expect("an address")).to_string(), network);
+        }
+    }
 }

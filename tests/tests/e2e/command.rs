@@ -204,7 +204,7 @@ fn the_component_and_composed_applications_are_components() {
     let composed = fs::read(launch.folder().join("composed.wasm")).unwrap();
     assert!(composed.len() > component.len() + fs::read(&visits).unwrap().len() / 2);
 
-    let nothing = lemon_session_tests::build::component("rogue");
+    let nothing = lemon_session_tests::build::component("rogue-cgi");
     let output = launch.command(&["compose", nothing.to_str().unwrap(), "-o", "composed.wasm"]);
     assert_eq!(output.status, 1);
     assert!(output.stderr.contains("does not use sessions"), "{output:?}");

@@ -211,17 +211,6 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_an_address_of_ipv4_or_a_network_of_64_bits_of_ipv6() {
-        for (address, network) in [
-            ("192.0.2.1", "192.0.2.1/32"),
-            ("::ffff:192.0.2.1", "192.0.2.1/32"),
-            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ] {
-            assert_eq!(network_of(ip(address)).to_string(), network);
-        }
-    }
-
-    #[test]
     fn numbers_sizes_and_times_are_within_their_bounds() {
         for (key, least, below) in [
             ("connections", "1", "0"),
