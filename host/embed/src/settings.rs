@@ -295,7 +295,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{Caller, SessionCtx, Stores, driver::Registry, stores::Storage};
+    use crate::{Caller, SessionCtx, Stores, store::Registry, stores::Storage};
 
     /// The keys of the problems that a change of the defaults makes.
     fn problems(change: impl FnOnce(&mut Settings)) -> Vec<String> {

@@ -50,11 +50,7 @@ fn mounts_have_sessions_of_their_own_when_their_names_differ() {
 
 #[test]
 fn the_longest_path_wins_and_the_rest_is_path_info() {
-    let server = Launch::mounted()
-        .mount("/", "visits")
-        .mount("/a", "rogue-cgi")
-        .mount("/a/b", "rogue")
-        .start();
+    let server = Launch::mounted().mount("/", "visits").mount("/a", "rogue-cgi").mount("/a/b", "rogue").start();
     let reply = server.get(&Client::new(), "/a/environment");
     assert!(reply.body.contains("SCRIPT_NAME=/a\n") && reply.body.contains("PATH_INFO=/environment\n"), "{reply:?}");
     assert!(server.get(&Client::new(), "/ab").body.contains("first visit"), "a part of a name is another path");
@@ -92,8 +88,7 @@ fn the_greeting_names_what_is_mounted_where() {
 fn a_module_is_joined_with_those_that_import_it() {
     let ini = fs::read_to_string(build::root().join("examples/auth/lemon.ini")).unwrap();
     let with = format!("--with={}", build::component("auth_module").display());
-    let server =
-        Launch::mounted().ini(&ini).arg(&with).mount("/", "auth_page").mount("/shop", "visits-cgi").start();
+    let server = Launch::mounted().ini(&ini).arg(&with).mount("/", "auth_page").mount("/shop", "visits-cgi").start();
     assert!(server.get(&Client::new(), "/").body.contains("Visit 1 of somebody."));
     assert!(server.get(&Client::new(), "/shop").body.contains("This is your first visit"));
 

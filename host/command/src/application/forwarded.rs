@@ -136,8 +136,10 @@ mod tests {
         for (name, value) in sent {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        let mut settings = Server::default();
-        settings.trusted_proxies = vec!["192.0.2.0/29".parse().unwrap(), "2001:db8::/64".parse().unwrap()];
+        let settings = Server {
+            trusted_proxies: vec!["192.0.2.0/29".parse().unwrap(), "2001:db8::/64".parse().unwrap()],
+            ..Server::default()
+        };
         let client = normalise(&mut headers, Some(peer.parse().unwrap()), &settings);
         let said: Vec<_> = headers.get_all(&X_FORWARDED_FOR).iter().collect();
         assert_eq!(said, [&client.unwrap().to_string()], "the guest and the host know the same");
@@ -242,8 +244,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(&X_FORWARDED_FOR, HeaderValue::from_static("203.0.113.7"));
         headers.insert(&X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-        let mut settings = Server::default();
-        settings.trusted_proxies = vec!["0.0.0.0/0".parse().unwrap()];
+        let settings = Server { trusted_proxies: vec!["0.0.0.0/0".parse().unwrap()], ..Server::default() };
         assert_eq!(normalise(&mut headers, None, &settings), None);
         assert!(!headers.contains_key(&X_FORWARDED_FOR) && !is_https(&headers));
     }

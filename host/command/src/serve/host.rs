@@ -44,8 +44,8 @@ mod tests {
     use super::*;
 
     fn host_of_request(target: &str, host: Option<&str>, hosts: &str) -> Result<String, StatusCode> {
-        let mut settings = Server::default();
-        settings.hosts = hosts.split(',').filter(|name| !name.is_empty()).map(|name| name.parse().unwrap()).collect();
+        let hosts = hosts.split(',').filter(|name| !name.is_empty()).map(|name| name.parse().unwrap()).collect();
+        let settings = Server { hosts, ..Server::default() };
         let mut request = Request::get(target);
         if let Some(host) = host {
             request = request.header(header::HOST, host);
