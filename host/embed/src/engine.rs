@@ -2,6 +2,8 @@
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::{sessions::memory_bytes, settings::MAX_SESSION_BYTES};
+
 /// How much one instance of a component may have, and how many there may be.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
@@ -21,6 +23,13 @@ pub struct EngineOptions {
 impl Default for EngineOptions {
     fn default() -> Self {
         Self { instances: 1000, pool: true, memory_bytes: 128 * 1024 * 1024, epochs: true, cache: None }
+    }
+}
+
+impl EngineOptions {
+    /// For instances of the session component alone: it comes to its end by itself, and has room for the largest session.
+    pub fn for_sessions(instances: u32) -> Self {
+        Self { instances, memory_bytes: memory_bytes(MAX_SESSION_BYTES), epochs: false, ..Self::default() }
     }
 }
 

@@ -23,7 +23,7 @@ use wasmtime::component::ResourceTable;
 
 /// A host with one instance, and nobody waits for it.
 fn host() -> Sessions {
-    let options = EngineOptions { instances: 1, epochs: false, ..EngineOptions::default() };
+    let options = EngineOptions::for_sessions(1);
     let pool = PoolOptions { instances: 1, wait: Duration::ZERO, ..PoolOptions::default() };
     Sessions::with(SessionCtx::new(Arc::new(Memory::new())), &engine(&options).unwrap(), pool).unwrap()
 }

@@ -38,7 +38,7 @@ impl Engines {
         let for_guests = EngineOptions { instances, pool, memory_bytes, epochs: true, ..EngineOptions::default() };
         // After a reload, sessions that are open go on where they are, beside those that are begun.
         let instances = 2 * instances;
-        let for_sessions = EngineOptions { instances, pool, epochs: false, ..EngineOptions::default() };
+        let for_sessions = EngineOptions { pool, ..EngineOptions::for_sessions(instances) };
         Ok(Self { guests: ticking(engine(&for_guests)?), sessions: engine(&for_sessions)? })
     }
 }

@@ -116,11 +116,18 @@ impl From<wasmtime::Error> for Failure {
             Self::Overloaded
         } else if let Some(ResourceTableError::Full) = error.downcast_ref() {
             Self::Failed(error.context(OverBudget))
+        } else if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
+            // wasmtime has no type for it.
+            Self::Failed(error.context(HANDED_OVER))
         } else {
             Self::Failed(error)
         }
     }
 }
+
+/// Why an application was stopped that handed over too much in one call.
+const HANDED_OVER: &str =
+    "it handed over more in one call than [server] request-memory and [session.limits] session-bytes allow together";
 
 /// As many guests are alive as are allowed, and none of them ended in time.
 #[derive(Debug)]

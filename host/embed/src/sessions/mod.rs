@@ -35,6 +35,7 @@ pub use error::{Error, Result};
 pub use manager::{Entry, Manager, Page};
 pub use options::{Cookie, Location, Options};
 pub use pool::PoolOptions;
+pub(crate) use pool::memory_bytes;
 pub use value::Value;
 
 use crate::{COMPONENT, Caller, SessionCtx, settings::Grant};

@@ -40,6 +40,11 @@ const OWN_MEMORY: usize = 16 * 1024 * 1024;
 /// How often a session can be in an instance's memory at the same time: as loaded, as changed, and on its way to the store.
 const COPIES: usize = 4;
 
+/// The most memory that an instance can need for sessions of so many bytes.
+pub(crate) const fn memory_bytes(session_bytes: u32) -> usize {
+    OWN_MEMORY.saturating_add((session_bytes as usize).saturating_mul(COPIES))
+}
+
 /// How many instances there are, and how long to wait for one.
 #[derive(Clone)]
 pub struct PoolOptions {
@@ -63,7 +68,7 @@ impl Default for PoolOptions {
 impl PoolOptions {
     /// An engine of the right size.
     pub(super) fn engine(&self) -> wasmtime::Result<Engine> {
-        engine(&EngineOptions { instances: self.instances, epochs: false, ..EngineOptions::default() })
+        engine(&EngineOptions::for_sessions(self.instances))
     }
 }
 
@@ -90,9 +95,8 @@ impl Pool {
         wall_clock::add_to_linker::<State, WasiClocks>(&mut linker, State::clocks)?;
         random::add_to_linker::<State, WasiRandom>(&mut linker, |state| state.ctx().ctx.random())?;
         let component = SessionComponentPre::new(linker.instantiate_pre(component)?)?;
-        let session_bytes = ctx.settings().limits.session_bytes as usize;
         Ok(Arc::new(Self {
-            memory_bytes: OWN_MEMORY.saturating_add(session_bytes.saturating_mul(COPIES)),
+            memory_bytes: memory_bytes(ctx.settings().limits.session_bytes),
             free: Arc::new(Semaphore::new(options.instances as usize)),
             warm: Mutex::new(Warm { idle: Idle::new(), watch: None }),
             ctx,
@@ -137,6 +141,8 @@ impl Pool {
         };
         let mut store = Store::new(self.component.engine(), state);
         store.limiter(|state| &mut state.memory);
+        // What one call hands over is in its memory.
+        store.set_hostcall_fuel(self.memory_bytes);
         // The session component is trusted to come to an end.
         store.set_epoch_deadline(u64::MAX / 2);
         let exports = self.component.instantiate_async(&mut store).await?;
