@@ -13,11 +13,11 @@ mod moving;
 mod operating;
 mod packaging;
 mod races;
-mod readme;
 mod reload;
 mod serve;
 mod shared;
 mod visits;
+mod welcome;
 
 #[path = "../../../host/sql/tests/proxy.rs"]
 #[allow(dead_code, reason = "the drivers' tests use the rest")]
