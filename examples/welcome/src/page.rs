@@ -54,11 +54,11 @@ impl Page {
                  variables. They never left the server: the cookie holds the id and nothing else."
             ),
         };
-        let box_of = |class: &str, text: &Option<String>| {
-            text.as_ref()
-                .map_or(String::new(), |text| format!("<p class=\"{class}\" role=\"status\">{}</p>\n", escape(text)))
+        let message = |class: &str, text: &Option<String>| match text {
+            Some(text) => format!("<p class=\"{class}\" role=\"status\">{}</p>\n", escape(text)),
+            None => String::new(),
         };
-        let (notice, error) = (box_of("notice", &self.notice), box_of("error", &self.error));
+        let (notice, error) = (message("notice", &self.notice), message("error", &self.error));
         format!("{notice}{error}<section>\n<h2>What just happened</h2>\n<p>{text}</p>\n</section>")
     }
 
@@ -67,37 +67,26 @@ impl Page {
             return "<section>\n<h2>The cookie</h2>\n<p>Another application of this site set it.</p>\n</section>"
                 .to_owned();
         };
-        let find = |attribute: &str| {
-            cookie.split(';').skip(1).find_map(|part| {
-                let (name, value) = part.split_once('=').unwrap_or((part, "yes"));
-                name.trim().eq_ignore_ascii_case(attribute).then_some(value)
-            })
+        let (name, attributes) = cookie.split_once(';').unwrap_or((cookie, ""));
+        let value = |attribute: &str, absent: &str| {
+            let mut pairs = attributes.split(';').map(|pair| pair.split_once('=').unwrap_or((pair, "yes")));
+            let found = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case(attribute));
+            found.map_or(absent, |(_, value)| value).to_owned()
         };
-        let row = |name: &str, value: &str, meaning: &str| {
-            format!("<tr><th scope=\"row\">{name}<td><b>{}</b> <small>{meaning}</small>\n", escape(value))
-        };
+        let max_age = value("max-age", "until the browser closes");
         let rows = [
-            row(
-                "Name",
-                cookie.split(';').next().unwrap_or_default(),
-                "The name of the application, unless configured.",
-            ),
-            row("Path", find("path").unwrap_or("none"), "The part of the site that the cookie is sent to."),
-            row("HttpOnly", find("httponly").unwrap_or("no"), "Keeps the cookie from scripts."),
-            row(
-                "SameSite",
-                find("samesite").unwrap_or("none"),
-                "Lax: forms of other sites are sent without the cookie.",
-            ),
-            row("Secure", find("secure").unwrap_or("no"), "Yes as soon as the page is visited over HTTPS."),
-            match find("max-age") {
-                Some(seconds) => {
-                    row("Max-Age", &duration(seconds), "How long the browser keeps it; renewed while you visit.")
-                }
-                None => row("Max-Age", "none", "The browser keeps it until it closes."),
-            },
+            ("Name", name.to_owned(), "The name of the application, unless configured."),
+            ("Path", value("path", "none"), "The part of the site that the cookie is sent to."),
+            ("HttpOnly", value("httponly", "no"), "Keeps the cookie from scripts."),
+            ("SameSite", value("samesite", "none"), "Lax: forms of other sites are sent without the cookie."),
+            ("Secure", value("secure", "no"), "Yes as soon as the page is visited over HTTPS."),
+            ("Max-Age", duration(&max_age), "How long the browser keeps the cookie; renewed while you visit."),
         ];
-        let (rows, digest) = (rows.concat(), escape(&self.digest));
+        let row = |(name, value, meaning)| {
+            format!("<tr><th scope=\"row\">{name}<td><b>{}</b> <small>{meaning}</small>\n", escape(&value))
+        };
+        let rows = rows.map(row).concat();
+        let digest = escape(&self.digest);
         format!(
             "<section>\n<h2>The cookie</h2>\n<table>\n{rows}</table>\n\
              <p><small>The store knows the session by the SHA-256 digest of its id, so that a copy of the store opens no session:\n\
@@ -177,12 +166,13 @@ fn row(name: &str, value: &Value) -> String {
     )
 }
 
-/// Seconds for people.
+/// Seconds for people; any other text as it is.
 fn duration(seconds: &str) -> String {
     match seconds.parse::<u32>() {
         Ok(number) if number >= 7200 => format!("{number} seconds, about {} hours", number / 3600),
         Ok(number) if number >= 120 => format!("{number} seconds, about {} minutes", number / 60),
-        _ => format!("{seconds} seconds"),
+        Ok(number) => format!("{number} seconds"),
+        Err(_) => seconds.to_owned(),
     }
 }
 

@@ -46,7 +46,7 @@ fn cookie_is_shown_as_it_was_set() {
     let server =
         Launch::new("welcome").ini("[session.cookie]\nname = site\nsame-site = strict\nlifetime = 0\n").start();
     let body = server.get(&Client::new(), "/").body;
-    for row in ["Name<td><b>site", "SameSite<td><b>Strict", "Max-Age<td><b>none"] {
+    for row in ["Name<td><b>site", "SameSite<td><b>Strict", "Max-Age<td><b>until the browser closes"] {
         assert!(body.contains(row), "{row}: {body}");
     }
 }
