@@ -1,4 +1,4 @@
-# make run    serves the example visits on http://127.0.0.1:8080, built quickly
+# make run    serves a page that explains sessions on http://127.0.0.1:8080, built quickly
 # make build  leaves the command and the components in dist/
 # make languages  leaves the pages in Python and JavaScript in dist/
 # make dist   leaves a Debian package and a tarball of the command there as well
@@ -16,7 +16,7 @@
 CARGO ?= cargo
 ADDR ?= 127.0.0.1:8080
 SECONDS ?= 30
-EXAMPLES = -p visits -p visits-cgi -p counter
+EXAMPLES = -p welcome -p visits -p visits-cgi -p counter
 COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p rogue-cgi -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
@@ -25,15 +25,15 @@ WASM = --target wasm32-wasip2
 # Without the drivers of servers, and without the optimisations that take minutes: `make build` has both.
 run: target
 	$(CARGO) build --profile quick -p lemon-session-command --no-default-features
-	$(CARGO) build --profile component $(WASM) -p visits
-	target/quick/lemon-session serve target/wasm32-wasip2/component/visits.wasm --addr $(ADDR) --storage sqlite:sessions.db
+	$(CARGO) build --profile component $(WASM) -p welcome
+	target/quick/lemon-session serve target/wasm32-wasip2/component/welcome.wasm --addr $(ADDR) --storage sqlite:sessions.db
 
 build: target
 	$(CARGO) build --release -p lemon-session-command
 	$(CARGO) build --profile component $(WASM) $(EXAMPLES)
 	mkdir -p dist
 	cp target/release/lemon-session dist/
-	cp $(addprefix target/wasm32-wasip2/component/,visits.wasm visits-cgi.wasm counter.wasm) dist/
+	cp $(addprefix target/wasm32-wasip2/component/,welcome.wasm visits.wasm visits-cgi.wasm counter.wasm) dist/
 	dist/lemon-session component -o dist/lemon_session.wasm
 
 dist: build

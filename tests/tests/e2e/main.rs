@@ -15,11 +15,11 @@ mod moving;
 mod operating;
 mod packaging;
 mod races;
-mod readme;
 mod reload;
 mod serve;
 mod shared;
 mod visits;
+mod welcome;
 
 #[path = "../../../host/sql/testing/proxy.rs"]
 #[allow(dead_code, reason = "the drivers' tests use the rest")]
