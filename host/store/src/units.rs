@@ -61,7 +61,8 @@ pub fn seconds(value: &str) -> Result<u32, String> {
 fn split(value: &str) -> (&str, &str) {
     let end = value.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(value.len());
     let (number, unit) = value.split_at(end);
-    (number, unit.trim_start())
+    // Spaces alone are no unit.
+    (number, if unit.trim().is_empty() { unit } else { unit.trim_start() })
 }
 
 #[cfg(test)]
@@ -73,7 +74,7 @@ mod tests {
         for (text, size) in [("0", 0), ("7", 7), ("64K", 65_536), ("2 M", 2_097_152), ("4095M", 4_293_918_720)] {
             assert_eq!(bytes(text), Ok(size), "{text}");
         }
-        for text in ["", "K", "-1", "+1", "1.5M", "1k", "1G", "4096M", "4294967296"] {
+        for text in ["", "K", "1 ", "-1", "+1", "1.5M", "1k", "1G", "4096M", "4294967296"] {
             assert!(bytes(text).is_err_and(|why| why.contains("64K")), "{text}");
         }
     }

@@ -162,10 +162,10 @@ fn a_wrong_type_is_a_mistake_that_says_what_would_be_right() {
         ["lemon.ini:2: [session.cookie] secure: \"maybe\" is not one of auto, on, off"]
     );
     for (line, right) in [
-        ("expires = soon", "a number with s, m, h or d"),
-        ("expires = -1", "a number with s, m, h or d"),
-        ("expires = +1", "a number with s, m, h or d"),
-        ("expires =", "a number with s, m, h or d"),
+        ("expires = soon", "a number with ms, s, m, h or d"),
+        ("expires = -1", "a number with ms, s, m, h or d"),
+        ("expires = +1", "a number with ms, s, m, h or d"),
+        ("expires =", "a number with ms, s, m, h or d"),
         ("expires = 50000d", "at most 49710 days"),
         ("rolling = perhaps", "true, false"),
         ("cleanup = often", "between 0 and 1"),
