@@ -65,7 +65,7 @@ fn the_application_in_the_readme_counts_and_survives_a_restart() {
     let server = launch.serving(&component).start();
 
     let greeting = server.greeting.replace(&server.address.to_string(), "127.0.0.1:8080");
-    assert_eq!(greeting.replace(&*component.to_string_lossy(), file), format!("Serving {}", find("Serving ")));
+    assert_eq!(greeting, format!("Serving {}", find("Serving ")));
     let visitor = Client::new();
     let visit = |server: &Server| server.get(&visitor, "/").body;
     assert_eq!(visit(&server), "This is your visit no. 1\n");
@@ -86,8 +86,6 @@ fn the_figures_in_the_readme_are_measured() {
         let measured = format!("| {} | {} | {} |", cells[1], cells[2], cells[3].trim_end_matches(" µs"));
         assert!(results.contains(&measured), "benches/RESULTS.md has no row {measured}");
     }
-    let size = readme.split("component has ").nth(1).and_then(|rest| rest.split(". ").next()).expect("its size");
-    assert!(results.contains(&format!("| the session component |  | ≤ 130 KB | {size} |")), "{size}");
 }
 
 #[test]

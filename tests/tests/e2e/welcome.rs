@@ -189,7 +189,8 @@ async fn chromium_shows_the_page_on_a_phone_without_scrolling_sideways() {
 
     let client = &browser.client;
     client.goto(&server.url("/nowhere")).await.unwrap();
-    client.add_cookie(Cookie::new("welcome", visitor.cookie("welcome").unwrap())).await.unwrap();
+    let cookie = Cookie::build(("welcome", visitor.cookie("welcome").unwrap())).domain("127.0.0.1").path("/");
+    client.add_cookie(cookie.build()).await.unwrap();
     client.goto(&server.url("/")).await.unwrap();
 
     assert!(client.find(Locator::Css("main")).await.unwrap().text().await.unwrap().contains("came back"));
