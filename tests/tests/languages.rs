@@ -404,7 +404,7 @@ fn of_several_proxies_the_nearest_tells_whether_a_visitor_came_over_https() {
     let rows = ["https", "http;https", "http, https", "HTTPS", "", "http", "https;http", "https,http", "https, http"];
     let expected = [true, true, true, true, false, false, false, false, false];
     let expected: String = expected.map(|https| format!("{https} {https}\n")).concat();
-    let languages = build::root().join("languages");
+    let languages = build::root().join("sdk");
     let python = (languages.join("python"), ["-c", PYTHON], "python3");
     let javascript = (languages.join("js/lemon-session.js"), ["--input-type=module", "--eval"], "node");
     for (module, flags, program) in [python, javascript] {

@@ -10,7 +10,7 @@ fn manifest(example: &str) -> String {
     let store = build::root().join("host/store");
     let store = format!("lemon-session-store = {{ path = {:?}", store.display().to_string());
     let text = example
-        .replace("version.workspace = true\n", "version = \"0.1.0\"\n")
+        .replace("\nversion.workspace = true", "\nversion = \"0.1.0\"")
         .replace("edition.workspace = true\n", "edition = \"2024\"\n")
         .replace("async-trait.workspace = true", "async-trait = \"0.1\"")
         .replace("lemon-session-store.workspace = true", &format!("{store} }}"))
