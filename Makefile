@@ -1,8 +1,11 @@
-# make run    serves the example visits on http://127.0.0.1:8080
+# make run    serves a page that explains sessions on http://127.0.0.1:8080, built quickly
 # make build  leaves the command and the components in dist/
 # make languages  leaves the pages in Python and JavaScript in dist/
 # make dist   leaves a Debian package and a tarball of the command there as well
+# make setup  installs what the tests need, on Debian
 # make test   runs all tests
+# make check  is the inner loop: format, clippy, and the tests that need no server
+# make component  builds the session component that is part of the crate lemon-session-host anew
 # make bench  measures, also against other session libraries, and writes benches/RESULTS.md
 # make lint   checks format and style, and that the crates can be packaged
 # make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
@@ -13,25 +16,31 @@
 CARGO ?= cargo
 ADDR ?= 127.0.0.1:8080
 SECONDS ?= 30
-EXAMPLES = -p visits -p visits-cgi -p counter
+EXAMPLES = -p welcome -p visits -p visits-cgi -p counter
 COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p rogue-cgi -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build dist languages test bench lint fuzz mutants deny clean target
+.PHONY: run build dist component languages setup test check bench lint fuzz mutants deny clean target
 
-run: build
-	dist/lemon-session serve dist/visits.wasm --addr $(ADDR) --storage sqlite:sessions.db
+# Without the drivers of servers, and without the optimisations that take minutes: `make build` has both.
+run: target
+	$(CARGO) build --profile quick -p lemon-session-command --no-default-features
+	$(CARGO) build --profile component $(WASM) -p welcome
+	target/quick/lemon-session serve target/wasm32-wasip2/component/welcome.wasm --addr $(ADDR) --storage sqlite:sessions.db
 
 build: target
-	$(CARGO) build --release -p lemon-session-host --bin lemon-session
+	$(CARGO) build --release -p lemon-session-command
 	$(CARGO) build --profile component $(WASM) $(EXAMPLES)
 	mkdir -p dist
 	cp target/release/lemon-session dist/
-	cp $(addprefix target/wasm32-wasip2/component/,visits.wasm visits-cgi.wasm counter.wasm) dist/
+	cp $(addprefix target/wasm32-wasip2/component/,welcome.wasm visits.wasm visits-cgi.wasm counter.wasm) dist/
 	dist/lemon-session component -o dist/lemon_session.wasm
 
 dist: build
 	packaging/package.sh target/release/lemon-session dist
+
+component: target
+	guest/component/build.sh host/embed/lemon_session.wasm
 
 languages: dist/visits-python.wasm dist/visits-js.wasm
 
@@ -39,14 +48,24 @@ dist/%.wasm: target/languages/%.wasm
 	mkdir -p dist
 	cp $< $@
 
-include languages/pages.mk
+include sdk/pages.mk
 
-test: target
+# What the tests need beside Rust and a C compiler.
+setup: target
 	tests/setup.sh
+
+test: setup
 	$(CARGO) test --workspace
 
+# The inner loop: no servers, no browser, no components to build.
+check: target
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test --workspace --lib
+	$(CARGO) test --workspace --test conformance --test sqlite --test compose
+
 bench: build
-	$(CARGO) build --release -p lemon-session-host -p lemon-session-benches --bins
+	$(CARGO) build --release -p lemon-session-command -p lemon-session-benches --bins
 	benches/peers/setup.sh
 	benches/run.py
 
@@ -58,16 +77,17 @@ lint: target
 	$(CARGO) publish --workspace --dry-run --no-verify --allow-dirty --quiet
 
 fuzz:
-	cd guest && for target in codec cookie json options; do \
+	cd guest/rules && for target in codec cookie json options; do \
 		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(SECONDS) || exit 1; \
 	done
 
-# The settings are in the crate of the host, of which only their tests are built and run.
+# The settings and lemon.ini are in two crates, of which only the tests of these are run.
 mutants:
 	command -v cargo-mutants >/dev/null || $(CARGO) install --locked cargo-mutants
-	$(CARGO) mutants --package lemon-session-component --cargo-arg=--lib --output target/mutants/guest
-	$(CARGO) mutants --package lemon-session-host --no-default-features --cargo-arg=--lib --output target/mutants/settings \
-	    -- -- settings:: config::
+	mkdir -p target/mutants
+	$(CARGO) mutants --package lemon-session-rules --cargo-arg=--lib --output target/mutants/rules
+	$(CARGO) mutants --package lemon-session-host --package lemon-session-command --output target/mutants/settings \
+	    --test-package lemon-session-host,lemon-session-command -- --lib --bins -- settings:: config:: lost_changes_are_logged
 
 deny:
 	$(CARGO) deny check

@@ -13,7 +13,7 @@ WARM_UP_SECONDS = 1
 
 
 def compare(folder, sessions, rounds, seconds, only=servers.ALL):
-    """For each server and page what wrk measured in each round."""
+    """Returns the results of wrk for each server, page and round."""
     running = servers.servers(folder, only)
     measured = {server.name: {page: [] for page in PAGES} for server in running}
     try:
@@ -25,7 +25,7 @@ def compare(folder, sessions, rounds, seconds, only=servers.ALL):
                 server.load(page, WARM_UP_SECONDS)
             say(f"{server.name}: ready")
         for number in range(rounds):
-            # The other way round every other time: nobody always follows the same one.
+            # Every other round in reverse, so that no server always runs after the same one.
             for page in PAGES:
                 for server in running[:: -1 if number % 2 else 1]:
                     measured[server.name][page].append(server.load(page, seconds))
@@ -37,14 +37,14 @@ def compare(folder, sessions, rounds, seconds, only=servers.ALL):
 
 
 def endure(folder, sessions, requests):
-    """Memory of our server after some ten thousand requests and after many, and with ten thousand idle connections."""
+    """Measures the memory of lemon-session after some ten thousand requests, after many, and with idle connections."""
     endured = {}
     for name in [servers.FRESH, servers.REUSED]:
         (server,) = servers.servers(folder / name.split()[-1], [name])
         try:
             server.start()
             server.seed(sessions)
-            # What it takes to answer so many at once is there from the first second on.
+            # The memory for 32 concurrent requests is allocated in the first second.
             first = done = sessions + server.load("/", 1)["requests"]
             before = server.memory()
             while done < requests:
@@ -60,7 +60,7 @@ def endure(folder, sessions, requests):
 
 
 def idle(server, connections=9_900):
-    """What a page takes while many connections are open and idle. The server accepts 10,000."""
+    """Measures a page while many connections are open and idle. The server accepts 10,000."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     before = server.memory()

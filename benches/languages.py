@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures what the example `visits` costs in each language, as docs/languages.md tells it.
+"""Measures what the example `visits` costs in each language, for the table in docs/languages.md.
 
 After `make build` and `make languages`; needs wrk.
 """
@@ -18,7 +18,7 @@ PAGES = ["visits", "visits-python", "visits-js"]
 
 
 class Page:
-    """A page that is served, and how long that took to begin."""
+    """A page that is being served, with the seconds that its start took."""
 
     def __init__(self, name, cache, reuse):
         self.port = free_port()
@@ -45,7 +45,7 @@ class Page:
         return connection.getresponse().getheader("Set-Cookie").split(";")[0]
 
     def cpu(self):
-        """Milliseconds of processor time of a request."""
+        """Milliseconds of processor time per request."""
         header = f"Cookie: {self.cookie()}"
         used = lambda: sum(int(ticks) for ticks in stat(self.process.pid)[11:13])
         before = used()

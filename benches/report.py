@@ -1,4 +1,4 @@
-"""RESULTS.md and comparison.svg, from what was measured."""
+"""Writes RESULTS.md and comparison.svg from the measurements."""
 
 import html
 import platform
@@ -20,12 +20,12 @@ def lines(results):
     yield "# Results"
     yield ""
     yield f"Written by `make bench` on {results['date']}: {machine()}."
-    yield "Times and rates differ from machine to machine; the ratios are what counts. Each is the median of the ratios of"
-    yield "several rounds, in which both sides took turns."
+    yield "Times and rates depend on the machine; compare the ratios. Each ratio is the median of several rounds, in which the"
+    yield "subject and its baseline were measured in turns."
     yield ""
     yield "## Goals"
     yield ""
-    yield "| what | held against | goal | measured | |"
+    yield "| subject | baseline | goal | measured | |"
     yield "| --- | --- | --- | --- | --- |"
     rows = [*goals.process(results.get("process", []))]
     if "comparison" in results:
@@ -42,10 +42,10 @@ def lines(results):
 def peers(measured, load):
     yield "## The same application on all servers"
     yield ""
-    yield "`/` adds one to a counter in the session and saves it; `/read` reads one variable; `/none` has no session. A page of"
-    yield f"about 100 bytes; 32 keep-alive connections of wrk; {load['sessions']:,} stored sessions, picked at random; medians of"
-    yield f"{load['rounds']} rounds of {load['seconds']} s, all servers in turns. CPU is the processor time of all of a server's"
-    yield "processes, for each request."
+    yield "`/` adds one to a counter in the session and saves it; `/read` reads one variable; `/none` has no session. A page has"
+    yield f"about 100 bytes. wrk uses 32 keep-alive connections and picks one of {load['sessions']:,} stored sessions at random. The"
+    yield f"figures are medians of {load['rounds']} rounds of {load['seconds']} s, in which all servers took turns. CPU is the"
+    yield "processor time per request of all processes of a server."
     yield ""
     yield "![Requests per second of each server](comparison.svg)"
     yield ""
@@ -72,7 +72,7 @@ WIDTH, LEFT, BAR, GAP = 860, 300, 16, 8
 
 
 def chart(measured):
-    """Horizontal bars, one group a page, the fastest first."""
+    """Horizontal bars, one group per page, the fastest server first."""
     parts, y = [], 8
     longest = max(goals.median(measured, name, page, "rate") for name in measured for page in ["/", "/read"])
     for page, title in [("/", "adds one to a counter and saves"), ("/read", "reads one variable")]:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures what a session costs, and writes RESULTS.md and comparison.svg. `make bench` runs this.
 
-What is measured is kept in target/benches.json, so that one part can be measured again without the others.
+The measurements are kept in target/benches.json, so that one part can be measured again without the others.
 """
 
 import argparse
@@ -22,16 +22,16 @@ KEPT = servers.ROOT / "target/benches.json"
 
 def main():
     arguments = argparse.ArgumentParser(description="Measures what a session costs; writes RESULTS.md and comparison.svg.")
-    arguments.add_argument("parts", nargs="*", metavar="PART", help=f"what to measure: {', '.join(PARTS)} (all)")
-    arguments.add_argument("--rounds", type=int, default=5, help="rounds of the comparison (%(default)s)")
-    arguments.add_argument("--seconds", type=int, default=3, help="seconds of each load (%(default)s)")
-    arguments.add_argument("--sessions", type=int, default=10_000, help="sessions stored on each server (%(default)s)")
-    arguments.add_argument("--requests", type=int, default=1_000_000, help="requests that are endured (%(default)s)")
-    arguments.add_argument("--many", type=int, default=10_000_000, help="sessions of the large store (%(default)s)")
+    arguments.add_argument("parts", nargs="*", metavar="PART", help=f"the parts to measure: {', '.join(PARTS)} (default: all)")
+    arguments.add_argument("--rounds", type=int, default=5, help="rounds of the comparison (default: %(default)s)")
+    arguments.add_argument("--seconds", type=int, default=3, help="seconds of each load (default: %(default)s)")
+    arguments.add_argument("--sessions", type=int, default=10_000, help="sessions stored on each server (default: %(default)s)")
+    arguments.add_argument("--requests", type=int, default=1_000_000, help="requests of the endurance part (default: %(default)s)")
+    arguments.add_argument("--many", type=int, default=10_000_000, help="sessions in the large store (default: %(default)s)")
     options = arguments.parse_args()
     unknown = set(options.parts) - set(PARTS)
     if unknown:
-        arguments.error(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+        arguments.error(f"unknown part {', '.join(unknown)}; the parts are {', '.join(PARTS)}")
     parts = options.parts or PARTS
 
     results = json.loads(KEPT.read_text()) if KEPT.exists() else {}
@@ -53,7 +53,7 @@ def main():
 
 
 def process(many):
-    """What the crate in this folder measures, a line for each row."""
+    """Runs the crate in this folder, which prints one line per row."""
     program = servers.ROOT / "target/release/lemon-session-benches"
     rows = []
     with subprocess.Popen([program, "--sessions", str(many)], cwd=servers.ROOT, stdout=subprocess.PIPE, text=True) as running:

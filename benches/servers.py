@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started, and what it has used."""
+"""The servers in the comparison: how each is started, and how its use of processor and memory is measured."""
 
 import getpass
 import grp
@@ -18,7 +18,7 @@ PEERS = HERE / "peers"
 PROCESSORS = os.cpu_count() or 1
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-# How many of a peer's requests may fail: Django's SQLite gives up now and then when many save. Of ours none may.
+# The share of a peer's requests that may fail, because Django's SQLite sometimes gives up when many save. Ours may not fail.
 FEW = 0.01
 
 
@@ -48,7 +48,7 @@ class Server:
         self.wait()
 
     def wait(self):
-        """Waits until it answers as it should."""
+        """Waits until the server answers correctly."""
         deadline = time.monotonic() + 120
         while True:
             try:
@@ -76,14 +76,14 @@ class Server:
 
     @staticmethod
     def get(connection, path, cookie=None):
-        """Status, cookie and body of an answer."""
+        """Returns the status, the cookie and the body of a response."""
         connection.request("GET", path, headers={"Cookie": cookie} if cookie else {})
         response = connection.getresponse()
         set_cookie = response.getheader("Set-Cookie")
         return response.status, set_cookie and set_cookie.split(";")[0], response.read().decode()
 
     def seed(self, sessions):
-        """Begins sessions, and keeps their cookies for the load."""
+        """Begins sessions and writes their cookies to a file for the load."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with open(self.cookies, "w") as cookies:
             for _ in range(sessions):
@@ -93,7 +93,7 @@ class Server:
                 cookies.write(cookie + "\n")
 
     def check(self):
-        """That the application does on this server what it does on the others."""
+        """Checks that the application does the same on this server as on the others."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         _, cookie, _ = self.get(connection, "/")
         page = "<!DOCTYPE html>\n<title>Counter</title>\n<p>variable1: {}</p>\n<p>count: {}</p>\n".format
@@ -109,7 +109,7 @@ class Server:
                 raise SystemExit(f"{self.name} answers {path} with status {status} and {body!r}, not with {expected!r}")
 
     def load(self, path, seconds, connections=32):
-        """What wrk measures on one page, and the processor time this server used meanwhile."""
+        """Runs wrk on one page; returns its results and the processor time that this server used."""
         before = self.cpu()
         wrk = subprocess.run(
             ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "-s", HERE / "wrk.lua"]
@@ -135,7 +135,7 @@ class Server:
         }
 
     def tree(self):
-        """The processes of this server and all that descend from them."""
+        """The processes of this server and all their descendants."""
         parents = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -150,7 +150,7 @@ class Server:
             found |= more
 
     def cpu(self):
-        """Seconds of processor time of all its processes, those that have ended included."""
+        """Seconds of processor time of all its processes, including those that have ended."""
         used = 0
         for pid in self.tree():
             # utime, stime, and those of its children that have ended
@@ -163,7 +163,7 @@ class Server:
 
 
 def stat(pid):
-    """The fields of /proc/PID/stat after the name, which may hold anything."""
+    """The fields of /proc/PID/stat after the name, which may contain any character."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
@@ -217,7 +217,7 @@ def php(folder, port):
     }
     for name in ["fpm.conf", "nginx.conf"]:
         (folder / name).write_text(string.Template((PEERS / "php" / name).read_text()).substitute(names))
-    # --allow-to-run-as-root is for whoever measures as root.
+    # --allow-to-run-as-root, in case the benches run as root.
     yield {"arguments": ["/usr/sbin/php-fpm8.2", "--allow-to-run-as-root", "--fpm-config", folder / "fpm.conf"]}
     yield {"arguments": ["/usr/sbin/nginx", "-e", folder / "nginx.log", "-c", folder / "nginx.conf"]}
 

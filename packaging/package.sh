@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes a Debian package and a tarball of the command: packaging/package.sh target/release/lemon-session dist
 #
-# Both hold the command, its manual pages, completions for shells, the unit of systemd and the settings with their comments.
+# Both contain the command, its manual pages, shell completions, the systemd unit and lemon.ini with its comments.
 set -euo pipefail
 
 binary=${1:?usage: packaging/package.sh BINARY FOLDER}
@@ -39,7 +39,7 @@ made=$(date -R -d "@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null |
 gzip -9nc >"$doc/changelog.gz" <<EOF
 lemon-session ($version) unstable; urgency=medium
 
-  * CHANGELOG.md tells what is new.
+  * See CHANGELOG.md for the changes.
 
  -- $maintainer  $made
 EOF
@@ -49,7 +49,7 @@ EOF
     echo "Licence: Apache-2.0, on Debian in /usr/share/common-licenses/Apache-2.0"
 } >"$doc/copyright"
 
-# A folder that unpacks anywhere.
+# The tarball: one folder, which can be unpacked anywhere.
 name=lemon-session-$version-$machine-linux
 cp -r "$root" "$work/$name"
 cp LICENSE README.md "$work/$name"
@@ -57,11 +57,11 @@ tar -C "$work" --owner=0 --group=0 --numeric-owner --sort=name -czf "$out/$name.
 echo "made $out/$name.tar.gz"
 
 if ! command -v dpkg-deb >/dev/null; then
-    echo "no dpkg-deb here: no Debian package was made" >&2
+    echo "dpkg-deb is not installed: no Debian package was made" >&2
     exit 0
 fi
 architecture=$(dpkg --print-architecture)
-# The newest symbols of the C library that are used say which one is needed.
+# The command needs the C library whose version is that of the newest symbol it uses.
 glibc=$(objdump -T "$root/usr/bin/lemon-session" | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -1 | cut -d_ -f2)
 chmod 750 "$root/etc/lemon-session"
 chmod 640 "$root/etc/lemon-session/lemon.ini"
@@ -78,12 +78,12 @@ Section: web
 Priority: optional
 Homepage: https://github.com/lemon-session/lemon-session
 Description: sessions for WebAssembly applications
- Serves WebAssembly components over HTTP and gives them sessions as PHP has
- them, kept in SQLite, MySQL, PostgreSQL or Redis. One unit of systemd for each
- application.
+ Serves WebAssembly components over HTTP with PHP-style sessions, which are
+ stored in SQLite, MySQL, PostgreSQL or Redis. Each application runs as a
+ systemd unit of its own.
 EOF
 echo /etc/lemon-session/lemon.ini >"$root/DEBIAN/conffiles"
-# The group has to be there before the settings can belong to it.
+# The group must exist before lemon.ini can belong to it.
 cat >"$root/DEBIAN/postinst" <<'EOF'
 #!/bin/sh
 set -e

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use lemon_session_host::driver::{
+use lemon_session_host::store::{
     Change, CreateOutcome, Driver, Key, LoadOutcome, Record, Registry, StorageOptions, TableName, UpdateOutcome, Write,
 };
 
@@ -31,7 +31,7 @@ const STORES: [(&str, &str, &str, &str); 3] = [
 ];
 
 pub async fn measure() -> Result<()> {
-    let site = Site::with("cache_size", "0").await?;
+    let site = Site::with("cache-size", "0").await?;
     let sqlite = Arc::clone(&site.driver);
     fill(&*sqlite).await?;
     for (name, variable, default, database) in STORES {
@@ -87,9 +87,23 @@ async fn against(name: &str, store: &Arc<dyn Driver>, sqlite: &Arc<dyn Driver>, 
     Ok(through.close().await?)
 }
 
+/// The registry of all drivers of this project.
+fn all() -> Registry {
+    let mut registry = Registry::new();
+    for schemes in [
+        &lemon_session_sqlite::SCHEMES[..],
+        &lemon_session_mysql::SCHEMES,
+        &lemon_session_postgres::SCHEMES,
+        &lemon_session_redis::SCHEMES,
+    ] {
+        registry.register(schemes).expect("no two drivers have a scheme in common");
+    }
+    registry
+}
+
 async fn open(url: &str) -> Result<Arc<dyn Driver>> {
     let table = TableName::new(&format!("Bench_{}", std::process::id())).map_err(anyhow::Error::msg)?;
-    Ok(Registry::builtin().open(StorageOptions { table, url: url.to_owned(), options: BTreeMap::new() }).await?)
+    Ok(all().open(StorageOptions { table, url: url.to_owned(), options: BTreeMap::new() }).await?)
 }
 
 /// The server and the path of a URL.

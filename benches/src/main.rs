@@ -15,7 +15,7 @@ mod hand;
 mod harness;
 mod large;
 mod many;
-#[path = "../../host/tests/sql/proxy.rs"]
+#[path = "../../host/sql/testing/proxy.rs"]
 #[allow(dead_code, reason = "the drivers' tests use the rest")]
 mod proxy;
 mod site;

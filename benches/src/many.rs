@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::{Result, ensure};
-use lemon_session_host::driver::{Driver, Key, LoadOutcome};
+use lemon_session_host::store::{Driver, Key, LoadOutcome};
 use rusqlite::{Connection, params};
 
 use crate::{

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use anyhow::Result;
 use lemon_session_host::{
     SessionCtx, Sessions,
-    driver::{Driver, Registry, StorageOptions},
     sessions::Options,
+    store::{Driver, StorageOptions},
 };
+use lemon_session_sqlite::Sqlite;
 use tempfile::TempDir;
 
 pub const APP: &str = "bench";
@@ -29,13 +30,12 @@ impl Site {
     /// An empty store, opened with this option.
     pub async fn with(option: &str, value: &str) -> Result<Self> {
         let folder = TempDir::with_prefix("lemon-session-benches-")?;
-        let driver = Registry::builtin()
-            .open(StorageOptions {
-                url: format!("sqlite:{}", folder.path().join("sessions.db").display()),
-                options: BTreeMap::from([(option.to_owned(), value.to_owned())]),
-                ..StorageOptions::default()
-            })
-            .await?;
+        let driver = Sqlite::open(StorageOptions {
+            url: format!("sqlite:{}", folder.path().join("sessions.db").display()),
+            options: BTreeMap::from([(option.to_owned(), value.to_owned())]),
+            ..StorageOptions::default()
+        })
+        .await?;
         driver.create_tables().await?;
         let sessions = Sessions::new(SessionCtx::new(Arc::clone(&driver)))?;
         Ok(Self { folder, driver, sessions })

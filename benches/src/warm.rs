@@ -12,7 +12,7 @@ pub async fn start_get() -> Result<()> {
     let what = "start + get, warm instance";
     held_against_a_load(Site::new(false).await?, "start-get", what, Some(Goal::AtMost(1.5))).await?;
     let what = "the same, of a session that is not in memory";
-    held_against_a_load(Site::with("cache_size", "0").await?, "start-get-uncached", what, None).await
+    held_against_a_load(Site::with("cache-size", "0").await?, "start-get-uncached", what, None).await
 }
 
 async fn held_against_a_load(site: Site, row: &str, what: &str, goal: Option<Goal>) -> Result<()> {

@@ -8,7 +8,7 @@ use std::{
 
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A browser with an empty profile, which ends when it is dropped.
@@ -22,6 +22,18 @@ pub struct Browser {
 impl Browser {
     /// Starts it; none where it is not installed, which only a machine of one's own may lack.
     pub async fn start() -> Option<Self> {
+        Self::with(json!({})).await
+    }
+
+    /// Starts it as on a phone, whose screen is so many points wide.
+    pub async fn phone(width: u32) -> Option<Self> {
+        Self::with(
+            json!({ "mobileEmulation": { "deviceMetrics": { "width": width, "height": 844, "pixelRatio": 1 } } }),
+        )
+        .await
+    }
+
+    async fn with(mut options: Value) -> Option<Self> {
         let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut driver = match driver {
             Ok(driver) => driver,
@@ -55,8 +67,9 @@ impl Browser {
             "--host-resolver-rules=MAP site.test 127.0.0.1",
             &format!("--user-data-dir={}", profile.path().display()),
         ];
+        options["args"] = json!(arguments);
         // Certificates that nobody has signed are those of the tests' own servers.
-        let capabilities = json!({ "goog:chromeOptions": { "args": arguments }, "acceptInsecureCerts": true });
+        let capabilities = json!({ "goog:chromeOptions": options, "acceptInsecureCerts": true });
         let capabilities = capabilities.as_object().expect("an object").clone();
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities)

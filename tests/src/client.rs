@@ -93,7 +93,7 @@ impl Reply {
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
         let status = response.status().as_u16();
-        let body = response.body_mut().read_to_string()?;
+        let body = response.body_mut().with_config().limit(u64::MAX).read_to_string()?;
         Ok(Self { status, headers, body })
     }
 

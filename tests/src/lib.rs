@@ -16,13 +16,13 @@ pub mod web_server;
 
 pub use client::{Client, Reply};
 pub use server::{Launch, Server};
-pub use storage::Storage;
+pub use storage::{Storage, drivers};
 
+/// The programs in the guides are compiled as doctests.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-mod readme {}
+#[doc = include_str!("../../docs/embedding.md")]
+struct Embedding;
 
-/// The programs in the guide are compiled as doctests.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/using-sessions.md")]
 struct UsingSessions;

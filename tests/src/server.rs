@@ -25,6 +25,7 @@ pub struct Launch {
     folder: Arc<TempDir>,
     arguments: Vec<String>,
     has_admin: bool,
+    has_addr: bool,
 }
 
 impl Launch {
@@ -36,7 +37,7 @@ impl Launch {
     /// What the arguments mount.
     pub fn mounted() -> Self {
         let folder = TempDir::with_prefix("lemon-session-").expect("there is room for a folder");
-        Self { application: None, folder: Arc::new(folder), arguments: Vec::new(), has_admin: false }
+        Self { application: None, folder: Arc::new(folder), arguments: Vec::new(), has_admin: false, has_addr: true }
     }
 
     /// Another component, on the same storage and with the same settings.
@@ -56,6 +57,11 @@ impl Launch {
         self
     }
 
+    /// Mounts one of the components on a path.
+    pub fn mount(self, path: &str, component: &str) -> Self {
+        self.arg(&format!("--mount={path}={}", build::component(component).display()))
+    }
+
     /// On a store other than `sessions.db`.
     pub fn storage(mut self, storage: &Storage) -> Self {
         self.arguments.extend(storage.flags().map(str::to_owned));
@@ -70,6 +76,11 @@ impl Launch {
     /// Answers /healthz and /metrics.
     pub fn admin(self) -> Self {
         Self { has_admin: true, ..self.arg("--admin-addr=127.0.0.1:0") }
+    }
+
+    /// Listens where `lemon.ini` says.
+    pub fn listening_as_configured(self) -> Self {
+        Self { has_addr: false, ..self }
     }
 
     /// Where the server runs: `sessions.db` and `lemon.ini` are here.
@@ -88,7 +99,7 @@ impl Launch {
         let mut child = Command::new(build::command())
             .arg("serve")
             .args(&self.application)
-            .args(["--addr", "127.0.0.1:0"])
+            .args(self.has_addr.then_some("--addr=127.0.0.1:0"))
             .args(&self.arguments)
             .current_dir(self.folder())
             .stdin(Stdio::null())

@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use lemon_session_host::driver::{Driver, Error, Registry, StorageOptions, TableName};
+use lemon_session_host::store::{Driver, Error, Registry, StorageOptions, TableName};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 
@@ -73,9 +73,23 @@ impl Storage {
     }
 }
 
+/// The registry of all drivers of this project.
+pub fn drivers() -> Registry {
+    let mut registry = Registry::new();
+    for schemes in [
+        &lemon_session_sqlite::SCHEMES[..],
+        &lemon_session_mysql::SCHEMES,
+        &lemon_session_postgres::SCHEMES,
+        &lemon_session_redis::SCHEMES,
+    ] {
+        registry.register(schemes).expect("no two drivers have a scheme in common");
+    }
+    registry
+}
+
 async fn open(url: &str, table: &str) -> Result<Arc<dyn Driver>, Error> {
     let table = TableName::new(table).expect("a table's name");
-    Registry::builtin().open(StorageOptions { table, ..StorageOptions::new(url) }).await
+    drivers().open(StorageOptions { table, ..StorageOptions::new(url) }).await
 }
 
 impl Drop for Storage {

@@ -1,8 +1,14 @@
 //! A module built on sessions, beside a page that uses it.
 
-use std::{fs, thread};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    thread,
+};
 
-use lemon_session_tests::{Client, Launch, Reply, Server, build, client};
+use fantoccini::Locator;
+use lemon_session_tests::{Client, Launch, Reply, Server, browser::Browser, build, client};
 
 fn launch() -> Launch {
     let ini = fs::read_to_string(build::root().join("examples/auth/lemon.ini")).unwrap();
@@ -203,6 +209,72 @@ fn no_form_of_another_site_signs_a_visitor_in_or_out() {
         }
     }
     assert!(hello(&server, &visitor).contains("of ada, signed in at "));
+}
+
+/// The port of another site, whose page sends a form as soon as it is open.
+fn other_site(action: &str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let html = format!(
+        "<!DOCTYPE html><form method=\"post\" action=\"{action}\"><input name=\"user\" value=\"grace\">\
+         <input name=\"password\" value=\"first actual bug\"></form><script>document.forms[0].submit()</script>"
+    );
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close";
+            let _ = write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{html}", html.len());
+        }
+    });
+    port
+}
+
+/// To an address of this machine Chromium sends Sec-Fetch-Site, to any other one without HTTPS Origin alone.
+#[tokio::test]
+async fn chromium_signs_its_visitor_in_by_the_form_of_the_page_and_not_by_that_of_another_site() {
+    let Some(browser) = Browser::start().await else { return };
+    let client = &browser.client;
+    // A page is asked for its text until it has this one: the last page may still be there.
+    let assert_shows = async |part: &str| {
+        let started = std::time::Instant::now();
+        loop {
+            let text = client.execute("return document.body ? document.body.innerText : ''", vec![]).await;
+            if text.as_ref().is_ok_and(|text| text.as_str().is_some_and(|text| text.contains(part))) {
+                return;
+            }
+            assert!(started.elapsed() < std::time::Duration::from_secs(20), "no {part:?} in {text:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let server = server();
+    for (site, other) in [("127.0.0.1", "site.test"), ("site.test", "127.0.0.1")] {
+        let url = format!("http://{site}:{}/", server.address.port());
+        let sign_in = format!("{url}sign-in");
+        let other = format!("http://{other}:{}/", other_site(&sign_in));
+        let assert_refused = async || {
+            client.goto(&other).await.unwrap();
+            client.wait().for_url(&sign_in.parse().unwrap()).await.unwrap();
+            assert_shows("cross-site: the request comes from another origin: ").await;
+            let status = "return performance.getEntriesByType('navigation')[0].responseStatus";
+            assert_eq!(client.execute(status, vec![]).await.unwrap(), 403);
+        };
+
+        // How many visits it is depends on whether the browser looks for an icon.
+        assert_refused().await;
+        client.goto(&url).await.unwrap();
+        assert_shows(" of somebody.").await;
+
+        let form = client.form(Locator::Css("form")).await.unwrap();
+        form.set_by_name("user", "ada").await.unwrap();
+        form.set_by_name("password", "analytical engine").await.unwrap();
+        form.submit_with(Locator::Css("button")).await.unwrap();
+        assert_shows("Welcome, ada.").await;
+
+        assert_refused().await;
+        client.goto(&url).await.unwrap();
+        assert_shows(" of ada, signed in at ").await;
+    }
+    browser.close().await;
 }
 
 #[test]

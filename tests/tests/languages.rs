@@ -256,43 +256,59 @@ fn a_session_is_a_map_in_javascript() {
     assert_eq!(cookie.attribute("samesite"), Some("Strict"));
 }
 
+/// The header fields of a POST, and the status it is answered with. `HERE` is the address that it is sent to.
+#[rustfmt::skip]
+const SENT: [(&[(&str, &str)], u16); 24] = [
+    // Not by a browser.
+    (&[], 200),
+    (&[("referer", "https://evil.example/")], 200),
+    // Sec-Fetch-Site decides alone.
+    (&[("sec-fetch-site", "same-origin")], 200),
+    (&[("sec-fetch-site", "same-origin"), ("origin", "https://evil.example")], 200),
+    (&[("sec-fetch-site", "none")], 200),
+    (&[("sec-fetch-site", "cross-site")], 403),
+    (&[("sec-fetch-site", "same-site"), ("origin", "http://HERE")], 403),
+    (&[("sec-fetch-site", "")], 403),
+    // Without it, Origin does.
+    (&[("origin", "http://HERE")], 200),
+    (&[("origin", "http://127.0.0.1")], 403),
+    (&[("origin", "https://evil.example")], 403),
+    (&[("origin", "null")], 403),
+    (&[("origin", "")], 403),
+    (&[("host", "example.org"), ("origin", "http://example.org")], 200),
+    (&[("host", "example.org:80"), ("origin", "http://EXAMPLE.org")], 200),
+    (&[("host", "example.org:8080"), ("origin", "http://example.org:8080")], 200),
+    (&[("host", "example.org:8080"), ("origin", "http://example.org:8081")], 403),
+    (&[("host", "example.org:8080"), ("origin", "http://example.org")], 403),
+    (&[("host", "example.org"), ("origin", "http://example.org:8080")], 403),
+    (&[("host", "example.org"), ("origin", "http://shop.example.org")], 403),
+    (&[("host", "example.org"), ("origin", "http://example.org.evil.example")], 403),
+    (&[("host", "example.org"), ("origin", "https://example.org"), ("x-forwarded-proto", "https")], 200),
+    (&[("host", "example.org:8443"), ("origin", "https://example.org:8443"), ("x-forwarded-proto", "https")], 200),
+    (&[("host", "example.org"), ("origin", "http://example.org"), ("x-forwarded-proto", "https")], 403),
+];
+
 #[test]
 fn every_language_refuses_what_another_site_had_the_browser_send() {
     let launch = Launch::new("values").ini("[server]\ntrusted-proxies = 127.0.0.1\n");
     for page in ["values", "values-python", "values-js"] {
         let server = launch.beside(page).start();
-        let own = format!("http://{}", server.address);
-        let visitor = Client::new();
-        let post = |headers: &[(&str, &str)]| visitor.post_with(&server.url("/same-origin"), &[], headers);
-        for allowed in [
-            &[][..],
-            &[("sec-fetch-site", "same-origin"), ("origin", "https://evil.example")],
-            &[("sec-fetch-site", "none")],
-            &[("origin", &own)],
-            &[("host", "example.org"), ("origin", "http://example.org")],
-            &[("host", "example.org:80"), ("origin", "http://EXAMPLE.org")],
-            &[("host", "example.org"), ("origin", "https://example.org"), ("x-forwarded-proto", "https")],
-        ] {
-            let reply = post(allowed);
-            assert_eq!((reply.status, reply.body.as_str()), (200, "from here\n"), "{page}: {allowed:?}");
-        }
-        for (refused, why) in [
-            (&[("sec-fetch-site", "cross-site")][..], "Sec-Fetch-Site says so"),
-            (&[("sec-fetch-site", "same-site"), ("origin", &own)], "Sec-Fetch-Site says so"),
-            (&[("sec-fetch-site", "")], "Sec-Fetch-Site says so"),
-            (&[("origin", "https://evil.example")], "its Origin is not its Host, which a proxy has to pass on"),
-            (&[("origin", "null")], "its Origin is not its Host, which a proxy has to pass on"),
-            (&[("origin", "http://127.0.0.1")], "its Origin is not its Host, which a proxy has to pass on"),
-            (
-                &[("host", "example.org"), ("origin", "http://example.org"), ("x-forwarded-proto", "https")],
-                "its Origin is not its Host, which a proxy has to pass on",
-            ),
-        ] {
-            let reply = post(refused);
-            let body = format!("cross-site: the request comes from another origin: {why}\n");
-            assert_eq!((reply.status, reply.body), (403, body), "{page}: {refused:?}");
-            let read = visitor.get_with(&server.url("/same-origin"), refused);
-            assert_eq!(read.status, 200, "a GET changes nothing: {page}: {read:?}");
+        let (visitor, url, here) = (Client::new(), server.url("/same-origin"), server.address.to_string());
+        for (fields, status) in SENT {
+            let values: Vec<_> = fields.iter().map(|(name, value)| (*name, value.replace("HERE", &here))).collect();
+            let fields: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let why = match fields.first() {
+                Some(("sec-fetch-site", _)) => "Sec-Fetch-Site says so",
+                _ => "its Origin is not its Host, which a proxy has to pass on",
+            };
+            let body = match status {
+                200 => "from here\n".to_owned(),
+                _ => format!("cross-site: the request comes from another origin: {why}\n"),
+            };
+            let reply = visitor.post_with(&url, &[], &fields);
+            assert_eq!((reply.status, reply.body), (status, body), "{page}: {fields:?}");
+            let read = visitor.get_with(&url, &fields);
+            assert_eq!(read.status, 200, "a GET changes nothing: {page}: {fields:?}");
         }
     }
 }
@@ -388,7 +404,7 @@ fn of_several_proxies_the_nearest_tells_whether_a_visitor_came_over_https() {
     let rows = ["https", "http;https", "http, https", "HTTPS", "", "http", "https;http", "https,http", "https, http"];
     let expected = [true, true, true, true, false, false, false, false, false];
     let expected: String = expected.map(|https| format!("{https} {https}\n")).concat();
-    let languages = build::root().join("languages");
+    let languages = build::root().join("sdk");
     let python = (languages.join("python"), ["-c", PYTHON], "python3");
     let javascript = (languages.join("js/lemon-session.js"), ["--input-type=module", "--eval"], "node");
     for (module, flags, program) in [python, javascript] {

@@ -1,6 +1,6 @@
-// What languages/js/lemon-session.d.ts takes and refuses. Compiled, not run.
+// What sdk/js/lemon-session.d.ts takes and refuses. Compiled, not run.
 
-import { Manager, SessionError, checkSameOrigin, real, start, type Value } from '../../languages/js/lemon-session.js';
+import { Manager, SessionError, checkSameOrigin, real, start, type Value } from '../../sdk/js/lemon-session.js';
 export function page(request: Request): Response {
     checkSameOrigin(request);
     const session = start(request, { app: 'visits', cookie: { sameSite: 'lax' } });

@@ -16,11 +16,8 @@ use axum::{
     response::Html,
     routing::{get, post},
 };
-use lemon_session_host::{
-    SessionCtx, Sessions,
-    driver::{Registry, StorageOptions},
-    sessions::Value,
-};
+use lemon_session_host::{SessionCtx, Sessions, sessions::Value, store::StorageOptions};
+use lemon_session_sqlite::Sqlite;
 use tokio::{net::TcpListener, signal};
 
 use session::{Failure, Site, Visitor};
@@ -66,7 +63,7 @@ async fn main() -> Result<()> {
     let address = arguments.next().unwrap_or("127.0.0.1:8080".to_owned());
     let storage = arguments.next().unwrap_or("sqlite:sessions.db".to_owned());
 
-    let driver = Registry::builtin().open(StorageOptions::new(storage)).await?;
+    let driver = Sqlite::open(StorageOptions::new(storage)).await?;
     driver.create_tables().await?;
     let ctx = SessionCtx::new(driver);
     let site = Site { sessions: Sessions::new(ctx.clone())?, app: "visits", https: false };

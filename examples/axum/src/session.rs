@@ -109,9 +109,10 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = match &self.0 {
             Error::InvalidName(_) | Error::InvalidValue(_) | Error::InvalidOption(_) => StatusCode::BAD_REQUEST,
-            Error::Reserved(_) => StatusCode::FORBIDDEN,
+            Error::Reserved(_) | Error::Denied(_) => StatusCode::FORBIDDEN,
             Error::Conflict | Error::Gone => StatusCode::CONFLICT,
             Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Error::Storage(_) | Error::Busy => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };

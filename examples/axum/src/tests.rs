@@ -1,6 +1,6 @@
 //! What the layer makes of a handler's session.
 
-use std::sync::Arc;
+use std::{net::Ipv4Addr, sync::Arc};
 
 use axum::{
     Router,
@@ -11,9 +11,9 @@ use axum::{
     routing::get,
 };
 use lemon_session_host::{
-    SessionCtx, Sessions, Settings, Stores,
-    driver::{Driver, memory::Memory},
+    Caller, SessionCtx, Sessions, Settings, Stores,
     sessions::{Location, Options},
+    store::{Driver, memory::Memory},
 };
 use tower::ServiceExt as _;
 
@@ -96,6 +96,28 @@ async fn a_strict_session_that_somebody_else_saved_is_a_conflict() {
     let routes = Router::new().route("/", get(handler)).layer(middleware::from_fn_with_state(site, session::layer));
     let request = Request::get("/").header("cookie", cookie).body(Body::empty()).unwrap();
     assert_eq!(routes.oneshot(request).await.unwrap().status(), StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn what_the_caller_is_not_granted_is_forbidden() {
+    let (site, _) = site(Settings::default());
+    let sessions = site.sessions.for_caller(Caller::default());
+    let handler = async move |_: Visitor| {
+        sessions.manager().count(&Location::default()).await?;
+        Ok::<_, Failure>("never seen")
+    };
+    assert_eq!(answer(site, handler).await.status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_client_that_begins_too_many_sessions_is_told_so() {
+    let (mut site, store) = site(Settings::default());
+    let caller = Caller { client: Some(Ipv4Addr::LOCALHOST.into()), ..Caller::default() };
+    site.sessions = Sessions::new(site.sessions.ctx().limit_new_sessions(1)).unwrap().for_caller(caller);
+    let visit = async || answer(site.clone(), async |_: Visitor| "seen").await.status();
+    assert_eq!(visit().await, StatusCode::OK);
+    assert_eq!(visit().await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(store.count(0).await.unwrap(), 1);
 }
 
 #[tokio::test]

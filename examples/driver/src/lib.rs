@@ -6,17 +6,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lemon_session_host::driver::{
-    Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, Listed, LoadOutcome, Loaded, Record, Registry,
-    Result, Snapshot, StorageOptions, Stored, UpdateOutcome, Variable, Write, registry::Opening,
+use lemon_session_store::{
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, Listed, LoadOutcome, Loaded, Record, Result,
+    Snapshot, StorageOptions, Stored, UpdateOutcome, Variable, Write,
+    registry::{Open, Opening},
 };
 
-/// The drivers of lemon:session and this one.
-pub fn registry() -> Result<Registry> {
-    let mut registry = Registry::builtin();
-    registry.register("plain", open)?;
-    Ok(registry)
-}
+/// The schemes of its URLs, for `Registry::register`.
+pub const SCHEMES: [(&str, Open); 1] = [("plain", open)];
 
 /// Opens a store for the URL `plain:`.
 fn open(options: StorageOptions) -> Opening {

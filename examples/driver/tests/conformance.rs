@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use example_driver::Plain;
-use lemon_session_host::conformance::Store;
+use lemon_session_store::conformance::Store;
 
 /// A store of its own for each rule. One that has tables and that a second host can open would be
 /// `Store::new(open().await).and(open().await)`.
@@ -11,7 +11,7 @@ async fn plain() -> Store {
     Store::new(Arc::new(Plain::default())).without_tables()
 }
 
-lemon_session_host::conformance!(
+lemon_session_store::conformance!(
     rules,
     plain,
     not_applicable: [operations_without_tables_say_that_they_are_missing]

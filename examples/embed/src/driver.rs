@@ -13,7 +13,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lemon_session_host::driver::{
+use lemon_session_host::store::{
     Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot,
     Stored, UpdateOutcome, Variable, Write,
 };
@@ -504,7 +504,7 @@ impl Driver for JsonFile {
 mod tests {
     use std::sync::Arc;
 
-    use lemon_session_host::conformance::Store;
+    use lemon_session_store::conformance::Store;
 
     use super::JsonFile;
 
@@ -515,5 +515,5 @@ mod tests {
         Store::new(open()).and(open()).keeping(folder)
     }
 
-    lemon_session_host::conformance!(json_file, open);
+    lemon_session_store::conformance!(json_file, open);
 }

@@ -16,8 +16,8 @@ use anyhow::{Context as _, Result};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use lemon_session_host::{
     SessionCtx, SessionCtxView, SessionView, add_to_linker, compose,
-    driver::Driver as _,
     engine::{EngineOptions, engine},
+    store::Driver as _,
 };
 use tokio::{net::TcpListener, sync::oneshot, time::sleep};
 use wasmtime::{

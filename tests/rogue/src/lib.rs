@@ -12,6 +12,7 @@ use wasip2::{
 };
 
 mod hoards;
+mod managing;
 
 struct Rogue;
 
@@ -23,6 +24,10 @@ impl wasip2::exports::http::incoming_handler::Guest for Rogue {
         let path = request_of.path();
         if let Some(hoard) = path.strip_prefix("/hoard/") {
             return answer(out, 200, &[], &format!("{} are held\n", hoards::hoard(hoard)));
+        }
+        // Wherever it is mounted.
+        if let Some((_, function)) = path.split_once("/manager/") {
+            return answer(out, 200, &[], &managing::call(function, &request_of));
         }
         match path {
             "/trap" => panic!("trapped on purpose"),

@@ -4,20 +4,16 @@ use std::fs;
 
 use lemon_session_tests::{Client, Launch, Server, build, cgi::print};
 
-fn mount(path: &str, component: &str) -> String {
-    format!("--mount={path}={}", build::component(component).display())
-}
-
 fn shop_and_blog(ini: &str) -> Server {
-    Launch::mounted().ini(ini).arg(&mount("/shop", "visits-cgi")).arg(&mount("/blog", "visits")).start()
+    Launch::mounted().ini(ini).mount("/shop", "visits-cgi").mount("/blog", "visits").start()
 }
 
 #[test]
 fn mounts_share_one_session_when_lemon_ini_says_so() {
     let server = Launch::mounted()
         .ini("[session.cookie]\nname = site\n")
-        .arg(&mount("/shop", "visits-cgi"))
-        .arg(&mount("/blog", "visits"))
+        .mount("/shop", "visits-cgi")
+        .mount("/blog", "visits")
         .start();
     let visitor = Client::new();
     let first = server.get(&visitor, "/shop/");
@@ -32,8 +28,8 @@ fn mounts_share_one_session_when_lemon_ini_says_so() {
     // Of another application's variables there are none, in the same session.
     let counter = Launch::mounted()
         .ini("[session.cookie]\nname = site\n")
-        .arg(&mount("/", "counter"))
-        .arg(&mount("/shop", "visits-cgi"))
+        .mount("/", "counter")
+        .mount("/shop", "visits-cgi")
         .start();
     let visitor = Client::new();
     let id = counter.get(&visitor, "/set?key=variable1&value=counted").set_cookie().value;
@@ -44,7 +40,7 @@ fn mounts_share_one_session_when_lemon_ini_says_so() {
 
 #[test]
 fn mounts_have_sessions_of_their_own_when_their_names_differ() {
-    let server = Launch::mounted().arg(&mount("/", "counter")).arg(&mount("/shop", "visits-cgi")).start();
+    let server = Launch::mounted().mount("/", "counter").mount("/shop", "visits-cgi").start();
     let visitor = Client::new();
     server.get(&visitor, "/");
     server.get(&visitor, "/shop");
@@ -54,11 +50,7 @@ fn mounts_have_sessions_of_their_own_when_their_names_differ() {
 
 #[test]
 fn the_longest_path_wins_and_the_rest_is_path_info() {
-    let server = Launch::mounted()
-        .arg(&mount("/", "visits"))
-        .arg(&mount("/a", "rogue-cgi"))
-        .arg(&mount("/a/b", "rogue"))
-        .start();
+    let server = Launch::mounted().mount("/", "visits").mount("/a", "rogue-cgi").mount("/a/b", "rogue").start();
     let reply = server.get(&Client::new(), "/a/environment");
     assert!(reply.body.contains("SCRIPT_NAME=/a\n") && reply.body.contains("PATH_INFO=/environment\n"), "{reply:?}");
     assert!(server.get(&Client::new(), "/ab").body.contains("first visit"), "a part of a name is another path");
@@ -78,7 +70,7 @@ fn where_nothing_is_mounted_nothing_is_found() {
 
 #[test]
 fn local_redirects_lead_from_one_mount_to_another() {
-    let server = Launch::mounted().arg(&mount("/a", "rogue-cgi")).arg(&mount("/b", "visits")).start();
+    let server = Launch::mounted().mount("/a", "rogue-cgi").mount("/b", "visits").start();
     let reply = server.get(&Client::new(), &format!("/a{}", print("Location: /b/\n\n")));
     assert!(reply.body.contains("This is your first visit"), "{reply:?}");
     assert_eq!(reply.set_cookie().name, "visits");
@@ -96,8 +88,7 @@ fn the_greeting_names_what_is_mounted_where() {
 fn a_module_is_joined_with_those_that_import_it() {
     let ini = fs::read_to_string(build::root().join("examples/auth/lemon.ini")).unwrap();
     let with = format!("--with={}", build::component("auth_module").display());
-    let server =
-        Launch::mounted().ini(&ini).arg(&with).arg(&mount("/", "auth_page")).arg(&mount("/shop", "visits-cgi")).start();
+    let server = Launch::mounted().ini(&ini).arg(&with).mount("/", "auth_page").mount("/shop", "visits-cgi").start();
     assert!(server.get(&Client::new(), "/").body.contains("Visit 1 of somebody."));
     assert!(server.get(&Client::new(), "/shop").body.contains("This is your first visit"));
 

@@ -50,8 +50,8 @@ async fn chromium_keeps_a_host_cookie_that_came_through_a_proxy_with_https_until
     let ini = "[session.cookie]\nname = __Host-visits\nsecure = on\n[server]\ntrusted-proxies = 127.0.0.1\n";
     let server = Launch::new("visits").ini(ini).start();
     let (https, http) = (free_port(), free_port());
-    let pass =
-        format!("location / {{ proxy_pass http://{}; proxy_set_header X-Forwarded-Proto $scheme; }}", server.address);
+    let fields = "proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto $scheme;";
+    let pass = format!("location / {{ proxy_pass http://{}; {fields} }}", server.address);
     let servers = format!(
         "server {{ listen 127.0.0.1:{https} ssl; ssl_certificate CERTIFICATE; ssl_certificate_key KEY; {pass} }}\n\
          server {{ listen 127.0.0.1:{http}; {pass} }}"

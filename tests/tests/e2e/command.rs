@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use lemon_session_host::driver::{Key, Record, Registry, StorageOptions};
+use lemon_session_host::store::{Key, Record, StorageOptions};
 use lemon_session_tests::{Client, Launch, Server, build};
 
 /// A store with so many sessions, of owners whose names grow longer.
@@ -16,7 +16,7 @@ fn filled(sessions: u64) -> Launch {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let driver = Registry::builtin().open(StorageOptions::new(url)).await.unwrap();
+        let driver = lemon_session_tests::drivers().open(StorageOptions::new(url)).await.unwrap();
         driver.create_tables().await.unwrap();
         for i in 0..sessions {
             let mut bytes = [0; 32];
@@ -204,7 +204,7 @@ fn the_component_and_composed_applications_are_components() {
     let composed = fs::read(launch.folder().join("composed.wasm")).unwrap();
     assert!(composed.len() > component.len() + fs::read(&visits).unwrap().len() / 2);
 
-    let nothing = lemon_session_tests::build::component("rogue");
+    let nothing = lemon_session_tests::build::component("rogue-cgi");
     let output = launch.command(&["compose", nothing.to_str().unwrap(), "-o", "composed.wasm"]);
     assert_eq!(output.status, 1);
     assert!(output.stderr.contains("does not use sessions"), "{output:?}");

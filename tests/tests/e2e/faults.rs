@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lemon_session_host::driver::{Registry, StorageOptions};
+use lemon_session_host::store::StorageOptions;
 use lemon_session_tests::{Client, Launch, Reply, Server, Storage, build, client::get_with_cookie};
 use tokio::runtime::Runtime;
 
@@ -61,7 +61,7 @@ fn runtime() -> Runtime {
 /// Waits until a server answers: it listens before it is ready.
 fn wait_for(url: &str) {
     let started = Instant::now();
-    let open = async || Registry::builtin().open(StorageOptions::new(url)).await;
+    let open = async || lemon_session_tests::drivers().open(StorageOptions::new(url)).await;
     while let Err(error) = runtime().block_on(open()) {
         assert!(started.elapsed() < Duration::from_secs(60), "{error}");
         thread::sleep(Duration::from_millis(50));

@@ -8,23 +8,25 @@ mod doctor;
 mod endurance;
 mod examples;
 mod faults;
+mod grants;
 mod hostile;
+mod large;
 mod moving;
 mod operating;
 mod packaging;
 mod races;
-mod readme;
 mod reload;
 mod serve;
 mod shared;
 mod visits;
+mod welcome;
 
-#[path = "../../../host/tests/sql/proxy.rs"]
+#[path = "../../../host/sql/testing/proxy.rs"]
 #[allow(dead_code, reason = "the drivers' tests use the rest")]
 mod proxy;
-#[path = "../../../host/tests/redis/servers.rs"]
+#[path = "../../../host/redis/tests/redis/servers.rs"]
 #[allow(dead_code, reason = "the drivers' tests use the rest")]
 mod redis_servers;
-#[path = "../../../host/tests/sql/servers.rs"]
+#[path = "../../../host/sql/testing/servers.rs"]
 #[allow(dead_code, reason = "the drivers' tests use the rest")]
 mod sql_servers;

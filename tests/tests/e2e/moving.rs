@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use lemon_session_host::driver::{DestroyCondition, Driver, Key, Record, Write};
+use lemon_session_host::store::{DestroyCondition, Driver, Key, Record, Write};
 use lemon_session_tests::{Client, Launch, Server, Storage, client::get_with_cookie, command, storage::KINDS};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -70,7 +70,7 @@ async fn fill(store: &dyn Driver, count: usize) {
         let writes = [write("shop", "n", n.to_be_bytes().into()), write("forum", "é", vec![n as u8; large])];
         store.create(&Key::of(&n.to_string()), &record, &writes).await.expect("create");
     }
-    let change = lemon_session_host::driver::Change {
+    let change = lemon_session_host::store::Change {
         writes: vec![write("shop", "saved", vec![0, 255])],
         max_size: u64::MAX,
         ..Default::default()

@@ -120,7 +120,7 @@ impl Visitor {
     fn curl(&self, arguments: &[&str]) -> (String, String) {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--show-error", "--insecure", "--include", "--http1.1", "--max-time", "60"]);
-        for (from, to) in [(443, self.https), (80, self.http)] {
+        for (from, to) in [(443, self.https), (80, self.http), (self.https, self.https)] {
             curl.args(["--connect-to", &format!("example.org:{from}:127.0.0.1:{to}")]);
         }
         curl.arg("--cookie").arg(&self.jar).arg("--cookie-jar").arg(&self.jar).args(arguments);
@@ -230,10 +230,14 @@ fn a_newcomer_who_follows_the_guide_has_a_site_behind_nginx_with_postgresql() {
         }
     }
 
-    let (_, body) = visitor.post("https://example.org/");
-    assert!(body.contains("Session Deleted"), "{body}");
-    assert!(!visitor.has_cookie(), "curl has dropped the cookie");
-    assert!(visitor.get("https://example.org/").1.contains("This is your first visit"));
+    // Also on a port of its own, which browsers name in Origin.
+    for site in ["https://example.org/".to_owned(), format!("https://example.org:{https}/")] {
+        assert!(visitor.get(&site).1.contains("Welcome back"), "{site}");
+        let (_, body) = visitor.post(&site);
+        assert!(body.contains("Session Deleted"), "{site}: {body}");
+        assert!(!visitor.has_cookie(), "curl has dropped the cookie");
+        assert!(visitor.get(&site).1.contains("This is your first visit"), "{site}");
+    }
 }
 
 #[test]

@@ -136,6 +136,13 @@ fn sessions_work_with_reused_instances() {
 }
 
 #[test]
+fn the_server_listens_where_lemon_ini_says_unless_a_flag_does() {
+    let launch = || Launch::new("visits").ini("[server]\naddr = 127.0.0.2:0\n");
+    assert_eq!(launch().listening_as_configured().start().address.ip().to_string(), "127.0.0.2");
+    assert_eq!(launch().start().address.ip().to_string(), "127.0.0.1");
+}
+
+#[test]
 fn a_body_longer_than_is_allowed_is_refused() {
     let server = Launch::new("visits").ini("[server]\nbody-bytes = 1K\n").start();
     let request = format!(

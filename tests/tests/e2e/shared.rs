@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use lemon_session_host::driver::Key;
+use lemon_session_host::store::Key;
 use lemon_session_tests::{Client, Launch, Reply, Server, Storage, client::get_with_cookie};
 
 /// How often each of 32 clients adds one.

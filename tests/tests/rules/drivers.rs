@@ -13,7 +13,7 @@ use std::{
 };
 
 use futures::FutureExt;
-use lemon_session_host::driver::{Registry, StorageOptions, TableName, memory::Memory};
+use lemon_session_host::store::{StorageOptions, TableName, memory::Memory};
 
 use crate::{rules, site::Site};
 
@@ -104,7 +104,7 @@ fn on(rule: Rule, url: String, times: i64) {
     let table = TableName::new(&name).expect("a table's name");
     run(async move {
         let options = StorageOptions { table, ..StorageOptions::new(url) };
-        let driver = Registry::builtin().open(options).await.expect("the store opens");
+        let driver = lemon_session_tests::drivers().open(options).await.expect("the store opens");
         driver.create_tables().await.expect("tables can be created");
         let mut site = Site::new(Arc::clone(&driver));
         site.times = times;

@@ -11,9 +11,9 @@ use std::{
 
 use lemon_session_host::{
     SessionCtx, Sessions, Settings, Stores,
-    driver::{Driver, Key, LoadOutcome, memory::Memory},
     engine::{EngineOptions, engine},
     sessions::{Error, Options, PoolOptions, Value},
+    store::{Driver, Key, LoadOutcome, memory::Memory},
 };
 
 use crate::{
@@ -172,8 +172,8 @@ impl Bench {
 
 /// Stores the session that all requests are of.
 async fn visited(memory: &Memory, id: &str) {
-    use lemon_session_host::driver::{Record, Write};
-    let value = lemon_session_component::codec::encode(&lemon_session_component::Value::Integer(1)).unwrap();
+    use lemon_session_host::store::{Record, Write};
+    let value = lemon_session_rules::codec::encode(&lemon_session_rules::Value::Integer(1)).unwrap();
     let write = |name: &str| Write { app: "session".into(), name: name.into(), value: Some(value.clone()) };
     let record = Record {
         created: NOW,
@@ -334,9 +334,9 @@ async fn compare(rules: Rules, id: &str, events: &[Event], memory: &Memory, end:
             return Err(format!("there should be a session with {variables:?}"));
         };
         let variables = loaded.variables.into_iter().map(|variable| {
-            let lemon_session_host::driver::Stored::Inline(bytes) = variable.value else { panic!("it is small") };
-            let value = lemon_session_component::codec::decode(&bytes).unwrap();
-            let lemon_session_component::Value::Integer(value) = value else { panic!("{value:?}") };
+            let lemon_session_host::store::Stored::Inline(bytes) = variable.value else { panic!("it is small") };
+            let value = lemon_session_rules::codec::decode(&bytes).unwrap();
+            let lemon_session_rules::Value::Integer(value) = value else { panic!("{value:?}") };
             (variable.name, value)
         });
         stored.insert(*id, variables.collect::<Variables>());

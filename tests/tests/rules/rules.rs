@@ -5,9 +5,9 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use futures::future::join_all;
 use lemon_session_host::{
     Session, Sessions,
-    driver::{Change, Key},
     sessions::{Error, Options, Value},
     settings::Reservation,
+    store::{Change, Key},
 };
 
 use crate::{
@@ -380,7 +380,7 @@ pub async fn concurrent_growth_never_passes_the_limit_of_a_session(site: Site) {
 }
 
 pub async fn data_of_an_unknown_format_is_refused_and_left_as_it_is(site: Site) {
-    use lemon_session_host::driver::{LoadOutcome, Stored, Write};
+    use lemon_session_host::store::{LoadOutcome, Stored, Write};
     let sessions = site.sessions(|_| ());
     let id = visited(&sessions).await;
     let future = Write { app: "session".into(), name: "f".into(), value: Some(vec![2, 1, 2, 3]) };

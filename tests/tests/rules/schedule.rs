@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lemon_session_host::driver::{
+use lemon_session_host::store::{
     Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot, UpdateOutcome,
     Write,
 };

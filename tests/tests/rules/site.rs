@@ -10,9 +10,9 @@ use std::{
 
 use lemon_session_host::{
     Session, SessionCtx, Sessions, Settings, Stores,
-    driver::Driver,
     engine::{EngineOptions, engine},
     sessions::{Header, Options, PoolOptions},
+    store::Driver,
 };
 use wasmtime::Engine;
 

@@ -26,7 +26,8 @@ impl wasip2::exports::http::incoming_handler::Guest for Site {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         match respond(&Request::new(&request)) {
             Ok(Page { status, headers, html }) => {
-                let html = format!("<!DOCTYPE html>\n<title>Who are you?</title>\n{html}\n");
+                let title = "<title>Who are you?</title>\n<link rel=icon href=data:,>";
+                let html = format!("<!DOCTYPE html>\n{title}\n{html}\n");
                 let html_type = header("content-type", "text/html; charset=utf-8");
                 answer(out, status, headers.iter().chain([&html_type]), &html);
             }

@@ -1,0 +1,167 @@
+//! Session ids: 256 random bits as 43 characters of base64url (OWASP asks for 64 bits, ASVS 7.2.3 for 128).
+
+use alloc::string::String;
+
+use sha2::{Digest, Sha256};
+
+/// The length of an id in characters.
+pub const LENGTH: usize = 43;
+
+/// What the store knows a session by: the SHA-256 digest of its id.
+pub type Key = [u8; 32];
+
+/// The digits of base64url (RFC 4648, section 5).
+pub(crate) const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// Makes an id from 256 random bits.
+///
+/// The seed's hash is added to them bit by bit: whatever the seed, the result is as random as `random` is.
+pub fn new(mut random: [u8; 32], seed: &str) -> String {
+    if !seed.is_empty() {
+        for (byte, personal) in random.iter_mut().zip(sha256(&[seed.as_bytes()])) {
+            *byte ^= personal;
+        }
+    }
+    base64url(&random)
+}
+
+/// Whether a text has the form of an id.
+pub fn is_well_formed(text: &[u8]) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    // The last digit carries four bits only: with others set it would be a second name for the same bits.
+    let is_last = |byte: &u8| DIGITS.iter().step_by(4).any(|digit| digit == byte);
+    text.len() == LENGTH && text.iter().all(is_digit) && text.last().is_some_and(is_last)
+}
+
+/// The key of an id.
+pub fn key(id: &str) -> Key {
+    sha256(&[id.as_bytes()])
+}
+
+/// The id that follows `old` in a renewal.
+///
+/// Everybody who holds the old id and reads the renewal's nonce from the store comes to the same new id, though the store
+/// never sees either: that is how parallel requests agree on one successor.
+pub fn successor(old: &str, nonce: &[u8]) -> String {
+    base64url(&sha256(&[b"lemon:session renewal\0", old.as_bytes(), nonce]))
+}
+
+fn base64url(bits: &[u8; 32]) -> String {
+    let mut text = String::with_capacity(LENGTH);
+    for index in 0..LENGTH {
+        let (byte, bit) = (index * 6 / 8, index * 6 % 8);
+        let next = bits.get(byte + 1).copied().unwrap_or(0);
+        let digit = u16::from_be_bytes([bits[byte], next]) >> (10 - bit) & 63;
+        text.push(char::from(DIGITS[usize::from(digit)]));
+    }
+    text
+}
+
+/// The SHA-256 digest of the parts one after the other.
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hash.finalize().into()
+}
+
+/// A key in hexadecimal.
+pub fn to_hex(key: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(2 * key.len());
+    for byte in key {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(DIGITS[usize::from(digit)]));
+        }
+    }
+    text
+}
+
+/// Reads a key of 64 hexadecimal digits.
+pub fn from_hex(text: &str) -> Option<Key> {
+    let mut key = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let digit = |ascii: u8| char::from(ascii).to_digit(16);
+        *byte = (16 * digit(digits[0])? + digit(digits[1])?) as u8;
+    }
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64ct::{Base64UrlUnpadded, Encoding};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_id_has_256_bits_in_43_characters() {
+        let id = new([0xff; 32], "");
+        assert_eq!(id.len(), LENGTH);
+        assert!(is_well_formed(id.as_bytes()));
+    }
+
+    #[test]
+    fn a_seed_changes_ids_and_never_makes_two_of_them_equal() {
+        assert_ne!(new([1; 32], "a"), new([1; 32], "b"));
+        assert_ne!(new([1; 32], "a"), new([2; 32], "a"));
+    }
+
+    #[test]
+    fn the_bits_of_a_seeds_hash_are_added_to_the_random_ones() {
+        let hash = sha256(&[b"seed"]);
+        assert_eq!(new(hash, "seed"), "A".repeat(LENGTH));
+        assert_eq!(new([0; 32], "seed"), base64url(&hash));
+        assert_eq!(new([0xff; 32], "seed"), base64url(&hash.map(|byte| !byte)));
+    }
+
+    #[test]
+    fn malformed_ids_are_recognised() {
+        let id = new([7; 32], "");
+        for text in ["", "abc", &id[1..], &id.replace(&id[..1], "'"), &(id.clone() + "A"), "'; DROP TABLE Session; --"]
+        {
+            assert!(!is_well_formed(text.as_bytes()), "{text}");
+        }
+        assert!(!is_well_formed(&[0xff; LENGTH]));
+        assert!(!is_well_formed("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB".as_bytes()));
+    }
+
+    #[test]
+    fn a_successor_is_determined_by_old_id_and_nonce() {
+        assert_eq!(successor("a", b"n"), successor("a", b"n"));
+        assert_ne!(successor("a", b"n"), successor("a", b"m"));
+        assert_ne!(successor("a", b"n"), successor("b", b"n"));
+        assert!(is_well_formed(successor("a", b"n").as_bytes()));
+    }
+
+    #[test]
+    fn hexadecimal_round_trips() {
+        let key = key("id");
+        assert_eq!(from_hex(&to_hex(&key)), Some(key));
+        assert_eq!(from_hex(&to_hex(&key).to_uppercase()), Some(key));
+        for text in ["", "zz", &"g".repeat(64), &"é".repeat(32), &"+1".repeat(32)] {
+            assert_eq!(from_hex(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ids_are_base64url(random: [u8; 32]) {
+            prop_assert_eq!(new(random, ""), Base64UrlUnpadded::encode_string(&random));
+        }
+
+        #[test]
+        fn what_decodes_to_256_bits_is_well_formed(
+            mut text in "[A-Za-z0-9_-]{43}", index in 0..LENGTH, byte: u8,
+        ) {
+            let expected = |text: &[u8]| Base64UrlUnpadded::decode(text, &mut [0; 32]).is_ok_and(|bits| bits.len() == 32);
+            prop_assert_eq!(is_well_formed(text.as_bytes()), expected(text.as_bytes()));
+            text.replace_range(LENGTH - 1.., "A");
+            let mut text = text.into_bytes();
+            text[index] = byte;
+            prop_assert_eq!(is_well_formed(&text), expected(&text));
+        }
+    }
+}

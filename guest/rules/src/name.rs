@@ -1,0 +1,59 @@
+//! The rules for names: of variables, applications and owners.
+
+use alloc::{format, string::String};
+
+use crate::{Error, Result};
+
+/// The longest owner, in characters.
+pub const OWNER_LENGTH: u32 = 255;
+
+/// A text of the caller's, fit for an error: its beginning, without control characters.
+pub fn shown(text: &str) -> String {
+    text.chars().take(64).map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+}
+
+/// Checks a name: 1 to `limit` characters, none of them a control character. `what` names it in the error.
+pub fn check(what: &str, name: &str, limit: u32) -> Result<()> {
+    // Nearly every name: nothing but ASCII, where a byte is a character.
+    if (1..=limit as usize).contains(&name.len()) && name.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Ok(());
+    }
+    let length = name.chars().count();
+    if length == 0 {
+        return Err(Error::InvalidName(format!("{what} is empty; it must have 1 to {limit} characters")));
+    }
+    if length > limit as usize {
+        return Err(Error::InvalidName(format!("{what} has {length} characters; the limit is {limit}")));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Error::InvalidName(format!("{what} contains a control character, which no name may")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_shown_as_64_characters_at_most_none_of_them_a_control_character() {
+        assert_eq!(shown("a\r\nb\u{85}é"), "a\u{fffd}\u{fffd}b\u{fffd}é");
+        assert_eq!(shown(&"é".repeat(65)), "é".repeat(64));
+    }
+
+    #[test]
+    fn length_is_counted_in_characters() {
+        for name in ["a".repeat(32), "é".repeat(32)] {
+            assert!(check("key", &name, 32).is_ok());
+            assert!(check("key", &(name + "a"), 32).is_err());
+        }
+        assert!(matches!(check("key", &"é".repeat(33), 32), Err(Error::InvalidName(text)) if text.contains("33")));
+    }
+
+    #[test]
+    fn empty_and_control_characters_are_refused() {
+        for name in ["", "a\nb", "\0", "a\u{7f}"] {
+            assert!(matches!(check("key", name, 32), Err(Error::InvalidName(_))), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,504 @@
+//! What the rules are tested with: a clock that is set, randomness that counts, and a store in memory that can be made to
+//! fail and records what it was asked.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    time::Duration,
+};
+
+use crate::{
+    Env, Result, Session, Value, World,
+    bindings::{
+        sessions::{Cookie, Options},
+        settings::{Caller, CookieSettings, Defaults, Grant, Limits, Notice},
+        storage::{
+            Change, CreateOutcome, DestroyCondition, Failure, Grace, Listed, LoadOutcome, Loaded, Location,
+            SessionRecord, Stored, UpdateOutcome, Variable, Write,
+        },
+        types::{CacheLimiter, Header, SameSite, Secure},
+    },
+    start,
+};
+
+pub const NOW: u64 = 1_000_000;
+
+/// The settings as they are without a configuration.
+pub fn settings() -> Defaults {
+    Defaults {
+        app: "session".into(),
+        expires: 1440,
+        max_lifetime: 0,
+        rolling: true,
+        touch_after: None,
+        renew_after: 0,
+        renew_grace: 60,
+        remember_ended: 86400,
+        lazy: false,
+        strict: false,
+        cleanup: 0.0,
+        seed: String::new(),
+        cache_limiter: CacheLimiter::Nocache,
+        cache_expire: 10800,
+        cookie: CookieSettings {
+            name: None,
+            path: "/".into(),
+            domain: String::new(),
+            secure: Secure::Auto,
+            http_only: true,
+            same_site: SameSite::Lax,
+            partitioned: false,
+            lifetime: None,
+            comment: String::new(),
+        },
+        limits: Limits {
+            key_length: 32,
+            app_length: 255,
+            variables: 1000,
+            value_bytes: 1 << 20,
+            session_bytes: 4 << 20,
+            header_bytes: 16384,
+        },
+        reserved: Vec::new(),
+    }
+}
+
+/// A start's options with nothing given.
+pub fn options() -> Options {
+    Options {
+        app: None,
+        cookies: Vec::new(),
+        https: false,
+        session_id: None,
+        location: Location { storage: None, table: None },
+        expires: None,
+        cookie: None,
+        seed: None,
+        cleanup: None,
+        strict: None,
+        cache_limiter: None,
+    }
+}
+
+/// A cookie with nothing given.
+pub fn cookie() -> Cookie {
+    Cookie {
+        name: None,
+        path: None,
+        domain: None,
+        secure: None,
+        http_only: None,
+        same_site: None,
+        partitioned: None,
+        lifetime: None,
+        comment: None,
+    }
+}
+
+/// The world around the component.
+#[derive(Clone)]
+pub struct Outside(Rc<Inner>);
+
+struct Inner {
+    clock: Cell<Duration>,
+    drawn: Cell<u64>,
+    fails: Cell<bool>,
+    extends: Cell<bool>,
+    overtakes: Cell<u32>,
+    caller: Cell<Caller>,
+    notices: RefCell<Vec<Notice>>,
+    settings: Defaults,
+    sessions: RefCell<BTreeMap<Vec<u8>, Row>>,
+    calls: RefCell<Vec<&'static str>>,
+}
+
+/// The variables of a session by application and name.
+type Variables = BTreeMap<(String, String), Vec<u8>>;
+
+fn size(variables: &Variables) -> u64 {
+    variables.iter().map(|((_, name), bytes)| (name.len() + bytes.len()) as u64).sum()
+}
+
+#[derive(Clone)]
+enum Row {
+    Session(SessionRecord, Variables),
+    Former { to: Vec<u8>, grace: Grace },
+    Ended,
+}
+
+impl Outside {
+    pub fn new(change: impl FnOnce(&mut Defaults)) -> Self {
+        let mut settings = settings();
+        change(&mut settings);
+        Self(Rc::new(Inner {
+            clock: Cell::new(Duration::from_secs(NOW)),
+            drawn: Cell::new(0),
+            fails: Cell::new(false),
+            extends: Cell::new(false),
+            overtakes: Cell::new(0),
+            caller: Cell::new(Caller { request: 0, manager: Grant::All }),
+            notices: RefCell::default(),
+            settings,
+            sessions: RefCell::default(),
+            calls: RefCell::default(),
+        }))
+    }
+
+    /// A new instance of the component.
+    pub fn instance(&self) -> Rc<World<Self>> {
+        Rc::new(World::new(self.clone()))
+    }
+
+    /// A request in an instance of its own.
+    pub fn start(&self, options: Options) -> Result<Session<Self>> {
+        start(&self.instance(), options)
+    }
+
+    /// A request that brings the cookie of an earlier response.
+    pub fn resume(&self, id: &str) -> Result<Session<Self>> {
+        self.start(carrying(id))
+    }
+
+    /// A session that is stored with one variable; its id.
+    pub fn visited(&self) -> String {
+        let session = self.start(options()).unwrap();
+        session.set("a", &Value::Integer(1)).unwrap();
+        session.save().unwrap();
+        session.id()
+    }
+
+    pub fn wait(&self, seconds: u64) {
+        self.wait_for(Duration::from_secs(seconds));
+    }
+
+    pub fn wait_for(&self, time: Duration) {
+        self.0.clock.set(self.0.clock.get() + time);
+    }
+
+    pub fn fail(&self, fails: bool) {
+        self.0.fails.set(fails);
+    }
+
+    /// What a load finds expired is extended right after it, as by a host whose clock is behind.
+    pub fn extend_what_is_found_expired(&self) {
+        self.0.extends.set(true);
+    }
+
+    /// The next so many updates that expect a version come after one of another request.
+    pub fn overtake(&self, updates: u32) {
+        self.0.overtakes.set(updates);
+    }
+
+    /// Calls from now on are on behalf of this request and grant.
+    pub fn call_as(&self, request: u64, manager: Grant) {
+        self.0.caller.set(Caller { request, manager });
+    }
+
+    /// What the host was told since this was called last.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.0.notices.take()
+    }
+
+    /// What the store was asked since this was called last.
+    pub fn calls(&self) -> Vec<&'static str> {
+        self.0.calls.take()
+    }
+
+    /// How many sessions the store has, live or not.
+    pub fn stored(&self) -> usize {
+        self.0.sessions.borrow().values().filter(|row| matches!(row, Row::Session(..))).count()
+    }
+
+    /// Puts bytes where a variable of the only session is.
+    pub fn corrupt(&self, app: &str, name: &str, bytes: &[u8]) {
+        for row in self.0.sessions.borrow_mut().values_mut() {
+            if let Row::Session(_, variables) = row {
+                variables.insert((app.into(), name.into()), bytes.into());
+            }
+        }
+    }
+
+    fn called(&self, name: &'static str) -> Result<(), Failure> {
+        self.0.calls.borrow_mut().push(name);
+        if self.0.fails.get() { Err(Failure::Unavailable("password=hunter2".into())) } else { Ok(()) }
+    }
+
+    fn end(&self, key: &[u8], remember: u32) {
+        self.0.sessions.borrow_mut().remove(key);
+        if remember != 0 {
+            self.0.sessions.borrow_mut().insert(key.into(), Row::Ended);
+        }
+    }
+}
+
+/// Options with the cookie of a value: an id, with its mark if it has one.
+pub fn carrying(id: &str) -> Options {
+    Options { cookies: vec![format!("session={id}").into_bytes()], ..options() }
+}
+
+/// The value of the cookie in a response's `Set-Cookie`.
+pub fn sent_value(headers: &[Header]) -> Option<String> {
+    let (_, cookie) = headers.iter().find(|(name, _)| name == "set-cookie")?;
+    Some(cookie.split(['=', ';']).nth(1).unwrap().into())
+}
+
+/// The id in it.
+pub fn sent_id(headers: &[Header]) -> Option<String> {
+    sent_value(headers).map(|value| value.split('.').next().unwrap().into())
+}
+
+/// What a response says to caches: its `Cache-Control` and its `Vary`.
+pub fn caching(headers: &[Header]) -> [Option<&str>; 2] {
+    ["cache-control", "vary"].map(|wanted| {
+        let mut values = headers.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+        let value = values.next();
+        assert_eq!(values.next(), None, "{wanted} is returned once");
+        value
+    })
+}
+
+impl Env for Outside {
+    fn clock(&self) -> Duration {
+        self.0.clock.get()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        for byte in bytes {
+            let drawn = self.0.drawn.get() + 1;
+            self.0.drawn.set(drawn);
+            *byte = (drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8;
+        }
+    }
+
+    fn defaults(&self) -> Defaults {
+        self.0.settings.clone()
+    }
+
+    fn caller(&self) -> Caller {
+        self.0.caller.get()
+    }
+
+    fn notify(&self, notice: &Notice) {
+        self.0.notices.borrow_mut().push(notice.clone());
+    }
+
+    fn load(&self, _: &Location, key: &[u8], app: &str, now: u64, inline: u32) -> Result<LoadOutcome, Failure> {
+        self.called("load")?;
+        if self.0.extends.get()
+            && let Some(Row::Session(record, _)) = self.0.sessions.borrow_mut().get_mut(key)
+            && now >= record.expires
+        {
+            record.expires = now + 1;
+            return Ok(LoadOutcome::Expired);
+        }
+        let sessions = self.0.sessions.borrow();
+        let (row, renewal) = match sessions.get(key) {
+            Some(Row::Former { to, grace }) if now < grace.until => (sessions.get(to), Some(grace.nonce.clone())),
+            row => (row, None),
+        };
+        Ok(match row {
+            None => LoadOutcome::Absent,
+            Some(Row::Former { .. } | Row::Ended) => LoadOutcome::Ended,
+            Some(Row::Session(record, _)) if now >= record.expires => LoadOutcome::Expired,
+            Some(Row::Session(record, variables)) => {
+                let variables = variables.iter().filter(|((owner, _), _)| owner == app).map(|((_, name), bytes)| {
+                    let is_large = bytes.len() > inline as usize;
+                    let value =
+                        if is_large { Stored::Large(bytes.len() as u64) } else { Stored::Inline(bytes.clone()) };
+                    Variable { name: name.clone(), value }
+                });
+                LoadOutcome::Found(Loaded { record: record.clone(), variables: variables.collect(), renewal })
+            }
+        })
+    }
+
+    fn fetch(&self, _: &Location, key: &[u8], app: &str, name: &str, _: u64) -> Result<Option<Vec<u8>>, Failure> {
+        self.called("fetch")?;
+        Ok(match self.0.sessions.borrow().get(key) {
+            Some(Row::Session(_, variables)) => variables.get(&(app.into(), name.into())).cloned(),
+            _ => None,
+        })
+    }
+
+    fn create(
+        &self,
+        _: &Location,
+        key: &[u8],
+        record: &SessionRecord,
+        writes: &[Write],
+    ) -> Result<CreateOutcome, Failure> {
+        self.called("create")?;
+        if self.0.sessions.borrow().contains_key(key) {
+            return Ok(CreateOutcome::Exists);
+        }
+        let variables: Variables = writes
+            .iter()
+            .filter_map(|write| Some(((write.app.clone(), write.name.clone()), write.value.clone()?)))
+            .collect();
+        let record = SessionRecord { version: 1, size: size(&variables), ..record.clone() };
+        self.0.sessions.borrow_mut().insert(key.into(), Row::Session(record, variables));
+        Ok(CreateOutcome::Created)
+    }
+
+    fn update(
+        &self,
+        _: &Location,
+        key: &[u8],
+        change: &Change,
+        expected: Option<u64>,
+        now: u64,
+    ) -> Result<UpdateOutcome, Failure> {
+        self.called("update")?;
+        let mut sessions = self.0.sessions.borrow_mut();
+        let Some(Row::Session(record, variables)) = sessions.get_mut(key) else { return Ok(UpdateOutcome::Gone) };
+        if now >= record.expires {
+            return Ok(UpdateOutcome::Gone);
+        }
+        if expected.is_some()
+            && let Some(left) = self.0.overtakes.get().checked_sub(1)
+        {
+            self.0.overtakes.set(left);
+            record.version += 1;
+        }
+        if expected.is_some_and(|expected| expected != record.version) {
+            return Ok(UpdateOutcome::Conflict(record.version));
+        }
+        let mut after = variables.clone();
+        after.retain(|(app, _), _| !change.clears.contains(app));
+        for write in &change.writes {
+            let name = (write.app.clone(), write.name.clone());
+            match &write.value {
+                Some(bytes) => _ = after.insert(name, bytes.clone()),
+                None => _ = after.remove(&name),
+            }
+        }
+        let size = size(&after);
+        if size > record.size && size > change.max_size {
+            return Ok(UpdateOutcome::TooLarge(size));
+        }
+        *variables = after;
+        record.size = size;
+        record.accessed = record.accessed.max(now);
+        record.expires = change.expires.map_or(record.expires, |expires| expires.max(record.expires));
+        if let Some(owner) = &change.owner {
+            record.owner = owner.clone();
+        }
+        if !(change.clears.is_empty() && change.writes.is_empty() && change.owner.is_none()) {
+            record.version += 1;
+        }
+        let version = record.version;
+        if let Some(rename) = &change.rename {
+            record.renewed = now;
+            let row = sessions.remove(key).unwrap();
+            sessions.insert(rename.to.clone(), row);
+            let former = match &rename.grace {
+                Some(grace) => Row::Former { to: rename.to.clone(), grace: grace.clone() },
+                None => Row::Ended,
+            };
+            sessions.insert(key.into(), former);
+        }
+        Ok(UpdateOutcome::Committed(version))
+    }
+
+    fn destroy(
+        &self,
+        _: &Location,
+        key: &[u8],
+        only: &DestroyCondition,
+        now: u64,
+        remember: u32,
+    ) -> Result<bool, Failure> {
+        self.called("destroy")?;
+        let row = self.0.sessions.borrow().get(key).cloned();
+        let Some(Row::Session(record, _)) = row else { return Ok(false) };
+        let live = now < record.expires;
+        let is_meant = match only {
+            DestroyCondition::Any => true,
+            DestroyCondition::Expired => !live,
+            DestroyCondition::Owned(owner) => live && record.owner.as_ref() == Some(owner),
+        };
+        if is_meant {
+            self.end(key, if live { remember } else { 0 });
+        }
+        Ok(is_meant && live)
+    }
+
+    fn destroy_owned(
+        &self,
+        at: &Location,
+        owner: &str,
+        except: Option<&[u8]>,
+        now: u64,
+        remember: u32,
+    ) -> Result<u64, Failure> {
+        let mut ended = 0;
+        let spared = except.map(|key| match self.0.sessions.borrow().get(key) {
+            Some(Row::Former { to, grace }) if now < grace.until => to.clone(),
+            _ => key.to_vec(),
+        });
+        for listed in self.list(at, now, Some(owner), None, u32::MAX)? {
+            if spared.as_ref() != Some(&listed.key) {
+                self.end(&listed.key, remember);
+                ended += 1;
+            }
+        }
+        Ok(ended)
+    }
+
+    fn cleanup(&self, _: &Location, now: u64, limit: u32) -> Result<u32, Failure> {
+        self.called("cleanup")?;
+        let mut removed = 0;
+        self.0.sessions.borrow_mut().retain(|_, row| {
+            let expired = matches!(row, Row::Session(record, _) if now >= record.expires) && removed < limit;
+            removed += u32::from(expired);
+            !expired
+        });
+        Ok(removed)
+    }
+
+    fn cleanup_later(&self, _: &Location, _: u64) {
+        self.0.calls.borrow_mut().push("cleanup-later");
+    }
+
+    fn count(&self, at: &Location, now: u64) -> Result<u64, Failure> {
+        Ok(self.list(at, now, None, None, u32::MAX)?.len() as u64)
+    }
+
+    fn list(
+        &self,
+        _: &Location,
+        now: u64,
+        owner: Option<&str>,
+        after: Option<&[u8]>,
+        limit: u32,
+    ) -> Result<Vec<Listed>, Failure> {
+        self.called("list")?;
+        let sessions = self.0.sessions.borrow();
+        let live = sessions.iter().filter_map(|(key, row)| match row {
+            Row::Session(record, _) if now < record.expires => {
+                Some(Listed { key: key.clone(), record: record.clone() })
+            }
+            _ => None,
+        });
+        let wanted = live.filter(|listed| {
+            after.is_none_or(|after| &listed.key[..] > after)
+                && owner.is_none_or(|owner| listed.record.owner.as_deref() == Some(owner))
+        });
+        Ok(wanted.take(limit as usize).collect())
+    }
+
+    fn create_tables(&self, _: &Location) -> Result<(), Failure> {
+        self.called("create-tables")
+    }
+
+    fn drop_tables(&self, _: &Location) -> Result<(), Failure> {
+        self.called("drop-tables")?;
+        self.0.sessions.borrow_mut().clear();
+        Ok(())
+    }
+
+    fn tables_exist(&self, _: &Location) -> Result<bool, Failure> {
+        self.called("tables-exist").map(|()| true)
+    }
+}

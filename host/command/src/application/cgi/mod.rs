@@ -1,0 +1,119 @@
+//! CGI programs: components of wasi:cli, each run of which answers one request as RFC 3875 says.
+//!
+//! A program that prints its own status line (NPH, section 5) is not run: the server could not vouch for what it sends.
+
+mod body;
+mod head;
+mod input;
+mod output;
+mod variables;
+
+use std::sync::Arc;
+
+use http::{Method, Request, Response, StatusCode, request::Parts};
+use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
+use lemon_session_host::Caller;
+use tokio::{io::duplex, sync::mpsc::Sender, time::timeout};
+use wasmtime::Store;
+use wasmtime_wasi::{I32Exit, WasiCtx, cli::AsyncStdinStream, p2::bindings::CommandPre};
+use wasmtime_wasi_http::WasiBody;
+
+use super::{
+    Failure, Platform, RequestId,
+    guest::{self, Guest},
+    guest_log::GuestLog,
+};
+use body::Body;
+use output::{Output, Printed};
+
+pub use head::LocalRedirect;
+pub use variables::{Place, Variables};
+
+/// A program, to be run for each request.
+pub struct Program {
+    pub platform: Arc<Platform>,
+    pub name: Arc<str>,
+    pub pre: CommandPre<Guest>,
+}
+
+impl Program {
+    /// Fails when it cannot be instantiated.
+    pub async fn check(&self) -> wasmtime::Result<()> {
+        let slot = self.platform.slot().await?;
+        let mut store = self.platform.store(WasiCtx::builder().build(), self.platform.budget(), slot);
+        timeout(self.platform.settings.request_time, self.pre.instantiate_async(&mut store)).await??;
+        Ok(())
+    }
+
+    /// Runs the program for a request. It ends by itself, or when its time is over, whether or not the response is read.
+    pub async fn answer(
+        &self,
+        id: RequestId,
+        caller: Caller,
+        request: Request<WasiBody>,
+        variables: impl FnOnce(&Parts) -> Result<Variables, Failure>,
+    ) -> Result<Response<WasiBody>, Failure> {
+        let mut budget = self.platform.budget();
+        budget.reserve(input::BYTES + output::BYTES)?;
+        let (parts, body) = input::measured(request, &mut budget).await?.into_parts();
+        let variables = variables(&parts)?;
+        let slot = self.platform.slot().await?;
+
+        let (output, mut printed) = output::pipe();
+        let mut wasi = guest::wasi(&self.platform.settings);
+        wasi.arg(&self.name).stdout(Output(output.clone())).stderr(GuestLog::new(self.name.clone()));
+        for (name, value) in variables.iter() {
+            wasi.env(name, value);
+        }
+        if !body.is_end_stream() {
+            let (theirs, ours) = duplex(input::BYTES);
+            wasi.stdin(AsyncStdinStream::new(theirs));
+            tokio::spawn(timeout(self.platform.settings.request_time, input::feed(body, ours)));
+        }
+        let mut store = self.platform.store(wasi.build(), budget, slot);
+        store.data_mut().answer_for(caller);
+        tokio::spawn(run(self.pre.clone(), store, self.platform.settings.clone(), id, output));
+
+        let limit = self.platform.settings.header_bytes as usize;
+        let (head, begun) = head::read(&mut printed, limit).await?;
+        let bodiless = parts.method == Method::HEAD
+            || matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || head.redirects_locally();
+        Ok(head.into_response(|length| match bodiless {
+            true => Body::discard(printed).boxed_unsync(),
+            false => Body::new(id, begun, printed, length).boxed_unsync(),
+        }))
+    }
+}
+
+/// Runs a program to its end. What kept it from ending well is the last that its output tells.
+async fn run(
+    pre: CommandPre<Guest>,
+    mut store: Store<Guest>,
+    settings: Arc<crate::config::Server>,
+    id: RequestId,
+    output: Sender<Printed>,
+) {
+    let running = async {
+        let program = pre.instantiate_async(&mut store).await?;
+        program.wasi_cli_run().call_run(&mut store).await
+    };
+    let ended = timeout(settings.request_time, running).await;
+    drop(store);
+    let failure = match ended {
+        Ok(Ok(Ok(()))) => return,
+        Ok(Ok(Err(()))) => Failure::Failed(I32Exit(1).into()),
+        Ok(Err(error)) => match error.downcast_ref::<I32Exit>() {
+            Some(I32Exit(0)) => return,
+            _ => Failure::Failed(error),
+        },
+        Err(_) => Failure::TimedOut,
+    };
+    if let Err(unheard) = output.send(Err(failure)).await {
+        // A client that has gone away does not make that an error: mostly it is the reason.
+        if let Err(failure) = unheard.0 {
+            tracing::debug!(request = %id, "the application ended unheard: {failure:?}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Why a request got no answer of the application, and what its client is told.
+
+use std::borrow::Cow;
+
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use wasmtime::component::ResourceTableError;
+use wasmtime_wasi_http::WasiBody;
+
+use super::{budget::OverBudget, request_id::RequestId};
+
+/// Why a request was not answered by the application.
+#[derive(Debug)]
+pub enum Failure {
+    /// The request is not one of HTTP/1.1.
+    BadRequest(&'static str),
+    /// It is for a host that this site does not answer for.
+    Misdirected,
+    /// Its method is one that no application is asked for.
+    NotImplemented,
+    /// Its body is longer than is allowed.
+    BodyTooLarge,
+    /// Its body comes more slowly than is allowed.
+    BodyTooSlow,
+    /// No application is mounted where it leads to.
+    NotFound,
+    /// More requests are in flight than are allowed, and none of them ended in time.
+    Overloaded,
+    /// The application did not answer in time.
+    TimedOut,
+    /// The application trapped, or returned without an answer.
+    Failed(wasmtime::Error),
+    /// The application answered what is no answer. The reason says what would be, and holds nothing of the answer itself.
+    BadAnswer(Cow<'static, str>),
+}
+
+impl Failure {
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::BadAnswer(_) => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// Whether the connection is of no further use: what follows on it is not the next request.
+    pub fn is_last(&self) -> bool {
+        matches!(self, Self::NotImplemented | Self::BodyTooLarge | Self::BodyTooSlow)
+    }
+
+    fn explanation(&self) -> &'static str {
+        match self {
+            Self::BadRequest(why) => why,
+            Self::Misdirected => "This server does not answer for the host that the request names.",
+            Self::NotImplemented => "This server does not implement the method of the request.",
+            Self::BodyTooLarge => "The body of the request is longer than this server takes.",
+            Self::BodyTooSlow => "The body of the request came too slowly.",
+            Self::NotFound => "There is no application here.",
+            Self::Overloaded => "The server is busy. Please try again in a moment.",
+            Self::TimedOut => "The application did not answer in time.",
+            Self::Failed(_) => "The application failed.",
+            Self::BadAnswer(_) => "The application gave no valid answer.",
+        }
+    }
+
+    /// Logs what happened.
+    pub fn log(&self, id: RequestId) {
+        match self {
+            Self::Failed(error) => tracing::error!(request = %id, "the application gave no answer: {error:?}"),
+            Self::BadAnswer(why) => tracing::error!(request = %id, "the application gave no valid answer: {why}"),
+            Self::Overloaded | Self::TimedOut => tracing::warn!(request = %id, "{}", self.explanation()),
+            Self::BadRequest(_)
+            | Self::Misdirected
+            | Self::NotImplemented
+            | Self::BodyTooLarge
+            | Self::BodyTooSlow
+            | Self::NotFound => {
+                tracing::debug!(request = %id, "{}", self.explanation());
+            }
+        }
+    }
+
+    /// Logs what happened, and makes the response for the client: which learns nothing of the inside.
+    pub fn into_response(self, id: RequestId) -> Response<WasiBody> {
+        self.log(id);
+        let status = self.status();
+        let text = format!("{status}\n\n{}\nRequest {id}\n", self.explanation());
+        let mut response = Response::new(Full::from(text).map_err(|never| match never {}).boxed_unsync());
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if matches!(self, Self::Overloaded) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<OverBudget> for Failure {
+    fn from(error: OverBudget) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<wasmtime::Error> for Failure {
+    fn from(error: wasmtime::Error) -> Self {
+        if error.is::<NoSlot>() {
+            Self::Overloaded
+        } else if let Some(ResourceTableError::Full) = error.downcast_ref() {
+            Self::Failed(error.context(OverBudget))
+        } else if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
+            // wasmtime has no type for it.
+            Self::Failed(error.context(HANDED_OVER))
+        } else {
+            Self::Failed(error)
+        }
+    }
+}
+
+/// Why an application was stopped that handed over too much in one call.
+const HANDED_OVER: &str =
+    "it handed over more in one call than [server] request-memory and [session.limits] session-bytes allow together";
+
+/// As many guests are alive as are allowed, and none of them ended in time.
+#[derive(Debug)]
+pub struct NoSlot;
+
+impl std::fmt::Display for NoSlot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no guest ended in time to make room for another")
+    }
+}
+
+impl std::error::Error for NoSlot {}

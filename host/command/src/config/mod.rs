@@ -1,0 +1,230 @@
+//! `lemon.ini`: the settings and the stores of a host in one file.
+
+mod document;
+mod hosts;
+mod parse;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, fmt, path::Path};
+
+use document::{Document, Section};
+use parse::{boolean, bytes, choice, number, optional, probability, seconds, table, tables, text};
+
+pub use hosts::host_of;
+pub use server::Server;
+
+use lemon_session_host::{
+    Caller, Settings, Stores,
+    settings::{CacheLimiter, CookieSettings, Grant, InvalidSettings, Limits, Reservation, SameSite, Secure},
+    store::Registry,
+    stores::{Origin, Storage},
+};
+
+/// Where sessions are kept unless something else is configured.
+pub const DEFAULT_STORAGE: &str = "sqlite:sessions.db";
+
+/// All that `lemon.ini` says. What it does not say has its default.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[session]` and the sections below it.
+    pub settings: Settings,
+    /// `[session.limits] new-sessions`: how many sessions one client may begin in a minute; 0: any number.
+    pub new_sessions: u32,
+    /// `[session] manager`: what applications may call of `lemon:session/manager`.
+    pub manager: Grant,
+    /// `[session.manager]`: the same for the applications that are mounted on these paths.
+    pub managers: BTreeMap<String, Grant>,
+    /// `[storage]`: the default store.
+    pub storage: Storage,
+    /// `[storage.NAME]`: further stores that applications may ask for by name.
+    pub storages: BTreeMap<String, Storage>,
+    /// `[server]`: for the command alone.
+    pub server: Server,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            new_sessions: 0,
+            manager: Caller::default().manager,
+            managers: BTreeMap::new(),
+            storage: Storage::new(DEFAULT_STORAGE),
+            storages: BTreeMap::new(),
+            server: Server::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file cannot be read, and with all its mistakes: each with its line, its key, and what would be right.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let file = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, &file),
+            Err(error) => Err(Error { file, mistakes: vec![Mistake { line: None, message: error.to_string() }] }),
+        }
+    }
+
+    /// Reads the text of a file; `file` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// Fails with all mistakes in the text.
+    pub fn parse(text: &str, file: &str) -> Result<Self, Error> {
+        let mut config = Self::default();
+        let mut document = match Document::parse(text) {
+            Ok(document) => document,
+            Err(mistakes) => return Err(Error { file: file.to_owned(), mistakes }),
+        };
+        config.read(&mut document, file);
+        let mistakes = document.into_mistakes();
+        if mistakes.is_empty() { Ok(config) } else { Err(Error { file: file.to_owned(), mistakes }) }
+    }
+
+    /// The stores that are configured, not opened yet.
+    pub fn stores(&self, registry: &Registry) -> Stores {
+        Stores::new(self.storage.clone(), self.storages.clone(), registry)
+    }
+
+    fn read(&mut self, document: &mut Document, file: &str) {
+        document.section("session", |section| {
+            read_session(&mut self.settings, section);
+            section.read("manager", &mut self.manager, choice(GRANTS));
+        });
+        document.section("session.manager", |section| {
+            for (path, grant) in section.rest() {
+                match choice(GRANTS)(&grant) {
+                    Ok(_) if !path.starts_with('/') => {
+                        section
+                            .mistake(&path, "is no path of --mount, as /shop is, nor / for the whole site".to_owned());
+                    }
+                    Ok(grant) => _ = self.managers.insert(path, grant),
+                    Err(message) => section.mistake(&path, message),
+                }
+            }
+        });
+        document.section("session.cookie", |section| read_cookie(&mut self.settings.cookie, section));
+        document.section("session.limits", |section| {
+            read_limits(&mut self.settings.limits, section);
+            section.read("new-sessions", &mut self.new_sessions, number);
+        });
+        document.section("session.reserved", |section| {
+            let reserved = section.rest().into_iter();
+            self.settings.reserved = reserved.map(|(name, key_hash)| Reservation { name, key_hash }).collect();
+        });
+        document.section("storage", |section| read_storage(&mut self.storage, section, file));
+        document.sections("storage.", |name, section| {
+            let mut storage = Storage::new("");
+            read_storage(&mut storage, section, file);
+            if storage.options.url.is_empty() {
+                section.mistake("url", format!("a storage has a URL: url = {DEFAULT_STORAGE}"));
+            }
+            self.storages.insert(name.to_owned(), storage);
+        });
+        document.section("server", |section| self.server.read(section));
+        if let Err(InvalidSettings { problems }) = self.settings.validate() {
+            for problem in problems {
+                document.mistake(problem.section, &problem.key, problem.message);
+            }
+        }
+    }
+}
+
+const GRANTS: [(&str, Grant); 3] = [("none", Grant::None), ("owners", Grant::Owners), ("all", Grant::All)];
+
+fn read_session(settings: &mut Settings, section: &mut Section<'_>) {
+    section.read("app", &mut settings.app, text);
+    section.read("expires", &mut settings.expires, seconds);
+    section.read("max-lifetime", &mut settings.max_lifetime, seconds);
+    section.read("rolling", &mut settings.rolling, boolean);
+    section.read("touch-after", &mut settings.touch_after, optional(seconds));
+    section.read("renew-after", &mut settings.renew_after, seconds);
+    section.read("renew-grace", &mut settings.renew_grace, seconds);
+    section.read("remember-ended", &mut settings.remember_ended, seconds);
+    section.read("lazy", &mut settings.lazy, boolean);
+    section.read("strict", &mut settings.strict, boolean);
+    section.read("cleanup", &mut settings.cleanup, probability);
+    section.read("seed", &mut settings.seed, text);
+    let limiters = [
+        ("nocache", CacheLimiter::Nocache),
+        ("private", CacheLimiter::Private),
+        ("public", CacheLimiter::Public),
+        ("none", CacheLimiter::None),
+    ];
+    section.read("cache-limiter", &mut settings.cache_limiter, choice(limiters));
+    section.read("cache-expire", &mut settings.cache_expire, seconds);
+}
+
+fn read_cookie(cookie: &mut CookieSettings, section: &mut Section<'_>) {
+    let secure = [("auto", Secure::Auto), ("on", Secure::On), ("off", Secure::Off)];
+    let same_site = [("strict", SameSite::Strict), ("lax", SameSite::Lax), ("none", SameSite::None)];
+    section.read("name", &mut cookie.name, optional(text));
+    section.read("path", &mut cookie.path, text);
+    section.read("domain", &mut cookie.domain, text);
+    section.read("secure", &mut cookie.secure, choice(secure));
+    section.read("http-only", &mut cookie.http_only, boolean);
+    section.read("same-site", &mut cookie.same_site, choice(same_site));
+    section.read("partitioned", &mut cookie.partitioned, boolean);
+    section.read("lifetime", &mut cookie.lifetime, optional(seconds));
+    section.read("comment", &mut cookie.comment, text);
+}
+
+fn read_limits(limits: &mut Limits, section: &mut Section<'_>) {
+    section.read("key-length", &mut limits.key_length, number);
+    section.read("app-length", &mut limits.app_length, number);
+    section.read("variables", &mut limits.variables, number);
+    section.read("value-bytes", &mut limits.value_bytes, bytes);
+    section.read("session-bytes", &mut limits.session_bytes, bytes);
+    section.read("header-bytes", &mut limits.header_bytes, bytes);
+}
+
+fn read_storage(storage: &mut Storage, section: &mut Section<'_>, file: &str) {
+    storage.origin =
+        Origin { file: file.to_owned(), section: section.name().to_owned(), keys: section.entries().collect() };
+    section.read("url", &mut storage.options.url, text);
+    section.read("table", &mut storage.options.table, table);
+    section.read("tables", &mut storage.tables, tables);
+    // What is left is the driver's, which refuses what it does not know.
+    storage.options.options = section.rest().into_iter().collect();
+}
+
+/// What is wrong in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The line, counted from 1; none when it cannot be told.
+    pub line: Option<usize>,
+    /// The section and the key, what is wrong, and what would be right.
+    pub message: String,
+}
+
+/// All mistakes in a file; at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// The file.
+    pub file: String,
+    /// The mistakes, in the order of their lines.
+    pub mistakes: Vec<Mistake>,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, Mistake { line, message }) in self.mistakes.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "\n" };
+            match line {
+                Some(line) => write!(f, "{separator}{}:{line}: {message}", self.file)?,
+                None => write!(f, "{separator}{}: {message}", self.file)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}

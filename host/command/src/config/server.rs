@@ -1,0 +1,247 @@
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+
+use super::{
+    Section,
+    hosts::HostPattern,
+    parse::{bytes, number, optional, seconds},
+};
+
+/// The section `[server]`: how much a client or an application may ask of `lemon-session serve`, and of
+/// `lemon-session cgi` as far as one request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Server {
+    /// Where requests are answered.
+    pub addr: SocketAddr,
+    /// Connections open at a time. One that comes beyond them takes the place of the one that has been idle for longest; if
+    /// none is idle, it waits.
+    pub connections: u32,
+    /// Connections of one address, or of one IPv6 network of 64 bits, at a time; none: a quarter of `connections`. Trusted
+    /// proxies may have all of them.
+    pub connections_per_address: Option<u32>,
+    /// Requests in flight at a time; others wait for `queue_time`.
+    pub in_flight: u32,
+    /// How long a request waits for its turn before it is refused.
+    pub queue_time: Duration,
+    /// How long the application may take for a request.
+    pub request_time: Duration,
+    /// How long a client may take to send the head of a request, and how long a connection may be idle between two.
+    pub header_time: Duration,
+    /// How long a client may take to read before more can be sent to it.
+    pub write_time: Duration,
+    /// Bytes of the head of a request, and of the header block of a CGI program.
+    pub header_bytes: u32,
+    /// Bytes of the body of a request.
+    pub body_bytes: u32,
+    /// Bytes of a body that are read before its request is one of those in flight.
+    pub body_buffer: u32,
+    /// The least bytes of a body per second on average over `body_time`, while the server waits for it; 0: no minimum.
+    pub body_rate: u32,
+    /// The time over which `body_rate` is measured.
+    pub body_time: Duration,
+    /// Bytes of all memories and tables of an instance of the application.
+    pub memory: u32,
+    /// Bytes that the server keeps for a request beside that: header fields, bodies, handles and what waits to be read.
+    pub request_memory: u32,
+    /// How long requests in flight may take once the server is told to stop.
+    pub shutdown_time: Duration,
+    /// The hosts that requests may be for; none: any.
+    pub hosts: Vec<HostPattern>,
+    /// The proxies that are believed when they say who a visitor is, and whether the visitor came over HTTPS.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where the state of the server and its metrics are answered for, if anywhere.
+    pub admin_addr: Option<SocketAddr>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            connections: 10_000,
+            connections_per_address: None,
+            in_flight: 256,
+            queue_time: Duration::from_secs(5),
+            request_time: Duration::from_secs(30),
+            header_time: Duration::from_secs(30),
+            write_time: Duration::from_secs(30),
+            header_bytes: 64 * 1024,
+            body_bytes: 32 * 1024 * 1024,
+            body_buffer: 64 * 1024,
+            body_rate: 500,
+            body_time: Duration::from_secs(10),
+            memory: 128 * 1024 * 1024,
+            request_memory: 64 * 1024 * 1024,
+            shutdown_time: Duration::from_secs(30),
+            hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            admin_addr: None,
+        }
+    }
+}
+
+impl Server {
+    /// How many connections one address may have.
+    pub fn share_of_an_address(&self) -> u32 {
+        self.connections_per_address.unwrap_or((self.connections / 4).max(1))
+    }
+
+    /// Whether an address is that of a trusted proxy.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted_proxies.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether requests may be for this host, a name or an address without a port.
+    pub fn answers_for(&self, host: &str) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host))
+    }
+
+    pub(super) fn read(&mut self, section: &mut Section<'_>) {
+        section.read("addr", &mut self.addr, address);
+        let connections = 1..=1_000_000;
+        section.read("connections", &mut self.connections, within(number, connections.clone()));
+        let per_address = optional(within(number, connections));
+        section.read("connections-per-address", &mut self.connections_per_address, per_address);
+        section.read("in-flight", &mut self.in_flight, within(number, 1..=10_000));
+        section.read("queue-time", &mut self.queue_time, time);
+        section.read("request-time", &mut self.request_time, time);
+        section.read("header-time", &mut self.header_time, time);
+        section.read("write-time", &mut self.write_time, time);
+        // Hyper has no smaller buffer.
+        section.read("header-bytes", &mut self.header_bytes, within(bytes, 8192..=16 << 20));
+        section.read("body-bytes", &mut self.body_bytes, bytes);
+        section.read("body-buffer", &mut self.body_buffer, bytes);
+        section.read("body-rate", &mut self.body_rate, bytes);
+        section.read("body-time", &mut self.body_time, time);
+        section.read("memory", &mut self.memory, within(bytes, 1 << 20..=u32::MAX));
+        // A response takes a megabyte, whatever is in it.
+        section.read("request-memory", &mut self.request_memory, within(bytes, 4 << 20..=u32::MAX));
+        section.read("shutdown-time", &mut self.shutdown_time, time);
+        section.read("hosts", &mut self.hosts, hosts);
+        section.read("trusted-proxies", &mut self.trusted_proxies, networks);
+        section.read("admin-addr", &mut self.admin_addr, optional(address));
+    }
+}
+
+fn within(
+    parse: impl FnOnce(&str) -> Result<u32, String>,
+    range: RangeInclusive<u32>,
+) -> impl FnOnce(&str) -> Result<u32, String> {
+    move |value| match parse(value)? {
+        number if range.contains(&number) => Ok(number),
+        number => Err(format!("{number} is not between {} and {}", range.start(), range.end())),
+    }
+}
+
+fn time(value: &str) -> Result<Duration, String> {
+    let seconds = within(seconds, 1..=7 * 24 * 60 * 60)(value)?;
+    Ok(Duration::from_secs(seconds.into()))
+}
+
+fn hosts(value: &str) -> Result<Vec<HostPattern>, String> {
+    let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(str::parse).collect()
+}
+
+fn networks(value: &str) -> Result<Vec<IpNet>, String> {
+    let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(network).collect()
+}
+
+fn network(name: &str) -> Result<IpNet, String> {
+    name.parse().or_else(|_| name.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+        format!("{name:?} is neither an address nor a network, as 192.0.2.1 and 10.0.0.0/8 are; a name would be nobody's proof")
+    })
+}
+
+fn address(value: &str) -> Result<SocketAddr, String> {
+    value.parse().map_err(|_| format!("{value:?} is not an address with a port, as 127.0.0.1:9090 is"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Config, *};
+
+    /// What the lines of the section come to; none if they are refused.
+    fn server(lines: &str) -> Option<Server> {
+        Config::parse(&format!("[server]\n{lines}\n"), "lemon.ini").ok().map(|config| config.server)
+    }
+
+    fn ip(address: &str) -> IpAddr {
+        address.parse().unwrap()
+    }
+
+    #[test]
+    fn an_address_has_a_quarter_of_the_connections_unless_something_else_is_said() {
+        let share = |lines| server(lines).unwrap().share_of_an_address();
+        assert_eq!(share("connections = 100"), 25);
+        assert_eq!(share("connections = 3"), 1, "at least one");
+        assert_eq!(share("connections = 100\nconnections-per-address = 7"), 7);
+    }
+
+    #[test]
+    fn proxies_are_trusted_by_address_or_network() {
+        let server = |proxies: &str| server(&format!("trusted-proxies = {proxies}"));
+        let trusting = server("192.0.2.1, 10.0.0.0/8, 2001:db8::/32,").unwrap();
+        for address in ["192.0.2.1", "10.1.2.3", "::ffff:10.1.2.3", "2001:db8::1"] {
+            assert!(trusting.trusts(ip(address)), "{address}");
+        }
+        for address in ["192.0.2.2", "11.0.0.1", "2001:db9::1", "::1"] {
+            assert!(!trusting.trusts(ip(address)), "{address}");
+        }
+        assert_eq!(trusting.trusted_proxies.len(), 3);
+        assert!(!server("").unwrap().trusts(ip("127.0.0.1")));
+        assert!(server("proxy.example.org").is_none());
+    }
+
+    #[test]
+    fn a_site_without_hosts_answers_for_any_and_others_for_theirs() {
+        assert!(server("").unwrap().answers_for("example.com"));
+        let named = server("hosts = example.org, *.example.net,").unwrap();
+        assert!(named.answers_for("example.org") && named.answers_for("www.example.net"));
+        assert!(!named.answers_for("example.com"));
+        assert_eq!(named.hosts.len(), 2);
+        assert!(server("hosts = http://example.org").is_none());
+    }
+
+    #[test]
+    fn numbers_sizes_and_times_are_within_their_bounds() {
+        for (key, least, below) in [
+            ("connections", "1", "0"),
+            ("connections-per-address", "1", "0"),
+            ("in-flight", "1", "0"),
+            ("header-bytes", "8K", "8191"),
+            ("memory", "1M", "1023K"),
+            ("request-memory", "4M", "4095K"),
+            ("queue-time", "1s", "0"),
+        ] {
+            assert!(server(&format!("{key} = {least}")).is_some(), "{key} = {least}");
+            assert!(server(&format!("{key} = {below}")).is_none(), "{key} = {below}");
+        }
+        for (key, most, above) in [
+            ("connections", "1000000", "1000001"),
+            ("connections-per-address", "1000000", "1000001"),
+            ("in-flight", "10000", "10001"),
+            ("header-bytes", "16M", "16777217"),
+            ("shutdown-time", "7d", "604801"),
+        ] {
+            assert!(server(&format!("{key} = {most}")).is_some(), "{key} = {most}");
+            assert!(server(&format!("{key} = {above}")).is_none(), "{key} = {above}");
+        }
+        assert_eq!(server("request-time = 2m").unwrap().request_time, Duration::from_secs(120));
+    }
+
+    #[test]
+    fn the_address_of_the_state_has_a_port() {
+        let address = |value: &str| server(&format!("admin-addr = {value}")).map(|server| server.admin_addr);
+        assert_eq!(address("127.0.0.1:9090"), Some(Some(([127, 0, 0, 1], 9090).into())));
+        assert_eq!(address(""), Some(None));
+        assert_eq!(address("127.0.0.1"), None);
+    }
+}

@@ -1,0 +1,93 @@
+//! `lemon-session destroy`.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use lemon_session_host::store::{DestroyCondition, Driver};
+use serde_json::json;
+
+use crate::{confirm::confirm, digest::Digest, output, progress::Progress, storage};
+
+/// End one session, or all sessions of an owner, at once. Requests in flight fail to save.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  lemon-session destroy 3f2a91c0
+  lemon-session destroy --owner alice --yes")]
+pub struct Args {
+    /// The digest of the session's id, or the first 8 digits or more of it.
+    #[arg(required_unless_present = "owner", conflicts_with = "owner")]
+    digest: Option<Digest>,
+
+    /// All sessions of this owner.
+    #[arg(long, value_name = "NAME")]
+    owner: Option<String>,
+
+    /// All but this one.
+    #[arg(long, value_name = "DIGEST", requires = "owner")]
+    except: Option<Digest>,
+
+    #[command(flatten)]
+    storage: storage::Args,
+
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: Args) -> Result<ExitCode> {
+    let store = storage::open(&args.storage).await?;
+    let driver = &*store.driver;
+    let now = output::now();
+
+    let destroyed = match (&args.owner, &args.digest) {
+        (Some(owner), _) => destroy_owned(driver, owner, &args, now, store.remember).await?,
+        (None, Some(digest)) => destroy(driver, digest, &args, now, store.remember).await?,
+        (None, None) => bail!("a digest or --owner is needed"),
+    };
+    if args.json {
+        output::line(json!({ "destroyed": destroyed.as_ref().map_or(0, |(count, _)| *count) }))?;
+    } else {
+        output::line(destroyed.as_ref().map_or("nothing was destroyed", |(_, text)| text.as_str()))?;
+    }
+    store.close(if destroyed.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }).await
+}
+
+/// How many were destroyed, and what there is to say of it; none when the operator would rather not.
+type Destroyed = Option<(u64, String)>;
+
+async fn destroy_owned(driver: &dyn Driver, owner: &str, args: &Args, now: u64, remember: u32) -> Result<Destroyed> {
+    let except = match &args.except {
+        None => None,
+        Some(digest) => match digest.resolve(driver, now).await? {
+            Some(key) => Some(key),
+            None => bail!("there is no live session of the digest {digest} to leave out"),
+        },
+    };
+    let but = args.except.as_ref().map_or(String::new(), |digest| format!(" but {digest}"));
+    if !confirm(&format!("end all sessions of {owner}{but}"), args.yes)? {
+        return Ok(None);
+    }
+    let progress = Progress::start("ending sessions");
+    let ended = driver.destroy_owned(owner, except.as_ref(), now, remember).await?;
+    drop(progress);
+    Ok(Some((ended, format!("destroyed {} of {owner}", output::sessions(ended)))))
+}
+
+async fn destroy(driver: &dyn Driver, digest: &Digest, args: &Args, now: u64, remember: u32) -> Result<Destroyed> {
+    let key = match digest.resolve(driver, now).await? {
+        Some(key) if driver.describe(&key, now).await?.is_some() => key,
+        _ => bail!("there is no live session of the digest {digest}"),
+    };
+    if !confirm(&format!("end the session {}", key.to_hex()), args.yes)? {
+        return Ok(None);
+    }
+    if !driver.destroy(&key, &DestroyCondition::Any, now, remember).await? {
+        bail!("the session {} ended in the meantime", key.to_hex());
+    }
+    Ok(Some((1, format!("destroyed the session {}", key.to_hex()))))
+}

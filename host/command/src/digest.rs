@@ -1,0 +1,83 @@
+//! Digests as operators type them: whole, or the beginning of one.
+
+use std::{fmt, str::FromStr};
+
+use anyhow::{Result, bail};
+use lemon_session_host::store::{Driver, Key};
+
+/// The digest of a session's id, or its first digits.
+#[derive(Clone)]
+pub struct Digest(String);
+
+/// So many digits no two sessions share by accident.
+const SHORTEST: usize = 8;
+
+impl FromStr for Digest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if !(SHORTEST..=64).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(format!(
+                "a digest has 64 hexadecimal digits, of which the first {SHORTEST} or more are enough: \
+                 see `lemon-session list`"
+            ));
+        }
+        Ok(Self(text.to_ascii_lowercase()))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Digest {
+    /// The key of the live session that is meant, or none.
+    pub async fn resolve(&self, driver: &dyn Driver, now: u64) -> Result<Option<Key>> {
+        if let Some(key) = Key::from_hex(&self.0) {
+            return Ok(Some(key));
+        }
+        let candidates = driver.list(now, None, self.before().as_ref(), 2).await?;
+        let mut matching = candidates.iter().filter(|listed| listed.key.to_hex().starts_with(&self.0));
+        match (matching.next(), matching.next()) {
+            (Some(_), Some(_)) => bail!("several sessions have a digest that begins with {self}: give more digits"),
+            (first, _) => Ok(first.map(|listed| listed.key)),
+        }
+    }
+
+    /// The last key before those that begin with these digits: where a list of them starts.
+    fn before(&self) -> Option<Key> {
+        let first = Key::from_hex(&format!("{:0<64}", self.0))?;
+        let mut bytes = *first.as_bytes();
+        for byte in bytes.iter_mut().rev() {
+            let (less, borrowed) = byte.overflowing_sub(1);
+            *byte = less;
+            if !borrowed {
+                return Some(bytes.into());
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_may_be_abbreviated_to_eight_digits() {
+        assert!("0123abcd".parse::<Digest>().is_ok());
+        assert!("0123abc".parse::<Digest>().is_err());
+        assert!("0123abcg".parse::<Digest>().is_err());
+        assert!("a".repeat(65).parse::<Digest>().is_err());
+    }
+
+    #[test]
+    fn the_key_before_an_abbreviation_is_one_less() {
+        let before = |digits: &str| digits.parse::<Digest>().unwrap().before().map(|key| key.to_hex());
+        assert_eq!(before("01000000"), Some(format!("00{}", "f".repeat(62))));
+        assert_eq!(before("00000001"), Some(format!("00000000{}", "f".repeat(56))));
+        assert_eq!(before("00000000"), None);
+    }
+}

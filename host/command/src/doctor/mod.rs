@@ -1,0 +1,60 @@
+//! `lemon-session doctor`.
+
+mod machine;
+mod report;
+mod settings;
+mod sqlite;
+mod store;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use lemon_session_host::{bindings::lemon::session::types::Location, stores::Storage};
+
+use report::Report;
+
+use crate::{drivers, storage};
+
+/// Look for what is wrong with the settings, the stores and this machine, and say what to do about it.
+///
+/// To each store a session is written that is removed again; nothing else is changed. Run it as the user that serves:
+/// what may be read and written is part of it.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Exit status: 0 when there are warnings at most, 1 when something fails.
+
+Example: lemon-session doctor --config /etc/lemon-session/lemon.ini")]
+pub struct Args {
+    #[command(flatten)]
+    storage: storage::Args,
+
+    /// Print JSON, an object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: Args) -> Result<ExitCode> {
+    let mut report = Report::new(args.json);
+    let config = settings::read(&args.storage, &mut report)?;
+    if let Some(config) = &config {
+        settings::check(config, &mut report)?;
+        let stores = config.stores(&drivers::registry());
+        let named = config.storages.iter().map(|(name, storage)| (Some(name), storage));
+        for (name, storage) in std::iter::once((None, &config.storage)).chain(named) {
+            for table in tables(storage) {
+                let location = Location { storage: name.cloned(), table };
+                store::check(&stores, &location, storage, &mut report).await?;
+            }
+        }
+        // What cannot be closed was in trouble before.
+        let _ = stores.close().await;
+    }
+    machine::check(&config.unwrap_or_default(), &mut report).await?;
+    Ok(report.code())
+}
+
+/// The tables of a store as applications ask for them; none is the default one.
+fn tables(storage: &Storage) -> impl Iterator<Item = Option<String>> {
+    let further = storage.tables.iter().filter(|table| **table != storage.options.table);
+    std::iter::once(None).chain(further.map(|table| Some(table.to_string())))
+}

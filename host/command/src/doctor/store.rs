@@ -1,0 +1,155 @@
+//! A store: whether it can be reached, has its tables, and keeps what is written.
+
+use std::{
+    path::Path,
+    process,
+    time::{Duration, Instant, SystemTime},
+};
+
+use anyhow::{Result, anyhow, bail, ensure};
+use lemon_session_host::{
+    Stores,
+    bindings::lemon::session::types::Location,
+    store::{Change, CreateOutcome, DestroyCondition, Driver, Key, LoadOutcome, Record, Stored, UpdateOutcome, Write},
+    stores::Storage,
+};
+
+use super::{Report, sqlite};
+use crate::output;
+
+/// A load that takes longer holds every page up.
+const SLOW: Duration = Duration::from_millis(50);
+/// From so many seconds on clocks differ: both are read to the second.
+const SAME: u64 = 3;
+/// Seconds that a store which expires sessions by its own clock may be off.
+const OFF: u64 = 60;
+
+pub async fn check(stores: &Stores, location: &Location, storage: &Storage, report: &mut Report) -> Result<()> {
+    let driver = match stores.driver(location).await {
+        Ok(driver) => &**driver,
+        Err(error) => return report.fail("storage", &format!("{:#}", anyhow!(error)), None),
+    };
+    let name = driver.summary();
+    let now = output::now();
+    let table = location.table.as_deref().unwrap_or(storage.options.table.as_str());
+    let path = storage.options.url.strip_prefix("sqlite:").map(Path::new);
+    let there = match driver.tables_exist().await {
+        // Tables of another layout answer as missing ones do: what reads them can tell.
+        Ok(false) => driver.count(now).await.map(|_| true),
+        other => other,
+    };
+    match there {
+        Ok(true) => tables(driver, table, report).await?,
+        Ok(false) => {}
+        Err(error) if error.is_missing_tables() => {
+            let found = format!("the tables of {table} are not in {name}");
+            if let Some(path) = path {
+                sqlite::check_folder(path, report)?;
+            }
+            if location.storage.is_none() && location.table.is_none() {
+                let advice = "`lemon-session tables create` or the first `serve` creates them";
+                return report.warning("tables", &found, advice);
+            }
+            let advice = format!("`lemon-session tables create --storage URL --table {table}` creates them");
+            return report.fail("tables", &found, Some(&advice));
+        }
+        Err(error) => return report.fail("storage", &format!("{:#}", anyhow!(error)), None),
+    }
+
+    match round_trip(driver, now).await {
+        Ok(took) => {
+            let found = format!("{name} keeps what is written, and answers within {took:.1?}");
+            if took > SLOW {
+                report.warning("storage", &found, "each page waits for it: keep the store near")?;
+            } else {
+                report.ok("storage", &found)?;
+            }
+        }
+        Err(error) => report.fail("storage", &format!("{name}: {error:#}"), None)?,
+    }
+    clock(driver, &name, report).await?;
+    if let Some(path) = path {
+        sqlite::check(path, report)?;
+    }
+    Ok(())
+}
+
+/// Whether the tables are those that this version makes.
+async fn tables(driver: &dyn Driver, table: &str, report: &mut Report) -> Result<()> {
+    let name = driver.summary();
+    let differences = match driver.differences().await {
+        Ok(differences) => differences,
+        Err(error) => return report.fail("tables", &format!("{:#}", anyhow!(error)), None),
+    };
+    if differences.is_empty() {
+        return report.ok("tables", &format!("the tables of {table} are in {name}, as they should be"));
+    }
+    let found =
+        format!("the tables of {table} in {name} are not as this version makes them: {}", differences.join(", "));
+    report.fail(
+        "tables",
+        &found,
+        Some("undo what was changed; `lemon-session tables create` helps where they are older"),
+    )
+}
+
+/// Writes a session, reads it, changes it and ends it; how long a load takes.
+async fn round_trip(driver: &dyn Driver, now: u64) -> Result<Duration> {
+    let key = Key::of(&format!("lemon-session doctor {} {:?}", process::id(), SystemTime::now()));
+    let walked = walk(driver, &key, now).await;
+    // Whatever went wrong, nothing is left behind.
+    let destroyed = driver.destroy(&key, &DestroyCondition::Any, now, 0).await;
+    let took = walked?;
+    ensure!(destroyed?, "a session that was written cannot be ended");
+    ensure!(driver.load(&key, APP, now, 1024).await? == LoadOutcome::Absent, "a session that was ended is still there");
+    Ok(took)
+}
+
+const APP: &str = "lemon-session-doctor";
+
+async fn walk(driver: &dyn Driver, key: &Key, now: u64) -> Result<Duration> {
+    let write = |value: &[u8]| Write { app: APP.to_owned(), name: "probe".to_owned(), value: Some(value.to_vec()) };
+    let record = Record {
+        created: now,
+        accessed: now,
+        expires: now + 10 * OFF,
+        ends: None,
+        renewed: now,
+        owner: None,
+        version: 1,
+        size: 0,
+    };
+    let created = driver.create(key, &record, &[write(b"first")]).await?;
+    ensure!(created == CreateOutcome::Created, "a new session cannot be written: there is one already");
+    let change = Change { writes: vec![write(b"second")], max_size: 1024, ..Change::default() };
+    let updated = driver.update(key, &change, Some(1), now).await?;
+    ensure!(
+        matches!(updated, UpdateOutcome::Committed(_)),
+        "a session that was written cannot be changed: {updated:?}"
+    );
+
+    let begun = Instant::now();
+    let loaded = driver.load(key, APP, now, 1024).await?;
+    let took = begun.elapsed();
+    let LoadOutcome::Found(loaded) = loaded else { bail!("a session that was written cannot be read: {loaded:?}") };
+    let value = loaded.variables.first().map(|variable| &variable.value);
+    ensure!(value == Some(&Stored::Inline(b"second".to_vec())), "what is read is not what was written");
+    Ok(took)
+}
+
+/// Whether the store's clock and this machine's agree.
+async fn clock(driver: &dyn Driver, name: &str, report: &mut Report) -> Result<()> {
+    let theirs = match driver.clock().await {
+        Ok(Some(clock)) => clock,
+        Ok(None) => return Ok(()),
+        Err(error) => return report.fail("clock", &format!("{:#}", anyhow!(error)), None),
+    };
+    let difference = theirs.abs_diff(output::now());
+    let found = format!("the clock of {name} and that of this machine differ by {difference} seconds");
+    let advice = "have both follow a time server (chrony, systemd-timesyncd): sessions end too early or too late";
+    match difference {
+        ..SAME => report.ok("clock", &format!("{name} and this machine agree on the time")),
+        SAME..=OFF => report.warning("clock", &found, advice),
+        _ => report.fail("clock", &found, Some(advice)),
+    }
+}

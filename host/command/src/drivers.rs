@@ -1,0 +1,21 @@
+//! The drivers that a storage URL can name.
+
+use lemon_session_host::store::Registry;
+
+/// `memory:`, `sqlite:`, and those of the features of this crate.
+pub fn registry() -> Registry {
+    let mut registry = Registry::new();
+    let drivers = [
+        &lemon_session_sqlite::SCHEMES[..],
+        #[cfg(feature = "mysql")]
+        &lemon_session_mysql::SCHEMES,
+        #[cfg(feature = "postgres")]
+        &lemon_session_postgres::SCHEMES,
+        #[cfg(feature = "redis")]
+        &lemon_session_redis::SCHEMES,
+    ];
+    for schemes in drivers {
+        registry.register(schemes).expect("no two of these drivers have a scheme in common");
+    }
+    registry
+}

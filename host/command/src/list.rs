@@ -1,0 +1,138 @@
+//! `lemon-session list`.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use lemon_session_host::store::Listed;
+use serde_json::{Value, json};
+
+use crate::{
+    digest::Digest,
+    output::{self, Widths},
+    progress::Progress,
+    storage,
+};
+
+/// List live sessions, in the order of their digests.
+#[derive(clap::Args)]
+#[command(after_help = "Example: lemon-session list --owner alice --json | jq -r .digest")]
+pub struct Args {
+    #[command(flatten)]
+    storage: storage::Args,
+
+    /// Only those of this owner.
+    #[arg(long, value_name = "NAME")]
+    owner: Option<String>,
+
+    /// Only those after this one: the next page.
+    #[arg(long, value_name = "DIGEST")]
+    after: Option<Digest>,
+
+    /// At most so many.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
+
+    /// As many as there are.
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+
+    /// Print JSON, an object a line; times in seconds since 1970.
+    #[arg(long)]
+    json: bool,
+}
+
+/// So many are asked for at once: a page takes Redis a pass over all keys.
+const PAGE: u32 = 10_000;
+
+pub async fn run(args: Args) -> Result<ExitCode> {
+    let store = storage::open(&args.storage).await?;
+    let driver = &*store.driver;
+    let now = output::now();
+
+    let mut after = match &args.after {
+        None => None,
+        Some(digest) => match digest.resolve(driver, now).await? {
+            Some(key) => Some(key),
+            None => bail!("no live session has a digest that begins with {digest}: give the whole digest"),
+        },
+    };
+    let mut table = Printer { now, json: args.json, is_begun: false, widths: Widths([16, 5, 14, 14, 13, 10]) };
+    let mut left = if args.all { u64::MAX } else { args.limit };
+    let mut more = false;
+    while left > 0 {
+        // One more than is shown tells whether there is a next page.
+        let wanted = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
+        let progress = Progress::start("reading sessions");
+        let mut page = driver.list(now, args.owner.as_deref(), after.as_ref(), wanted + 1).await?;
+        more = page.len() > wanted as usize;
+        page.truncate(wanted as usize);
+        drop(progress);
+        table.print(&page)?;
+        left -= page.len() as u64;
+        after = page.last().map(|listed| listed.key).or(after);
+        if !more {
+            break;
+        }
+    }
+
+    if !args.json {
+        match after {
+            Some(last) if more => output::line(format_args!("\nThere are more: --after {}", last.to_hex()))?,
+            _ if !table.is_begun => output::line("no sessions")?,
+            _ => {}
+        }
+    }
+    store.close(ExitCode::SUCCESS).await
+}
+
+/// Prints page after page as one table.
+struct Printer {
+    now: u64,
+    json: bool,
+    is_begun: bool,
+    widths: Widths<6>,
+}
+
+impl Printer {
+    fn print(&mut self, page: &[Listed]) -> Result<()> {
+        if page.is_empty() {
+            return Ok(());
+        }
+        if self.json {
+            let lines: Vec<_> = page.iter().map(|listed| to_json(listed).to_string()).collect();
+            return output::line(lines.join("\n"));
+        }
+        let mut table = output::table();
+        if !self.is_begun {
+            table.set_header(["DIGEST", "OWNER", "CREATED", "LAST USED", "EXPIRES", "SIZE"]);
+            self.is_begun = true;
+        }
+        for Listed { key, record } in page {
+            table.add_row([
+                key.to_hex()[..16].to_owned(),
+                record.owner.as_deref().map_or("-".to_owned(), output::name),
+                output::ago(record.created, self.now),
+                output::ago(record.accessed, self.now),
+                output::ahead(record.expires, self.now),
+                output::bytes(record.size),
+            ]);
+        }
+        self.widths.align(&mut table);
+        output::line(output::render(&table))
+    }
+}
+
+/// One session as scripts read it.
+pub fn to_json(Listed { key, record }: &Listed) -> Value {
+    json!({
+        "digest": key.to_hex(),
+        "owner": record.owner,
+        "created": record.created,
+        "accessed": record.accessed,
+        "renewed": record.renewed,
+        "expires": record.expires,
+        "ends": record.ends,
+        "version": record.version,
+        "size": record.size,
+    })
+}

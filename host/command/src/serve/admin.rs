@@ -1,0 +1,115 @@
+//! What an operator's tools ask, on an address of their own: whether the server is well, and its metrics.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{rt::TokioTimer, server::graceful::GracefulShutdown};
+use lemon_session_host::store::Driver;
+use prometheus::TEXT_FORMAT;
+use tokio::{
+    net::TcpListener,
+    time::{sleep, timeout},
+};
+
+use super::{connections::Connections, conversation::Conversations, listener::Site};
+use crate::application::Platform;
+
+/// Connections open at a time. One that comes beyond them takes the place of the one that has been idle for longest.
+const CONNECTIONS: usize = 64;
+/// How long a client may take to ask, and to read the answer, and how long a connection may be idle.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the store may take to say that it is there.
+const MOMENT: Duration = Duration::from_secs(2);
+
+/// What is told of.
+pub struct Admin {
+    pub site: Arc<Site>,
+    pub platform: Arc<Platform>,
+    pub store: Arc<dyn Driver>,
+}
+
+/// Answers for ever.
+pub async fn serve(listener: TcpListener, admin: Admin) {
+    let admin = Arc::new(admin);
+    let connections = Connections::of_anybody(CONNECTIONS);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    let conversations = Conversations { http, write_time: PATIENCE, graceful: GracefulShutdown::new() };
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!("cannot accept a connection to the admin address: {error}");
+                sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Some(permit) = connections.permit(peer.ip()).await else { continue };
+        let admin = admin.clone();
+        tokio::spawn(conversations.begin(stream, permit, move |request| {
+            let admin = admin.clone();
+            async move { admin.answer(&request).await }
+        }));
+    }
+}
+
+impl Admin {
+    async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let path = request.uri().path();
+        if !matches!(path, "/healthz" | "/metrics") {
+            return text(StatusCode::NOT_FOUND, "here are /healthz and /metrics\n");
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered\n");
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        match path {
+            "/healthz" => self.health().await,
+            _ => self.metrics(),
+        }
+    }
+
+    /// 200 as long as requests are accepted and the store answers.
+    async fn health(&self) -> Response<Full<Bytes>> {
+        if self.site.is_stopping() {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
+        }
+        match timeout(MOMENT, self.store.tables_exist()).await {
+            Ok(Ok(true)) => text(StatusCode::OK, "ok\n"),
+            Ok(Ok(false)) => {
+                unwell("the tables of the sessions are missing; `lemon-session tables create` creates them")
+            }
+            Ok(Err(error)) => unwell(&format!("the store of the sessions is in trouble: {error}")),
+            Err(_) => unwell("the store of the sessions does not answer"),
+        }
+    }
+
+    fn metrics(&self) -> Response<Full<Bytes>> {
+        match self.site.metrics.text(self.platform.guests()) {
+            Ok(metrics) => {
+                let mut response = text(StatusCode::OK, metrics);
+                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(TEXT_FORMAT));
+                response
+            }
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        }
+    }
+}
+
+fn unwell(why: &str) -> Response<Full<Bytes>> {
+    tracing::warn!("asked for its health, the server is not well: {why}");
+    text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"))
+}
+
+fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

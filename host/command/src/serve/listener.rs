@@ -1,0 +1,269 @@
+//! Connections: accepted, spoken HTTP/1.1 with, and finished before the server stops.
+
+use std::{
+    io,
+    net::IpAddr,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use http::{HeaderValue, Method, Request, Response, header, request::Parts};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{rt::TokioTimer, server::graceful::GracefulShutdown};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{Instant, sleep, timeout_at},
+};
+use wasmtime_wasi_http::WasiBody;
+
+use super::{
+    connections::{Connections, Permit},
+    conversation::{Conversations, End},
+    host,
+    metrics::{Answer, Closed, Metrics},
+    mounts::{Found, Mounts},
+};
+
+use crate::{
+    application::{
+        Failure, RequestId,
+        cgi::{LocalRedirect, Place, Variables},
+        forwarded,
+    },
+    config::Server,
+    log::Occasionally,
+};
+
+/// What all connections share.
+pub struct Site {
+    mounts: RwLock<Arc<Mounts>>,
+    pub settings: Arc<Server>,
+    pub metrics: Arc<Metrics>,
+    stopping: AtomicBool,
+}
+
+impl Site {
+    pub fn new(mounts: Mounts, settings: Arc<Server>, metrics: Arc<Metrics>) -> Self {
+        let mounts = RwLock::new(Arc::new(mounts));
+        Self { mounts, settings, metrics, stopping: AtomicBool::new(false) }
+    }
+
+    /// The applications that answer the next request.
+    fn mounts(&self) -> Arc<Mounts> {
+        self.mounts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has other applications answer from the next request on; those in flight go on with theirs.
+    pub fn replace(&self, mounts: Mounts) {
+        *self.mounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mounts);
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// For how long a connection without a request is kept once the server stops: a request may be on its way, and its client
+/// would not learn whether it was answered.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Serves until `stop` is ready, then finishes what is in flight.
+///
+/// No request is lost then: connections that wait to be accepted are, answers say that they are the connection's last, and a
+/// connection without a request is closed only after a while.
+pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: impl Future<Output = ()>) {
+    let settings = &site.settings;
+    let connections = Connections::new(settings);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(settings.header_time)
+        // The buffer may hold a little more.
+        .max_buf_size(settings.header_bytes as usize)
+        .max_header_size(settings.header_bytes as usize);
+    let conversations = Conversations { http, write_time: settings.write_time, graceful: GracefulShutdown::new() };
+    let door = Door { site: site.clone(), connections, conversations, refused: Occasionally::default() };
+
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (stream, peer.ip()),
+            Err(error) => {
+                // Mostly too many open files, which passes.
+                tracing::warn!("cannot accept a connection: {error}");
+                sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        tokio::select! {
+            permit = door.connections.permit(peer) => door.admit(stream, peer, permit),
+            () = &mut stop => {
+                // It is here, and its request may be: one more than are allowed does no harm now.
+                door.converse(stream, peer, door.connections.extra_permit(peer));
+                break;
+            }
+        }
+    }
+
+    let until = Instant::now() + settings.shutdown_time;
+    if let Err(error) = door.admit_waiting(listener) {
+        tracing::warn!("cannot accept the last connections: {error}");
+    }
+    // Only now, as clients that are told to open another connection find no server any more.
+    site.stopping.store(true, Ordering::Relaxed);
+    let _ = timeout_at(until.min(Instant::now() + LINGER), door.connections.none()).await;
+    if timeout_at(until, door.conversations.graceful.shutdown()).await.is_err() {
+        tracing::warn!("stopped with requests in flight, after {:?}", settings.shutdown_time);
+    }
+}
+
+/// Where connections come in.
+struct Door {
+    site: Arc<Site>,
+    connections: Arc<Connections>,
+    conversations: Conversations,
+    /// When it was last said that an address has its share.
+    refused: Occasionally,
+}
+
+impl Door {
+    fn admit(&self, stream: TcpStream, peer: IpAddr, permit: Option<Permit>) {
+        match permit {
+            Some(permit) => self.converse(stream, peer, permit),
+            None => {
+                self.site.metrics.closed(Closed::Share);
+                if self.refused.is_time() {
+                    tracing::warn!(
+                        "{peer} has {} connections, all with a request: further ones are closed, as [server] \
+                         connections-per-address says; if it is a proxy, it belongs into trusted-proxies",
+                        self.connections.share()
+                    );
+                }
+            }
+        }
+    }
+
+    /// Admits the connections that wait for it already, and no others.
+    fn admit_waiting(&self, listener: TcpListener) -> io::Result<()> {
+        // Not blocking, and without what tokio remembers of whether any wait.
+        let listener = listener.into_std()?;
+        loop {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    stream.set_nonblocking(true)?;
+                    let Some(permit) = self.connections.try_permit(peer.ip()) else { continue };
+                    self.converse(TcpStream::from_std(stream)?, peer.ip(), permit);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Answers the requests of a connection.
+    fn converse(&self, stream: TcpStream, peer: IpAddr, permit: Permit) {
+        // Small answers are not held back for larger ones. Where that fails, the connection is gone already.
+        let _ = stream.set_nodelay(true);
+        let counted = self.site.metrics.connection();
+        let site = self.site.clone();
+        let conversation = self.conversations.begin(stream, permit, move |request| {
+            let site = site.clone();
+            async move { answer(&site, peer, request).await }
+        });
+        let metrics = self.site.metrics.clone();
+        tokio::spawn(async move {
+            match conversation.await {
+                End::Over(Ok(())) => {}
+                End::Over(Err(error)) => tracing::debug!("a connection ended early: {error}"),
+                End::Displaced => metrics.closed(Closed::Idle),
+            }
+            drop(counted);
+        });
+    }
+}
+
+async fn answer(site: &Site, peer: IpAddr, request: Request<Incoming>) -> Response<Answer> {
+    let in_flight = site.metrics.request();
+    let mut response = respond(site, peer, request).await;
+    if site.is_stopping() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    in_flight.answered(response)
+}
+
+async fn respond(site: &Site, peer: IpAddr, mut request: Request<Incoming>) -> Response<WasiBody> {
+    let id = RequestId::next();
+    // Neither query nor headers: either may hold what is nobody's business.
+    tracing::debug!(request = %id, method = %request.method(), path = request.uri().path(), "received");
+    let answered = match host::check(&mut request, &site.settings) {
+        Ok(()) => {
+            let client = forwarded::normalise(request.headers_mut(), Some(peer), &site.settings).unwrap_or(peer);
+            let request = request.map(|body| body.map_err(wasmtime_wasi_http::Error::Hyper).boxed_unsync());
+            site.answer(id, client, request).await
+        }
+        Err(failure) => Err(failure),
+    };
+    match answered {
+        Ok(response) => {
+            tracing::debug!(request = %id, status = response.status().as_u16(), "answered");
+            response
+        }
+        Err(failure) => {
+            let is_last = failure.is_last();
+            let mut response = failure.into_response(id);
+            if is_last {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
+    }
+}
+
+/// How often one request may be led on by the applications themselves.
+const LOCAL_REDIRECTS: usize = 10;
+
+impl Site {
+    /// Has the application answer that is mounted where the request leads to, and goes where it leads on to.
+    async fn answer(
+        &self,
+        id: RequestId,
+        client: IpAddr,
+        mut request: Request<WasiBody>,
+    ) -> Result<Response<WasiBody>, Failure> {
+        let mounts = self.mounts();
+        for _ in 0..=LOCAL_REDIRECTS {
+            let Found { application, mount, rest } = mounts.find(request.uri().path()).ok_or(Failure::NotFound)?;
+            let next = application.is_program().then(|| without_body(&request));
+            let variables =
+                |parts: &Parts| Variables::of_request(parts, Place { client, script_name: mount, path_info: rest });
+            let response = application.answer(id, Some(client), request, variables).await?;
+            match (response.extensions().get(), next) {
+                (Some(LocalRedirect(path)), Some(next)) => {
+                    request = next;
+                    *request.uri_mut() = path.clone().into();
+                }
+                _ => return Ok(response),
+            }
+        }
+        Err(Failure::BadAnswer("its local redirects do not come to an end".into()))
+    }
+}
+
+/// The request that follows a local redirect: the same client's, for another path (RFC 3875, section 6.2.2).
+fn without_body(request: &Request<WasiBody>) -> Request<WasiBody> {
+    let mut next = Request::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
+    *next.method_mut() = if request.method() == Method::HEAD { Method::HEAD } else { Method::GET };
+    *next.version_mut() = request.version();
+    *next.headers_mut() = request.headers().clone();
+    for of_body in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::CONTENT_ENCODING, header::TRANSFER_ENCODING] {
+        next.headers_mut().remove(of_body);
+    }
+    next
+}

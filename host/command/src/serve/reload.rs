@@ -1,0 +1,79 @@
+//! Reads anew what is served, without a request being lost.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use anyhow::Result;
+use tokio::{signal::unix::Signal, task::spawn_blocking};
+
+use super::{
+    Args,
+    listener::Site,
+    mounts::{Grants, Mounts},
+};
+
+use crate::{
+    application::{Application, Platform},
+    compose::Unused,
+    config::Config,
+};
+
+/// All it takes to load what is served again.
+pub struct Loader {
+    pub args: Args,
+    /// As it was read at the start.
+    pub config: Config,
+    pub platform: Arc<Platform>,
+}
+
+impl Loader {
+    /// Reads, composes and compiles what is mounted, and tries whether it can be instantiated.
+    pub async fn load(self: &Arc<Self>, platform: Arc<Platform>, grants: Grants) -> Result<Mounts> {
+        let loader = self.clone();
+        let load = move || {
+            let Args { modules, reuse, .. } = &loader.args;
+            let mounts = loader.args.mounts();
+            let unused = if mounts.len() > 1 { Unused::Skip } else { Unused::Refuse };
+            Mounts::load(mounts, &grants, |file| Application::load(&platform, file, modules, unused, *reuse))
+        };
+        // Compiling takes seconds.
+        let mounts = spawn_blocking(load).await??;
+        mounts.check().await?;
+        Ok(mounts)
+    }
+
+    /// Loads it again, with the settings of sessions as they are now.
+    async fn reload(self: &Arc<Self>) -> Result<Mounts> {
+        let config = self.args.config()?;
+        for section in self.need_restart(&config) {
+            tracing::warn!("[{section}] of lemon.ini has changed: that takes a restart");
+        }
+        let grants = Grants::new(&config);
+        let session = self.platform.session().with_settings(config.settings)?.limit_new_sessions(config.new_sessions);
+        self.load(Arc::new(self.platform.with_session(session)?), grants).await
+    }
+
+    /// The sections that are not reloaded, and have changed.
+    fn need_restart(&self, config: &Config) -> Vec<String> {
+        let old = &self.config;
+        let named: BTreeSet<_> = old.storages.keys().chain(config.storages.keys()).collect();
+        let named = named.into_iter().filter(|name| old.storages.get(*name) != config.storages.get(*name));
+        let server = (old.server != config.server).then(|| "server".to_owned());
+        let storage = (old.storage != config.storage).then(|| "storage".to_owned());
+        server.into_iter().chain(storage).chain(named.map(|name| format!("storage.{name}"))).collect()
+    }
+}
+
+/// Has the site serve what is loaded anew at each SIGHUP. What cannot be loaded changes nothing.
+pub async fn at_each(mut hangup: Signal, loader: Arc<Loader>, site: Arc<Site>) {
+    while hangup.recv().await.is_some() {
+        let result = loader.reload().await;
+        site.metrics.reloaded(result.is_ok());
+        match result {
+            Ok(mounts) => {
+                site.replace(mounts);
+                tracing::info!("reloaded {}", super::names(&loader.args.mounts()));
+            }
+            Err(error) => tracing::error!("not reloaded, what was served still is: {error:#}"),
+        }
+    }
+}

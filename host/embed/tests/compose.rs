@@ -1,0 +1,154 @@
+//! Joining applications with the session component. The applications are made from the WIT, and trap when they are called.
+
+use std::{fs, path::Path, sync::Arc};
+
+use lemon_session_host::{
+    COMPONENT, SessionCtx, SessionCtxView, SessionView,
+    compose::{Error, compose, imports_sessions},
+    engine::{EngineOptions, engine},
+    store::memory::Memory,
+};
+use wasmtime::{
+    Store,
+    component::{Component, Linker, ResourceTable, types::ComponentItem},
+};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{ManglingAndAbi, Resolve};
+
+/// An application whose world holds these lines, built against the WIT after `change`.
+fn application(world: &str, change: impl Fn(&str) -> String) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    copy(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/wit")), folder.path(), &change);
+    let mut resolve = Resolve::default();
+    resolve.push_dir(folder.path()).unwrap();
+    let text = change(&format!("package test:app; world app {{ {world} export run: func(); }}"));
+    let package = resolve.push_str("app.wit", &text).unwrap();
+    let world = resolve.select_world(&[package], Some("app")).unwrap();
+    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+}
+
+fn copy(from: &Path, to: &Path, change: &impl Fn(&str) -> String) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            fs::create_dir(&to).unwrap();
+            copy(&entry.path(), &to, change);
+        } else {
+            fs::write(to, change(&fs::read_to_string(entry.path()).unwrap())).unwrap();
+        }
+    }
+}
+
+const SESSIONS: &str = "import lemon:session/sessions@0.1.0;";
+const BOTH: &str = "include lemon:session/application@0.1.0;";
+
+struct State {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    session: SessionCtx,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl SessionView for State {
+    fn session(&mut self) -> SessionCtxView<'_> {
+        SessionCtxView { ctx: &mut self.session }
+    }
+}
+
+/// The functions that a component imports, by interface.
+fn imports(component: &Component) -> Vec<String> {
+    let engine = component.engine();
+    let ty = component.component_type();
+    let with_functions = ty.imports(engine).filter_map(|(name, item)| match item.ty {
+        ComponentItem::ComponentInstance(instance) => {
+            let has_functions = instance
+                .exports(engine)
+                .any(|(_, item)| !matches!(item.ty, ComponentItem::Type(_) | ComponentItem::Resource(_)));
+            has_functions.then(|| name.to_owned())
+        }
+        _ => Some(name.to_owned()),
+    });
+    let mut names: Vec<_> = with_functions.collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn the_session_component_takes_the_place_of_the_sessions() {
+    let engine = engine(&EngineOptions { instances: 4, ..EngineOptions::default() }).unwrap();
+    for world in [SESSIONS, BOTH] {
+        let composed = compose(&application(world, str::to_owned)).unwrap();
+        let component = Component::from_binary(&engine, &composed).unwrap();
+        let names = imports(&component);
+        assert_eq!(names[..2], ["lemon:session/settings@0.1.0", "lemon:session/storage@0.1.0"]);
+        assert!(names[2..].iter().all(|name| name.starts_with("wasi:")), "{names:?}");
+
+        let mut linker = Linker::<State>::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
+        lemon_session_host::add_to_linker(&mut linker).unwrap();
+        let session = SessionCtx::new(Arc::new(Memory::new()));
+        let state = State { wasi: WasiCtx::default(), table: ResourceTable::new(), session };
+        let mut store = Store::new(&engine, state);
+        store.set_epoch_deadline(1);
+        let instance = linker.instantiate_async(&mut store, &component).await.unwrap();
+        assert!(instance.get_func(&mut store, "run").is_some());
+    }
+}
+
+#[test]
+fn the_session_component_imports_four_interfaces_and_no_other() {
+    let engine = engine(&EngineOptions { instances: 1, ..EngineOptions::default() }).unwrap();
+    let names = imports(&Component::from_binary(&engine, COMPONENT).unwrap());
+    let names: Vec<_> = names.iter().map(|name| name.split('@').next().unwrap()).collect();
+    assert_eq!(
+        names,
+        ["lemon:session/settings", "lemon:session/storage", "wasi:clocks/wall-clock", "wasi:random/random"]
+    );
+}
+
+#[test]
+fn an_application_without_sessions_is_told_so() {
+    let app = application("", str::to_owned);
+    assert!(!imports_sessions(&app).unwrap());
+    assert!(matches!(compose(&app), Err(Error::NoSessions)));
+    assert!(imports_sessions(&application(SESSIONS, str::to_owned)).unwrap());
+}
+
+#[test]
+fn an_application_for_another_version_is_told_both() {
+    let app = application(BOTH, |text| text.replace("0.1.0", "0.2.0"));
+    assert!(imports_sessions(&app).unwrap());
+    let error = compose(&app).unwrap_err().to_string();
+    assert!(error.contains("@0.2.0") && error.contains("lemon:session/sessions@0.1.0"), "{error}");
+}
+
+#[test]
+fn an_application_built_against_an_altered_interface_is_refused() {
+    let app = application(SESSIONS, |text| text.replace("created: func() -> bool", "created: func() -> u32"));
+    assert!(matches!(compose(&app), Err(Error::OtherVersion { import, .. }) if import.contains("sessions")));
+}
+
+#[test]
+fn an_application_that_would_read_the_store_itself_is_refused() {
+    for interface in ["storage", "settings"] {
+        let app = application(&format!("{SESSIONS} import lemon:session/{interface}@0.1.0;"), str::to_owned);
+        assert!(matches!(compose(&app), Err(Error::Forbidden(import)) if import.contains(interface)));
+        assert!(matches!(imports_sessions(&app), Err(Error::Forbidden(_))));
+    }
+}
+
+#[test]
+fn what_is_no_component_is_refused() {
+    for bytes in [&b""[..], b"#!/bin/sh", b"\0asm\x01\0\0\0", &COMPONENT[..COMPONENT.len() / 2]] {
+        assert!(matches!(compose(bytes), Err(Error::NotAComponent(_))));
+    }
+}

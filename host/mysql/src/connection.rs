@@ -1,0 +1,245 @@
+//! Connections, and what their errors mean.
+
+use std::{path::PathBuf, time::Duration};
+
+use deadpool::managed::{Manager, Metrics, RecycleResult};
+use mysql_async::{
+    Conn, DriverError, Error as ClientError, IoError, Opts, OptsBuilder, Params, Row, SslOpts, Value,
+    prelude::{FromValue, Queryable},
+};
+use rustls::crypto::ring;
+
+use super::rows::{column, unexpected};
+use lemon_session_sql::server::{Backend, Server, SslMode, Trouble};
+use lemon_session_store::Result;
+
+/// A connection that was idle for longer is asked whether it still stands before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(30);
+
+/// A connection.
+pub struct Connection {
+    pub client: Conn,
+    /// The server's `max_allowed_packet`.
+    pub largest: usize,
+}
+
+impl Connection {
+    /// Calls a procedure that takes all that a save writes. The client would split what is too large for the server, which
+    /// then breaks the connection.
+    pub async fn save(&mut self, sql: &str, parameters: &[Value]) -> Result<Row, ClientError> {
+        let bytes = parameters.iter().map(|value| if let Value::Bytes(bytes) = value { bytes.len() } else { 0 });
+        if bytes.sum::<usize>() + 1024 > self.largest {
+            return Err(DriverError::PacketTooLarge.into());
+        }
+        let rows: Vec<Row> = self.client.exec(sql, Params::Positional(parameters.to_vec())).await?;
+        rows.into_iter().next().ok_or_else(unexpected)
+    }
+
+    /// The one row that a procedure or an aggregate answers.
+    pub async fn row(&mut self, sql: &str, parameters: Vec<Value>) -> Result<Row, ClientError> {
+        let row = self.client.exec_first(sql, Params::Positional(parameters)).await?;
+        row.ok_or_else(unexpected)
+    }
+
+    /// The one value of it.
+    pub async fn value<T: FromValue>(&mut self, sql: &str, parameters: Vec<Value>) -> Result<T, ClientError> {
+        column(&mut self.row(sql, parameters).await?, 0)
+    }
+}
+
+/// Makes connections.
+pub struct Connections {
+    encrypted: Option<Opts>,
+    plain: Option<Opts>,
+}
+
+impl Connections {
+    pub fn new(server: &Server) -> Result<Self> {
+        // The client takes the process's own, and panics where there is none or a choice.
+        let _ = ring::default_provider().install_default();
+        server.root_certificates()?;
+        let seconds = server.timeout.as_secs().max(1);
+        let plain = OptsBuilder::default()
+            .ip_or_hostname(&server.host)
+            .tcp_port(server.port)
+            .socket(server.socket.as_ref().and_then(|socket| socket.to_str()))
+            .prefer_socket(false)
+            .user(Some(&server.user))
+            .pass(server.password.as_ref().map(|password| password.reveal()))
+            .db_name(Some(&server.database))
+            .tcp_keepalive(Some(server.timeout))
+            .init(vec![
+                "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
+                format!(
+                    "SET SESSION autocommit = 1, innodb_lock_wait_timeout = {seconds}, \
+                     sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+                ),
+            ]);
+        let roots: Vec<PathBuf> = server.sslrootcert.iter().cloned().collect();
+        let verified = server.sslmode == SslMode::VerifyFull;
+        let tls = SslOpts::default()
+            .with_danger_accept_invalid_certs(!verified)
+            .with_disable_built_in_roots(verified && !roots.is_empty())
+            .with_root_certs(roots.into_iter().map(Into::into).collect());
+        let encrypted = plain.clone().ssl_opts(tls);
+        // A socket on this machine is not encrypted.
+        let socket = server.socket.is_some();
+        Ok(Self {
+            encrypted: (!socket && server.sslmode != SslMode::Disable).then(|| encrypted.into()),
+            plain: (socket || matches!(server.sslmode, SslMode::Disable | SslMode::Prefer)).then(|| plain.into()),
+        })
+    }
+}
+
+impl Connections {
+    async fn connect(&self) -> Result<Conn, ClientError> {
+        let without = DriverError::NoClientSslFlagFromServer;
+        let Some(encrypted) = &self.encrypted else {
+            return match &self.plain {
+                Some(plain) => Conn::new(plain.clone()).await,
+                None => Err(without.into()),
+            };
+        };
+        match (Conn::new(encrypted.clone()).await, &self.plain) {
+            (Err(ClientError::Driver(DriverError::NoClientSslFlagFromServer)), Some(plain)) => {
+                Conn::new(plain.clone()).await
+            }
+            (connection, _) => connection,
+        }
+    }
+}
+
+impl Manager for Connections {
+    type Type = Connection;
+    type Error = ClientError;
+
+    async fn create(&self) -> Result<Connection, ClientError> {
+        let mut client = self.connect().await?;
+        let largest = client.query_first("SELECT @@max_allowed_packet").await?;
+        Ok(Connection { client, largest: largest.ok_or_else(unexpected)? })
+    }
+
+    async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<ClientError> {
+        if metrics.last_used() > TRUSTED_IDLE {
+            connection.client.ping().await?;
+        }
+        Ok(())
+    }
+}
+
+/// The text of an error, without the values that the server may quote.
+fn describe(error: &ClientError) -> String {
+    match error {
+        ClientError::Server(error) => match error.code {
+            // Too many connections, memory, disk, rights, read-only, encryption: none of these is about data.
+            1021
+            | 1037..=1042
+            | 1044
+            | 1045
+            | 1049
+            | 1053
+            | 1114
+            | 1129
+            | 1130
+            | 1142
+            | 1143
+            | 1153
+            | 1158..=1161
+            | 1203
+            | 1205
+            | 1213
+            | 1226
+            | 1227
+            | 1290
+            | 1304
+            | 1317
+            | 1370
+            | 1419
+            | 1665
+            | 1698
+            | 1792
+            | 1820
+            | 1836
+            | 1862
+            | 1927
+            | 1969
+            | 3024
+            | 3159
+            | 3572 => {
+                format!("{} (error {}, SQLSTATE {})", error.message, error.code, error.state)
+            }
+            1064 => {
+                "it does not know a statement of this program (error 1064): is it MySQL 8 or MariaDB 10.5, or newer?"
+                    .to_owned()
+            }
+            code => format!("error {code} (SQLSTATE {})", error.state),
+        },
+        ClientError::Driver(DriverError::PacketTooLarge) => {
+            "the change is larger than the server's max_allowed_packet: raise that, or lower the limits of sessions"
+                .to_owned()
+        }
+        ClientError::Driver(
+            DriverError::UnexpectedPacket { .. } | DriverError::FromRow { .. } | DriverError::FromValue { .. },
+        ) => "the server's answer is not what was asked for".to_owned(),
+        ClientError::Io(IoError::Io(error)) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
+impl Backend for Connections {
+    fn trouble(error: ClientError, server: &Server) -> Trouble {
+        let text = describe(&error);
+        let ClientError::Server(refusal) = error else {
+            return match error {
+                ClientError::Driver(DriverError::PacketTooLarge) => Trouble::Refused(server.trouble(text)),
+                ClientError::Driver(DriverError::NoClientSslFlagFromServer) => {
+                    Trouble::Refused(server.refused("it does not encrypt connections, which sslmode demands"))
+                }
+                _ => Trouble::Broken(text),
+            };
+        };
+        match refusal.code {
+            // An unknown table, column or procedure, or one with other parameters.
+            1054 | 1146 | 1305 | 1318 => Trouble::Refused(server.missing_tables()),
+            // A deadlock; a row that has changed; a statement that has to be prepared anew.
+            1020 | 1213 | 1615 => Trouble::Undone(text),
+            1062 => Trouble::Refused(server.trouble("the new key of a session is taken")),
+            1205 | 1969 | 3024 => Trouble::Refused(server.too_late()),
+            1045 | 1130 | 1698 | 3159 => Trouble::Refused(server.refused(text)),
+            1044 | 1049 => Trouble::Refused(server.missing_database()),
+            // The option --read-only; InnoDB or the transaction is read-only.
+            1290 | 1792 | 1836 => Trouble::ReadOnly(format!("it takes no writes: {text}")),
+            1053 | 1153 | 1158..=1161 | 1317 | 1927 | 3169 => Trouble::Broken(text),
+            _ => Trouble::Refused(server.trouble(text)),
+        }
+    }
+
+    fn discard(connection: Connection) {
+        // The client's own way would read the rest of the answer first, however long that takes.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(tokio::time::timeout(Duration::from_millis(100), connection.client.disconnect()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mysql_async::ServerError;
+
+    use super::*;
+    use lemon_session_store::StorageOptions;
+
+    #[test]
+    fn server_that_takes_no_writes_is_another_trouble_than_a_refusal() {
+        let options = StorageOptions::new("mysql://owner@127.0.0.1/sessions");
+        let server = Server::parse(&options, "MySQL", 3306).expect("a server");
+        let trouble = |code| {
+            let (message, state) = ("no".to_owned(), "HY000".to_owned());
+            Connections::trouble(ServerError { code, message, state }.into(), &server)
+        };
+        for code in [1290, 1792, 1836] {
+            assert!(matches!(trouble(code), Trouble::ReadOnly(_)), "{code}");
+        }
+        assert!(matches!(trouble(1406), Trouble::Refused(_)));
+    }
+}

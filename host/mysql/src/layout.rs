@@ -1,0 +1,141 @@
+//! The tables, and how they are brought from one layout to the next.
+
+use std::sync::Arc;
+
+use mysql_async::{Conn, Error as ClientError, Row, prelude::Queryable};
+use sha2::{Digest, Sha256};
+
+use super::{
+    MySql,
+    rows::{column, text},
+};
+use lemon_session_sql::server::{Repeat, Server, other_layout};
+use lemon_session_store::{
+    Error, Result,
+    layout::{Parts, differences, parts},
+};
+
+/// What brings the tables from one layout to the next. Their layout is how many of these they went through.
+pub(super) const LAYOUTS: &[&str] = &[include_str!("layout.sql"), include_str!("layout_2.sql")];
+
+/// What the tables of the last layout are made of.
+const LAYOUT: &str = include_str!("parts.txt");
+
+impl MySql {
+    /// The layout of the tables, 0 where there are none.
+    pub(super) async fn layout(&self) -> Result<i64> {
+        let layout = self.calls.run(Repeat::Safe, self.sql(), |connection, sql| {
+            Box::pin(async move { connection.client.query_first::<i64, _>(&sql.layout).await })
+        });
+        self.server().known_layout(layout.await.map(Option::unwrap_or_default), LAYOUTS.len() as i64)
+    }
+
+    pub(super) async fn migrate(&self, layouts: &'static [&'static str]) -> Result<()> {
+        let server = Arc::clone(self.calls.server());
+        let migrated = self.calls.set_up((server, layouts), |connection, (server, layouts)| {
+            Box::pin(async move {
+                lock(&mut connection.client, server).await?;
+                let migrated = migrate(&mut connection.client, server, layouts).await;
+                unlock(&mut connection.client, server).await?;
+                migrated
+            })
+        });
+        migrated.await?
+    }
+
+    /// What differs from the last layout.
+    pub(super) async fn compare(&self) -> Result<Vec<String>> {
+        if let Some(other) = other_layout(self.layout().await?, LAYOUTS.len()) {
+            return Ok(vec![other]);
+        }
+        let found = self.calls.run(Repeat::Safe, self.sql(), |connection, sql| {
+            Box::pin(async move {
+                let rows: Vec<Row> = connection.client.query(&sql.parts).await?;
+                let part = |mut row: Row| Ok((text(column(&mut row, 0)?), text(column(&mut row, 1)?)));
+                rows.into_iter().map(part).collect::<Result<Parts, ClientError>>()
+            })
+        });
+        Ok(differences(&parts(&self.server().sql(LAYOUT)), &found.await?))
+    }
+}
+
+/// Makes those who change the tables themselves go one after the other.
+pub(super) async fn lock(connection: &mut Conn, server: &Server) -> Result<(), ClientError> {
+    connection.exec_drop("SELECT GET_LOCK(?, 86400)", (lock_name(server),)).await
+}
+
+pub(super) async fn unlock(connection: &mut Conn, server: &Server) -> Result<(), ClientError> {
+    connection.exec_drop("SELECT RELEASE_LOCK(?)", (lock_name(server),)).await
+}
+
+/// The lock is the whole server's, and its name has 64 characters at most.
+fn lock_name(server: &Server) -> String {
+    let name = format!("{}.{}", server.database, server.table.as_str().to_ascii_lowercase());
+    Sha256::digest(name.as_bytes())
+        .iter()
+        .take(16)
+        .fold("lemon-session ".to_owned(), |name, byte| name + &format!("{byte:02x}"))
+}
+
+async fn migrate(connection: &mut Conn, server: &Server, layouts: &[&str]) -> Result<Result<()>, ClientError> {
+    let similar = "SELECT table_name FROM information_schema.tables
+        WHERE @@lower_case_table_names = 0 AND table_schema = DATABASE()
+        AND LOWER(table_name) = LOWER(?) AND BINARY table_name <> ?";
+    let meta = server.sql("{table}_meta");
+    if let Some(taken) = connection.exec_first::<String, _, _>(similar, (&meta, &meta)).await? {
+        return Ok(Err(Error::invalid(format!(
+            "there is a table {} already, and names of procedures do not differ in upper and lower case: choose another \
+             name for {}, or another database",
+            taken.trim_end_matches("_meta"),
+            server.table
+        ))));
+    }
+    let version: String = connection.query_first("SELECT VERSION()").await?.unwrap_or_default();
+    let skip_locked = if skips_locked(&version) { "SKIP LOCKED" } else { "" };
+
+    let create = "CREATE TABLE IF NOT EXISTS `{table}_meta` (layout BIGINT NOT NULL) ENGINE = InnoDB";
+    connection.query_drop(server.sql(create)).await?;
+    let layout = match connection.query_first(server.sql("SELECT layout FROM `{table}_meta`")).await? {
+        Some(layout) => layout,
+        None => {
+            connection.query_drop(server.sql("INSERT INTO `{table}_meta` VALUES (0)")).await?;
+            0
+        }
+    };
+    let Some(steps) = usize::try_from(layout).ok().and_then(|layout| layouts.get(layout..)) else {
+        return Ok(Err(server.newer_layout(layout, layouts.len() as i64)));
+    };
+    for (step, reached) in steps.iter().zip(layout + 1..) {
+        // The server ends a transaction with every statement of these. Where a step was broken off, it begins anew: its
+        // statements do nothing where their work is done.
+        for statement in step.split("\n//\n") {
+            connection.query_drop(server.sql(statement).replace("{skip locked}", skip_locked)).await?;
+        }
+        connection.exec_drop(server.sql("UPDATE `{table}_meta` SET layout = ?"), (reached,)).await?;
+    }
+    Ok(Ok(()))
+}
+
+/// Whether `SKIP LOCKED` is known: to MySQL 8, and to MariaDB from 10.6 on.
+fn skips_locked(version: &str) -> bool {
+    let version_number = version.strip_prefix("5.5.5-").unwrap_or(version);
+    let mut numbers = version_number.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or(0));
+    let version_number = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version.contains("MariaDB") { version_number >= (10, 6) } else { version_number >= (8, 0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lemon_session_sql::migrating::older_layout_is_upgraded;
+
+    /// A second `ADD COLUMN` would fail.
+    const NEXT: &[&str] = &[LAYOUTS[0], LAYOUTS[1], "ALTER TABLE `{table}` ADD COLUMN device VARBINARY(255)"];
+    const FAILS: &[&str] = &[LAYOUTS[0], LAYOUTS[1], "DROP TABLE `{table}_no`"];
+
+    #[tokio::test]
+    async fn older_layout_is_upgraded_by_one_of_many_hosts_and_loses_no_session() {
+        let url = std::env::var("LEMON_TEST_MYSQL").unwrap_or_else(|_| "mysql://root@127.0.0.1:3306/test".to_owned());
+        older_layout_is_upgraded(&url, MySql::connect, MySql::migrate, NEXT, FAILS).await;
+    }
+}

@@ -1,0 +1,385 @@
+//! `mysql://USER:PASSWORD@HOST:PORT/DATABASE`: sessions in MySQL 8 or newer, or in MariaDB 10.5 or newer, shared by any
+//! number of hosts.
+//!
+//! A load is one statement and a save is one call of a stored procedure, each prepared once by every connection: one round
+//! trip. A load that answers `Ended` takes a second one, to count it. Saves of one session follow one another; those of
+//! different sessions never wait for each other. A save that was answered survives what the server's
+//! `innodb_flush_log_at_trx_commit` makes it survive: a power failure, unless that is changed.
+//!
+//! The user needs the rights `SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, CREATE ROUTINE, ALTER ROUTINE,
+//! EXECUTE` on the database. A save has to fit the server's `max_allowed_packet`. Tables whose names differ in nothing but
+//! upper and lower case have to be in different databases, as the names of procedures do not tell these apart.
+//!
+#![doc = include_str!("server.md")]
+#![deny(missing_docs)]
+
+mod connection;
+mod layout;
+mod rows;
+mod statements;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use mysql_async::{DriverError, Params, Row, TxOpts, Value, prelude::Queryable};
+
+use self::{
+    connection::Connections,
+    layout::{LAYOUTS, lock, unlock},
+    rows::{bytes, column, import, loaded, number, optional, pack, pack_clears, record, size, stored_writes, text},
+    statements::Statements,
+};
+use lemon_session_sql::{
+    cleanup::clean_up,
+    server::{Calls, Repeat, Server, check_change, check_owner, check_writes, known_until, last_writes},
+};
+use lemon_session_store::{
+    Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,
+    StorageOptions, UpdateOutcome, Write,
+    batches::{DESTROY_BATCH, Destroyed, destroy_all},
+    registry::{Open, Opening},
+};
+
+/// The schemes of its URLs, for [`Registry::register`](lemon_session_store::Registry::register).
+pub const SCHEMES: [(&str, Open); 1] = [("mysql", MySql::open)];
+
+/// Sessions in MySQL or MariaDB.
+pub struct MySql {
+    calls: Calls<Connections>,
+    sql: Arc<Statements>,
+}
+
+impl MySql {
+    /// Opens the store of a URL `mysql://USER:PASSWORD@HOST:PORT/DATABASE`.
+    pub fn open(options: StorageOptions) -> Opening {
+        Box::pin(async move { Ok(Arc::new(Self::connect(&options).await?) as Arc<dyn Driver>) })
+    }
+
+    async fn connect(options: &StorageOptions) -> Result<Self> {
+        let server = Arc::new(Server::parse(options, "MySQL", 3306)?);
+        let sql = Arc::new(Statements::new(&server));
+        let calls = server.pool(Connections::new(&server)?).await?;
+        Ok(Self { calls, sql })
+    }
+
+    fn server(&self) -> &Server {
+        self.calls.server()
+    }
+
+    fn sql(&self) -> Arc<Statements> {
+        Arc::clone(&self.sql)
+    }
+}
+
+#[async_trait]
+impl Driver for MySql {
+    fn summary(&self) -> String {
+        self.server().summary()
+    }
+
+    async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+        let input = (self.sql(), *key, app.to_owned(), now, inline_bytes);
+        let load = self.calls.run(Repeat::Safe, input, |connection, (sql, key, app, now, inline_bytes)| {
+            Box::pin(async move {
+                let key = bytes(key.as_bytes());
+                let parameters = vec![
+                    number((*inline_bytes).into()),
+                    number(*now),
+                    number(*now),
+                    bytes(app.as_bytes()),
+                    key.clone(),
+                ];
+                let mut rows: Vec<Row> = connection.client.exec(&sql.load, Params::Positional(parameters)).await?;
+                let Some(first) = rows.first_mut() else { return Ok(LoadOutcome::Absent) };
+                let (found, ended, forgotten): (bool, bool, u64) =
+                    (column(first, 8)?, column(first, 9)?, column(first, 10)?);
+                if found {
+                    return loaded(rows);
+                }
+                if !ended {
+                    return Ok(LoadOutcome::Expired);
+                }
+                if forgotten <= *now {
+                    return Ok(LoadOutcome::Absent);
+                }
+                connection.client.exec_drop(&sql.count_reuse, (key,)).await?;
+                Ok(LoadOutcome::Ended)
+            })
+        });
+        load.await
+    }
+
+    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+        let input = (self.sql(), *key, app.to_owned(), name.to_owned(), now);
+        let fetch = self.calls.run(Repeat::Safe, input, |connection, (sql, key, app, name, now)| {
+            Box::pin(async move {
+                let names = [app.as_bytes(), name.as_bytes(), key.as_bytes()];
+                let times = [number(*now), number(*now)];
+                let parameters = times.into_iter().chain(names.map(bytes)).collect();
+                let row = connection.client.exec_first(&sql.fetch, Params::Positional(parameters)).await?;
+                row.map(|mut row| column(&mut row, 0)).transpose()
+            })
+        });
+        fetch.await
+    }
+
+    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+        check_owner(record.owner.as_deref())?;
+        check_writes(writes)?;
+        let writes = stored_writes(writes);
+        let parameters = vec![
+            bytes(key.as_bytes()),
+            number(record.created),
+            number(record.accessed),
+            number(record.expires),
+            optional(record.ends, number),
+            number(record.renewed),
+            optional(record.owner.as_deref(), |owner| bytes(owner.as_bytes())),
+            number(size(&writes)),
+            Value::Bytes(pack(&writes)),
+        ];
+        let create = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
+            Box::pin(async move { column(&mut connection.save(&sql.create, parameters).await?, 0) })
+        });
+        Ok(if create.await? { CreateOutcome::Created } else { CreateOutcome::Exists })
+    }
+
+    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+        check_change(change)?;
+        let grace = change.rename.as_ref().and_then(|rename| rename.grace.as_ref());
+        let parameters = vec![
+            bytes(key.as_bytes()),
+            optional(expected, number),
+            Value::Bytes(pack_clears(&change.clears)),
+            Value::Bytes(pack(&last_writes(&change.writes))),
+            Value::from(change.owner.is_some()),
+            optional(change.owner.as_ref().and_then(Option::as_deref), |owner| bytes(owner.as_bytes())),
+            optional(change.expires, number),
+            optional(change.rename.as_ref(), |rename| bytes(rename.to.as_bytes())),
+            optional(grace, |grace| number(grace.until)),
+            optional(grace, |grace| bytes(&grace.nonce)),
+            number(known_until(change, now)),
+            number(change.max_size),
+            number(now),
+        ];
+        let update = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
+            Box::pin(async move {
+                let mut row = connection.save(&sql.update, parameters).await?;
+                let number = column(&mut row, 1)?;
+                Ok(match column::<String>(&mut row, 0)?.as_str() {
+                    "committed" => UpdateOutcome::Committed(number),
+                    "conflict" => UpdateOutcome::Conflict(number),
+                    "too-large" => UpdateOutcome::TooLarge(number),
+                    _ => UpdateOutcome::Gone,
+                })
+            })
+        });
+        update.await
+    }
+
+    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        let until = now.saturating_add(remember.into());
+        let owner = match only {
+            DestroyCondition::Owned(owner) => bytes(owner.as_bytes()),
+            DestroyCondition::Any | DestroyCondition::Expired => Value::NULL,
+        };
+        let expired = Value::from(*only == DestroyCondition::Expired);
+        let parameters = vec![bytes(key.as_bytes()), expired, owner, number(now), number(until)];
+        let destroy = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
+            Box::pin(async move { connection.value(&sql.destroy, parameters.clone()).await })
+        });
+        destroy.await
+    }
+
+    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
+        let (owner, until) = (bytes(owner.as_bytes()), number(now.saturating_add(remember.into())));
+        let scope =
+            self.calls.run(Repeat::Safe, (self.sql(), except.copied(), now), |connection, (sql, except, now)| {
+                Box::pin(async move {
+                    let except = optional(*except, |key| bytes(key.as_bytes()));
+                    let mut row = connection.row(&sql.destroy_scope, vec![number(*now), number(*now), except]).await?;
+                    Ok((column::<u64>(&mut row, 0)?, column::<Option<u64>>(&mut row, 1)?))
+                })
+            });
+        let (newest, spared) = scope.await?;
+        destroy_all(|after| {
+            let (most, spared) = (number(DESTROY_BATCH.into()), optional(spared, number));
+            let after = Value::Bytes(after);
+            let parameters = vec![owner.clone(), spared, number(newest), after, most, number(now), until.clone()];
+            self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
+                Box::pin(async move {
+                    let mut row = connection.row(&sql.destroy_owned, parameters.clone()).await?;
+                    let (found, ended, last) = (column(&mut row, 0)?, column(&mut row, 1)?, column(&mut row, 2)?);
+                    Ok(Destroyed { found, ended, last })
+                })
+            })
+        })
+        .await
+    }
+
+    async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
+        clean_up(limit, |most| {
+            let parameters = vec![number(now), number(most.into())];
+            self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
+                Box::pin(async move {
+                    let mut row = connection.row(&sql.cleanup, parameters.clone()).await?;
+                    Ok((column(&mut row, 0)?, column(&mut row, 1)?))
+                })
+            })
+        })
+        .await
+    }
+
+    async fn count(&self, now: u64) -> Result<u64> {
+        let count = self.calls.run(Repeat::Safe, (self.sql(), now), |connection, (sql, now)| {
+            Box::pin(connection.value(&sql.count, vec![number(*now)]))
+        });
+        count.await
+    }
+
+    async fn reused(&self, now: u64) -> Result<u64> {
+        let reused = self.calls.run(Repeat::Safe, (self.sql(), now), |connection, (sql, now)| {
+            Box::pin(connection.value(&sql.reused, vec![number(*now)]))
+        });
+        reused.await
+    }
+
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
+        let input = (self.sql(), now, owner.map(str::to_owned), after.copied(), limit);
+        let list = self.calls.run(Repeat::Safe, input, |connection, (sql, now, owner, after, limit)| {
+            Box::pin(async move {
+                let mut parameters = vec![
+                    number(*now),
+                    bytes(after.as_ref().map_or(&[][..], |key| key.as_bytes())),
+                    number((*limit).into()),
+                ];
+                let mut list = &sql.list;
+                if let Some(owner) = owner {
+                    list = &sql.list_owned;
+                    parameters.insert(2, bytes(owner.as_bytes()));
+                }
+                let mut listed = Vec::new();
+                for mut row in connection.client.exec::<Row, _, _>(list, Params::Positional(parameters)).await? {
+                    // The driver wrote no key that is shorter.
+                    if let Ok(key) = Key::try_from(column::<Vec<u8>>(&mut row, 8)?.as_slice()) {
+                        listed.push(Listed { key, record: record(&mut row)? });
+                    }
+                }
+                Ok(listed)
+            })
+        });
+        list.await
+    }
+
+    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
+        let describe = self.calls.run(Repeat::Safe, (self.sql(), *key, now), |connection, (sql, key, now)| {
+            Box::pin(async move {
+                let parameters = Params::Positional(vec![bytes(key.as_bytes()), number(*now)]);
+                let mut rows: Vec<Row> = connection.client.exec(&sql.describe, parameters).await?;
+                let mut variables = Vec::with_capacity(rows.len());
+                for row in &mut rows {
+                    let Some(app) = column::<Option<Vec<u8>>>(row, 8)? else { continue };
+                    variables.push((text(app), text(column(row, 9)?), column(row, 10)?));
+                }
+                variables.sort_unstable();
+                rows.first_mut().map(|first| Ok((record(first)?, variables))).transpose()
+            })
+        });
+        describe.await
+    }
+
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        let export = self.calls.run(Repeat::Safe, (self.sql(), *key, now), |connection, (sql, key, now)| {
+            Box::pin(async move {
+                let parameters = Params::Positional(vec![bytes(key.as_bytes()), number(*now)]);
+                let mut rows: Vec<Row> = connection.client.exec(&sql.export, parameters).await?;
+                let mut variables = Vec::with_capacity(rows.len());
+                for row in &mut rows {
+                    let Some(app) = column::<Option<Vec<u8>>>(row, 8)? else { continue };
+                    variables.push(Write {
+                        app: text(app),
+                        name: text(column(row, 9)?),
+                        value: Some(column(row, 10)?),
+                    });
+                }
+                variables.sort_unstable_by(|a, b| (&a.app, &a.name).cmp(&(&b.app, &b.name)));
+                rows.first_mut().map(|first| Ok(Snapshot { record: record(first)?, variables })).transpose()
+            })
+        });
+        export.await
+    }
+
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        let Snapshot { record, variables } = snapshot;
+        check_owner(record.owner.as_deref())?;
+        check_writes(variables)?;
+        let writes: Vec<Write> = stored_writes(variables).into_iter().cloned().collect();
+        let fields = vec![
+            number(record.created),
+            number(record.accessed),
+            number(record.expires),
+            optional(record.ends, number),
+            number(record.renewed),
+            optional(record.owner.as_deref(), |owner| bytes(owner.as_bytes())),
+            number(record.version),
+            number(size(&writes)),
+        ];
+        let input = (self.sql(), *key, fields, writes, over, now);
+        let import = self.calls.run(Repeat::Never, input, |connection, (sql, key, fields, writes, over, now)| {
+            Box::pin(async move {
+                let longest = writes.iter().map(|write| write.value.as_ref().map_or(0, Vec::len)).max();
+                if longest.unwrap_or(0) + 4096 > connection.largest {
+                    return Err(DriverError::PacketTooLarge.into());
+                }
+                let mut transaction = connection.client.start_transaction(TxOpts::default()).await?;
+                let imported = import(&mut transaction, sql, key, fields.clone(), writes, *over, *now).await;
+                match imported {
+                    Ok(true) => transaction.commit().await?,
+                    _ => transaction.rollback().await?,
+                }
+                imported
+            })
+        });
+        import.await
+    }
+
+    async fn create_tables(&self) -> Result<()> {
+        self.migrate(LAYOUTS).await
+    }
+
+    async fn drop_tables(&self) -> Result<()> {
+        let input = (Arc::clone(self.calls.server()), self.sql());
+        let drop = self.calls.set_up(input, |connection, (server, sql)| {
+            Box::pin(async move {
+                lock(&mut connection.client, server).await?;
+                let mut dropped = Ok(());
+                for statement in &sql.drop_tables {
+                    dropped = dropped.and(connection.client.query_drop(statement).await);
+                }
+                unlock(&mut connection.client, server).await?;
+                dropped
+            })
+        });
+        drop.await
+    }
+
+    async fn tables_exist(&self) -> Result<bool> {
+        Ok(self.layout().await? == LAYOUTS.len() as i64)
+    }
+
+    async fn differences(&self) -> Result<Vec<String>> {
+        self.compare().await
+    }
+
+    async fn clock(&self) -> Result<Option<u64>> {
+        let clock = self.calls.run(Repeat::Safe, (), |connection, ()| {
+            Box::pin(async move { connection.client.query_first("SELECT UNIX_TIMESTAMP()").await })
+        });
+        clock.await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.calls.close();
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! Connections, and what their errors mean.
+
+use deadpool::managed::{Manager, Metrics, RecycleResult};
+use deadpool_postgres::{ClientWrapper, Connect, ManagerConfig};
+use futures::future::BoxFuture;
+use rustls::ClientConfig;
+use tokio::task::JoinHandle;
+use tokio_postgres::{
+    Client, Config,
+    config::SslMode as ClientSslMode,
+    error::{Severity, SqlState},
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use lemon_session_sql::server::{Backend, Server, SslMode, Trouble, tls};
+use lemon_session_store::Result;
+
+/// What makes the connections to a server, for the pool.
+pub struct Connections(deadpool_postgres::Manager);
+
+impl Manager for Connections {
+    type Type = ClientWrapper;
+    type Error = tokio_postgres::Error;
+
+    async fn create(&self) -> Result<ClientWrapper, tokio_postgres::Error> {
+        self.0.create().await
+    }
+
+    async fn recycle(&self, connection: &mut ClientWrapper, metrics: &Metrics) -> RecycleResult<tokio_postgres::Error> {
+        self.0.recycle(connection, metrics).await
+    }
+
+    fn detach(&self, connection: &mut ClientWrapper) {
+        self.0.detach(connection);
+    }
+}
+
+/// What makes the connections to a server.
+pub fn connections(server: &Server) -> Result<Connections> {
+    let mut config = Config::new();
+    match &server.socket {
+        Some(socket) => config.host_path(socket),
+        None => config.host(&server.host),
+    };
+    config
+        .port(server.port)
+        .user(&server.user)
+        .dbname(&server.database)
+        .application_name("lemon-session")
+        .connect_timeout(server.connect_timeout)
+        // So that a server which is gone without a word is noticed.
+        .keepalives_idle(server.timeout)
+        .tcp_user_timeout(server.timeout)
+        .ssl_mode(match server.sslmode {
+            // A socket on this machine is not encrypted.
+            _ if server.socket.is_some() => ClientSslMode::Disable,
+            SslMode::Disable => ClientSslMode::Disable,
+            SslMode::Prefer => ClientSslMode::Prefer,
+            SslMode::Require | SslMode::VerifyFull => ClientSslMode::Require,
+        });
+    if let Some(password) = &server.password {
+        config.password(password.reveal());
+    }
+    let connector = Connector { tls: tls(server)?, settings: settings(server) };
+    Ok(Connections(deadpool_postgres::Manager::from_connect(config, connector, ManagerConfig::default())))
+}
+
+/// What every connection begins with.
+fn settings(server: &Server) -> String {
+    // A function's statements see what was committed before each of them began only in READ COMMITTED.
+    //
+    // Every statement of a load or save finds its rows by an index. Without the other settings, a plan that was made while
+    // the tables were small would read them whole later on.
+    format!(
+        "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        SET statement_timeout = {};
+        SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off",
+        server.timeout.as_millis().max(1)
+    )
+}
+
+struct Connector {
+    tls: ClientConfig,
+    settings: String,
+}
+
+impl Connect for Connector {
+    fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        let config = config.clone();
+        Box::pin(async move {
+            let (client, connection) = config.connect(MakeRustlsConnect::new(self.tls.clone())).await?;
+            let task = tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::warn!("a connection to PostgreSQL has broken: {}", describe(&error));
+                }
+            });
+            if let Err(error) = client.batch_execute(&self.settings).await {
+                task.abort();
+                return Err(error);
+            }
+            Ok((client, task))
+        })
+    }
+}
+
+/// The text of an error, without the values that the server may quote.
+fn describe(error: &tokio_postgres::Error) -> String {
+    let Some(error) = error.as_db_error() else {
+        let why = std::iter::successors(std::error::Error::source(error), |why| why.source());
+        return why.fold(error.to_string(), |text, why| format!("{text}: {why}"));
+    };
+    let code = error.code().code();
+    // Of these classes none is about what is stored: connections, rights, transactions, names of tables, resources, operators.
+    const TOLD: [&str; 16] =
+        ["08", "0A", "25", "28", "2D", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "F0", "XX"];
+    if !TOLD.iter().any(|class| code.starts_with(class)) {
+        return format!("SQLSTATE {code}");
+    }
+    format!("{} (SQLSTATE {code})", error.message())
+}
+
+impl Backend for Connections {
+    fn trouble(error: tokio_postgres::Error, server: &Server) -> Trouble {
+        let text = describe(&error);
+        let Some(db) = error.as_db_error() else {
+            if text.contains("password missing") {
+                return Trouble::Refused(server.refused("it asks for a password, and none is given"));
+            }
+            return Trouble::Broken(text);
+        };
+        match db.code() {
+            &SqlState::UNDEFINED_TABLE | &SqlState::UNDEFINED_FUNCTION | &SqlState::UNDEFINED_COLUMN => {
+                Trouble::Refused(server.missing_tables())
+            }
+            &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Trouble::Undone(text),
+            &SqlState::READ_ONLY_SQL_TRANSACTION => Trouble::ReadOnly(format!("it takes no writes: {text}")),
+            &SqlState::UNIQUE_VIOLATION => Trouble::Refused(server.trouble("the new key of a session is taken")),
+            &SqlState::QUERY_CANCELED => Trouble::Refused(server.too_late()),
+            &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+                Trouble::Refused(server.refused(db.message()))
+            }
+            &SqlState::INVALID_CATALOG_NAME => Trouble::Refused(server.missing_database()),
+            _ if matches!(db.parsed_severity(), Some(Severity::Error)) => Trouble::Refused(server.trouble(text)),
+            _ => Trouble::Broken(text),
+        }
+    }
+
+    fn discard(connection: ClientWrapper) {
+        // Ends the task that owns the socket.
+        drop(connection);
+    }
+}

@@ -1,0 +1,94 @@
+//! The tables, and how they are brought from one layout to the next.
+
+use std::sync::Arc;
+
+use super::Postgres;
+use lemon_session_sql::server::{Repeat, Server, other_layout};
+use lemon_session_store::{
+    Result,
+    layout::{Parts, differences, parts},
+};
+
+/// What brings the tables from one layout to the next. Their layout is how many of these they went through.
+pub(super) const LAYOUTS: &[&str] = &[include_str!("layout.sql"), include_str!("layout_2.sql")];
+
+/// What the tables of the last layout are made of.
+const LAYOUT: &str = include_str!("parts.txt");
+
+impl Postgres {
+    /// The layout of the tables, 0 where there are none.
+    pub(super) async fn layout(&self) -> Result<i64> {
+        let layout = self.calls.run(Repeat::Safe, self.sql(), |client, sql| {
+            Box::pin(async move { client.query_one(&sql.layout, &[]).await?.try_get::<_, i64>(0) })
+        });
+        self.server().known_layout(layout.await, LAYOUTS.len() as i64)
+    }
+
+    pub(super) async fn migrate(&self, layouts: &'static [&'static str]) -> Result<()> {
+        let server = Arc::clone(self.calls.server());
+        let migrated = self.calls.set_up((server, layouts), |client, (server, layouts)| {
+            Box::pin(async move {
+                let transaction = client.transaction().await?;
+                transaction.batch_execute(&set_up(server)).await?;
+                let meta = server.sql(r#""{table}_meta""#);
+                let mut layout = 0;
+                if transaction.query_one("SELECT to_regclass($1) IS NOT NULL", &[&meta]).await?.try_get(0)? {
+                    layout = transaction.query_one(&format!("SELECT layout FROM {meta}"), &[]).await?.try_get(0)?;
+                } else {
+                    let create = format!("CREATE TABLE {meta} (layout bigint NOT NULL); INSERT INTO {meta} VALUES (0)");
+                    transaction.batch_execute(&create).await?;
+                }
+                let known = layouts.len() as i64;
+                let Some(steps) = usize::try_from(layout).ok().and_then(|layout| layouts.get(layout..)) else {
+                    return Ok(Err(server.newer_layout(layout, known)));
+                };
+                for step in steps {
+                    transaction.batch_execute(&server.sql(step)).await?;
+                }
+                transaction.execute(&format!("UPDATE {meta} SET layout = $1"), &[&known]).await?;
+                transaction.commit().await?;
+                Ok(Ok(()))
+            })
+        });
+        migrated.await?
+    }
+
+    /// What differs from the last layout.
+    pub(super) async fn compare(&self) -> Result<Vec<String>> {
+        if let Some(other) = other_layout(self.layout().await?, LAYOUTS.len()) {
+            return Ok(vec![other]);
+        }
+        let found = self.calls.run(Repeat::Safe, self.sql(), |client, sql| {
+            Box::pin(async move {
+                let rows = client.query(&sql.parts, &[]).await?;
+                rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<Parts, _>>()
+            })
+        });
+        Ok(differences(&parts(&self.server().sql(LAYOUT)), &found.await?))
+    }
+}
+
+/// How a transaction begins that changes the tables themselves: it takes the time it needs, and one goes after the other.
+pub(super) fn set_up(server: &Server) -> String {
+    server.sql(
+        "SET LOCAL statement_timeout = 0;
+        SELECT pg_advisory_xact_lock(hashtextextended('lemon-session {table}', 0))",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lemon_session_sql::migrating::older_layout_is_upgraded;
+
+    /// A second `ADD COLUMN` would fail.
+    const NEXT: &[&str] = &[LAYOUTS[0], LAYOUTS[1], r#"ALTER TABLE "{table}" ADD COLUMN device bytea"#];
+    const FAILS: &[&str] = &[LAYOUTS[0], LAYOUTS[1], r#"DELETE FROM "{table}"; DROP TABLE "{table}_no""#];
+
+    #[tokio::test]
+    async fn older_layout_is_upgraded_by_one_of_many_hosts_and_loses_no_session() {
+        let url = std::env::var("LEMON_TEST_POSTGRES")
+            .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+        older_layout_is_upgraded(&url, Postgres::connect, Postgres::migrate, NEXT, FAILS).await;
+    }
+}

@@ -1,0 +1,416 @@
+//! `postgres://USER:PASSWORD@HOST:PORT/DATABASE`: sessions in PostgreSQL 12 or newer, shared by any number of hosts.
+//!
+//! A load is one statement and a save is one call of a stored function, each prepared once by every connection: one round
+//! trip. A load that answers `Ended` takes a second one, to count it. Saves of one session follow one another; those of
+//! different sessions never wait for each other. A save that was answered survives what the database's `synchronous_commit`
+//! makes it survive: a power failure, unless that is off.
+//!
+//! The user needs the rights to connect, and to create tables and functions in the schema.
+//!
+#![doc = include_str!("server.md")]
+#![deny(missing_docs)]
+
+mod connection;
+mod layout;
+mod rows;
+mod statements;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use self::{
+    connection::Connections,
+    layout::{LAYOUTS, set_up},
+    rows::{Columns, Update, loaded, number, record, stored, text},
+    statements::Statements,
+};
+use lemon_session_sql::{
+    cleanup::clean_up,
+    server::{Calls, Repeat, Server, check_change},
+};
+use lemon_session_store::{
+    Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,
+    StorageOptions, UpdateOutcome, Write,
+    batches::{DESTROY_BATCH, Destroyed, destroy_all},
+    registry::{Open, Opening},
+};
+
+/// The schemes of its URLs, for [`Registry::register`](lemon_session_store::Registry::register).
+pub const SCHEMES: [(&str, Open); 2] = [("postgres", Postgres::open), ("postgresql", Postgres::open)];
+
+/// Sessions in PostgreSQL.
+pub struct Postgres {
+    calls: Calls<Connections>,
+    sql: Arc<Statements>,
+}
+
+impl Postgres {
+    /// Opens the store of a URL `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+    pub fn open(options: StorageOptions) -> Opening {
+        Box::pin(async move { Ok(Arc::new(Self::connect(&options).await?) as Arc<dyn Driver>) })
+    }
+
+    async fn connect(options: &StorageOptions) -> Result<Self> {
+        let server = Arc::new(Server::parse(options, "PostgreSQL", 5432)?);
+        let sql = Arc::new(Statements::new(&server));
+        let calls = server.pool(connection::connections(&server)?).await?;
+        Ok(Self { calls, sql })
+    }
+
+    fn sql(&self) -> Arc<Statements> {
+        Arc::clone(&self.sql)
+    }
+
+    fn server(&self) -> &Server {
+        self.calls.server()
+    }
+
+    /// Stores a session whose key is free at `now`; false when it is not.
+    async fn insert(&self, key: &Key, record: &Record, writes: &[Write], now: u64) -> Result<bool> {
+        let columns = Columns::of(record, writes)?;
+        let input = (self.sql(), *key, record.clone(), columns, stored(now));
+        let insert = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns, now)| {
+            Box::pin(async move {
+                let create = client.prepare_cached(&sql.create).await?;
+                let row = client
+                    .query_opt(
+                        &create,
+                        &[
+                            &&key.as_bytes()[..],
+                            &stored(record.created),
+                            &stored(record.accessed),
+                            &stored(record.expires),
+                            &record.ends.map(stored),
+                            &stored(record.renewed),
+                            &record.owner.as_deref().map(str::as_bytes),
+                            &stored(columns.size()),
+                            &columns.apps,
+                            &columns.names,
+                            &columns.values,
+                            &stored(record.version),
+                            now,
+                        ],
+                    )
+                    .await?;
+                Ok(row.is_some())
+            })
+        });
+        insert.await
+    }
+
+    /// Puts another session in place of a live one of the version `over`; false when there is none.
+    async fn replace(&self, key: &Key, record: &Record, writes: &[Write], over: u64, now: u64) -> Result<bool> {
+        let columns = Columns::of(record, writes)?;
+        let input = (self.sql(), *key, record.clone(), columns, stored(over), stored(now));
+        let replace = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns, over, now)| {
+            Box::pin(async move {
+                // Undone where it is dropped.
+                let transaction = client.transaction().await?;
+                let find = transaction.prepare_cached(&sql.find).await?;
+                let found = transaction.query_opt(&find, &[&&key.as_bytes()[..], now, over]).await?;
+                let Some(session) = found.map(|row| row.try_get::<_, i64>(0)).transpose()? else {
+                    return Ok(false);
+                };
+                let clear = transaction.prepare_cached(&sql.clear).await?;
+                transaction.execute(&clear, &[&session]).await?;
+                let replace = transaction.prepare_cached(&sql.replace).await?;
+                transaction
+                    .execute(
+                        &replace,
+                        &[
+                            &session,
+                            &stored(record.created),
+                            &stored(record.accessed),
+                            &stored(record.expires),
+                            &record.ends.map(stored),
+                            &stored(record.renewed),
+                            &record.owner.as_deref().map(str::as_bytes),
+                            &stored(record.version),
+                            &stored(columns.size()),
+                        ],
+                    )
+                    .await?;
+                let write = transaction.prepare_cached(&sql.write).await?;
+                transaction.execute(&write, &[&session, &columns.apps, &columns.names, &columns.values]).await?;
+                transaction.commit().await?;
+                Ok(true)
+            })
+        });
+        replace.await
+    }
+}
+
+#[async_trait]
+impl Driver for Postgres {
+    fn summary(&self) -> String {
+        self.server().summary()
+    }
+
+    async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+        let input = (self.sql(), *key, app.to_owned(), stored(now), i64::from(inline_bytes));
+        let load = self.calls.run(Repeat::Safe, input, |client, (sql, key, app, now, inline_bytes)| {
+            Box::pin(async move {
+                let key = &key.as_bytes()[..];
+                let load = client.prepare_cached(&sql.load).await?;
+                let rows = client.query(&load, &[&key, now, &app.as_bytes(), inline_bytes]).await?;
+                let Some(first) = rows.first() else { return Ok(LoadOutcome::Absent) };
+                let (found, ended): (bool, bool) = (first.try_get(8)?, first.try_get(9)?);
+                if found {
+                    return loaded(&rows, first).map(LoadOutcome::Found);
+                }
+                if !ended {
+                    return Ok(LoadOutcome::Expired);
+                }
+                let forgotten: i64 = first.try_get(10)?;
+                if forgotten <= *now {
+                    return Ok(LoadOutcome::Absent);
+                }
+                let count = client.prepare_cached(&sql.count_reuse).await?;
+                client.execute(&count, &[&key]).await?;
+                Ok(LoadOutcome::Ended)
+            })
+        });
+        load.await
+    }
+
+    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+        let input = (self.sql(), *key, app.to_owned(), name.to_owned(), stored(now));
+        let fetch = self.calls.run(Repeat::Safe, input, |client, (sql, key, app, name, now)| {
+            Box::pin(async move {
+                let fetch = client.prepare_cached(&sql.fetch).await?;
+                let key = &key.as_bytes()[..];
+                let row = client.query_opt(&fetch, &[&key, now, &app.as_bytes(), &name.as_bytes()]).await?;
+                row.map(|row| row.try_get(0)).transpose()
+            })
+        });
+        fetch.await
+    }
+
+    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+        let created = self.insert(key, &Record { version: 1, ..record.clone() }, writes, record.accessed).await?;
+        Ok(if created { CreateOutcome::Created } else { CreateOutcome::Exists })
+    }
+
+    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+        check_change(change)?;
+        let update = Update::new(key, change, expected, now);
+        let update = self.calls.run(Repeat::Never, (self.sql(), update), |client, (sql, update)| {
+            Box::pin(async move {
+                let statement = client.prepare_cached(&sql.update).await?;
+                let renamed = update.renamed.as_ref().map(|key| &key.as_bytes()[..]);
+                let row = client
+                    .query_one(
+                        &statement,
+                        &[
+                            &&update.key.as_bytes()[..],
+                            &update.expected,
+                            &update.clears,
+                            &update.writes.apps,
+                            &update.writes.names,
+                            &update.writes.values,
+                            &update.owns,
+                            &update.owner,
+                            &update.expires,
+                            &renamed,
+                            &update.leads_until,
+                            &update.nonce,
+                            &update.known_until,
+                            &update.max_size,
+                            &update.now,
+                        ],
+                    )
+                    .await?;
+                let number = row.try_get::<_, Option<i64>>(1)?.map_or(0, number);
+                Ok(match row.try_get(0)? {
+                    "committed" => UpdateOutcome::Committed(number),
+                    "conflict" => UpdateOutcome::Conflict(number),
+                    "too-large" => UpdateOutcome::TooLarge(number),
+                    _ => UpdateOutcome::Gone,
+                })
+            })
+        });
+        update.await
+    }
+
+    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        let input = (self.sql(), *key, only.clone(), stored(now), stored(now.saturating_add(remember.into())));
+        let destroy = self.calls.run(Repeat::Never, input, |client, (sql, key, only, now, until)| {
+            Box::pin(async move {
+                let destroy = client.prepare_cached(&sql.destroy).await?;
+                let expired = *only == DestroyCondition::Expired;
+                let owner = match only {
+                    DestroyCondition::Owned(owner) => Some(owner.as_bytes()),
+                    DestroyCondition::Any | DestroyCondition::Expired => None,
+                };
+                client.query_one(&destroy, &[&&key.as_bytes()[..], &expired, &owner, now, until]).await?.try_get(0)
+            })
+        });
+        destroy.await
+    }
+
+    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
+        let (owner, until) = (Arc::<str>::from(owner), stored(now.saturating_add(remember.into())));
+        let input = (self.sql(), except.copied(), stored(now));
+        let scope = self.calls.run(Repeat::Safe, input, |client, (sql, except, now)| {
+            Box::pin(async move {
+                let scope = client.prepare_cached(&sql.destroy_scope).await?;
+                let except = except.as_ref().map(|key| &key.as_bytes()[..]);
+                let row = client.query_one(&scope, &[&except, now]).await?;
+                Ok((row.try_get::<_, i64>(0)?, row.try_get::<_, Option<i64>>(1)?))
+            })
+        });
+        let (newest, spared) = scope.await?;
+        destroy_all(|after| {
+            let input = (self.sql(), Arc::clone(&owner), spared, newest, after, stored(now), until);
+            self.calls.run(Repeat::Never, input, |client, (sql, owner, spared, newest, after, now, until)| {
+                Box::pin(async move {
+                    let destroy = client.prepare_cached(&sql.destroy_owned).await?;
+                    let most = i64::from(DESTROY_BATCH);
+                    let row = client
+                        .query_one(&destroy, &[&owner.as_bytes(), spared, newest, after, &most, now, until])
+                        .await?;
+                    let (found, ended) = (number(row.try_get(0)?), number(row.try_get(1)?));
+                    Ok(Destroyed { found, ended, last: row.try_get(2)? })
+                })
+            })
+        })
+        .await
+    }
+
+    async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
+        clean_up(limit, |most| {
+            self.calls.run(Repeat::Never, (self.sql(), stored(now), most), |client, (sql, now, most)| {
+                Box::pin(async move {
+                    let cleanup = client.prepare_cached(&sql.cleanup).await?;
+                    let row = client.query_one(&cleanup, &[now, &i64::from(*most)]).await?;
+                    Ok((u32::try_from(row.try_get::<_, i64>(0)?).unwrap_or(*most), row.try_get(1)?))
+                })
+            })
+        })
+        .await
+    }
+
+    async fn count(&self, now: u64) -> Result<u64> {
+        let count = self.calls.run(Repeat::Safe, (self.sql(), stored(now)), |client, (sql, now)| {
+            Box::pin(async move {
+                let count = client.prepare_cached(&sql.count).await?;
+                client.query_one(&count, &[now]).await?.try_get(0).map(number)
+            })
+        });
+        count.await
+    }
+
+    async fn reused(&self, now: u64) -> Result<u64> {
+        let reused = self.calls.run(Repeat::Safe, (self.sql(), stored(now)), |client, (sql, now)| {
+            Box::pin(async move {
+                let reused = client.prepare_cached(&sql.reused).await?;
+                client.query_one(&reused, &[now]).await?.try_get(0).map(number)
+            })
+        });
+        reused.await
+    }
+
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
+        let input = (self.sql(), stored(now), after.copied(), owner.map(str::to_owned), i64::from(limit));
+        let list = self.calls.run(Repeat::Safe, input, |client, (sql, now, after, owner, limit)| {
+            Box::pin(async move {
+                let list = client.prepare_cached(&sql.list).await?;
+                let after = after.as_ref().map_or(&[][..], |key| key.as_bytes());
+                let owner = owner.as_deref().map(str::as_bytes);
+                let mut listed = Vec::new();
+                for row in client.query(&list, &[now, &after, &owner, limit]).await? {
+                    // The driver wrote no key that is shorter.
+                    if let Ok(key) = Key::try_from(row.try_get::<_, &[u8]>(8)?) {
+                        listed.push(Listed { key, record: record(&row)? });
+                    }
+                }
+                Ok(listed)
+            })
+        });
+        list.await
+    }
+
+    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
+        let describe = self.calls.run(Repeat::Safe, (self.sql(), *key, stored(now)), |client, (sql, key, now)| {
+            Box::pin(async move {
+                let describe = client.prepare_cached(&sql.describe).await?;
+                let rows = client.query(&describe, &[&&key.as_bytes()[..], now]).await?;
+                let Some(first) = rows.first() else { return Ok(None) };
+                let mut variables = Vec::with_capacity(rows.len());
+                for row in &rows {
+                    let Some(app) = row.try_get::<_, Option<&[u8]>>(8)? else { continue };
+                    variables.push((text(app), text(row.try_get(9)?), number(row.try_get(10)?)));
+                }
+                Ok(Some((record(first)?, variables)))
+            })
+        });
+        describe.await
+    }
+
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        let export = self.calls.run(Repeat::Safe, (self.sql(), *key, stored(now)), |client, (sql, key, now)| {
+            Box::pin(async move {
+                let export = client.prepare_cached(&sql.export).await?;
+                let rows = client.query(&export, &[&&key.as_bytes()[..], now]).await?;
+                let Some(first) = rows.first() else { return Ok(None) };
+                let mut variables = Vec::with_capacity(rows.len());
+                for row in &rows {
+                    let Some(app) = row.try_get::<_, Option<&[u8]>>(8)? else { continue };
+                    let value = Some(row.try_get(10)?);
+                    variables.push(Write { app: text(app), name: text(row.try_get(9)?), value });
+                }
+                Ok(Some(Snapshot { record: record(first)?, variables }))
+            })
+        });
+        export.await
+    }
+
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        let Snapshot { record, variables } = snapshot;
+        match over {
+            None => self.insert(key, record, variables, now).await,
+            Some(over) => self.replace(key, record, variables, over, now).await,
+        }
+    }
+
+    async fn create_tables(&self) -> Result<()> {
+        self.migrate(LAYOUTS).await
+    }
+
+    async fn drop_tables(&self) -> Result<()> {
+        let input = (Arc::clone(self.calls.server()), self.sql());
+        let drop = self.calls.set_up(input, |client, (server, sql)| {
+            Box::pin(async move {
+                let transaction = client.transaction().await?;
+                transaction.batch_execute(&set_up(server)).await?;
+                transaction.batch_execute(&sql.drop_tables).await?;
+                transaction.commit().await
+            })
+        });
+        drop.await
+    }
+
+    async fn tables_exist(&self) -> Result<bool> {
+        Ok(self.layout().await? == LAYOUTS.len() as i64)
+    }
+
+    async fn differences(&self) -> Result<Vec<String>> {
+        self.compare().await
+    }
+
+    async fn clock(&self) -> Result<Option<u64>> {
+        let clock = self.calls.run(Repeat::Safe, (), |client, ()| {
+            Box::pin(async move {
+                let now = "SELECT extract(epoch FROM clock_timestamp())::bigint";
+                client.query_one(now, &[]).await?.try_get::<_, i64>(0)
+            })
+        });
+        Ok(Some(number(clock.await?)))
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.calls.close();
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! Parameters and rows: how the server is given what is stored, and answers it.
+
+use tokio_postgres::Row;
+
+use lemon_session_sql::server::{check_owner, check_writes, known_until, last_writes};
+use lemon_session_store::{Change, Key, Loaded, Record, Result, Stored, Variable, Write};
+
+/// How a time, a size or a version is stored: no one is ever past the most that PostgreSQL's integers hold.
+pub fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub fn number(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or(0)
+}
+
+/// A record from the first eight columns of a row.
+pub fn record(row: &Row) -> Result<Record, tokio_postgres::Error> {
+    let column = |index: usize| row.try_get::<_, i64>(index).map(number);
+    Ok(Record {
+        created: column(0)?,
+        accessed: column(1)?,
+        expires: column(2)?,
+        ends: row.try_get::<_, Option<i64>>(3)?.map(number),
+        renewed: column(4)?,
+        owner: row.try_get::<_, Option<&[u8]>>(5)?.map(text),
+        version: column(6)?,
+        size: column(7)?,
+    })
+}
+
+/// A name that was text when it was stored.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Writes as three parallel arrays.
+#[derive(Default)]
+pub struct Columns {
+    pub apps: Vec<Vec<u8>>,
+    pub names: Vec<Vec<u8>>,
+    pub values: Vec<Option<Vec<u8>>>,
+}
+
+impl Columns {
+    /// The variables of a new session.
+    pub fn of(record: &Record, writes: &[Write]) -> Result<Self> {
+        check_owner(record.owner.as_deref())?;
+        check_writes(writes)?;
+        Ok(last_writes(writes).into_iter().filter(|write| write.value.is_some()).collect())
+    }
+
+    pub fn size(&self) -> u64 {
+        self.names.iter().map(Vec::len).chain(self.values.iter().flatten().map(Vec::len)).sum::<usize>() as u64
+    }
+}
+
+impl<'a> FromIterator<&'a Write> for Columns {
+    fn from_iter<T: IntoIterator<Item = &'a Write>>(writes: T) -> Self {
+        let mut columns = Self::default();
+        for write in writes {
+            columns.apps.push(write.app.clone().into_bytes());
+            columns.names.push(write.name.clone().into_bytes());
+            columns.values.push(write.value.clone());
+        }
+        columns
+    }
+}
+
+/// The parameters of an update.
+pub struct Update {
+    pub key: Key,
+    pub expected: Option<i64>,
+    pub clears: Vec<Vec<u8>>,
+    pub writes: Columns,
+    pub owns: bool,
+    pub owner: Option<Vec<u8>>,
+    pub expires: Option<i64>,
+    pub renamed: Option<Key>,
+    pub leads_until: Option<i64>,
+    pub nonce: Option<Vec<u8>>,
+    pub known_until: i64,
+    pub max_size: i64,
+    pub now: i64,
+}
+
+impl Update {
+    pub fn new(key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Self {
+        let grace = change.rename.as_ref().and_then(|rename| rename.grace.as_ref());
+        Self {
+            key: *key,
+            expected: expected.map(stored),
+            clears: change.clears.iter().map(|app| app.clone().into_bytes()).collect(),
+            writes: last_writes(&change.writes).into_iter().collect(),
+            owns: change.owner.is_some(),
+            owner: change.owner.clone().flatten().map(String::into_bytes),
+            expires: change.expires.map(stored),
+            renamed: change.rename.as_ref().map(|rename| rename.to),
+            leads_until: grace.map(|grace| stored(grace.until)),
+            nonce: grace.map(|grace| grace.nonce.clone()),
+            known_until: stored(known_until(change, now)),
+            max_size: stored(change.max_size),
+            now: stored(now),
+        }
+    }
+}
+
+/// The answer of a load that found the session.
+pub fn loaded(rows: &[Row], first: &Row) -> Result<Loaded, tokio_postgres::Error> {
+    let mut variables = Vec::with_capacity(rows.len());
+    for row in rows {
+        // A session without variables is one row.
+        let Some(name) = row.try_get::<_, Option<&[u8]>>(12)? else { continue };
+        let value = match row.try_get::<_, Option<Vec<u8>>>(14)? {
+            Some(value) => Stored::Inline(value),
+            None => Stored::Large(number(row.try_get(13)?)),
+        };
+        variables.push(Variable { name: text(name), value });
+    }
+    Ok(Loaded { record: record(first)?, variables, renewal: first.try_get(11)? })
+}

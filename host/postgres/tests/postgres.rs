@@ -1,0 +1,230 @@
+//! The driver of PostgreSQL on real servers.
+//!
+//! The suite runs on the server that `LEMON_TEST_POSTGRES` names (postgres://postgres@127.0.0.1:5432/postgres), with tables
+//! of its own for each rule. The faults have servers of their own.
+
+#[path = "../../sql/testing/mod.rs"]
+mod sql;
+
+use std::sync::LazyLock;
+
+use lemon_session_postgres::SCHEMES;
+use lemon_session_store::{Key, TableName, conformance::Store};
+use sql::{
+    Locking, open, own_table,
+    servers::{OwnServer, PASSWORD},
+    skip,
+};
+use tokio_postgres::NoTls;
+
+/// The server that tests share, or none.
+async fn shared() -> Option<&'static str> {
+    static URL: LazyLock<String> = LazyLock::new(|| {
+        let given = std::env::var("LEMON_TEST_POSTGRES");
+        given.unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned())
+    });
+    match sql::try_open(&URL, &own_table(), &[]).await {
+        Ok(driver) => {
+            driver.close().await.expect("close");
+            Some(&URL)
+        }
+        Err(error) => {
+            skip(&format!("the server LEMON_TEST_POSTGRES does not answer ({error})"));
+            None
+        }
+    }
+}
+
+async fn store() -> Option<Store> {
+    let url = shared().await?;
+    let table = own_table();
+    Some(Store::new(open(url, &table).await).and(open(url, &table).await))
+}
+
+lemon_session_store::conformance!(conformance, store);
+
+struct Other(&'static str);
+
+impl Locking for Other {
+    type Lock = tokio_postgres::Client;
+
+    async fn lock(&self, table: &TableName, name: &str) -> Self::Lock {
+        let (client, connection) = tokio_postgres::connect(self.0, NoTls).await.expect("a connection");
+        tokio::spawn(connection);
+        client.batch_execute("BEGIN").await.expect("begin");
+        let lock = format!("SELECT 1 FROM \"{table}\" WHERE digest = $1 FOR UPDATE");
+        client.query_one(&lock, &[&&Key::of(name).as_bytes()[..]]).await.expect("the row is locked");
+        client
+    }
+
+    async fn unlock(lock: Self::Lock) {
+        lock.batch_execute("ROLLBACK").await.expect("rollback");
+    }
+}
+
+fn own_server() -> Option<(OwnServer, String)> {
+    let Some(server) = OwnServer::postgres() else {
+        skip("PostgreSQL is not installed on this machine");
+        return None;
+    };
+    let url = server.url("postgres");
+    Some((server, url))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_call_is_one_round_trip() {
+    let Some(url) = shared().await else { return };
+    sql::each_call_is_one_round_trip(url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connection_that_is_cut_between_request_and_answer_is_an_error_and_a_repeat_is_safe() {
+    let Some(url) = shared().await else { return };
+    sql::connection_that_is_cut_between_request_and_answer_is_an_error_and_a_repeat_is_safe(url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_are_dropped_leave_connections_and_sessions_whole() {
+    let Some(url) = shared().await else { return };
+    sql::calls_that_are_dropped_leave_connections_and_sessions_whole(url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saves_of_other_sessions_never_wait() {
+    let Some(url) = shared().await else { return };
+    sql::saves_of_other_sessions_never_wait(url, &Other(url)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pool_that_is_used_up_is_waited_for_and_then_an_error() {
+    let Some(url) = shared().await else { return };
+    sql::pool_that_is_used_up_is_waited_for_and_then_an_error(url, &Other(url)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_somebody_changed_are_told_of() {
+    let Some(url) = shared().await else { return };
+    sql::with_tables(url, &[], |driver, table| async move {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
+        tokio::spawn(connection);
+        let changes = "DROP INDEX \"T_owner\"; ALTER TABLE \"T\" DROP COLUMN nonce, ADD COLUMN more text;
+            ALTER TABLE \"T_variable\" ALTER COLUMN name DROP NOT NULL, ALTER COLUMN name TYPE text USING 'x';
+            DROP FUNCTION \"T_cleanup\"";
+        // A primary key is not null: it goes first.
+        let changes = format!("ALTER TABLE \"T_variable\" DROP CONSTRAINT \"T_variable_pkey\"; {changes}");
+        client.batch_execute(&changes.replace("\"T", &format!("\"{table}"))).await.expect("changes");
+        let expected = [
+            "column T.nonce is missing: bytea",
+            "column T_variable.name is text, and should be bytea not null",
+            "function T_cleanup is missing: record",
+            "index T_owner is missing: owner, digest",
+            "index T_variable_pkey is missing: session, app, name, unique",
+            "column T.more is not of this layout: text",
+        ];
+        let expected =
+            expected.map(|line| line.replace("T_", &format!("{table}_")).replace("T.", &format!("{table}.")));
+        assert_eq!(driver.differences().await.expect("differences"), expected);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_said_at_once() {
+    let Some((server, url)) = own_server() else { return };
+    // It listens before it is ready.
+    while sql::try_open(&url, &own_table(), &[]).await.is_err_and(|error| !error.is_invalid()) {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let wrong = format!("postgres://owner:hunter2@127.0.0.1:{}/sessions", server.port);
+    sql::what_is_wrong_is_said_at_once(&url, &wrong, &url.replace("/sessions", "/nothing")).await;
+    sql::summary_holds_no_password(&url).await;
+
+    let without = format!("postgres://owner@127.0.0.1:{}/sessions", server.port);
+    let error = sql::try_open(&without, &own_table(), &[]).await.err().expect("a password is needed");
+    assert!(error.is_invalid() && error.to_string().contains("password"), "{error}");
+    let file = server.folder.path().join("file");
+    std::fs::write(&file, format!("{PASSWORD}\n")).expect("a file can be written");
+    let options = [("password-file", file.to_str().expect("a path"))];
+    sql::try_open(&without, &own_table(), &options).await.expect("the password is in the file");
+    let socket = server.folder.path().join("data");
+    let options = [("socket", socket.to_str().expect("a path"))];
+    sql::try_open(&url, &own_table(), &options).await.expect("the server has a socket");
+    let error = sql::try_open(&url, &own_table(), &[("sslmode", "require")]).await.err().expect("it has no TLS");
+    assert!(error.to_string().contains("TLS"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_is_killed_and_restarted_loses_nothing() {
+    let Some((server, url)) = own_server() else { return };
+    while sql::try_open(&url, &own_table(), &[]).await.is_err_and(|error| !error.is_invalid()) {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    sql::server_that_is_killed_and_restarted_loses_nothing(server, &url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_was_restarted_in_silence_is_connected_to_again() {
+    let Some((server, url)) = own_server() else { return };
+    while sql::try_open(&url, &own_table(), &[]).await.is_err_and(|error| !error.is_invalid()) {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    sql::server_that_was_restarted_in_silence_is_connected_to_again(server, &url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saves_go_on_when_another_server_is_the_primary() {
+    let Some((_server, url)) = own_server() else { return };
+    while sql::try_open(&url, &own_table(), &[]).await.is_err_and(|error| !error.is_invalid()) {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let run = async |value: &str| {
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("a connection");
+        tokio::spawn(connection);
+        client.batch_execute("SET default_transaction_read_only = off").await.expect("set");
+        // New connections have it.
+        let alter = format!("ALTER ROLE owner SET default_transaction_read_only = {value}");
+        client.batch_execute(&alter).await.expect("a change");
+    };
+    let (read_only, writable) = (async || run("on").await, async || run("off").await);
+    sql::saves_go_on_when_another_server_is_the_primary(&url, read_only, writable).await;
+}
+
+async fn run_on_shared(url: &str, sql: &str) {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    client.batch_execute(sql).await.expect("a change");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
+    let Some(url) = shared().await else { return };
+    let fill = async |table: &TableName| {
+        for n in 0..13 {
+            let double = format!(
+                "INSERT INTO \"{table}\" (digest, created, accessed, expires, renewed, owner, version, size)
+                SELECT sha256(digest || '{n}'::bytea), created, accessed, expires, renewed, owner, 1, 0 FROM \"{table}\""
+            );
+            run_on_shared(url, &double).await;
+        }
+        run_on_shared(url, &format!("ANALYZE \"{table}\"")).await;
+    };
+    sql::saves_go_on_while_all_sessions_of_an_owner_are_ended(url, fill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_tell_no_secrets() {
+    let Some(url) = shared().await else { return };
+    let changes = [
+        r#"DROP TABLE "{table}_variable""#,
+        r#"ALTER TABLE "{table}" DROP COLUMN nonce"#,
+        r#"ALTER TABLE "{table}" ALTER owner TYPE text USING 'x'"#,
+        r#"ALTER TABLE "{table}_variable" ALTER value TYPE date USING now()"#,
+        r#"ALTER TABLE "{table}" ADD CHECK (owner IS NULL) NOT VALID"#,
+        r#"ALTER TABLE "{table}_variable" ADD EXCLUDE (value WITH =); ALTER TABLE "{table}_variable" ADD CHECK (value = '') NOT VALID"#,
+        r#"CREATE FUNCTION "{table}_refuses"() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'no %', convert_from(NEW.name, 'UTF8'); END $$;
+            CREATE TRIGGER t BEFORE INSERT ON "{table}_variable" FOR EACH ROW EXECUTE FUNCTION "{table}_refuses"()"#,
+        r#"UPDATE "{table}" SET created = NULL"#,
+    ];
+    sql::errors_tell_no_secrets(url, &changes, async |sql: String| run_on_shared(url, &sql).await).await;
+}

@@ -1,0 +1,234 @@
+//! What a store is opened with: its URL and its options.
+
+use std::{fmt, time::Duration};
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use lemon_session_store::{Error, Result, StorageOptions, units};
+
+/// The options beside the URL.
+const KNOWN: &[&str] = &["password-file", "password-env", "ca-file", "timeout"];
+
+const DEFAULT_PORT: u16 = 6379;
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where a store is, and how it is reached.
+pub struct Address {
+    pub cluster: bool,
+    pub tls: bool,
+    /// One, or some nodes of a cluster.
+    pub nodes: Vec<(String, u16)>,
+    pub database: i64,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    /// Certificates to trust in place of the system's, as PEM.
+    pub ca: Option<Vec<u8>>,
+    pub timeout: Duration,
+}
+
+impl Address {
+    pub async fn new(options: &StorageOptions) -> Result<Self> {
+        options.refuse_unknown(KNOWN)?;
+        let mut address = Self::of_url(&options.url)?;
+
+        let secrets = ["password-file", "password-env"].map(|name| options.options.get(name));
+        let given = usize::from(address.password.is_some()) + secrets.iter().flatten().count();
+        if given > 1 {
+            return Err(Error::invalid(
+                "the password is given more than once: in the URL, password-file or password-env",
+            ));
+        }
+        let [file, variable] = secrets;
+        if let Some(file) = file {
+            let read = tokio::fs::read_to_string(file).await;
+            let text = read.map_err(|error| Error::invalid(format!("password-file {file} cannot be read: {error}")))?;
+            address.password = Some(text.trim_end_matches(['\r', '\n']).to_owned());
+        }
+        if let Some(variable) = variable {
+            let value = std::env::var(variable);
+            let missing = |_| Error::invalid(format!("password-env: there is no environment variable {variable}"));
+            address.password = Some(value.map_err(missing)?);
+        }
+        if address.username.is_some() && address.password.is_none() {
+            return Err(Error::invalid("the URL has a user name, but there is no password for it"));
+        }
+
+        if let Some(file) = options.options.get("ca-file") {
+            if !address.tls {
+                return Err(Error::invalid("ca-file is for rediss: and rediss+cluster: alone"));
+            }
+            let read = tokio::fs::read(file).await;
+            address.ca = Some(read.map_err(|error| Error::invalid(format!("ca-file {file} cannot be read: {error}")))?);
+        }
+        if let Some(text) = options.options.get("timeout") {
+            let time = units::duration(text).map_err(|why| Error::invalid(format!("timeout: {why}")))?;
+            if !(Duration::from_secs(1)..=Duration::from_secs(300)).contains(&time) {
+                return Err(Error::invalid(format!("timeout is {text:?}: it has to be between 1 and 300 seconds")));
+            }
+            address.timeout = time;
+        }
+        Ok(address)
+    }
+
+    /// Reads `redis://USER:PASSWORD@HOST:PORT/DATABASE` and `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT`.
+    fn of_url(url: &str) -> Result<Self> {
+        let (scheme, rest) = url.split_once("://").unwrap_or((url.split(':').next().unwrap_or_default(), ""));
+        let (cluster, tls) = match scheme {
+            "redis" => (false, false),
+            "rediss" => (false, true),
+            "redis+cluster" => (true, false),
+            "rediss+cluster" => (true, true),
+            _ => return Err(Error::invalid(format!("{scheme:?} is not a scheme of Redis: redis or redis+cluster"))),
+        };
+        let form = if cluster {
+            format!("{scheme}://USER:PASSWORD@HOST:PORT,HOST:PORT, with one or more nodes of the cluster")
+        } else {
+            format!("{scheme}://USER:PASSWORD@HOST:PORT/DATABASE")
+        };
+        let invalid = |what: &str| Error::invalid(format!("{what}: the URL is of the form {form}"));
+
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (user, hosts) = authority.rsplit_once('@').map_or((None, authority), |(user, hosts)| (Some(user), hosts));
+        let mut nodes = Vec::new();
+        for host in hosts.split(',') {
+            let node = Url::parse(&format!("redis://{host}")).ok();
+            let parsed = node.as_ref().and_then(|node| Some((node.host_str()?, node.port().unwrap_or(DEFAULT_PORT))));
+            let (host, port) =
+                parsed.filter(|(host, _)| !host.is_empty()).ok_or_else(|| invalid("a host is missing or wrong"))?;
+            nodes.push((host.trim_matches(['[', ']']).to_owned(), port));
+        }
+        if nodes.len() > 1 && !cluster {
+            return Err(invalid("one server has one host"));
+        }
+
+        let decoded = |text: &str| {
+            let decoded = percent_decode_str(text).decode_utf8();
+            decoded.map(|text| text.into_owned()).map_err(|_| invalid("user or password is not percent-encoded UTF-8"))
+        };
+        let (username, password) = match user.map(|user| user.split_once(':').unwrap_or((user, ""))) {
+            Some((username, password)) => (decoded(username)?, decoded(password)?),
+            None => Default::default(),
+        };
+        let database = match path {
+            "" => 0,
+            path if cluster => return Err(invalid(&format!("a cluster has no databases, but there is /{path}"))),
+            path => path
+                .parse()
+                .ok()
+                .filter(|database| *database >= 0)
+                .ok_or_else(|| invalid("the database is a number"))?,
+        };
+        Ok(Self {
+            cluster,
+            tls,
+            nodes,
+            database,
+            username: Some(username).filter(|name| !name.is_empty()),
+            password: Some(password).filter(|password| !password.is_empty()),
+            ca: None,
+            timeout: DEFAULT_TIMEOUT,
+        })
+    }
+}
+
+/// Without user and password.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.cluster { "Redis Cluster at " } else { "Redis at " })?;
+        for (number, (host, port)) in self.nodes.iter().enumerate() {
+            let comma = if number > 0 { ", " } else { "" };
+            match host.contains(':') {
+                true => write!(f, "{comma}[{host}]:{port}")?,
+                false => write!(f, "{comma}{host}:{port}")?,
+            }
+        }
+        if self.database != 0 {
+            write!(f, ", database {}", self.database)?;
+        }
+        if self.tls {
+            f.write_str(", over TLS")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(url: &str) -> String {
+        Address::of_url(url).map_or_else(|error| format!("error: {error}"), |address| address.to_string())
+    }
+
+    #[test]
+    fn summary_has_host_and_port_and_no_password() {
+        assert_eq!(shown("redis://localhost"), "Redis at localhost:6379");
+        assert_eq!(shown("rediss://u:secret@[::1]:7000/3"), "Redis at [::1]:7000, database 3, over TLS");
+        assert_eq!(shown("redis+cluster://:secret@a:1,b:2"), "Redis Cluster at a:1, b:2");
+    }
+
+    #[test]
+    fn user_and_password_are_percent_decoded() {
+        let address = Address::of_url("redis://u%40x:p%3Aa@ss%2F@host/").expect("a good URL");
+        assert_eq!(address.username.as_deref(), Some("u@x"));
+        assert_eq!(address.password.as_deref(), Some("p:a@ss/"));
+        assert_eq!(address.nodes, [("host".to_owned(), 6379)]);
+        let address = Address::of_url("redis://:p@host").expect("a good URL");
+        assert_eq!((address.username, address.password.as_deref()), (None, Some("p")));
+    }
+
+    #[test]
+    fn bad_url_says_what_would_be_right_and_not_the_password() {
+        for url in [
+            "redis:",
+            "redis:localhost",
+            "redis://:secret@",
+            "redis://:secret@/1",
+            "redis://:secret@host:port",
+            "redis://:secret@host:99999",
+            "redis://:secret@host/name",
+            "redis://:secret@host/-1",
+            "redis://:secret@a,b",
+            "redis+cluster://:secret@a,,b",
+            "redis+cluster://:secret@a/1",
+            "redis://:secret%FF@a",
+        ] {
+            let shown = shown(url);
+            assert!(shown.starts_with("error: ") && shown.contains("HOST:PORT"), "{url}: {shown}");
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+    }
+
+    #[tokio::test]
+    async fn password_is_read_from_a_file_or_a_variable_but_given_once() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "from file\r\n").expect("written");
+        let options = |url: &str, options: &[(&str, &str)]| StorageOptions {
+            url: url.to_owned(),
+            options: options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            ..StorageOptions::default()
+        };
+        let path = file.path().to_str().expect("a path");
+        let address = Address::new(&options("redis://u@host", &[("password-file", path)])).await.expect("options");
+        assert_eq!(address.password.as_deref(), Some("from file"));
+        let home = std::env::var("PATH").expect("a variable that is always there");
+        let address = Address::new(&options("redis://host", &[("password-env", "PATH")])).await.expect("options");
+        assert_eq!(address.password, Some(home));
+
+        for (url, given) in [
+            ("redis://:x@host", &[("password-file", path)][..]),
+            ("redis://host", &[("password-file", path), ("password-env", "PATH")]),
+            ("redis://host", &[("password-file", "/nowhere/at/all")]),
+            ("redis://host", &[("password-env", "LEMON_TEST_NO_SUCH_VARIABLE")]),
+            ("redis://u@host", &[]),
+            ("redis://host", &[("timeout", "0")]),
+            ("redis://host", &[("timeout", "soon")]),
+            ("redis://host", &[("ca-file", path)]),
+            ("redis://host", &[("pasword-file", path)]),
+        ] {
+            let error = Address::new(&options(url, given)).await.err().expect("bad options");
+            assert!(error.is_invalid(), "{error}");
+        }
+    }
+}

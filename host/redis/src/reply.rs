@@ -1,0 +1,162 @@
+//! What the scripts answer.
+
+use redis::Value;
+
+use lemon_session_store::{Error, Key, Record, Result};
+
+macro_rules! words {
+    ($($word:ident $text:literal)+) => {
+        /// What an answer is: the first thing in it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Word {
+            $($word),+
+        }
+
+        impl Word {
+            fn new(text: &str) -> Option<Self> {
+                match text {
+                    $($text => Some(Self::$word),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+words! {
+    Absent "absent"
+    Changed "changed"
+    Committed "committed"
+    Conflict "conflict"
+    Created "created"
+    Ended "ended"
+    Exists "exists"
+    Expired "expired"
+    Follow "follow"
+    Found "found"
+    Gone "gone"
+    Index "index"
+    Indexed "indexed"
+    Large "large"
+    Layout "layout"
+    Left "left"
+    Move "move"
+    None "none"
+    Pending "pending"
+    Settled "settled"
+    Taken "taken"
+}
+
+/// The answer of a script: a word that says what it is, and what belongs to it.
+pub struct Reply {
+    word: Word,
+    rest: std::vec::IntoIter<Value>,
+}
+
+impl Reply {
+    pub fn new(value: Value) -> Result<Self> {
+        let mut rest = array(value)?.into_iter();
+        let word = Word::new(&text(rest.next().unwrap_or(Value::Nil))?);
+        Ok(Self { word: word.ok_or_else(|| unexpected("a word that no script answers"))?, rest })
+    }
+
+    pub fn word(&self) -> Word {
+        self.word
+    }
+
+    /// The next value, whatever it is; nothing after the last.
+    pub fn next(&mut self) -> Option<Value> {
+        self.rest.next()
+    }
+
+    pub fn bytes(&mut self) -> Result<Vec<u8>> {
+        self.bytes_if()?.ok_or_else(|| unexpected("nothing where there should be a value"))
+    }
+
+    pub fn bytes_if(&mut self) -> Result<Option<Vec<u8>>> {
+        bytes_if(self.rest.next().unwrap_or(Value::Nil))
+    }
+
+    pub fn text(&mut self) -> Result<String> {
+        text(self.rest.next().unwrap_or(Value::Nil))
+    }
+
+    pub fn number(&mut self) -> Result<u64> {
+        number(&self.bytes()?)
+    }
+
+    pub fn key(&mut self) -> Result<Key> {
+        key(&self.bytes()?)
+    }
+
+    pub fn record(&mut self) -> Result<Record> {
+        let fields = RECORD.iter().map(|_| self.bytes_if()).collect::<Result<_>>()?;
+        record(fields)
+    }
+}
+
+/// The fields of a record, in the order in which scripts answer them.
+pub const RECORD: [&str; 8] = ["created", "accessed", "expires", "ends", "renewed", "owner", "version", "size"];
+
+/// A record by the values of its fields.
+pub fn record(fields: Vec<Option<Vec<u8>>>) -> Result<Record> {
+    let Ok([created, accessed, expires, ends, renewed, owner, version, size]) = <[_; 8]>::try_from(fields) else {
+        return Err(unexpected("a record with too few fields"));
+    };
+    let needed =
+        |field: Option<Vec<u8>>| number(&field.ok_or_else(|| unexpected("a record without one of its fields"))?);
+    Ok(Record {
+        created: needed(created)?,
+        accessed: needed(accessed)?,
+        expires: needed(expires)?,
+        ends: ends.as_deref().map(number).transpose()?,
+        renewed: needed(renewed)?,
+        owner: owner.map(utf8).transpose()?,
+        version: needed(version)?,
+        size: needed(size)?,
+    })
+}
+
+/// The values of a list, nothing where there is none.
+pub fn list(value: Value) -> Result<Vec<Option<Vec<u8>>>> {
+    array(value)?.into_iter().map(bytes_if).collect()
+}
+
+pub fn array(value: Value) -> Result<Vec<Value>> {
+    match value {
+        Value::Array(values) => Ok(values),
+        _ => Err(unexpected("no list where there should be one")),
+    }
+}
+
+pub fn bytes_if(value: Value) -> Result<Option<Vec<u8>>> {
+    match value {
+        Value::Nil => Ok(None),
+        Value::BulkString(bytes) => Ok(Some(bytes)),
+        Value::SimpleString(text) => Ok(Some(text.into_bytes())),
+        _ => Err(unexpected("something else where there should be bytes")),
+    }
+}
+
+pub fn text(value: Value) -> Result<String> {
+    utf8(bytes_if(value)?.ok_or_else(|| unexpected("nothing where there should be a word"))?)
+}
+
+pub fn utf8(bytes: Vec<u8>) -> Result<String> {
+    String::from_utf8(bytes).map_err(|_| unexpected("a name that is not UTF-8"))
+}
+
+pub fn number(bytes: &[u8]) -> Result<u64> {
+    let digits = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok());
+    digits.ok_or_else(|| unexpected("something else where there should be a number"))
+}
+
+pub fn key(hex: &[u8]) -> Result<Key> {
+    let key = std::str::from_utf8(hex).ok().and_then(Key::from_hex);
+    key.ok_or_else(|| unexpected("something else where there should be a session's key"))
+}
+
+/// The store holds what this driver would never have written.
+pub fn unexpected(what: &str) -> Error {
+    Error::unavailable(format!("Redis answered {what}: is the table's prefix used by something else?"))
+}

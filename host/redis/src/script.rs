@@ -1,0 +1,125 @@
+//! The scripts, and what they are called with.
+
+use std::sync::LazyLock;
+
+use redis::Cmd;
+
+use lemon_session_store::{DestroyCondition, Key};
+
+/// A script as the server knows it: by the digest of its text.
+pub struct Script {
+    text: String,
+    digest: String,
+}
+
+macro_rules! scripts {
+    ($($name:ident: $($file:literal)+;)+) => {
+        $(pub static $name: LazyLock<Script> = LazyLock::new(|| Script::new(&[$(include_str!($file)),+]));)+
+    };
+}
+
+scripts! {
+    LOAD: "common.lua" "load.lua";
+    FETCH: "common.lua" "fetch.lua";
+    REUSE: "common.lua" "reuse.lua";
+    IDENTITY: "common.lua" "identity.lua";
+    DESCRIBE: "common.lua" "describe.lua";
+    EXPORT: "common.lua" "export.lua";
+    CREATE: "common.lua" "create.lua";
+    UPDATE: "common.lua" "change.lua" "leave.lua" "update.lua";
+    PLACE: "common.lua" "change.lua" "place.lua";
+    DEPART: "common.lua" "leave.lua" "depart.lua";
+    SETTLE: "common.lua" "settle.lua";
+    DESTROY: "common.lua" "end.lua" "destroy.lua";
+    DESTROY_OWNED: "common.lua" "end.lua" "destroy_owned.lua";
+    INDEX: "common.lua" "index.lua";
+}
+
+impl Script {
+    fn new(parts: &[&str]) -> Self {
+        let text = parts.concat();
+        let digest = redis::Script::new(&text).get_hash().to_owned();
+        Self { text, digest }
+    }
+
+    /// The call by the script's digest.
+    pub fn by_digest(&self, keys: &[String], args: &Args) -> Cmd {
+        Self::call("EVALSHA", &self.digest, keys, args)
+    }
+
+    /// The call by the script's text, after which the server knows it.
+    pub fn by_text(&self, keys: &[String], args: &Args) -> Cmd {
+        Self::call("EVAL", &self.text, keys, args)
+    }
+
+    fn call(command: &str, script: &str, keys: &[String], args: &Args) -> Cmd {
+        let mut cmd = redis::cmd(command);
+        cmd.arg(script).arg(keys.len()).arg(keys).arg(&args.0);
+        cmd
+    }
+}
+
+/// The arguments of a call.
+#[derive(Clone)]
+pub struct Args(Vec<Vec<u8>>);
+
+/// Later than any time that matters, and the last whole number that Lua counts up to.
+pub const FAR: u64 = (1 << 53) - 1;
+
+impl Args {
+    /// Every script is given the caller's time first.
+    pub fn at(now: u64) -> Self {
+        Self(Vec::new()).time(now)
+    }
+
+    pub fn time(self, time: u64) -> Self {
+        self.number(time.min(FAR))
+    }
+
+    /// A time, or nothing.
+    pub fn time_if(self, time: Option<u64>) -> Self {
+        match time {
+            Some(time) => self.time(time),
+            None => self.bytes(b""),
+        }
+    }
+
+    pub fn number(self, number: u64) -> Self {
+        self.bytes(number.to_string().as_bytes())
+    }
+
+    pub fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.push(bytes.to_vec());
+        self
+    }
+
+    pub fn text(self, text: &str) -> Self {
+        self.bytes(text.as_bytes())
+    }
+
+    pub fn key(self, key: &Key) -> Self {
+        self.text(&key.to_hex())
+    }
+
+    /// Which session is to be ended.
+    pub fn condition(self, only: &DestroyCondition) -> Self {
+        match only {
+            DestroyCondition::Any => self.bytes(b""),
+            DestroyCondition::Expired => self.bytes(b"-"),
+            DestroyCondition::Owned(owner) => self.owner(Some(owner)),
+        }
+    }
+
+    /// An owner that is told apart from none: `+` and the owner, or nothing.
+    pub fn owner(self, owner: Option<&str>) -> Self {
+        match owner {
+            Some(owner) => self.text(&format!("+{owner}")),
+            None => self.bytes(b""),
+        }
+    }
+
+    pub fn many<'a>(mut self, all: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        self.0.extend(all.into_iter().map(<[u8]>::to_vec));
+        self
+    }
+}

@@ -1,0 +1,160 @@
+//! The drivers of Redis and Redis Cluster on real servers.
+//!
+//! The suite runs on the server that `LEMON_TEST_REDIS` names (redis://127.0.0.1:6379/), in a table of its own for each
+//! rule, and on a cluster of three masters that is started here. The faults have servers of their own.
+
+mod faults;
+mod measure;
+mod opening;
+mod renames;
+mod servers;
+mod storing;
+
+use std::{
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::SystemTime,
+};
+
+use lemon_session_redis::Redis;
+use lemon_session_store::{
+    Change, CreateOutcome, Driver, Error, Grace, Key, LoadOutcome, Loaded, Record, Rename, StorageOptions, TableName,
+    Write, conformance::Store,
+};
+use servers::{RedisCluster, can_start, skip};
+
+lemon_session_store::conformance!(
+    on_a_single_server,
+    single_server,
+    not_applicable: [
+        cleanup_removes_what_has_expired_and_nothing_else,
+        cleanup_removes_at_most_the_limit_and_fewer_when_none_is_left,
+        cleanup_forgets_keys_in_time,
+        cleanup_leaves_no_variables_behind,
+        cleanup_ends_the_former_keys_of_an_expired_session,
+        cleanup_that_removes_fewer_than_the_limit_has_left_none,
+        concurrent_cleanups_count_each_session_once,
+        update_racing_cleanup_never_brings_back,
+    ]
+);
+lemon_session_store::conformance!(
+    on_a_cluster,
+    cluster,
+    not_applicable: [
+        cleanup_removes_what_has_expired_and_nothing_else,
+        cleanup_removes_at_most_the_limit_and_fewer_when_none_is_left,
+        cleanup_forgets_keys_in_time,
+        cleanup_leaves_no_variables_behind,
+        cleanup_ends_the_former_keys_of_an_expired_session,
+        cleanup_that_removes_fewer_than_the_limit_has_left_none,
+        concurrent_cleanups_count_each_session_once,
+        update_racing_cleanup_never_brings_back,
+    ]
+);
+
+async fn single_server() -> Option<Store> {
+    Some(store(&shared_server().await?).await)
+}
+
+async fn cluster() -> Option<Store> {
+    Some(store(&shared_cluster()?.url()).await)
+}
+
+async fn store(url: &str) -> Store {
+    let table = own_table();
+    Store::new(open(url, &table).await).and(open(url, &table).await).expiring_by_itself()
+}
+
+/// The server that tests share, or none.
+async fn shared_server() -> Option<String> {
+    static URL: LazyLock<String> =
+        LazyLock::new(|| std::env::var("LEMON_TEST_REDIS").unwrap_or_else(|_| "redis://127.0.0.1:6379/".to_owned()));
+    static ANSWERS: tokio::sync::OnceCell<bool> = tokio::sync::OnceCell::const_new();
+    let answers = ANSWERS.get_or_init(|| async {
+        let answer = try_open(&URL, &own_table(), &[]).await;
+        if let Err(error) = &answer {
+            skip(&format!("the server that LEMON_TEST_REDIS names does not answer ({error})"));
+        }
+        answer.is_ok()
+    });
+    answers.await.then(|| URL.clone())
+}
+
+/// The cluster that tests share, or none.
+fn shared_cluster() -> Option<&'static RedisCluster> {
+    static CLUSTER: LazyLock<Option<RedisCluster>> = LazyLock::new(|| can_start().then(|| RedisCluster::start(false)));
+    CLUSTER.as_ref()
+}
+
+async fn try_open(url: &str, table: &TableName, options: &[(&str, &str)]) -> Result<Arc<dyn Driver>, Error> {
+    let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Redis::open(StorageOptions { url: url.to_owned(), table: table.clone(), options }).await
+}
+
+async fn open(url: &str, table: &TableName) -> Arc<dyn Driver> {
+    try_open(url, table, &[]).await.expect("the store opens")
+}
+
+/// A store with tables.
+async fn created(url: &str, table: &TableName) -> Arc<dyn Driver> {
+    let driver = open(url, table).await;
+    driver.create_tables().await.expect("create_tables");
+    driver
+}
+
+/// A table nobody else uses.
+fn own_table() -> TableName {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    TableName::new(&format!("Test_{}_{number}_{:x}", std::process::id(), now())).expect("a table name")
+}
+
+fn now() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs()
+}
+
+const APP: &str = "shop";
+const HOUR: u64 = 3600;
+
+fn record() -> Record {
+    let now = now();
+    Record {
+        created: now,
+        accessed: now,
+        expires: now + HOUR,
+        ends: None,
+        renewed: now,
+        owner: None,
+        version: 0,
+        size: 0,
+    }
+}
+
+fn put(name: &str, value: &[u8]) -> Write {
+    Write { app: APP.to_owned(), name: name.to_owned(), value: Some(value.to_owned()) }
+}
+
+fn writing(writes: impl Into<Vec<Write>>) -> Change {
+    Change { writes: writes.into(), max_size: u64::MAX, remember: HOUR as u32, ..Change::default() }
+}
+
+fn renaming_to(to: Key, grace: Option<Grace>) -> Change {
+    Change { rename: Some(Rename { to, grace }), ..writing([]) }
+}
+
+async fn create(driver: &dyn Driver, key: &Key, record: &Record, writes: &[Write]) {
+    assert_eq!(driver.create(key, record, writes).await.expect("create"), CreateOutcome::Created);
+}
+
+async fn load(driver: &dyn Driver, key: &Key) -> LoadOutcome {
+    driver.load(key, APP, now(), u32::MAX).await.expect("load")
+}
+
+async fn found(driver: &dyn Driver, key: &Key) -> Loaded {
+    match load(driver, key).await {
+        LoadOutcome::Found(loaded) => loaded,
+        other => panic!("the session is live, but load answers {other:?}"),
+    }
+}

@@ -1,0 +1,71 @@
+//! How fast the drivers are: `cargo test --release --test redis -- --ignored --nocapture measure`.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{create, created, load, now, own_table, put, record, shared_cluster, shared_server, writing};
+use lemon_session_store::{Driver, Key, LoadOutcome, UpdateOutcome};
+
+const SESSIONS: u64 = 10_000;
+const FOR: Duration = Duration::from_secs(3);
+
+fn key(n: u64) -> Key {
+    Key::of(&(n % SESSIONS).to_string())
+}
+
+/// Calls per second of tasks that call one after the other.
+async fn rate<T>(tasks: u64, driver: &Arc<dyn Driver>, call: fn(Arc<dyn Driver>, u64) -> T) -> f64
+where
+    T: Future<Output = ()> + Send + 'static,
+{
+    let (done, started) = (Arc::new(AtomicU64::new(0)), Instant::now());
+    let running: Vec<_> = (0..tasks)
+        .map(|task| {
+            let (done, driver) = (Arc::clone(&done), Arc::clone(driver));
+            tokio::spawn(async move {
+                let mut n = task * 7919;
+                while started.elapsed() < FOR {
+                    n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    call(Arc::clone(&driver), n >> 33).await;
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    for task in running {
+        task.await.expect("a task ends");
+    }
+    done.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn measure_loads_and_saves() {
+    for url in [shared_server().await, shared_cluster().map(|cluster| cluster.url())].into_iter().flatten() {
+        let driver = created(&url, &own_table()).await;
+        for n in 0..SESSIONS {
+            let writes: Vec<_> = (0..5).map(|name| put(&format!("variable {name}"), &[7; 100])).collect();
+            create(&*driver, &key(n), &record(), &writes).await;
+        }
+        println!("{}, {SESSIONS} sessions of 5 variables of 100 bytes", driver.summary());
+        for tasks in [1, 8, 64] {
+            let loads = rate(tasks, &driver, |driver, n| async move {
+                assert!(matches!(load(&*driver, &key(n)).await, LoadOutcome::Found(_)));
+            })
+            .await;
+            let saves = rate(tasks, &driver, |driver, n| async move {
+                let save = writing([put("variable 3", &[n as u8; 100])]);
+                let answer = driver.update(&key(n), &save, None, now()).await.expect("update");
+                assert!(matches!(answer, UpdateOutcome::Committed(_)));
+            })
+            .await;
+            println!("{tasks:>3} tasks: {loads:>8.0} loads/s {saves:>8.0} saves/s");
+        }
+        driver.drop_tables().await.expect("drop_tables");
+    }
+}

@@ -1,0 +1,151 @@
+//! Renames in a cluster, where a session's old and new key are in two slots.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    APP, HOUR, create, created, found, load, now, open, own_table, put, record, renaming_to, shared_cluster, writing,
+};
+use lemon_session_store::{Grace, Key, LoadOutcome, Record, UpdateOutcome};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_that_dies_in_a_rename_leaves_one_key_that_works() {
+    let Some(cluster) = shared_cluster() else { return };
+    let table = own_table();
+    let driver = created(&cluster.url(), &table).await;
+    // A call that is dropped stops between any two steps, as with a host that dies.
+    let dying = open(&cluster.url(), &table).await;
+
+    // How long a whole rename takes here.
+    let started = std::time::Instant::now();
+    for n in 0..20 {
+        let (old, new) = (Key::of(&format!("{n} timed")), Key::of(&format!("{n} timed new")));
+        create(&*driver, &old, &record(), &[]).await;
+        driver.update(&old, &renaming_to(new, None), None, now()).await.expect("update");
+    }
+    let whole = started.elapsed() / 20;
+
+    let (mut renamed, mut kept, mut pending) = (0, 0, 0);
+    for n in 0..100_u32 {
+        let (old, new) = (Key::of(&format!("{n} old")), Key::of(&format!("{n} new")));
+        let owner = format!("{n}");
+        let owned = Record { owner: Some(owner.clone()), ..record() };
+        create(&*driver, &old, &owned, &[put("x", b"1"), put("large", &[7; 20_000])]).await;
+        let mut change = renaming_to(new, None);
+        change.writes = vec![put("x", b"2")];
+        let host = Arc::clone(&dying);
+        let task = tokio::spawn(async move { host.update(&old, &change, None, now()).await });
+        tokio::time::sleep(whole * n / 100).await;
+        task.abort();
+        let answer = task.await.ok().map(|answer| answer.expect("a cluster that is there answers"));
+
+        // A copy that is pending is seen by nobody, or made the session by whoever comes first.
+        if cluster
+            .nodes
+            .iter()
+            .any(|node| node.cli(&["hexists", &format!("{table}:s:{}", new.to_hex()), "pending"]).trim() == "1")
+        {
+            pending += 1;
+        }
+        match n % 4 {
+            0 => assert_eq!(driver.list(now(), Some(&owner), None, 9).await.expect("list").len(), 1, "one session"),
+            1 => drop(driver.update(&new, &writing([]), None, now()).await.expect("update")),
+            2 => drop(driver.describe(&new, now()).await.expect("describe")),
+            _ => {}
+        }
+        let by_old = load(&*driver, &old).await;
+        let by_new = load(&*driver, &new).await;
+        let (key, value) = match (&by_old, &by_new) {
+            (LoadOutcome::Found(_), LoadOutcome::Absent) => {
+                assert_eq!(answer, None, "a rename that was answered has happened");
+                kept += 1;
+                (old, b"1")
+            }
+            (LoadOutcome::Ended, LoadOutcome::Found(_)) => {
+                renamed += 1;
+                (new, b"2")
+            }
+            other => panic!("exactly one of the keys leads to the session, not {other:?}"),
+        };
+        let loaded = found(&*driver, &key).await;
+        assert_eq!(loaded.variables.len(), 2, "all of it is there");
+        assert_eq!(driver.fetch(&key, APP, "x", now()).await.expect("fetch").as_deref(), Some(&value[..]));
+        let answer = driver.update(&key, &writing([put("z", b"3")]), None, now()).await.expect("update");
+        assert!(matches!(answer, UpdateOutcome::Committed(_)), "the session goes on: {answer:?}");
+        assert_eq!(driver.destroy_owned(&owner, None, now(), 0).await.expect("destroy_owned"), 1, "it is its owner's");
+        assert!(!matches!(load(&*driver, &old).await, LoadOutcome::Found(_)));
+        assert!(!matches!(load(&*driver, &new).await, LoadOutcome::Found(_)));
+    }
+    assert!(renamed > 0 && kept > 0, "hosts died early and late: {renamed} renamed, {kept} kept");
+    assert!(pending > 0, "some died between two steps");
+    driver.drop_tables().await.expect("drop_tables");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn destroy_owned_ends_sessions_that_are_renamed_meanwhile() {
+    let Some(cluster) = shared_cluster() else { return };
+    let table = own_table();
+    let driver = created(&cluster.url(), &table).await;
+    for round in 0..50 {
+        let keys: Vec<Key> = (0..20).map(|n| Key::of(&format!("{round} {n}"))).collect();
+        create(&*driver, &keys[0], &Record { owner: Some("Ada".to_owned()), ..record() }, &[put("x", b"1")]).await;
+        let renamer = Arc::clone(&driver);
+        let renamed = keys.clone();
+        let renaming = tokio::spawn(async move {
+            for pair in renamed.windows(2) {
+                let grace = Some(Grace { until: now() + HOUR, nonce: b"n".to_vec() });
+                let answer = renamer.update(&pair[0], &renaming_to(pair[1], grace), None, now()).await.expect("update");
+                if answer == UpdateOutcome::Gone {
+                    return true;
+                }
+            }
+            false
+        });
+        tokio::time::sleep(Duration::from_micros(500 * round)).await;
+        let ended = driver.destroy_owned("Ada", None, now(), HOUR as u32).await.expect("destroy_owned");
+        assert_eq!(ended, 1, "the session is ended once, whatever its key");
+        renaming.await.expect("the renames end");
+        for key in &keys {
+            assert!(!matches!(load(&*driver, key).await, LoadOutcome::Found(_)), "no key leads to it any more");
+        }
+    }
+    driver.drop_tables().await.expect("drop_tables");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rename_amid_saves_loses_none_of_them() {
+    let Some(cluster) = shared_cluster() else { return };
+    let table = own_table();
+    let driver = created(&cluster.url(), &table).await;
+    for round in 0..10 {
+        let (old, new) = (Key::of(&format!("{round} old")), Key::of(&format!("{round} new")));
+        create(&*driver, &old, &record(), &[]).await;
+        let savers: Vec<_> = (0..8)
+            .map(|saver| {
+                let driver = Arc::clone(&driver);
+                tokio::spawn(async move {
+                    let mut saved = Vec::new();
+                    for n in 0..200 {
+                        let name = format!("{saver} {n}");
+                        match driver.update(&old, &writing([put(&name, b"1")]), None, now()).await.expect("update") {
+                            UpdateOutcome::Committed(_) => saved.push(name),
+                            UpdateOutcome::Gone => return saved,
+                            other => panic!("a save commits or is gone, not {other:?}"),
+                        }
+                    }
+                    saved
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        let answer = driver.update(&old, &renaming_to(new, None), None, now()).await.expect("a rename comes through");
+        assert!(matches!(answer, UpdateOutcome::Committed(_)), "{answer:?}");
+        let mut saved = Vec::new();
+        for saver in savers {
+            saved.extend(saver.await.expect("a saver ends"));
+        }
+        saved.sort();
+        let kept: Vec<_> = found(&*driver, &new).await.variables.into_iter().map(|variable| variable.name).collect();
+        assert_eq!(kept, saved, "exactly the saves that were committed are there");
+    }
+    driver.drop_tables().await.expect("drop_tables");
+}

@@ -1,0 +1,391 @@
+//! What changes sessions, each within a transaction of the writer.
+//!
+//! Whatever a change can be refused for is looked at before it writes anything, so that those beside it in the transaction
+//! have nothing to be saved from.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+
+use super::schema::{INLINE, Statements};
+use lemon_session_store::{
+    Change, CreateOutcome, DestroyCondition, Error, Key, Record, Rename, Result, Snapshot, UpdateOutcome, Write,
+};
+
+/// A time as SQLite keeps it: those it cannot keep are too far away to matter.
+pub fn seconds(time: u64) -> i64 {
+    i64::try_from(time).unwrap_or(i64::MAX)
+}
+
+/// How long one transaction of many removes sessions, and with it, about how long a save waits for it.
+const REMOVING: Duration = Duration::from_millis(2);
+
+/// What a change answers. An error of SQLite undoes the transaction.
+pub type Changed<T> = rusqlite::Result<Result<T>>;
+
+/// Values by application and name.
+type Latest<'a> = BTreeMap<(&'a str, &'a str), Option<&'a [u8]>>;
+
+/// Of each variable the last value.
+fn latest(writes: &[Write]) -> Latest<'_> {
+    writes.iter().map(|Write { app, name, value }| ((&**app, &**name), value.as_deref())).collect()
+}
+
+/// A session as an update finds it.
+struct Found {
+    session: i64,
+    accessed: i64,
+    expires: i64,
+    ends: Option<i64>,
+    version: i64,
+    size: i64,
+}
+
+/// What a variable was: its bytes, and the row of its value if that is long.
+#[derive(Clone, Copy)]
+struct Old {
+    bytes: i64,
+    large: Option<i64>,
+}
+
+/// The statements, on the connection of a transaction.
+pub struct Changes<'a> {
+    pub connection: &'a Connection,
+    pub sql: &'a Statements,
+    /// The keys whose sessions are not what they were before the transaction.
+    pub touched: &'a RefCell<Vec<Key>>,
+}
+
+impl<'a> Changes<'a> {
+    fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'a>> {
+        self.connection.prepare_cached(sql)
+    }
+
+    fn touch(&self, key: &Key) {
+        self.touched.borrow_mut().push(*key);
+    }
+
+    pub fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Changed<CreateOutcome> {
+        let record = Record { version: 1, ..record.clone() };
+        let created = self.insert(key, &record, latest(writes), record.accessed)?;
+        Ok(Ok(if created { CreateOutcome::Created } else { CreateOutcome::Exists }))
+    }
+
+    /// Stores a session if its key is free; tells whether it is.
+    fn insert(&self, key: &Key, record: &Record, writes: Latest<'_>, now: u64) -> rusqlite::Result<bool> {
+        if !self.is_no_former(key, now)? {
+            return Ok(false);
+        }
+        let created = self.prepare(&self.sql.create)?.execute(params![
+            key.as_bytes(),
+            seconds(record.created),
+            seconds(record.expires),
+            record.ends.map(seconds),
+            seconds(record.renewed),
+            record.owner,
+        ])?;
+        if created == 0 {
+            return Ok(false);
+        }
+        self.touch(key);
+        let session = self.connection.last_insert_rowid();
+        self.fill(session, seconds(record.accessed), record.version, writes)?;
+        Ok(true)
+    }
+
+    /// Writes the head and the variables of a session that has neither.
+    fn fill(&self, session: i64, accessed: i64, version: u64, writes: Latest<'_>) -> rusqlite::Result<()> {
+        self.prepare(&self.sql.create_head)?.execute((session, accessed, seconds(version), size_of(&writes)))?;
+        for (name, value) in writes {
+            self.write(session, name, value, None)?;
+        }
+        Ok(())
+    }
+
+    /// Stores a copy of another store's session; false when it may not be stored.
+    pub fn import(
+        &self,
+        key: &Key,
+        Snapshot { record, variables }: &Snapshot,
+        over: Option<u64>,
+        now: u64,
+    ) -> Changed<bool> {
+        let Some(over) = over else { return self.insert(key, record, latest(variables), now).map(Ok) };
+        let Some(Found { session, accessed, expires, version, .. }) = self.find(key)? else { return Ok(Ok(false)) };
+        if expires <= seconds(now) || version != seconds(over) {
+            return Ok(Ok(false));
+        }
+        self.touch(key);
+        self.prepare(&self.sql.remove_large)?.execute([session])?;
+        self.prepare(&self.sql.remove_variables)?.execute([session])?;
+        self.prepare(&self.sql.replace)?.execute(params![
+            session,
+            seconds(record.created),
+            seconds(record.expires),
+            record.ends.map(seconds),
+            seconds(record.renewed),
+            record.owner,
+        ])?;
+        self.fill(session, accessed.max(seconds(record.accessed)), record.version, latest(variables))?;
+        Ok(Ok(true))
+    }
+
+    pub fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Changed<UpdateOutcome> {
+        let writes = latest(&change.writes);
+        let Some(Found { session, accessed, expires, ends, version, size: old_size }) = self.find(key)? else {
+            return Ok(Ok(UpdateOutcome::Gone));
+        };
+        if expires <= seconds(now) {
+            return Ok(Ok(UpdateOutcome::Gone));
+        }
+        if expected.is_some_and(|expected| expected != version as u64) {
+            return Ok(Ok(UpdateOutcome::Conflict(version as u64)));
+        }
+
+        let mut size = old_size + size_of(&writes);
+        for app in &change.clears {
+            size -= self.prepare(&self.sql.app_size)?.query_row((session, app), |row| row.get::<_, i64>(0))?;
+        }
+        let olds = self.olds(session, &change.clears, &writes)?;
+        for ((_, name), old) in writes.keys().zip(&olds) {
+            size -= old.map_or(0, |old| name.len() as i64 + old.bytes);
+        }
+        if size > old_size && size as u64 > change.max_size {
+            return Ok(Ok(UpdateOutcome::TooLarge(size as u64)));
+        }
+        if let Some(rename) = &change.rename
+            && !self.is_free(&rename.to, now)?
+        {
+            return Ok(Err(Error::unavailable("the new key of a session is taken")));
+        }
+
+        self.touch(key);
+        for app in &change.clears {
+            self.prepare(&self.sql.clear_large)?.execute((session, app))?;
+            self.prepare(&self.sql.clear)?.execute((session, app))?;
+        }
+        for ((name, value), old) in writes.into_iter().zip(olds) {
+            self.write(session, name, value, old)?;
+        }
+        let changes = !change.clears.is_empty() || !change.writes.is_empty() || change.owner.is_some();
+        let version = version + i64::from(changes);
+        let accessed = accessed.max(seconds(now));
+        let later = change.expires.map(|new| seconds(new).min(ends.unwrap_or(i64::MAX))).filter(|new| *new > expires);
+        self.prepare(&self.sql.change)?.execute((session, accessed, version, size))?;
+        if let Some(later) = later {
+            self.prepare(&self.sql.set_expires)?.execute((session, later))?;
+        }
+        if let Some(owner) = &change.owner {
+            self.prepare(&self.sql.set_owner)?.execute((session, owner))?;
+        }
+        if let Some(rename) = &change.rename {
+            self.rename(session, key, rename, now, change.remember)?;
+        }
+        Ok(Ok(UpdateOutcome::Committed(version as u64)))
+    }
+
+    fn find(&self, key: &Key) -> rusqlite::Result<Option<Found>> {
+        let found = |row: &Row<'_>| {
+            Ok(Found {
+                session: row.get(0)?,
+                accessed: row.get(1)?,
+                expires: row.get(2)?,
+                ends: row.get(3)?,
+                version: row.get(4)?,
+                size: row.get(5)?,
+            })
+        };
+        self.prepare(&self.sql.find)?.query_row([key.as_bytes()], found).optional()
+    }
+
+    fn olds(&self, session: i64, clears: &[String], writes: &Latest<'_>) -> rusqlite::Result<Vec<Option<Old>>> {
+        let mut old_value = self.prepare(&self.sql.old_value)?;
+        let mut old = |app, name| {
+            let old = |row: &Row<'_>| Ok(Old { bytes: row.get(0)?, large: row.get(1)? });
+            old_value.query_row((session, app, name), old).optional()
+        };
+        let is_cleared = |app| clears.iter().any(|cleared| cleared == app);
+        writes.keys().map(|(app, name)| if is_cleared(*app) { Ok(None) } else { old(*app, *name) }).collect()
+    }
+
+    /// Writes or removes one variable.
+    fn write(
+        &self,
+        session: i64,
+        (app, name): (&str, &str),
+        value: Option<&[u8]>,
+        old: Option<Old>,
+    ) -> rusqlite::Result<()> {
+        let is_there = old.is_some();
+        let old_large = old.and_then(|old| old.large);
+        match value {
+            None => {
+                self.delete_large(old_large)?;
+                if is_there {
+                    self.prepare(&self.sql.delete)?.execute((session, app, name))?;
+                }
+            }
+            Some(value) if value.len() <= INLINE => {
+                self.delete_large(old_large)?;
+                self.prepare(&self.sql.write)?.execute((session, app, name, value, None::<i64>, None::<i64>))?;
+            }
+            Some(value) => {
+                let large = match old_large {
+                    Some(large) => {
+                        self.prepare(&self.sql.replace_large)?.execute((large, value))?;
+                        large
+                    }
+                    None => self.prepare(&self.sql.insert_large)?.insert([value])?,
+                };
+                let bytes = value.len() as i64;
+                self.prepare(&self.sql.write)?.execute((session, app, name, None::<&[u8]>, large, bytes))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn delete_large(&self, large: Option<i64>) -> rusqlite::Result<()> {
+        if let Some(large) = large {
+            self.prepare(&self.sql.delete_large)?.execute([large])?;
+        }
+        Ok(())
+    }
+
+    /// Gives a session its new key, which is free.
+    fn rename(&self, session: i64, from: &Key, rename: &Rename, now: u64, remember: u32) -> rusqlite::Result<()> {
+        self.touch(&rename.to);
+        self.prepare(&self.sql.rename)?.execute((session, rename.to.as_bytes(), seconds(now)))?;
+        match &rename.grace {
+            None => {
+                self.seal(session)?;
+                self.remember(from, now, remember)
+            }
+            Some(grace) => {
+                let forget = seconds(grace.until.saturating_add(remember.into()));
+                if forget > seconds(now) {
+                    self.prepare(&self.sql.remember)?.execute((
+                        from.as_bytes(),
+                        session,
+                        seconds(grace.until),
+                        &grace.nonce,
+                        forget,
+                    ))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a session may have this key.
+    fn is_free(&self, key: &Key, now: u64) -> rusqlite::Result<bool> {
+        Ok(!self.prepare(&self.sql.find)?.exists([key.as_bytes()])? && self.is_no_former(key, now)?)
+    }
+
+    /// Whether a key has not ended, or was forgotten since.
+    fn is_no_former(&self, key: &Key, now: u64) -> rusqlite::Result<bool> {
+        if !self.prepare(&self.sql.is_former)?.exists([key.as_bytes()])? {
+            return Ok(true);
+        }
+        Ok(self.prepare(&self.sql.forget)?.execute((key.as_bytes(), seconds(now)))? > 0)
+    }
+
+    fn remember(&self, key: &Key, now: u64, remember: u32) -> rusqlite::Result<()> {
+        if remember > 0 {
+            let forget = seconds(now.saturating_add(remember.into()));
+            let nothing = None::<i64>;
+            self.prepare(&self.sql.remember)?.execute((key.as_bytes(), nothing, nothing, nothing, forget))?;
+        }
+        Ok(())
+    }
+
+    /// Has no former key lead to a session any more.
+    fn seal(&self, session: i64) -> rusqlite::Result<()> {
+        self.prepare(&self.sql.seal)?.execute([session])?;
+        Ok(())
+    }
+
+    /// Removes a session and all that is its own.
+    fn remove(&self, session: i64, key: &Key) -> rusqlite::Result<()> {
+        self.touch(key);
+        self.prepare(&self.sql.remove_large)?.execute([session])?;
+        self.prepare(&self.sql.remove_variables)?.execute([session])?;
+        self.seal(session)?;
+        self.prepare(&self.sql.remove)?.execute([session])?;
+        Ok(())
+    }
+
+    pub fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Changed<bool> {
+        let Some(Found { session, expires, .. }) = self.find(key)? else { return Ok(Ok(false)) };
+        let live = expires > seconds(now);
+        let is_meant = match only {
+            DestroyCondition::Any => true,
+            DestroyCondition::Expired => !live,
+            DestroyCondition::Owned(owner) => live && self.prepare(&self.sql.is_owned)?.exists((session, owner))?,
+        };
+        if !is_meant {
+            return Ok(Ok(false));
+        }
+        self.remove(session, key)?;
+        if live {
+            self.remember(key, now, remember)?;
+        }
+        Ok(Ok(live))
+    }
+
+    /// Ends the first of some sessions, those that are live and still the owner's. Returns how many it has looked at, at least
+    /// one, and how many of these it has ended.
+    pub fn end_owned(&self, owner: &str, sessions: &[i64], now: u64, remember: u32) -> Changed<(usize, u64)> {
+        let started = Instant::now();
+        let (mut looked, mut ended) = (0, 0);
+        for session in sessions {
+            let mut key = self.prepare(&self.sql.key_of_owned)?;
+            let key: Option<[u8; 32]> = key.query_row((session, owner, seconds(now)), |row| row.get(0)).optional()?;
+            if let Some(key) = key.map(Key::from) {
+                self.remove(*session, &key)?;
+                self.remember(&key, now, remember)?;
+                ended += 1;
+            }
+            looked += 1;
+            if started.elapsed() >= REMOVING {
+                break;
+            }
+        }
+        Ok(Ok((looked, ended)))
+    }
+
+    /// Counts that an ended key was presented.
+    pub fn count_reuse(&self, key: &Key) -> Changed<()> {
+        self.prepare(&self.sql.count_reuse)?.execute([key.as_bytes()])?;
+        Ok(Ok(()))
+    }
+
+    /// Removes at most `limit` expired sessions and forgotten keys. Returns how many, and whether none is left.
+    pub fn cleanup(&self, now: u64, limit: u32) -> Changed<(u32, bool)> {
+        let started = Instant::now();
+        let mut expired = self.prepare(&self.sql.expired)?;
+        let expired: Vec<(i64, [u8; 32])> = expired
+            .query_map((seconds(now), limit), |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut removed = 0;
+        for (session, key) in expired {
+            self.remove(session, &Key::from(key))?;
+            removed += 1;
+            if started.elapsed() >= REMOVING {
+                return Ok(Ok((removed, false)));
+            }
+        }
+        let forgotten = self.prepare(&self.sql.forget_some)?.execute((seconds(now), limit - removed))?;
+        removed += forgotten as u32;
+        Ok(Ok((removed, removed < limit)))
+    }
+}
+
+/// The bytes of the names and values that are written.
+fn size_of(writes: &Latest<'_>) -> i64 {
+    let sizes = writes.iter().map(|((_, name), value)| value.map_or(0, |value| name.len() + value.len()));
+    sizes.sum::<usize>() as i64
+}

@@ -1,0 +1,174 @@
+//! Connections to the database file, and what their errors mean.
+
+use std::{fs::OpenOptions, io::ErrorKind, time::Duration};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{file::FileConnection, options::Options, schema};
+use lemon_session_store::{Error, Result};
+
+impl Options {
+    /// Creates the file unless it is there, for its owner alone: sessions are nobody else's business.
+    pub fn create_file(&self) -> Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        match options.open(self.file.path()) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                Err(Error::unavailable(format!("cannot create {}: {error}", self.file.name())).with_source(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the file is there.
+    pub fn file_exists(&self) -> bool {
+        self.file.path().exists()
+    }
+
+    /// Which layout the tables have; the file is left as it is.
+    pub fn layout(&self) -> Result<schema::Layout> {
+        if !self.file_exists() {
+            return Ok(schema::Layout::Older);
+        }
+        let layout = self.connect().and_then(|connection| schema::layout(&connection, &self.table));
+        layout.map_err(|error| self.failure(error))
+    }
+
+    /// Whether there are tables of any layout.
+    pub fn has_tables(&self) -> Result<bool> {
+        let number = || self.connect().and_then(|connection| schema::number(&connection, &self.table));
+        Ok(self.file_exists() && number().map_err(|error| self.failure(error))? != 0)
+    }
+
+    /// What differs between the tables that are there and those of this version.
+    pub fn differences(&self) -> Result<Vec<String>> {
+        if !self.has_tables()? {
+            return Ok(vec!["the tables are not there".to_owned()]);
+        }
+        let differences = self.connect().and_then(|connection| schema::differences(&connection, &self.table));
+        differences.map_err(|error| self.failure(error))
+    }
+
+    /// A connection that only reads.
+    pub fn connect_to_read(&self) -> Result<FileConnection> {
+        self.connect_checked(|connection| connection.pragma_update(None, "query_only", true))
+    }
+
+    /// The connection that writes. Waits for nobody: [`Connection::busy_timeout`] is the writer's business.
+    pub fn connect_to_write(&self) -> Result<FileConnection> {
+        self.connect_checked(|connection| self.prepare_to_write(connection))
+    }
+
+    /// A connection that writes, whatever tables there are.
+    pub fn connect_to_upgrade(&self) -> Result<Connection> {
+        let connection = self.connect().map_err(|error| self.failure(error))?;
+        // Only heard where the file is new. A save writes whole pages to the log: smaller ones make it cheaper by a sixth.
+        connection.pragma_update(None, "page_size", 2048).map_err(|error| self.failure(error))?;
+        self.prepare_to_write(&connection).map_err(|error| self.failure(error))?;
+        Ok(connection)
+    }
+
+    fn prepare_to_write(&self, connection: &Connection) -> rusqlite::Result<()> {
+        use_wal(connection, self.busy_timeout)?;
+        connection.pragma_update(None, "synchronous", if self.durable { "FULL" } else { "NORMAL" })?;
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        // A log that a burst made long is cut when it begins anew.
+        connection.pragma_update(None, "journal_size_limit", 64 << 20)
+    }
+
+    fn connect_checked(&self, prepare: impl Fn(&Connection) -> rusqlite::Result<()>) -> Result<FileConnection> {
+        let open = || {
+            let connection = self.connect()?;
+            let layout = schema::layout(&connection, &self.table)?;
+            if layout == schema::Layout::Current {
+                prepare(&connection)?;
+            }
+            Ok((connection, layout))
+        };
+        match self.file.connect(open).map_err(|error| self.failure(error))? {
+            (connection, schema::Layout::Current) => Ok(connection),
+            (_, schema::Layout::Older) => Err(self.missing_tables()),
+            (_, schema::Layout::Newer(layout)) => Err(self.newer_layout(layout)),
+        }
+    }
+
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(self.file.path(), flags)?;
+        connection.busy_timeout(self.busy_timeout)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        connection.pragma_update(None, "mmap_size", self.mmap_size)?;
+        Ok(connection)
+    }
+
+    /// What to answer where the tables are not there.
+    pub fn missing_tables(&self) -> Error {
+        Error::missing_tables(format!(
+            "the tables of {} are not in {}, or are older than this program: `lemon-session tables create` creates them, or \
+             brings them up to date",
+            self.table,
+            self.file.name()
+        ))
+    }
+
+    /// What to answer where the tables are those of a newer version of this program.
+    pub fn newer_layout(&self, layout: i64) -> Error {
+        Error::unavailable(format!(
+            "the tables of {} in {} have the layout {layout}, which this version does not know",
+            self.table,
+            self.file.name()
+        ))
+    }
+
+    /// What to answer where another process writes for too long.
+    pub fn busy(&self) -> Error {
+        Error::unavailable(format!("{} is busy: others wrote to it for longer than busy_timeout", self.file.name()))
+    }
+
+    /// What an error of SQLite means. Its texts name tables and columns, never what is in them.
+    pub fn failure(&self, error: rusqlite::Error) -> Error {
+        let file = self.file.name();
+        let code = error.sqlite_error_code();
+        if matches!(&error, rusqlite::Error::SqliteFailure(_, Some(text)) if text.starts_with("no such table"))
+            || matches!(&error, rusqlite::Error::SqlInputError { msg, .. } if msg.starts_with("no such table"))
+            || (code == Some(ErrorCode::CannotOpen) && !self.file_exists())
+        {
+            return self.missing_tables();
+        }
+        let message = match code {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => return self.busy().with_source(error),
+            Some(ErrorCode::NotADatabase) => format!("{file} is no SQLite database"),
+            Some(ErrorCode::CannotOpen) => format!("cannot open {file}"),
+            Some(ErrorCode::ReadOnly) => format!("{file}, or its folder, cannot be written to"),
+            Some(ErrorCode::DiskFull) => format!("there is no room for {file}: the disk is full"),
+            _ => format!("SQLite failed on {file}: {error}"),
+        };
+        Error::unavailable(message).with_source(error)
+    }
+}
+
+/// Turns the database's write-ahead log on, which stays with the file.
+fn use_wal(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    let started = std::time::Instant::now();
+    loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)) {
+            // SQLite does not wait here for another process that turns it on at the same time.
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && started.elapsed() < patience =>
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => return Err(error),
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(_) => {
+                return Err(rusqlite::Error::SqliteFailure(
+                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR),
+                    Some("a write-ahead log is not possible where the file is".to_owned()),
+                ));
+            }
+        }
+    }
+}

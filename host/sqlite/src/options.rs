@@ -1,0 +1,154 @@
+//! What a store in SQLite is opened with.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::file::DatabaseFile;
+use lemon_session_store::{Error, Result, StorageOptions, TableName, units};
+
+/// The longest time that SQLite takes for `busy-timeout`.
+const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// The file, and how it is used.
+#[derive(Debug)]
+pub struct Options {
+    /// The database file.
+    pub file: Arc<DatabaseFile>,
+    /// The table the sessions are kept in.
+    pub table: TableName,
+    /// Whether a save survives a power failure.
+    pub durable: bool,
+    /// How many bytes of memory may hold sessions that were used lately.
+    pub cache_size: usize,
+    /// How many bytes of the file are mapped into memory.
+    pub mmap_size: i64,
+    /// How long a save waits for others.
+    pub busy_timeout: Duration,
+}
+
+impl Options {
+    /// Reads the URL and the options beside it.
+    pub fn parse(options: &StorageOptions) -> Result<Self> {
+        options.refuse_unknown(&["synchronous", "cache-size", "mmap-size", "busy-timeout"])?;
+        let table = options.table.clone();
+        if table.as_str().to_ascii_lowercase().starts_with("sqlite_") {
+            return Err(Error::invalid(format!(
+                "{table} cannot be the table: SQLite keeps names with sqlite_ to itself"
+            )));
+        }
+        let option = |name: &str| options.options.get(name).map(String::as_str);
+        let durable = match option("synchronous").map(str::to_ascii_uppercase).as_deref() {
+            None | Some("NORMAL") => false,
+            Some("FULL") => true,
+            Some(_) => {
+                return Err(Error::invalid(
+                    "synchronous is NORMAL (saves survive the end of the process) or FULL (also that of the machine)",
+                ));
+            }
+        };
+        let size = |name: &str, default: u32| match option(name) {
+            None => Ok(default),
+            Some(text) => units::bytes(text).map_err(|why| Error::invalid(format!("{name}: {why}"))),
+        };
+        let busy_timeout = match option("busy-timeout") {
+            None => Duration::from_secs(5),
+            Some(text) => units::duration(text)
+                .and_then(|time| if time <= LONGEST { Ok(time) } else { Err(format!("{text:?} is more than 24 days")) })
+                .map_err(|why| Error::invalid(format!("busy-timeout: {why}")))?,
+        };
+        Ok(Self {
+            file: Arc::new(DatabaseFile::new(path(&options.url)?)),
+            table,
+            durable,
+            cache_size: size("cache-size", 32 << 20)? as usize,
+            mmap_size: size("mmap-size", 0)?.into(),
+            busy_timeout,
+        })
+    }
+}
+
+fn path(url: &str) -> Result<PathBuf> {
+    let path = url.strip_prefix("sqlite:").unwrap_or(url);
+    if path == ":memory:" {
+        return Err(Error::invalid(
+            "SQLite in memory is not for sessions: the storage URL memory: keeps them in memory",
+        ));
+    }
+    if path.is_empty() || path.starts_with("//") {
+        return Err(Error::invalid("a storage URL of SQLite is sqlite:PATH, without // before the path"));
+    }
+    // The `.` keeps SQLite from reading `file:` and `:memory:` as anything but names of files.
+    let path = Path::new(".").join(path);
+    if path.is_dir() {
+        return Err(Error::invalid(format!("{} is a folder: the storage URL names a file in it", path.display())));
+    }
+    match path.parent() {
+        Some(folder) if !folder.is_dir() => {
+            Err(Error::invalid(format!("there is no folder {} for the database file: create it", folder.display())))
+        }
+        _ => Ok(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str, options: &[(&str, &str)]) -> Result<Options> {
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Options::parse(&StorageOptions { url: url.to_owned(), options, ..StorageOptions::default() })
+    }
+
+    fn refused(url: &str, options: &[(&str, &str)], hint: &str) {
+        let error = parse(url, options).expect_err("it is refused");
+        assert!(error.is_invalid(), "{error}");
+        assert!(error.to_string().contains(hint), "{error}");
+    }
+
+    #[test]
+    fn defaults_are_normal_and_five_seconds() {
+        let options = parse("sqlite:sessions.db", &[]).expect("it is a storage URL");
+        assert_eq!(options.file.path(), Path::new("./sessions.db"));
+        assert!(!options.durable);
+        assert_eq!(options.busy_timeout, Duration::from_secs(5));
+        assert_eq!(options.file.name().to_string(), "sessions.db");
+    }
+
+    #[test]
+    fn an_absolute_path_stays_one() {
+        assert_eq!(
+            parse("sqlite:/tmp/sessions.db", &[]).expect("it is a storage URL").file.path(),
+            Path::new("/tmp/sessions.db")
+        );
+    }
+
+    #[test]
+    fn a_path_is_never_read_as_an_sqlite_uri() {
+        assert_eq!(
+            parse("sqlite:file:x?mode=memory", &[]).expect("it is a path").file.path(),
+            Path::new("./file:x?mode=memory")
+        );
+    }
+
+    #[test]
+    fn impossible_urls_are_refused_with_what_would_be_right() {
+        refused("sqlite::memory:", &[], "memory: keeps them in memory");
+        refused("sqlite:", &[], "sqlite:PATH");
+        refused("sqlite://sessions.db", &[], "without //");
+        refused("sqlite:/tmp", &[], "is a folder");
+        refused("sqlite:no/such/folder/sessions.db", &[], "no folder ./no/such/folder");
+    }
+
+    #[test]
+    fn impossible_options_are_refused_with_what_would_be_right() {
+        refused("sqlite:x", &[("synchronous", "off")], "NORMAL");
+        refused("sqlite:x", &[("busy-timeout", "-1")], "not a time");
+        refused("sqlite:x", &[("busy-timeout", "25d")], "more than 24 days");
+        refused("sqlite:x", &[("mmap-size", "1 GB")], "not a size");
+        refused("sqlite:x", &[("cache", "1")], "they have synchronous, cache-size, mmap-size, busy-timeout");
+        assert!(parse("sqlite:x", &[("synchronous", "full")]).expect("case does not count").durable);
+    }
+}

@@ -1,0 +1,243 @@
+//! What reads sessions, on the caller's thread and beside the writer: a load takes a few microseconds, a change of threads
+//! more.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, types::ValueRef};
+
+use super::{changes::seconds, file::FileConnection, options::Options, schema::Statements};
+use lemon_session_store::{Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot, Stored, Variable, Write};
+
+/// Connections that read.
+pub struct Readers {
+    options: Arc<Options>,
+    sql: Arc<Statements>,
+    free: Mutex<Vec<FileConnection>>,
+}
+
+/// How many connections are kept that nobody uses.
+const KEPT: usize = 64;
+
+/// The names of all variables with the sizes of their values.
+pub type Sizes = Vec<(String, String, u64)>;
+
+impl Readers {
+    /// No connections yet.
+    pub fn new(options: Arc<Options>, sql: Arc<Statements>) -> Self {
+        Self { options, sql, free: Mutex::default() }
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&mut Connection, &Statements) -> rusqlite::Result<T>) -> Result<T> {
+        let free = self.free().pop().filter(FileConnection::is_current);
+        let mut connection = free.map_or_else(|| self.options.connect_to_read(), Ok)?;
+        let answer = read(&mut connection, &self.sql).map_err(|error| self.options.failure(error));
+        let mut free = self.free();
+        if free.len() < KEPT && connection.is_current() {
+            free.push(connection);
+        }
+        answer
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<FileConnection>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes all connections that nobody uses.
+    pub fn close(&self) {
+        self.free().clear();
+    }
+
+    /// [`LoadOutcome::Ended`] is not counted here.
+    pub fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+        self.read(|connection, sql| {
+            if let Some(found) = load(connection, sql, key, app, now, inline_bytes)? {
+                return Ok(found);
+            }
+            let snapshot = Transaction::new(connection, TransactionBehavior::Deferred)?;
+            let Some(former) = Former::find(&snapshot, sql, key, now)? else { return Ok(LoadOutcome::Absent) };
+            let found = match former.leads_to {
+                Some((key, nonce)) => load(&snapshot, sql, &key, app, now, inline_bytes)?.zip(Some(nonce)),
+                None => None,
+            };
+            Ok(match found {
+                Some((LoadOutcome::Found(loaded), nonce)) => {
+                    LoadOutcome::Found(Loaded { renewal: Some(nonce), ..loaded })
+                }
+                _ => LoadOutcome::Ended,
+            })
+        })
+    }
+
+    pub fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+        self.read(|connection, sql| {
+            let fetch = |connection: &Connection, key: &Key| {
+                let mut fetch = connection.prepare_cached(&sql.fetch)?;
+                fetch.query_row((key.as_bytes(), app, name, seconds(now)), |row| row.get(0)).optional()
+            };
+            if let Some(value) = fetch(connection, key)? {
+                return Ok(Some(value));
+            }
+            let snapshot = Transaction::new(connection, TransactionBehavior::Deferred)?;
+            match Former::find(&snapshot, sql, key, now)? {
+                Some(Former { leads_to: Some((key, _)) }) => fetch(&snapshot, &key),
+                _ => Ok(None),
+            }
+        })
+    }
+
+    pub fn count(&self, now: u64) -> Result<u64> {
+        self.number(|sql| &sql.count, now)
+    }
+
+    pub fn reused(&self, now: u64) -> Result<u64> {
+        self.number(|sql| &sql.reused, now)
+    }
+
+    fn number(&self, statement: impl FnOnce(&Statements) -> &str, now: u64) -> Result<u64> {
+        self.read(|connection, sql| {
+            let mut statement = connection.prepare_cached(statement(sql))?;
+            statement.query_row([seconds(now)], |row| Ok(row.get::<_, i64>(0)? as u64))
+        })
+    }
+
+    pub fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
+        self.read(|connection, sql| {
+            let after = after.map_or(&[][..], |key| key.as_bytes());
+            let listed =
+                |row: &Row<'_>| Ok(Listed { key: Key::from(row.get::<_, [u8; 32]>(8)?), record: record(row)? });
+            match owner {
+                None => {
+                    connection.prepare_cached(&sql.list)?.query_map((after, seconds(now), limit), listed)?.collect()
+                }
+                Some(owner) => connection
+                    .prepare_cached(&sql.list_owned)?
+                    .query_map((after, seconds(now), limit, owner), listed)?
+                    .collect(),
+            }
+        })
+    }
+
+    /// The numbers of all live sessions of an owner, which stay the same when their keys change; without that of the session
+    /// that the key `except` leads to.
+    pub fn owned(&self, owner: &str, except: Option<&Key>, now: u64) -> Result<Vec<i64>> {
+        self.read(|connection, sql| {
+            let snapshot = Transaction::new(connection, TransactionBehavior::Deferred)?;
+            let mut leads_to = snapshot.prepare_cached(&sql.leads_to)?;
+            let spared: Option<i64> = match except {
+                Some(key) => leads_to.query_row((key.as_bytes(), seconds(now)), |row| row.get(0)).optional()?,
+                None => None,
+            };
+            let mut owned = snapshot.prepare_cached(&sql.owned)?;
+            let owned = owned.query_map((owner, seconds(now)), |row| row.get(0))?;
+            owned.filter(|number| number.as_ref().map_or(true, |number| Some(*number) != spared)).collect()
+        })
+    }
+
+    pub fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Sizes)>> {
+        self.read(|connection, sql| {
+            let mut describe = connection.prepare_cached(&sql.describe)?;
+            let mut rows = describe.query((key.as_bytes(), seconds(now)))?;
+            let mut described = None;
+            while let Some(row) = rows.next()? {
+                let (_, sizes): &mut (Record, Sizes) = match &mut described {
+                    Some(described) => described,
+                    none => none.insert((record(row)?, Vec::new())),
+                };
+                if let Some(app) = row.get(8)? {
+                    sizes.push((app, row.get(9)?, row.get::<_, i64>(10)? as u64));
+                }
+            }
+            Ok(described)
+        })
+    }
+
+    pub fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        self.read(|connection, sql| {
+            let mut export = connection.prepare_cached(&sql.export)?;
+            let mut rows = export.query((key.as_bytes(), seconds(now)))?;
+            let mut snapshot = None;
+            while let Some(row) = rows.next()? {
+                let Snapshot { variables, .. } = match &mut snapshot {
+                    Some(snapshot) => snapshot,
+                    none => none.insert(Snapshot { record: record(row)?, variables: Vec::new() }),
+                };
+                if let Some(app) = row.get(8)? {
+                    variables.push(Write { app, name: row.get(9)?, value: Some(row.get(10)?) });
+                }
+            }
+            Ok(snapshot)
+        })
+    }
+}
+
+/// Finds a session by its own key.
+fn load(
+    connection: &Connection,
+    sql: &Statements,
+    key: &Key,
+    app: &str,
+    now: u64,
+    inline_bytes: u32,
+) -> rusqlite::Result<Option<LoadOutcome>> {
+    let mut load = connection.prepare_cached(&sql.load)?;
+    let mut rows = load.query((key.as_bytes(), app, inline_bytes))?;
+    let Some(first) = rows.next()? else { return Ok(None) };
+    let record = record(first)?;
+    if record.expires <= now {
+        return Ok(Some(LoadOutcome::Expired));
+    }
+    let mut variables = Vec::new();
+    let mut next = Some(first);
+    while let Some(row) = next {
+        // A session without variables of this application has one row, without a name.
+        if let Some(name) = row.get_ref(8)?.as_str_or_null()? {
+            let value = match row.get_ref(10)? {
+                ValueRef::Null => Stored::Large(row.get::<_, i64>(9)? as u64),
+                value => Stored::Inline(value.as_blob()?.to_vec()),
+            };
+            variables.push(Variable { name: name.to_owned(), value });
+        }
+        next = rows.next()?;
+    }
+    Ok(Some(LoadOutcome::Found(Loaded { record, variables, renewal: None })))
+}
+
+/// Reads the record that the first eight columns hold.
+fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
+    let seconds = |column| row.get::<_, i64>(column).map(|seconds| seconds as u64);
+    Ok(Record {
+        created: seconds(0)?,
+        accessed: seconds(1)?,
+        expires: seconds(2)?,
+        ends: row.get::<_, Option<i64>>(3)?.map(|seconds| seconds as u64),
+        renewed: seconds(4)?,
+        owner: row.get(5)?,
+        version: seconds(6)?,
+        size: seconds(7)?,
+    })
+}
+
+/// A key that has ended and is remembered.
+struct Former {
+    /// Within its grace: the key its session has now, and the nonce.
+    leads_to: Option<(Key, Vec<u8>)>,
+}
+
+impl Former {
+    fn find(connection: &Connection, sql: &Statements, key: &Key, now: u64) -> rusqlite::Result<Option<Self>> {
+        let mut former = connection.prepare_cached(&sql.former)?;
+        let mut rows = former.query([key.as_bytes()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        if row.get::<_, i64>(3)? <= seconds(now) {
+            return Ok(None);
+        }
+        let leads: (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+        let (Some(session), Some(until)) = leads else { return Ok(Some(Self { leads_to: None })) };
+        if until <= seconds(now) {
+            return Ok(Some(Self { leads_to: None }));
+        }
+        let nonce: Vec<u8> = row.get(2)?;
+        let current = connection.prepare_cached(&sql.key_of)?.query_row([session], |row| row.get(0)).optional()?;
+        Ok(Some(Self { leads_to: current.map(|key: [u8; 32]| (Key::from(key), nonce)) }))
+    }
+}

@@ -1,0 +1,84 @@
+use std::fmt;
+
+/// What a driver's methods return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Trouble with a store. Its text and its sources are for the operator's log, and hold no key, no value and no password.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    MissingTables,
+    UnknownLocation,
+    Invalid,
+    Unavailable,
+}
+
+impl Error {
+    /// The tables are not there.
+    pub fn missing_tables(message: impl Into<String>) -> Self {
+        Self::new(Kind::MissingTables, message)
+    }
+
+    /// The location is not one that was configured.
+    pub fn unknown_location(message: impl Into<String>) -> Self {
+        Self::new(Kind::UnknownLocation, message)
+    }
+
+    /// The storage URL or an option beside it cannot be used; the message says what would be right.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Kind::Invalid, message)
+    }
+
+    /// Anything else: the store cannot be reached, is too busy, is full or is broken.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unavailable, message)
+    }
+
+    /// Adds what caused it.
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Whether the tables are not there.
+    pub fn is_missing_tables(&self) -> bool {
+        self.kind == Kind::MissingTables
+    }
+
+    /// Whether the location is not one that was configured.
+    pub fn is_unknown_location(&self) -> bool {
+        self.kind == Kind::UnknownLocation
+    }
+
+    /// Whether the configuration is at fault.
+    pub fn is_invalid(&self) -> bool {
+        self.kind == Kind::Invalid
+    }
+
+    /// The same trouble for one more caller who met it; without its source.
+    pub fn again(&self) -> Self {
+        Self::new(self.kind, self.message.clone())
+    }
+
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| &**source as _)
+    }
+}

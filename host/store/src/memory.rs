@@ -1,0 +1,488 @@
+//! `memory:`: sessions in this process's memory, for tests, for trying things out, and for sites that can do without
+//! their sessions after a restart.
+//!
+//! Every store that is opened is one of its own. It has no tables: they are always there, and dropping them empties it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, Listed, LoadOutcome, Loaded, Record, Result,
+    Snapshot, StorageOptions, Stored, UpdateOutcome, Variable, Write,
+    batches::{DESTROY_BATCH, Destroyed, destroy_all},
+    registry::{Open, Opening},
+};
+
+/// The schemes of its URLs, for [`Registry::register`](crate::Registry::register).
+pub const SCHEMES: [(&str, Open); 1] = [("memory", Memory::open)];
+
+/// Sessions in this process's memory.
+#[derive(Default)]
+pub struct Memory {
+    state: Mutex<State>,
+}
+
+impl Memory {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens an empty store for the URL `memory:`.
+    pub fn open(options: StorageOptions) -> Opening {
+        Box::pin(async move {
+            if options.url != "memory:" {
+                return Err(Error::invalid("the URL of the store in memory is memory: and nothing after it"));
+            }
+            options.refuse_unknown(&[])?;
+            Ok(Arc::new(Self::new()) as Arc<dyn Driver>)
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No method panics between two changes that belong together.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All sessions, under all keys that mean something.
+#[derive(Default)]
+struct State {
+    keys: BTreeMap<Key, Held>,
+    sessions: BTreeMap<u64, Session>,
+    /// The number of the last session. No number is used twice, so a former key never leads to another session.
+    last: u64,
+    /// When each key's entry may be removed: a session's expiry, or the end of an ended key's being remembered.
+    removable: BTreeSet<(u64, Key)>,
+    owned: BTreeSet<(String, Key)>,
+}
+
+/// What is known of a key.
+enum Held {
+    /// It is that of the session of this number.
+    Current(u64),
+    /// It has ended, or leads to a session for the time of its grace.
+    Former(Former),
+}
+
+struct Former {
+    /// The session it leads to, and until when.
+    leads: Option<(u64, Grace)>,
+    /// Until when it is remembered.
+    until: u64,
+    /// How often it was presented after its end.
+    reused: u64,
+}
+
+struct Session {
+    record: Record,
+    variables: Variables,
+    /// The former keys that may lead here.
+    former: Vec<Key>,
+}
+
+/// By application and name. An update works on a copy, which shares the values.
+type Variables = BTreeMap<String, BTreeMap<String, Arc<[u8]>>>;
+
+impl Session {
+    fn is_live(&self, now: u64) -> bool {
+        now < self.record.expires
+    }
+}
+
+fn size(variables: &Variables) -> u64 {
+    variables.values().flatten().map(|(name, value)| (name.len() + value.len()) as u64).sum()
+}
+
+fn write(variables: &mut Variables, writes: &[Write]) {
+    for Write { app, name, value } in writes {
+        match value {
+            Some(value) => {
+                variables.entry(app.clone()).or_default().insert(name.clone(), value.as_slice().into());
+            }
+            None => {
+                if let Some(own) = variables.get_mut(app) {
+                    own.remove(name);
+                    if own.is_empty() {
+                        variables.remove(app);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl State {
+    /// The live session whose key this is.
+    fn live(&self, key: &Key, now: u64) -> Option<&Session> {
+        match self.keys.get(key)? {
+            Held::Current(number) => self.sessions.get(number).filter(|session| session.is_live(now)),
+            Held::Former(_) => None,
+        }
+    }
+
+    /// The number of the session a key leads to: its own, or the one of a former key within its grace.
+    fn number(&self, key: &Key, now: u64) -> Option<u64> {
+        match self.keys.get(key)? {
+            Held::Current(number) => Some(*number),
+            Held::Former(former) => {
+                former.leads.as_ref().filter(|(_, grace)| now < grace.until).map(|(number, _)| *number)
+            }
+        }
+    }
+
+    /// The live session a key leads to, and the nonce if it is a former key within its grace.
+    fn follow(&self, key: &Key, now: u64) -> Option<(&Session, Option<&[u8]>)> {
+        match self.keys.get(key)? {
+            Held::Current(_) => self.live(key, now).map(|session| (session, None)),
+            Held::Former(former) => {
+                let (number, grace) = former.leads.as_ref().filter(|(_, grace)| now < grace.until)?;
+                let session = self.sessions.get(number).filter(|session| session.is_live(now))?;
+                Some((session, Some(&grace.nonce)))
+            }
+        }
+    }
+
+    /// Whether there is nothing of this key; what was remembered until `now` is forgotten.
+    fn is_free(&mut self, key: &Key, now: u64) -> bool {
+        match self.keys.get(key) {
+            None => true,
+            Some(Held::Former(former)) if former.until <= now => {
+                self.removable.remove(&(former.until, *key));
+                self.keys.remove(key);
+                true
+            }
+            Some(_) => false,
+        }
+    }
+
+    fn remember(&mut self, key: Key, leads: Option<(u64, Grace)>, until: u64, now: u64) {
+        if until > now {
+            self.removable.insert((until, key));
+            self.keys.insert(key, Held::Former(Former { leads, until, reused: 0 }));
+        } else {
+            self.keys.remove(&key);
+        }
+    }
+
+    /// Takes a session out, whether live or expired. Its former keys lead nowhere from then on.
+    fn remove(&mut self, key: &Key) -> Option<Session> {
+        let Some(Held::Current(number)) = self.keys.get(key) else { return None };
+        let session = self.sessions.remove(number)?;
+        self.keys.remove(key);
+        self.removable.remove(&(session.record.expires, *key));
+        if let Some(owner) = &session.record.owner {
+            self.owned.remove(&(owner.clone(), *key));
+        }
+        self.seal(&session.former);
+        Some(session)
+    }
+
+    fn seal(&mut self, former: &[Key]) {
+        for key in former {
+            if let Some(Held::Former(former)) = self.keys.get_mut(key) {
+                former.leads = None;
+            }
+        }
+    }
+
+    fn destroy(&mut self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> bool {
+        let Some(Held::Current(number)) = self.keys.get(key) else { return false };
+        let Some(session) = self.sessions.get(number) else { return false };
+        let live = session.is_live(now);
+        if !only.is_met(live, session.record.owner.as_deref()) {
+            return false;
+        }
+        self.remove(key);
+        if live {
+            self.remember(*key, None, now.saturating_add(remember.into()), now);
+        }
+        live
+    }
+
+    /// Ends some sessions of an owner whose keys follow `after`, but the one with the number `spared`.
+    fn destroy_owned(&mut self, owner: &str, spared: Option<u64>, after: &[u8], now: u64, remember: u32) -> Destroyed {
+        let from = (owner.to_owned(), Key::try_from(after).unwrap_or(Key::from([0; 32])));
+        let from = if after.is_empty() { Bound::Included(from) } else { Bound::Excluded(from) };
+        let owned = self.owned.range((from, Bound::Unbounded)).take_while(|(of, _)| of == owner).map(|(_, key)| key);
+        let is_spared = |key| spared.is_some() && self.number(key, now) == spared;
+        let found = owned.filter(|key| self.live(key, now).is_some() && !is_spared(key));
+        let found: Vec<Key> = found.take(DESTROY_BATCH as usize).copied().collect();
+        for key in &found {
+            self.destroy(key, &DestroyCondition::Any, now, remember);
+        }
+        let (number, last) = (found.len() as u64, found.last().map(|key| key.as_bytes().to_vec()));
+        Destroyed { found: number, ended: number, last }
+    }
+
+    /// Stores a session under a key that is free.
+    fn insert(&mut self, key: Key, record: Record, writes: &[Write]) {
+        let mut variables = Variables::new();
+        write(&mut variables, writes);
+        let record = Record { size: size(&variables), ..record };
+        self.last += 1;
+        self.keys.insert(key, Held::Current(self.last));
+        self.removable.insert((record.expires, key));
+        if let Some(owner) = &record.owner {
+            self.owned.insert((owner.clone(), key));
+        }
+        self.sessions.insert(self.last, Session { record, variables, former: Vec::new() });
+    }
+
+    /// Puts another session in place of a live one.
+    fn replace(&mut self, key: &Key, Snapshot { record, variables }: &Snapshot, over: u64, now: u64) -> bool {
+        let Some(Held::Current(number)) = self.keys.get(key) else { return false };
+        let Some(session) = self.sessions.get_mut(number) else { return false };
+        if !session.is_live(now) || session.record.version != over {
+            return false;
+        }
+        session.variables.clear();
+        write(&mut session.variables, variables);
+        let mut record = Record { size: size(&session.variables), ..record.clone() };
+        record.accessed = record.accessed.max(session.record.accessed);
+        record.expires = record.expires.max(session.record.expires);
+        let old = std::mem::replace(&mut session.record, record.clone());
+        self.removable.remove(&(old.expires, *key));
+        self.removable.insert((record.expires, *key));
+        if let Some(owner) = old.owner {
+            self.owned.remove(&(owner, *key));
+        }
+        if let Some(owner) = record.owner {
+            self.owned.insert((owner, *key));
+        }
+        true
+    }
+
+    fn update(&mut self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+        let number = match self.keys.get(key) {
+            Some(Held::Current(number)) => *number,
+            _ => return Ok(UpdateOutcome::Gone),
+        };
+        let Some(session) = self.sessions.get(&number).filter(|session| session.is_live(now)) else {
+            return Ok(UpdateOutcome::Gone);
+        };
+        if expected.is_some_and(|expected| expected != session.record.version) {
+            return Ok(UpdateOutcome::Conflict(session.record.version));
+        }
+
+        let mut record = session.record.clone();
+        let mut variables = None;
+        if !change.clears.is_empty() || !change.writes.is_empty() {
+            let mut changed = session.variables.clone();
+            changed.retain(|app, _| !change.clears.contains(app));
+            write(&mut changed, &change.writes);
+            record.size = size(&changed);
+            if record.size > session.record.size && record.size > change.max_size {
+                return Ok(UpdateOutcome::TooLarge(record.size));
+            }
+            variables = Some(changed);
+        }
+        if variables.is_some() || change.owner.is_some() {
+            record.version += 1;
+        }
+        if let Some(owner) = &change.owner {
+            record.owner.clone_from(owner);
+        }
+        record.accessed = record.accessed.max(now);
+        if let Some(expires) = change.expires {
+            record.expires = record.expires.max(expires.min(record.ends.unwrap_or(u64::MAX)));
+        }
+        let new_key = change.rename.as_ref().map_or(*key, |rename| rename.to);
+        if change.rename.is_some() {
+            record.renewed = now;
+            if !self.is_free(&new_key, now) {
+                return Err(Error::unavailable("the new key of a session is taken"));
+            }
+        }
+
+        let keys = &self.keys;
+        let Some(session) = self.sessions.get_mut(&number) else { return Ok(UpdateOutcome::Gone) };
+        let version = record.version;
+        let old = std::mem::replace(&mut session.record, record);
+        if let Some(variables) = variables {
+            session.variables = variables;
+        }
+        self.removable.remove(&(old.expires, *key));
+        self.removable.insert((session.record.expires, new_key));
+        if let Some(owner) = old.owner {
+            self.owned.remove(&(owner, *key));
+        }
+        if let Some(owner) = &session.record.owner {
+            self.owned.insert((owner.clone(), new_key));
+        }
+
+        if let Some(rename) = &change.rename {
+            let sealed = match &rename.grace {
+                Some(_) => {
+                    // Forgotten ones would add up where a session is renewed for months.
+                    session.former.retain(|former| keys.contains_key(former));
+                    session.former.push(*key);
+                    Vec::new()
+                }
+                None => std::mem::take(&mut session.former),
+            };
+            self.seal(&sealed);
+            self.keys.insert(new_key, Held::Current(number));
+            let from = rename.grace.as_ref().map_or(now, |grace| grace.until);
+            let leads = rename.grace.clone().map(|grace| (number, grace));
+            self.remember(*key, leads, from.saturating_add(change.remember.into()), now);
+        }
+        Ok(UpdateOutcome::Committed(version))
+    }
+}
+
+#[async_trait]
+impl Driver for Memory {
+    fn summary(&self) -> String {
+        "this process's memory".to_owned()
+    }
+
+    async fn load(&self, key: &Key, app: &str, now: u64, _inline_bytes: u32) -> Result<LoadOutcome> {
+        let mut state = self.state();
+        if let Some((session, nonce)) = state.follow(key, now) {
+            let variables = session.variables.get(app).into_iter().flatten();
+            return Ok(LoadOutcome::Found(Loaded {
+                record: session.record.clone(),
+                variables: variables
+                    .map(|(name, value)| Variable { name: name.clone(), value: Stored::Inline(value.to_vec()) })
+                    .collect(),
+                renewal: nonce.map(<[u8]>::to_vec),
+            }));
+        }
+        Ok(match state.keys.get_mut(key) {
+            None => LoadOutcome::Absent,
+            Some(Held::Current(_)) => LoadOutcome::Expired,
+            Some(Held::Former(former)) if former.until <= now => LoadOutcome::Absent,
+            Some(Held::Former(former)) => {
+                former.reused += 1;
+                LoadOutcome::Ended
+            }
+        })
+    }
+
+    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+        let state = self.state();
+        let found = state.follow(key, now).and_then(|(session, _)| session.variables.get(app)?.get(name));
+        Ok(found.map(|value| value.to_vec()))
+    }
+
+    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+        let mut state = self.state();
+        if !state.is_free(key, record.accessed) {
+            return Ok(CreateOutcome::Exists);
+        }
+        state.insert(*key, Record { version: 1, ..record.clone() }, writes);
+        Ok(CreateOutcome::Created)
+    }
+
+    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+        self.state().update(key, change, expected, now)
+    }
+
+    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        Ok(self.state().destroy(key, only, now, remember))
+    }
+
+    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
+        let spared = except.and_then(|key| self.state().number(key, now));
+        destroy_all(async |after| {
+            let done = self.state().destroy_owned(owner, spared, &after, now, remember);
+            tokio::task::yield_now().await;
+            Ok(done)
+        })
+        .await
+    }
+
+    async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
+        let mut state = self.state();
+        let due: Vec<Key> =
+            state.removable.iter().take_while(|(at, _)| *at <= now).take(limit as usize).map(|(_, key)| *key).collect();
+        for key in &due {
+            if state.remove(key).is_none() {
+                state.is_free(key, now);
+            }
+        }
+        Ok(due.len() as u32)
+    }
+
+    async fn count(&self, now: u64) -> Result<u64> {
+        Ok(self.state().sessions.values().filter(|session| session.is_live(now)).count() as u64)
+    }
+
+    async fn reused(&self, now: u64) -> Result<u64> {
+        let state = self.state();
+        let former = state.keys.values().filter_map(|held| match held {
+            Held::Former(former) if now < former.until => Some(former.reused),
+            _ => None,
+        });
+        Ok(former.sum())
+    }
+
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
+        let state = self.state();
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let listed = state.keys.range((after, Bound::Unbounded)).filter_map(|(key, _)| {
+            let session = state.live(key, now)?;
+            let fits = owner.is_none() || session.record.owner.as_deref() == owner;
+            fits.then(|| Listed { key: *key, record: session.record.clone() })
+        });
+        Ok(listed.take(limit as usize).collect())
+    }
+
+    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
+        let state = self.state();
+        Ok(state.live(key, now).map(|session| {
+            let variables = session
+                .variables
+                .iter()
+                .flat_map(|(app, own)| own.iter().map(|(name, value)| (app.clone(), name.clone(), value.len() as u64)));
+            (session.record.clone(), variables.collect())
+        }))
+    }
+
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        let state = self.state();
+        Ok(state.live(key, now).map(|session| {
+            let variables = session.variables.iter().flat_map(|(app, own)| {
+                own.iter().map(|(name, value)| Write {
+                    app: app.clone(),
+                    name: name.clone(),
+                    value: Some(value.to_vec()),
+                })
+            });
+            Snapshot { record: session.record.clone(), variables: variables.collect() }
+        }))
+    }
+
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        let mut state = self.state();
+        if let Some(over) = over {
+            return Ok(state.replace(key, snapshot, over, now));
+        }
+        let free = state.is_free(key, now);
+        if free {
+            state.insert(*key, snapshot.record.clone(), &snapshot.variables);
+        }
+        Ok(free)
+    }
+
+    async fn create_tables(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn drop_tables(&self) -> Result<()> {
+        let mut state = self.state();
+        // The numbers of sessions go on.
+        *state = State { last: state.last, ..State::default() };
+        Ok(())
+    }
+
+    async fn tables_exist(&self) -> Result<bool> {
+        Ok(true)
+    }
+}

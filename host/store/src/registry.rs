@@ -1,0 +1,96 @@
+//! Which driver a storage URL means.
+
+use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
+
+use super::{Driver, Error, Result, TableName, memory};
+
+/// What a driver is opened with.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct StorageOptions {
+    /// The storage URL, `sqlite:sessions.db` for example. May hold a password: it is not for logs.
+    pub url: String,
+    /// The table the sessions are kept in.
+    pub table: TableName,
+    /// The driver's own options, by name. A driver refuses those it does not know.
+    pub options: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for StorageOptions {
+    /// Without the URL and the options' values, which can hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.url.split_once(':').map_or("", |(scheme, _)| scheme);
+        f.debug_struct("StorageOptions")
+            .field("scheme", &scheme)
+            .field("table", &self.table)
+            .field("options", &self.options.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+impl StorageOptions {
+    /// A store at a URL, with the default table and no options.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), ..Self::default() }
+    }
+
+    /// Fails when there is an option that is not among the `known` ones.
+    pub fn refuse_unknown(&self, known: &[&str]) -> Result<()> {
+        let Some(name) = self.options.keys().find(|name| !known.contains(&name.as_str())) else { return Ok(()) };
+        let scheme = self.url.split_once(':').map_or("", |(scheme, _)| scheme);
+        Err(Error::invalid(match known {
+            [] => format!("{name:?} is not an option of {scheme}: stores: they have none"),
+            known => format!("{name:?} is not an option of {scheme}: stores: they have {}", known.join(", ")),
+        }))
+    }
+}
+
+/// A driver that is being opened.
+pub type Opening = Pin<Box<dyn Future<Output = Result<Arc<dyn Driver>>> + Send>>;
+
+/// Opens a driver.
+pub type Open = fn(StorageOptions) -> Opening;
+
+/// Maps the schemes of storage URLs to drivers.
+#[derive(Clone)]
+pub struct Registry {
+    drivers: BTreeMap<&'static str, Open>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Registry {
+    /// A registry with the driver `memory:` alone.
+    pub fn new() -> Self {
+        Self { drivers: memory::SCHEMES.into() }
+    }
+
+    /// Adds a driver for each of these schemes: those of its crate's `SCHEMES`, for example.
+    ///
+    /// # Errors
+    ///
+    /// Fails, and adds none, when there is a driver for one of the schemes.
+    pub fn register(&mut self, schemes: &[(&'static str, Open)]) -> Result<()> {
+        if let Some((scheme, _)) = schemes.iter().find(|(scheme, _)| self.drivers.contains_key(scheme)) {
+            return Err(Error::invalid(format!("there is a driver for {scheme}: already")));
+        }
+        self.drivers.extend(schemes.iter().copied());
+        Ok(())
+    }
+
+    /// Opens the store that `options.url` names.
+    pub async fn open(&self, options: StorageOptions) -> Result<Arc<dyn Driver>> {
+        let scheme = options.url.split_once(':').map_or("", |(scheme, _)| scheme);
+        let open = self.drivers.get(scheme).ok_or_else(|| {
+            let known: Vec<_> = self.drivers.keys().map(|scheme| format!("{scheme}:")).collect();
+            Error::invalid(format!(
+                "{scheme:?} is not the scheme of a storage URL: it begins with one of {}",
+                known.join(", ")
+            ))
+        })?;
+        open(options).await
+    }
+}

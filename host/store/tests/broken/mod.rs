@@ -1,0 +1,277 @@
+//! The suite finds drivers that break the contract: each rule about a race, or about what is left of a call, fails on a driver that
+//! has the mistake it is about.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use lemon_session_store::{
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot,
+    UpdateOutcome, Write,
+    conformance::{Outcome, Store, check},
+    memory::Memory,
+};
+
+/// What a driver does wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mistake {
+    Nothing,
+    /// Ends the sessions under the keys that were the owner's when it looked.
+    EndsListedKeys,
+    /// Counts the sessions that were the owner's when it looked.
+    CountsListedKeys,
+    /// Ends no more than one transaction takes.
+    EndsOneBatch,
+    /// Looks at the size before it writes, in another step.
+    LooksAtTheSizeBefore,
+    /// Looks for the new key of a rename before, in another step.
+    LooksAtTheKeyBefore,
+    /// Imports what is gone meanwhile as if it had never been there.
+    ImportsWhatIsGone,
+    /// Creates in two steps.
+    CreatesInSteps,
+    /// Updates in two steps.
+    UpdatesInSteps,
+    /// Destroys in two steps.
+    DestroysInSteps,
+    /// Answers less than it could remove.
+    CleansUpLessThanItCould,
+    /// Removes sessions that are live.
+    CleansUpWhatIsLive,
+    /// Quotes the key in an error.
+    TellsKeys,
+}
+
+use Mistake::{
+    CleansUpLessThanItCould, CleansUpWhatIsLive, CountsListedKeys, CreatesInSteps, DestroysInSteps, EndsListedKeys,
+    EndsOneBatch, ImportsWhatIsGone, LooksAtTheKeyBefore, LooksAtTheSizeBefore, TellsKeys, UpdatesInSteps,
+};
+
+struct Broken {
+    inner: Memory,
+    mistake: Mistake,
+}
+
+/// What others may do in between.
+async fn others() {
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+}
+
+impl Broken {
+    fn has(&self, mistake: Mistake) -> bool {
+        self.mistake == mistake
+    }
+
+    async fn record(&self, key: &Key, now: u64) -> Result<Option<Record>> {
+        Ok(self.inner.describe(key, now).await?.map(|(record, _)| record))
+    }
+}
+
+#[async_trait]
+impl Driver for Broken {
+    fn summary(&self) -> String {
+        "a driver with a mistake".to_owned()
+    }
+
+    async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+        self.inner.load(key, app, now, inline_bytes).await
+    }
+
+    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+        self.inner.fetch(key, app, name, now).await
+    }
+
+    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+        if !self.has(CreatesInSteps) {
+            return self.inner.create(key, record, writes).await;
+        }
+        let created = self.inner.create(key, record, &[]).await?;
+        if created == CreateOutcome::Created {
+            others().await;
+            let change = Change { writes: writes.to_vec(), max_size: u64::MAX, ..Change::default() };
+            self.inner.update(key, &change, None, record.accessed).await?;
+        }
+        Ok(created)
+    }
+
+    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+        match self.mistake {
+            LooksAtTheSizeBefore => {
+                let Some(before) = self.record(key, now).await? else { return Ok(UpdateOutcome::Gone) };
+                let bytes = |write: &Write| write.name.len() + write.value.as_ref().map_or(0, Vec::len);
+                let size = before.size + change.writes.iter().map(bytes).sum::<usize>() as u64;
+                if size > change.max_size {
+                    return Ok(UpdateOutcome::TooLarge(size));
+                }
+                others().await;
+                let change = Change { max_size: u64::MAX, ..change.clone() };
+                self.inner.update(key, &change, expected, now).await
+            }
+            LooksAtTheKeyBefore if change.rename.is_some() => {
+                let to = change.rename.as_ref().map(|rename| rename.to).expect("a rename");
+                if self.inner.load(&to, "", now, 0).await? != LoadOutcome::Absent {
+                    return Err(Error::unavailable("the new key of a session is taken"));
+                }
+                others().await;
+                self.inner.destroy(&to, &DestroyCondition::Any, now, 0).await?;
+                self.inner.update(key, change, expected, now).await
+            }
+            UpdatesInSteps => {
+                let first = Change { rename: None, owner: None, expires: None, ..change.clone() };
+                let rest = Change { clears: Vec::new(), writes: Vec::new(), ..change.clone() };
+                match self.inner.update(key, &first, expected, now).await? {
+                    UpdateOutcome::Committed(version) => {
+                        others().await;
+                        match self.inner.update(key, &rest, None, now).await? {
+                            UpdateOutcome::Committed(_) => Ok(UpdateOutcome::Committed(version)),
+                            other => Ok(other),
+                        }
+                    }
+                    other => Ok(other),
+                }
+            }
+            TellsKeys => match self.inner.update(key, change, expected, now).await {
+                Err(error) => Err(Error::unavailable("an update failed").with_source(format!("{error}: {key:?}"))),
+                answer => answer,
+            },
+            _ => self.inner.update(key, change, expected, now).await,
+        }
+    }
+
+    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        if self.has(DestroysInSteps) {
+            let removed = Change { clears: vec!["shop".to_owned()], max_size: u64::MAX, ..Change::default() };
+            self.inner.update(key, &removed, None, now).await?;
+            others().await;
+        }
+        self.inner.destroy(key, only, now, remember).await
+    }
+
+    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
+        let limit = match self.mistake {
+            EndsListedKeys | CountsListedKeys => u32::MAX,
+            EndsOneBatch => 64,
+            _ => return self.inner.destroy_owned(owner, except, now, remember).await,
+        };
+        let mut listed = self.inner.list(now, Some(owner), None, limit).await?;
+        listed.retain(|listed| Some(&listed.key) != except);
+        others().await;
+        let mut ended = 0;
+        for Listed { key, .. } in &listed {
+            let only = DestroyCondition::Owned(owner.to_owned());
+            ended += u64::from(self.inner.destroy(key, &only, now, remember).await?);
+        }
+        Ok(if self.has(CountsListedKeys) { listed.len() as u64 } else { ended })
+    }
+
+    async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
+        match self.mistake {
+            CleansUpLessThanItCould => self.inner.cleanup(now, limit.div_ceil(2)).await,
+            CleansUpWhatIsLive => self.inner.cleanup(now + 4_000, limit).await,
+            _ => self.inner.cleanup(now, limit).await,
+        }
+    }
+
+    async fn count(&self, now: u64) -> Result<u64> {
+        self.inner.count(now).await
+    }
+
+    async fn reused(&self, now: u64) -> Result<u64> {
+        self.inner.reused(now).await
+    }
+
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
+        self.inner.list(now, owner, after, limit).await
+    }
+
+    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
+        self.inner.describe(key, now).await
+    }
+
+    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+        self.inner.export(key, now).await
+    }
+
+    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        if self.has(ImportsWhatIsGone) && over.is_some() {
+            let found = self.record(key, now).await?;
+            if found.map(|record| record.version) != over {
+                return Ok(false);
+            }
+            others().await;
+            if self.record(key, now).await?.is_none() {
+                self.inner.drop_tables().await?;
+                return self.inner.import(key, snapshot, None, now).await;
+            }
+        }
+        self.inner.import(key, snapshot, over, now).await
+    }
+
+    async fn create_tables(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn drop_tables(&self) -> Result<()> {
+        self.inner.drop_tables().await
+    }
+
+    async fn tables_exist(&self) -> Result<bool> {
+        Ok(true)
+    }
+}
+
+fn keeps(mistake: Mistake, rule: &str) -> bool {
+    let open = || async move { Store::new(Arc::new(Broken { inner: Memory::new(), mistake })).without_tables() };
+    catch_unwind(AssertUnwindSafe(|| assert_eq!(check(open, rule), Outcome::Kept))).is_ok()
+}
+
+#[test]
+fn every_mistake_breaks_the_rule_about_it() {
+    for (mistake, rule) in [
+        (EndsListedKeys, "destroy_owned_ends_sessions_that_are_given_other_keys_meanwhile"),
+        (CountsListedKeys, "update_of_the_owner_racing_destroy_owned_comes_before_or_after"),
+        (EndsListedKeys, "destroy_owned_spares_a_session_that_is_given_other_keys_meanwhile"),
+        (EndsOneBatch, "destroy_owned_ends_any_number_of_sessions"),
+        (LooksAtTheSizeBefore, "concurrent_updates_never_grow_past_the_limit"),
+        (LooksAtTheKeyBefore, "of_two_renames_to_one_key_exactly_one_wins"),
+        (LooksAtTheKeyBefore, "of_a_create_and_a_rename_to_one_key_exactly_one_wins"),
+        (ImportsWhatIsGone, "import_racing_destroy_never_brings_back"),
+        (CreatesInSteps, "create_that_is_given_up_is_whole_or_not_at_all"),
+        (UpdatesInSteps, "update_that_is_given_up_is_whole_or_not_at_all"),
+        (UpdatesInSteps, "load_sees_all_of_an_update_of_everything_or_nothing"),
+        (DestroysInSteps, "end_that_is_given_up_is_whole_or_not_at_all"),
+        (CleansUpLessThanItCould, "cleanup_that_removes_fewer_than_the_limit_has_left_none"),
+        (CleansUpWhatIsLive, "cleanup_leaves_what_is_live_or_remembered"),
+        (TellsKeys, "errors_tell_no_key_and_no_value"),
+    ] {
+        assert!(keeps(Mistake::Nothing, rule), "{rule} holds without a mistake");
+        assert!(!keeps(mistake, rule), "{rule} finds the mistake it is about");
+    }
+}
+
+#[test]
+fn rule_that_does_not_apply_is_neither_kept_nor_broken() {
+    let open = || async { Store::new(Arc::new(Memory::new())).without_tables().expiring_by_itself() };
+    let outcome = |rule| check(open, rule);
+    assert!(matches!(outcome("cleanup_forgets_keys_in_time"), Outcome::NotApplicable(_)));
+    assert!(matches!(outcome("operations_without_tables_say_that_they_are_missing"), Outcome::NotApplicable(_)));
+    assert_eq!(outcome("destroy_removes_a_session_at_once"), Outcome::Kept);
+    let unlisted = || outcome("cleanup_forgets_keys_in_time").assert_kept();
+    assert!(catch_unwind(unlisted).is_err(), "a rule that is not named and does not apply fails");
+    let listed = |rule: &'static str| {
+        catch_unwind(|| lemon_session_store::conformance::check_not_applicable("test", open, &[rule])).is_ok()
+    };
+    assert!(listed("cleanup_forgets_keys_in_time"));
+    assert!(!listed("destroy_removes_a_session_at_once"), "a rule that is named and applies fails");
+}
+
+#[tokio::test]
+async fn stores_without_a_server_are_left_out() {
+    let open = || async { Option::<Store>::None };
+    let outcome = tokio::task::spawn_blocking(move || check(open, "destroy_removes_a_session_at_once"));
+    assert_eq!(outcome.await.expect("no panic"), Outcome::Unchecked);
+}

@@ -1,0 +1,45 @@
+# Pages in Python and JavaScript, each made a component by the tool of its language. The tools are fetched once, at the versions
+# that sdk/python/requirements.txt and sdk/js/package-lock.json pin, into target/languages.
+
+PAGES = target/languages
+PYTHON ?= python3
+NPM ?= npm
+COMPONENTIZE_PY = $(PAGES)/python/bin/componentize-py
+COMPONENTIZE_JS = $(PAGES)/js/node_modules/.bin/componentize-js
+
+$(PAGES)/visits-python.wasm: examples/visits-python/visits.py
+$(PAGES)/values-python.wasm: tests/values/values.py
+$(PAGES)/visits-js.wasm: examples/visits-js/visits.js
+$(PAGES)/values-js.wasm: tests/values/values.js
+
+$(PAGES)/%-python.wasm: sdk/python/lemon_session.py $(PAGES)/wit/world.wit $(COMPONENTIZE_PY)
+	$(COMPONENTIZE_PY) --quiet -d $(PAGES)/wit -w page componentize $* \
+	    -p $(dir $(filter %/$*.py,$^)) -p sdk/python -o $@
+
+$(PAGES)/%-js.wasm: sdk/js/lemon-session.js $(PAGES)/wit/world.wit $(COMPONENTIZE_JS)
+	rm -rf $(PAGES)/$*-js && mkdir -p $(PAGES)/$*-js
+	cp $(filter %.js,$(filter-out $(COMPONENTIZE_JS),$^)) $(PAGES)/$*-js/
+	$(COMPONENTIZE_JS) $(PAGES)/$*-js/$*.js -w $(PAGES)/wit -n page -o $@
+
+# Whether the types for TypeScript take what they should and refuse what they should.
+$(PAGES)/types: tests/values/types.ts sdk/js/lemon-session.d.ts $(COMPONENTIZE_JS)
+	$(PAGES)/js/node_modules/.bin/tsc --noEmit --strict --target es2023 --module nodenext --lib es2023,dom $<
+	touch $@
+
+# A copy without symbolic links, which the tools of JavaScript do not follow.
+$(PAGES)/wit/world.wit: sdk/wit/world.wit $(wildcard sdk/wit/deps/*.wit wit/*.wit)
+	rm -rf $(PAGES)/wit && mkdir -p $(PAGES)
+	cp -RL sdk/wit $(PAGES)/wit
+	rm -rf $(PAGES)/wit/deps/lemon-session/deps
+	touch $@
+
+$(COMPONENTIZE_PY): sdk/python/requirements.txt
+	$(PYTHON) -m venv $(PAGES)/python
+	$(PAGES)/python/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(COMPONENTIZE_JS): sdk/js/package.json sdk/js/package-lock.json
+	mkdir -p $(PAGES)/js
+	cp $^ $(PAGES)/js/
+	cd $(PAGES)/js && $(NPM) ci --silent --no-audit --no-fund
+	touch $@

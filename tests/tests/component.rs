@@ -1,0 +1,18 @@
+//! The session component that is part of the crate `lemon-session-host`.
+
+use std::{fs, process::Command};
+
+use lemon_session_tests::build;
+use tempfile::TempDir;
+
+#[test]
+fn component_that_ships_is_what_the_sources_build() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let built = folder.path().join("lemon_session.wasm");
+    fs::write(&built, "").expect("written");
+    let script = build::root().join("guest/component/build.sh");
+    let status = Command::new(script).arg(&built).status().expect("the script can be run");
+    assert!(status.success());
+    let is_same = fs::read(&built).expect("built") == lemon_session_host::COMPONENT;
+    assert!(is_same, "host/embed/lemon_session.wasm is not what guest/ builds: run `make component` and commit it");
+}
