@@ -3,6 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use deadpool::managed::{Manager, Metrics, RecycleResult};
+use lemon_session_sql::server::{Backend, Server, SslMode, Trouble};
+use lemon_session_store::Result;
 use mysql_async::{
     Conn, DriverError, Error as ClientError, IoError, Opts, OptsBuilder, Params, Row, SslOpts, Value,
     prelude::{FromValue, Queryable},
@@ -10,8 +12,6 @@ use mysql_async::{
 use rustls::crypto::ring;
 
 use super::rows::{column, unexpected};
-use lemon_session_sql::server::{Backend, Server, SslMode, Trouble};
-use lemon_session_store::Result;
 
 /// A connection that was idle for longer is asked whether it still stands before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(30);

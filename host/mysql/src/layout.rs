@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use lemon_session_sql::server::{Repeat, Server, other_layout};
+use lemon_session_store::{
+    Error, Result,
+    layout::{Parts, differences, parts},
+};
 use mysql_async::{Conn, Error as ClientError, Row, prelude::Queryable};
 use sha2::{Digest, Sha256};
 
 use super::{
     MySql,
     rows::{column, text},
-};
-use lemon_session_sql::server::{Repeat, Server, other_layout};
-use lemon_session_store::{
-    Error, Result,
-    layout::{Parts, differences, parts},
 };
 
 /// What brings the tables from one layout to the next. Their layout is how many of these they went through.

@@ -21,14 +21,6 @@ mod statements;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mysql_async::{DriverError, Params, Row, TxOpts, Value, prelude::Queryable};
-
-use self::{
-    connection::Connections,
-    layout::{LAYOUTS, lock, unlock},
-    rows::{bytes, column, import, loaded, number, optional, pack, pack_clears, record, size, stored_writes, text},
-    statements::Statements,
-};
 use lemon_session_sql::{
     cleanup::clean_up,
     server::{Calls, Repeat, Server, check_change, check_owner, check_writes, known_until, last_writes},
@@ -38,6 +30,14 @@ use lemon_session_store::{
     StorageOptions, UpdateOutcome, Write,
     batches::{DESTROY_BATCH, Destroyed, destroy_all},
     registry::{Open, Opening},
+};
+use mysql_async::{DriverError, Params, Row, TxOpts, Value, prelude::Queryable};
+
+use self::{
+    connection::Connections,
+    layout::{LAYOUTS, lock, unlock},
+    rows::{bytes, column, import, loaded, number, optional, pack, pack_clears, record, size, stored_writes, text},
+    statements::Statements,
 };
 
 /// The schemes of its URLs, for [`Registry::register`](lemon_session_store::Registry::register).

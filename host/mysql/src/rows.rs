@@ -2,14 +2,14 @@
 
 use std::borrow::Borrow;
 
+use lemon_session_sql::server::last_writes;
+use lemon_session_store::{Key, LoadOutcome, Loaded, Record, Stored, Variable, Write};
 use mysql_async::{
     DriverError, Error as ClientError, Params, Row, Transaction, Value,
     prelude::{FromValue, Queryable},
 };
 
 use super::statements::Statements;
-use lemon_session_sql::server::last_writes;
-use lemon_session_store::{Key, LoadOutcome, Loaded, Record, Stored, Variable, Write};
 
 pub fn bytes(bytes: &[u8]) -> Value {
     Value::Bytes(bytes.to_vec())

@@ -3,6 +3,8 @@
 use deadpool::managed::{Manager, Metrics, RecycleResult};
 use deadpool_postgres::{ClientWrapper, Connect, ManagerConfig};
 use futures::future::BoxFuture;
+use lemon_session_sql::server::{Backend, Server, SslMode, Trouble, tls};
+use lemon_session_store::Result;
 use rustls::ClientConfig;
 use tokio::task::JoinHandle;
 use tokio_postgres::{
@@ -11,9 +13,6 @@ use tokio_postgres::{
     error::{Severity, SqlState},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
-
-use lemon_session_sql::server::{Backend, Server, SslMode, Trouble, tls};
-use lemon_session_store::Result;
 
 /// What makes the connections to a server, for the pool.
 pub struct Connections(deadpool_postgres::Manager);

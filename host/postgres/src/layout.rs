@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Postgres;
 use lemon_session_sql::server::{Repeat, Server, other_layout};
 use lemon_session_store::{
     Result,
     layout::{Parts, differences, parts},
 };
+
+use super::Postgres;
 
 /// What brings the tables from one layout to the next. Their layout is how many of these they went through.
 pub(super) const LAYOUTS: &[&str] = &[include_str!("layout.sql"), include_str!("layout_2.sql")];

@@ -18,13 +18,6 @@ mod statements;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-
-use self::{
-    connection::Connections,
-    layout::{LAYOUTS, set_up},
-    rows::{Columns, Update, loaded, number, record, stored, text},
-    statements::Statements,
-};
 use lemon_session_sql::{
     cleanup::clean_up,
     server::{Calls, Repeat, Server, check_change},
@@ -34,6 +27,13 @@ use lemon_session_store::{
     StorageOptions, UpdateOutcome, Write,
     batches::{DESTROY_BATCH, Destroyed, destroy_all},
     registry::{Open, Opening},
+};
+
+use self::{
+    connection::Connections,
+    layout::{LAYOUTS, set_up},
+    rows::{Columns, Update, loaded, number, record, stored, text},
+    statements::Statements,
 };
 
 /// The schemes of its URLs, for [`Registry::register`](lemon_session_store::Registry::register).

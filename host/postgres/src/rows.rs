@@ -1,9 +1,8 @@
 //! Parameters and rows: how the server is given what is stored, and answers it.
 
-use tokio_postgres::Row;
-
 use lemon_session_sql::server::{check_owner, check_writes, known_until, last_writes};
 use lemon_session_store::{Change, Key, Loaded, Record, Result, Stored, Variable, Write};
+use tokio_postgres::Row;
 
 /// How a time, a size or a version is stored: no one is ever past the most that PostgreSQL's integers hold.
 pub fn stored(number: u64) -> i64 {

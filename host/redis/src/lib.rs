@@ -81,6 +81,10 @@ use std::{
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
+use lemon_session_store::{
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Rename, Result,
+    Snapshot, StorageOptions, Stored, TableName, UpdateOutcome, Variable, Write, registry::Open, registry::Opening,
+};
 use rand::{TryRng, rngs::SysRng};
 use redis::Value;
 
@@ -89,10 +93,6 @@ use self::{
     reply::{RECORD, Reply, Word, unexpected},
     script::{Args, FAR, Script},
     server::{Node, PAGE, Repeat, Server},
-};
-use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Rename, Result,
-    Snapshot, StorageOptions, Stored, TableName, UpdateOutcome, Variable, Write, registry::Open, registry::Opening,
 };
 
 /// The schemes of its URLs, for [`Registry::register`](lemon_session_store::Registry::register).

@@ -2,10 +2,9 @@
 
 use std::{fmt, time::Duration};
 
+use lemon_session_store::{Error, Result, StorageOptions, units};
 use percent_encoding::percent_decode_str;
 use url::Url;
-
-use lemon_session_store::{Error, Result, StorageOptions, units};
 
 /// The options beside the URL.
 const KNOWN: &[&str] = &["password-file", "password-env", "ca-file", "timeout"];

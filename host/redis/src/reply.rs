@@ -1,8 +1,7 @@
 //! What the scripts answer.
 
-use redis::Value;
-
 use lemon_session_store::{Error, Key, Record, Result};
+use redis::Value;
 
 macro_rules! words {
     ($($word:ident $text:literal)+) => {

@@ -2,9 +2,8 @@
 
 use std::sync::LazyLock;
 
-use redis::Cmd;
-
 use lemon_session_store::{DestroyCondition, Key};
+use redis::Cmd;
 
 /// A script as the server knows it: by the digest of its text.
 pub struct Script {

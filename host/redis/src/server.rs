@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lemon_session_store::{Error, Result};
 use redis::{
     Cmd, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind,
     TlsCertificates, Value,
@@ -17,7 +18,6 @@ use super::{
     script::{Args, Script},
     single::Single,
 };
-use lemon_session_store::{Error, Result};
 
 /// How long a call waits before it is tried again.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -3,7 +3,6 @@
 use std::time::SystemTime;
 
 use futures::future::join_all;
-
 use lemon_session_store::{Driver, Key, Record, Result, Snapshot, StorageOptions, TableName, Write};
 
 const SESSIONS: usize = 50;

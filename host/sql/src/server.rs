@@ -12,12 +12,11 @@ use std::{
 
 use deadpool::managed::{Manager, Object, Pool, PoolError, QueueMode, TimeoutType, Timeouts};
 use futures::future::BoxFuture;
+use lemon_session_store::{Change, Error, Result, StorageOptions, TableName, Write, units};
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
-
-use lemon_session_store::{Change, Error, Result, StorageOptions, TableName, Write, units};
 
 const OPTIONS: [&str; 8] =
     ["pool-size", "connect-timeout", "timeout", "sslmode", "sslrootcert", "socket", "password-file", "password-env"];

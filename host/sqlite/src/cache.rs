@@ -11,13 +11,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use lemon_session_store::{Key, Loaded, Stored, Variable};
 use tokio::runtime::Handle;
 
 use super::{
     file::FileConnection,
     log_index::{LogIndex, Stamp},
 };
-use lemon_session_store::{Key, Loaded, Stored, Variable};
 
 /// The bytes that an entry takes beside its names and values, about.
 const OVERHEAD: usize = 512;

@@ -9,12 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
-
-use super::schema::{INLINE, Statements};
 use lemon_session_store::{
     Change, CreateOutcome, DestroyCondition, Error, Key, Record, Rename, Result, Snapshot, UpdateOutcome, Write,
 };
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+
+use super::schema::{INLINE, Statements};
 
 /// A time as SQLite keeps it: those it cannot keep are too far away to matter.
 pub fn seconds(time: u64) -> i64 {

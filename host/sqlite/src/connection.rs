@@ -2,10 +2,10 @@
 
 use std::{fs::OpenOptions, io::ErrorKind, time::Duration};
 
+use lemon_session_store::{Error, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{file::FileConnection, options::Options, schema};
-use lemon_session_store::{Error, Result};
 
 impl Options {
     /// Creates the file unless it is there, for its owner alone: sessions are nobody else's business.

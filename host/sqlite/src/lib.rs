@@ -37,6 +37,11 @@ use std::{
 };
 
 use async_trait::async_trait;
+use lemon_session_store::{
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot,
+    StorageOptions, UpdateOutcome, Write,
+    registry::{Open, Opening},
+};
 use tokio::task::JoinHandle;
 
 use self::{
@@ -45,11 +50,6 @@ use self::{
     reader::Readers,
     schema::{Layout, Statements},
     writer::Writer,
-};
-use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot,
-    StorageOptions, UpdateOutcome, Write,
-    registry::{Open, Opening},
 };
 
 /// The schemes of its URLs, for [`Registry::register`](lemon_session_store::Registry::register).

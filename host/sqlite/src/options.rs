@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::file::DatabaseFile;
 use lemon_session_store::{Error, Result, StorageOptions, TableName, units};
+
+use super::file::DatabaseFile;
 
 /// The longest time that SQLite takes for `busy-timeout`.
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);

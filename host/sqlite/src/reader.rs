@@ -3,10 +3,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use lemon_session_store::{Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot, Stored, Variable, Write};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, types::ValueRef};
 
 use super::{changes::seconds, file::FileConnection, options::Options, schema::Statements};
-use lemon_session_store::{Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot, Stored, Variable, Write};
 
 /// Connections that read.
 pub struct Readers {

@@ -12,12 +12,11 @@
 //!
 //! A key is in `Session` or in `Session_former`, never in both.
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
-
 use lemon_session_store::{
     TableName,
     layout::{self, Parts},
 };
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 /// What brings the tables from one layout to the next. Their layout is how many of these they went through.
 const LAYOUTS: &[&str] = &[include_str!("layout_1.sql"), include_str!("layout_2.sql")];

@@ -7,6 +7,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
+use lemon_session_store::{Grace, Rename};
 use proptest::{
     collection::vec,
     option,
@@ -20,7 +21,6 @@ use super::{
     schema::INLINE,
     *,
 };
-use lemon_session_store::{Grace, Rename};
 
 const NOW: u64 = 1000;
 

@@ -25,6 +25,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lemon_session_store::{Error, Result};
 use rusqlite::{Connection, ErrorCode, ffi::SQLITE_IOERR_WRITE};
 use tokio::{
     runtime::Handle,
@@ -38,7 +39,6 @@ use super::{
     options::Options,
     schema::Statements,
 };
-use lemon_session_store::{Error, Result};
 
 /// How many changes may be queued; further callers wait for room.
 const QUEUE: usize = 1024;

@@ -15,7 +15,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::Failure;
-
 use crate::config::Server;
 
 /// What a client may do with the body of a request.

@@ -19,7 +19,6 @@ use super::{
     memory::Memory,
     metered,
 };
-
 use crate::config::Server;
 
 /// The data of one guest's store.

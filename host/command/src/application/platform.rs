@@ -23,7 +23,6 @@ use super::{
     load::{self, Way},
     metered,
 };
-
 use crate::config::Server;
 
 /// What all applications of this process share.

@@ -7,7 +7,6 @@ use lemon_session_host::{SessionCtx, Sessions, Settings, Stores, sessions::Optio
 use rustix::process::{Resource, getrlimit};
 
 use super::Report;
-
 use crate::{
     application::{
         Cache,

@@ -9,7 +9,6 @@ use lemon_session_host::{
 };
 
 use super::Report;
-
 use crate::{
     config::{self, Config, Server},
     storage,

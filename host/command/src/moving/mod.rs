@@ -16,7 +16,6 @@ use self::{
     journal::Journal,
     mover::{Moved, Mover},
 };
-
 use crate::{Usage, config::Config, drivers, output, storage};
 
 /// Copy all live sessions from one store to another, while the source is in use.

@@ -27,7 +27,6 @@ use super::{
     metrics::{Answer, Closed, Metrics},
     mounts::{Found, Mounts},
 };
-
 use crate::{
     application::{
         Failure, RequestId,

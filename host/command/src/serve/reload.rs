@@ -10,7 +10,6 @@ use super::{
     listener::Site,
     mounts::{Grants, Mounts},
 };
-
 use crate::{
     application::{Application, Platform},
     compose::Unused,

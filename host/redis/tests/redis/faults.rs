@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lemon_session_store::conformance::{CALLS, SECRET, failures};
+use lemon_session_store::{DestroyCondition, Driver, Grace, Key, LoadOutcome, Stored, UpdateOutcome};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -19,8 +21,6 @@ use crate::{
     servers::{RedisCluster, RedisServer, can_start, wait_for},
     try_open, writing,
 };
-use lemon_session_store::conformance::{CALLS, SECRET, failures};
-use lemon_session_store::{DestroyCondition, Driver, Grace, Key, LoadOutcome, Stored, UpdateOutcome};
 
 /// Saves a growing number in sessions of its own and loads it again, until it is told to stop.
 struct Load {

@@ -8,8 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{create, created, load, now, own_table, put, record, shared_cluster, shared_server, writing};
 use lemon_session_store::{Driver, Key, LoadOutcome, UpdateOutcome};
+
+use crate::{create, created, load, now, own_table, put, record, shared_cluster, shared_server, writing};
 
 const SESSIONS: u64 = 10_000;
 const FOR: Duration = Duration::from_secs(3);

@@ -6,12 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lemon_session_store::Key;
+
 use crate::{
     create, created, found, own_table, put, record,
     servers::{RedisServer, can_start, skip},
     shared_cluster, shared_server, try_open,
 };
-use lemon_session_store::Key;
 
 async fn refusal(url: &str, options: &[(&str, &str)]) -> String {
     match try_open(url, &own_table(), options).await {

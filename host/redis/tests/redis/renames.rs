@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use lemon_session_store::{Grace, Key, LoadOutcome, Record, UpdateOutcome};
+
 use crate::{
     APP, HOUR, create, created, found, load, now, open, own_table, put, record, renaming_to, shared_cluster, writing,
 };
-use lemon_session_store::{Grace, Key, LoadOutcome, Record, UpdateOutcome};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn host_that_dies_in_a_rename_leaves_one_key_that_works() {

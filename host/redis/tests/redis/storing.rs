@@ -7,14 +7,14 @@ use std::{
 };
 
 use futures::StreamExt;
+use lemon_session_store::{
+    Change, DestroyCondition, Driver, Grace, Key, LoadOutcome, Record, TableName, UpdateOutcome,
+};
 
 use crate::{
     APP, HOUR, create, created, found, load, now, own_table, put, record, renaming_to,
     servers::{RedisCluster, RedisServer, can_start, cli},
     shared_cluster, shared_server, writing,
-};
-use lemon_session_store::{
-    Change, DestroyCondition, Driver, Grace, Key, LoadOutcome, Record, TableName, UpdateOutcome,
 };
 
 /// A session that was written to, renamed with and without a grace, an ended one, and one of an owner.
