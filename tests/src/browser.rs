@@ -25,7 +25,7 @@ impl Browser {
         Self::with(json!({})).await
     }
 
-    /// Starts it as on a phone, whose screen is so many points wide.
+    /// Starts the browser with a screen of a phone that is `width` points wide.
     pub async fn phone(width: u32) -> Option<Self> {
         Self::with(
             json!({ "mobileEmulation": { "deviceMetrics": { "width": width, "height": 844, "pixelRatio": 1 } } }),

@@ -185,7 +185,7 @@ impl Outside {
         self.0.extends.set(true);
     }
 
-    /// The next so many updates that expect a version come after one of another request.
+    /// Has another request save before each of the next `updates` updates that expect a version.
     pub fn overtake(&self, updates: u32) {
         self.0.overtakes.set(updates);
     }

@@ -11,8 +11,8 @@ use ipnet::IpNet;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The addresses that are taken for one client: a single one of IPv4, and all of a network of 64 bits of IPv6, as a client has
-/// at least such a network.
+/// The network whose addresses count as one client: a single address for IPv4, 64 bits for IPv6, as each client has a network
+/// of at least that size.
 pub fn network_of(address: IpAddr) -> IpNet {
     let address = address.to_canonical();
     let bits = if address.is_ipv4() { 32 } else { 64 };

@@ -45,7 +45,7 @@ impl Eq for Storage {}
 /// Where a store was configured: an error about an option that its driver refuses names the place.
 #[derive(Clone, Default)]
 pub struct Origin {
-    /// The file. Empty when there is none; errors then name no place.
+    /// The name of the file. If it is empty, errors name no place.
     pub file: String,
     /// The section of the file.
     pub section: String,

@@ -17,6 +17,38 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// What makes the connections to a server, for the pool.
 pub struct Connections(deadpool_postgres::Manager);
 
+impl Connections {
+    /// Connections to a server.
+    pub fn new(server: &Server) -> Result<Self> {
+        let mut config = Config::new();
+        match &server.socket {
+            Some(socket) => config.host_path(socket),
+            None => config.host(&server.host),
+        };
+        config
+            .port(server.port)
+            .user(&server.user)
+            .dbname(&server.database)
+            .application_name("lemon-session")
+            .connect_timeout(server.connect_timeout)
+            // So that a server which is gone without a word is noticed.
+            .keepalives_idle(server.timeout)
+            .tcp_user_timeout(server.timeout)
+            .ssl_mode(match server.sslmode {
+                // A socket on this machine is not encrypted.
+                _ if server.socket.is_some() => ClientSslMode::Disable,
+                SslMode::Disable => ClientSslMode::Disable,
+                SslMode::Prefer => ClientSslMode::Prefer,
+                SslMode::Require | SslMode::VerifyFull => ClientSslMode::Require,
+            });
+        if let Some(password) = &server.password {
+            config.password(password.reveal());
+        }
+        let connector = Connector { tls: tls(server)?, settings: settings(server) };
+        Ok(Self(deadpool_postgres::Manager::from_connect(config, connector, ManagerConfig::default())))
+    }
+}
+
 impl Manager for Connections {
     type Type = ClientWrapper;
     type Error = tokio_postgres::Error;
@@ -32,36 +64,6 @@ impl Manager for Connections {
     fn detach(&self, connection: &mut ClientWrapper) {
         self.0.detach(connection);
     }
-}
-
-/// What makes the connections to a server.
-pub fn connections(server: &Server) -> Result<Connections> {
-    let mut config = Config::new();
-    match &server.socket {
-        Some(socket) => config.host_path(socket),
-        None => config.host(&server.host),
-    };
-    config
-        .port(server.port)
-        .user(&server.user)
-        .dbname(&server.database)
-        .application_name("lemon-session")
-        .connect_timeout(server.connect_timeout)
-        // So that a server which is gone without a word is noticed.
-        .keepalives_idle(server.timeout)
-        .tcp_user_timeout(server.timeout)
-        .ssl_mode(match server.sslmode {
-            // A socket on this machine is not encrypted.
-            _ if server.socket.is_some() => ClientSslMode::Disable,
-            SslMode::Disable => ClientSslMode::Disable,
-            SslMode::Prefer => ClientSslMode::Prefer,
-            SslMode::Require | SslMode::VerifyFull => ClientSslMode::Require,
-        });
-    if let Some(password) = &server.password {
-        config.password(password.reveal());
-    }
-    let connector = Connector { tls: tls(server)?, settings: settings(server) };
-    Ok(Connections(deadpool_postgres::Manager::from_connect(config, connector, ManagerConfig::default())))
 }
 
 /// What every connection begins with.

@@ -54,7 +54,7 @@ impl Postgres {
     async fn connect(options: &StorageOptions) -> Result<Self> {
         let server = Arc::new(Server::parse(options, "PostgreSQL", 5432)?);
         let sql = Arc::new(Statements::new(&server));
-        let calls = server.pool(connection::connections(&server)?).await?;
+        let calls = server.pool(Connections::new(&server)?).await?;
         Ok(Self { calls, sql })
     }
 

@@ -245,7 +245,7 @@ fn size_of(entries: &[Entry]) -> usize {
     entries.iter().map(size).sum()
 }
 
-/// What a load answers that asks for values up to so many bytes.
+/// The variable as `load` answers it: with its value up to `inline_bytes` bytes, with its size beyond.
 fn within(variable: &Variable, inline_bytes: u32) -> Variable {
     let value = match &variable.value {
         Stored::Inline(bytes) if bytes.len() > inline_bytes as usize => Stored::Large(bytes.len() as u64),

@@ -51,10 +51,8 @@ pub fn duration(value: &str) -> Result<Duration, String> {
 /// Fails with what would be right.
 pub fn seconds(value: &str) -> Result<u32, String> {
     let time = duration(value)?;
-    if time.subsec_nanos() != 0 {
-        return Err(format!("{value:?} is not a whole number of seconds"));
-    }
-    u32::try_from(time.as_secs()).map_err(|_| format!("{value:?} is too long"))
+    let whole = u32::try_from(time.as_secs()).ok().filter(|_| time.subsec_nanos() == 0);
+    whole.ok_or_else(|| format!("{value:?} is not a whole number of seconds"))
 }
 
 /// A number without a sign, and what follows it.

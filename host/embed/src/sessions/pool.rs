@@ -40,7 +40,7 @@ const OWN_MEMORY: usize = 16 * 1024 * 1024;
 /// How often a session can be in an instance's memory at the same time: as loaded, as changed, and on its way to the store.
 const COPIES: usize = 4;
 
-/// The most memory that an instance can need for sessions of so many bytes.
+/// The most memory that an instance needs for sessions of `session_bytes` bytes.
 pub(crate) const fn memory_bytes(session_bytes: u32) -> usize {
     OWN_MEMORY.saturating_add((session_bytes as usize).saturating_mul(COPIES))
 }

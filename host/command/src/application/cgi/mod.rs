@@ -24,6 +24,7 @@ use super::{
     guest::{self, Guest},
     guest_log::GuestLog,
 };
+use crate::config::Server;
 use body::Body;
 use output::{Output, Printed};
 
@@ -91,7 +92,7 @@ impl Program {
 async fn run(
     pre: CommandPre<Guest>,
     mut store: Store<Guest>,
-    settings: Arc<crate::config::Server>,
+    settings: Arc<Server>,
     id: RequestId,
     output: Sender<Printed>,
 ) {
