@@ -136,7 +136,7 @@ async fn errors_of_sqlite_tell_no_secrets() {
     };
     for sql in [
         "DROP TABLE Session_variable",
-        "ALTER TABLE Session DROP COLUMN renewed",
+        "ALTER TABLE Session DROP COLUMN rotated",
         "CREATE TRIGGER t BEFORE INSERT ON Session BEGIN SELECT RAISE(ABORT, 'no'); END",
         "UPDATE Session SET key = x'ff'",
     ] {

@@ -27,6 +27,9 @@ const LOG_SLACK: u32 = 4 * LOG_PAGES;
 /// How long saves wait at most for readers of the old log. If they read longer, the log grows on and is copied later.
 const LONGEST_HALT: Duration = Duration::from_millis(20);
 
+/// Each round copies what was written during the one before. The writer, which halts the saves, gets the short rest.
+const ROUNDS: u32 = 3;
+
 thread_local! {
     /// Length of the log after this thread's last commit, in pages.
     static PAGES: Cell<u32> = const { Cell::new(0) };
@@ -80,8 +83,8 @@ impl Log {
         is_copying.store(true, Ordering::Relaxed);
         let copy = move || {
             let copied = options.connect_to_write().and_then(|connection| {
-                let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-                copied.map_err(|error| options.failure(error))
+                let copy = |_| connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+                (0..ROUNDS).try_for_each(copy).map_err(|error| options.failure(error))
             });
             is_copying.store(false, Ordering::Relaxed);
             if let Err(error) = copied {
