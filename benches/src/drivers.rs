@@ -31,7 +31,7 @@ const STORES: [(&str, &str, &str, &str); 3] = [
 ];
 
 pub async fn measure() -> Result<()> {
-    let site = Site::with("cache-size", "0").await?;
+    let site = Site::new(false).await?;
     let sqlite = Arc::clone(&site.driver);
     fill(&*sqlite).await?;
     for (name, variable, default, database) in STORES {

@@ -12,16 +12,13 @@ pub struct Hand {
     connection: Connection,
 }
 
-const LOAD: &str = r#"SELECT s.id, s.expires, h.version, h.size, v.name, v.value FROM "Session" s
-    JOIN "Session_variable" h ON h.session = s.id AND h.app = '' AND h.name = ''
-    LEFT JOIN "Session_variable" v ON v.session = s.id AND v.app = ?2 WHERE s.key = ?1 ORDER BY v.name"#;
-const FIND: &str = r#"SELECT s.id, s.expires, h.version, h.size FROM "Session" s
-    JOIN "Session_variable" h ON h.session = s.id AND h.app = '' AND h.name = '' WHERE s.key = ?1"#;
+const LOAD: &str = r#"SELECT s.id, s.expires, s.version, s.size, v.name, v.value FROM "Session" s
+    LEFT JOIN "Session_variable" v ON v.session = s.id AND v.app = ?2 WHERE s.digest = ?1 ORDER BY v.name"#;
+const FIND: &str = r#"SELECT id, expires, version, size FROM "Session" WHERE digest = ?1"#;
 const OLD: &str = r#"SELECT length(value) FROM "Session_variable" WHERE session = ?1 AND app = ?2 AND name = ?3"#;
 const WRITE: &str = r#"INSERT INTO "Session_variable" (session, app, name, value) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT DO UPDATE SET value = excluded.value"#;
-const CHANGE: &str = r#"UPDATE "Session_variable" SET accessed = ?2, version = ?3, size = ?4
-    WHERE session = ?1 AND app = '' AND name = ''"#;
+const CHANGE: &str = r#"UPDATE "Session" SET accessed = ?2, version = ?3, size = ?4 WHERE id = ?1"#;
 
 pub fn now() -> i64 {
     SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs() as i64)
@@ -38,8 +35,8 @@ impl Hand {
     /// The names and values of a live session's variables.
     pub fn load(&self, id: &str) -> Result<Vec<(String, Vec<u8>)>> {
         let mut load = self.connection.prepare_cached(LOAD)?;
-        let key: [u8; 32] = Sha256::digest(id).into();
-        let mut rows = load.query(params![key, APP])?;
+        let digest: [u8; 32] = Sha256::digest(id).into();
+        let mut rows = load.query(params![digest, APP])?;
         let mut variables = Vec::new();
         let now = now();
         while let Some(row) = rows.next()? {
@@ -54,11 +51,11 @@ impl Hand {
     pub fn save(&self, id: &str, name: &str, value: &[u8]) -> Result<()> {
         let run = |sql| self.connection.prepare_cached(sql)?.execute([]).map(drop);
         run("BEGIN IMMEDIATE")?;
-        let key: [u8; 32] = Sha256::digest(id).into();
+        let digest: [u8; 32] = Sha256::digest(id).into();
         let (session, version, size) = self
             .connection
             .prepare_cached(FIND)?
-            .query_row([key], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?)))
+            .query_row([digest], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?)))
             .optional()?
             .context("the session is there")?;
         let old: Option<i64> =

@@ -57,11 +57,8 @@ pub fn fill(file: &Path, count: u64, expires: i64) -> Result<Vec<Key>> {
         let transaction = connection.transaction()?;
         {
             let mut session = transaction.prepare_cached(
-                r#"INSERT INTO "Session" (id, key, created, expires, renewed) VALUES (?1, ?2, ?3, ?4, ?3)"#,
-            )?;
-            let mut head = transaction.prepare_cached(
-                r#"INSERT INTO "Session_variable" (session, app, name, accessed, version, size)
-                    VALUES (?1, '', '', ?2, 1, 40)"#,
+                r#"INSERT INTO "Session" (id, digest, created, accessed, expires, rotated, version, size)
+                    VALUES (?1, ?2, ?3, ?3, ?4, ?3, 1, 40)"#,
             )?;
             let mut variable = transaction.prepare_cached(
                 r#"INSERT INTO "Session_variable" (session, app, name, value) VALUES (?1, ?2, ?3, ?4)"#,
@@ -69,7 +66,6 @@ pub fn fill(file: &Path, count: u64, expires: i64) -> Result<Vec<Key>> {
             for (number, key) in keys.iter().enumerate() {
                 let id = first + (batch * 100_000 + number) as i64;
                 session.execute(params![id, key.as_bytes(), expires - 1440, expires])?;
-                head.execute(params![id, expires - 1440])?;
                 // What the session component stores for the integer 1 and the text "Python Rules!".
                 variable.execute(params![id, APP, "count", &b"\x01\x02\x02"[..]])?;
                 variable.execute(params![id, APP, "variable1", &b"\x01\x04\x0dPython Rules!"[..]])?;

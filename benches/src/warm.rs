@@ -9,13 +9,7 @@ use crate::{
 };
 
 pub async fn start_get() -> Result<()> {
-    let what = "start + get, warm instance";
-    held_against_a_load(Site::new(false).await?, "start-get", what, Some(Goal::AtMost(1.5))).await?;
-    let what = "the same, of a session that is not in memory";
-    held_against_a_load(Site::with("cache-size", "0").await?, "start-get-uncached", what, None).await
-}
-
-async fn held_against_a_load(site: Site, row: &str, what: &str, goal: Option<Goal>) -> Result<()> {
+    let site = Site::new(false).await?;
     let ids = site.fill(SESSIONS).await?;
     let hand = Hand::open(&site.file(), false)?;
     let (mut dice, mut others) = (Dice::new(), Dice::new());
@@ -38,7 +32,8 @@ async fn held_against_a_load(site: Site, row: &str, what: &str, goal: Option<Goa
         },
     )
     .await?;
-    report(row, what, "the same load by hand", "µs", goal, &measured);
+    let goal = Some(Goal::AtMost(1.5));
+    report("start-get", "start + get, warm instance", "the same load by hand", "µs", goal, &measured);
     Ok(())
 }
 

@@ -1,10 +1,9 @@
-//! What changes sessions, each within a transaction of the writer.
+//! Changes of sessions, each within a transaction of the writer.
 //!
-//! Whatever a change can be refused for is looked at before it writes anything, so that those beside it in the transaction
-//! have nothing to be saved from.
+//! A change decides whether it is refused before it writes anything: a refused change has nothing to undo, and the others in
+//! its transaction go on.
 
 use std::{
-    cell::RefCell,
     collections::BTreeMap,
     time::{Duration, Instant},
 };
@@ -14,23 +13,23 @@ use lemon_session_store::{
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
-use super::schema::{INLINE, Statements};
+use super::{schema::INLINE, statements::Statements};
 
-/// A time as SQLite keeps it: those it cannot keep are too far away to matter.
+/// A time as SQLite stores it. Times beyond its range are too far away to matter.
 pub fn seconds(time: u64) -> i64 {
     i64::try_from(time).unwrap_or(i64::MAX)
 }
 
-/// How long one transaction of many removes sessions, and with it, about how long a save waits for it.
+/// How long one batch removes sessions, and with it, about how long it delays a save.
 const REMOVING: Duration = Duration::from_millis(2);
 
-/// What a change answers. An error of SQLite undoes the transaction.
+/// The answer of a change. An error of SQLite undoes the transaction.
 pub type Changed<T> = rusqlite::Result<Result<T>>;
 
 /// Values by application and name.
 type Latest<'a> = BTreeMap<(&'a str, &'a str), Option<&'a [u8]>>;
 
-/// Of each variable the last value.
+/// The last value of each variable.
 fn latest(writes: &[Write]) -> Latest<'_> {
     writes.iter().map(|Write { app, name, value }| ((&**app, &**name), value.as_deref())).collect()
 }
@@ -45,7 +44,7 @@ struct Found {
     size: i64,
 }
 
-/// What a variable was: its bytes, and the row of its value if that is long.
+/// A variable before the update: the size of its value and, if that is long, the row it is in.
 #[derive(Clone, Copy)]
 struct Old {
     bytes: i64,
@@ -56,17 +55,11 @@ struct Old {
 pub struct Changes<'a> {
     pub connection: &'a Connection,
     pub sql: &'a Statements,
-    /// The keys whose sessions are not what they were before the transaction.
-    pub touched: &'a RefCell<Vec<Key>>,
 }
 
 impl<'a> Changes<'a> {
     fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'a>> {
         self.connection.prepare_cached(sql)
-    }
-
-    fn touch(&self, key: &Key) {
-        self.touched.borrow_mut().push(*key);
     }
 
     pub fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Changed<CreateOutcome> {
@@ -75,7 +68,7 @@ impl<'a> Changes<'a> {
         Ok(Ok(if created { CreateOutcome::Created } else { CreateOutcome::Exists }))
     }
 
-    /// Stores a session if its key is free; tells whether it is.
+    /// Stores a session unless its digest is taken. Tells whether it was stored.
     fn insert(&self, key: &Key, record: &Record, writes: Latest<'_>, now: u64) -> rusqlite::Result<bool> {
         if !self.is_no_former(key, now)? {
             return Ok(false);
@@ -83,23 +76,23 @@ impl<'a> Changes<'a> {
         let created = self.prepare(&self.sql.create)?.execute(params![
             key.as_bytes(),
             seconds(record.created),
+            seconds(record.accessed),
             seconds(record.expires),
             record.ends.map(seconds),
             seconds(record.renewed),
             record.owner,
+            seconds(record.version),
+            size_of(&writes),
         ])?;
         if created == 0 {
             return Ok(false);
         }
-        self.touch(key);
-        let session = self.connection.last_insert_rowid();
-        self.fill(session, seconds(record.accessed), record.version, writes)?;
+        self.fill(self.connection.last_insert_rowid(), writes)?;
         Ok(true)
     }
 
-    /// Writes the head and the variables of a session that has neither.
-    fn fill(&self, session: i64, accessed: i64, version: u64, writes: Latest<'_>) -> rusqlite::Result<()> {
-        self.prepare(&self.sql.create_head)?.execute((session, accessed, seconds(version), size_of(&writes)))?;
+    /// Writes the variables of a session that has none.
+    fn fill(&self, session: i64, writes: Latest<'_>) -> rusqlite::Result<()> {
         for (name, value) in writes {
             self.write(session, name, value, None)?;
         }
@@ -115,22 +108,25 @@ impl<'a> Changes<'a> {
         now: u64,
     ) -> Changed<bool> {
         let Some(over) = over else { return self.insert(key, record, latest(variables), now).map(Ok) };
-        let Some(Found { session, accessed, expires, version, .. }) = self.find(key)? else { return Ok(Ok(false)) };
+        let Some(Found { session, expires, version, .. }) = self.find(key)? else { return Ok(Ok(false)) };
         if expires <= seconds(now) || version != seconds(over) {
             return Ok(Ok(false));
         }
-        self.touch(key);
+        let writes = latest(variables);
         self.prepare(&self.sql.remove_large)?.execute([session])?;
         self.prepare(&self.sql.remove_variables)?.execute([session])?;
         self.prepare(&self.sql.replace)?.execute(params![
             session,
             seconds(record.created),
+            seconds(record.accessed),
             seconds(record.expires),
             record.ends.map(seconds),
             seconds(record.renewed),
             record.owner,
+            seconds(record.version),
+            size_of(&writes),
         ])?;
-        self.fill(session, accessed.max(seconds(record.accessed)), record.version, latest(variables))?;
+        self.fill(session, writes)?;
         Ok(Ok(true))
     }
 
@@ -160,10 +156,9 @@ impl<'a> Changes<'a> {
         if let Some(rename) = &change.rename
             && !self.is_free(&rename.to, now)?
         {
-            return Ok(Err(Error::unavailable("the new key of a session is taken")));
+            return Ok(Err(Error::unavailable("the new digest of a session is taken")));
         }
 
-        self.touch(key);
         for app in &change.clears {
             self.prepare(&self.sql.clear_large)?.execute((session, app))?;
             self.prepare(&self.sql.clear)?.execute((session, app))?;
@@ -255,9 +250,8 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    /// Gives a session its new key, which is free.
+    /// Gives a session its new digest, which is free.
     fn rename(&self, session: i64, from: &Key, rename: &Rename, now: u64, remember: u32) -> rusqlite::Result<()> {
-        self.touch(&rename.to);
         self.prepare(&self.sql.rename)?.execute((session, rename.to.as_bytes(), seconds(now)))?;
         match &rename.grace {
             None => {
@@ -280,12 +274,12 @@ impl<'a> Changes<'a> {
         }
     }
 
-    /// Whether a session may have this key.
+    /// Whether this digest is free for a session.
     fn is_free(&self, key: &Key, now: u64) -> rusqlite::Result<bool> {
         Ok(!self.prepare(&self.sql.find)?.exists([key.as_bytes()])? && self.is_no_former(key, now)?)
     }
 
-    /// Whether a key has not ended, or was forgotten since.
+    /// Whether a digest has no tombstone. One that has expired is removed.
     fn is_no_former(&self, key: &Key, now: u64) -> rusqlite::Result<bool> {
         if !self.prepare(&self.sql.is_former)?.exists([key.as_bytes()])? {
             return Ok(true);
@@ -302,15 +296,14 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    /// Has no former key lead to a session any more.
+    /// Ends the graces of all digests that lead to a session.
     fn seal(&self, session: i64) -> rusqlite::Result<()> {
         self.prepare(&self.sql.seal)?.execute([session])?;
         Ok(())
     }
 
-    /// Removes a session and all that is its own.
-    fn remove(&self, session: i64, key: &Key) -> rusqlite::Result<()> {
-        self.touch(key);
+    /// Removes a session with its variables.
+    fn remove(&self, session: i64) -> rusqlite::Result<()> {
         self.prepare(&self.sql.remove_large)?.execute([session])?;
         self.prepare(&self.sql.remove_variables)?.execute([session])?;
         self.seal(session)?;
@@ -329,15 +322,15 @@ impl<'a> Changes<'a> {
         if !is_meant {
             return Ok(Ok(false));
         }
-        self.remove(session, key)?;
+        self.remove(session)?;
         if live {
             self.remember(key, now, remember)?;
         }
         Ok(Ok(live))
     }
 
-    /// Ends the first of some sessions, those that are live and still the owner's. Returns how many it has looked at, at least
-    /// one, and how many of these it has ended.
+    /// Ends sessions of a list that are live and still the owner's, for [`REMOVING`]. Returns how many of the list it has
+    /// looked at, at least one, and how many of these it has ended.
     pub fn end_owned(&self, owner: &str, sessions: &[i64], now: u64, remember: u32) -> Changed<(usize, u64)> {
         let started = Instant::now();
         let (mut looked, mut ended) = (0, 0);
@@ -345,7 +338,7 @@ impl<'a> Changes<'a> {
             let mut key = self.prepare(&self.sql.key_of_owned)?;
             let key: Option<[u8; 32]> = key.query_row((session, owner, seconds(now)), |row| row.get(0)).optional()?;
             if let Some(key) = key.map(Key::from) {
-                self.remove(*session, &key)?;
+                self.remove(*session)?;
                 self.remember(&key, now, remember)?;
                 ended += 1;
             }
@@ -357,22 +350,21 @@ impl<'a> Changes<'a> {
         Ok(Ok((looked, ended)))
     }
 
-    /// Counts that an ended key was presented.
+    /// Counts that an ended digest was presented.
     pub fn count_reuse(&self, key: &Key) -> Changed<()> {
         self.prepare(&self.sql.count_reuse)?.execute([key.as_bytes()])?;
         Ok(Ok(()))
     }
 
-    /// Removes at most `limit` expired sessions and forgotten keys. Returns how many, and whether none is left.
+    /// Removes at most `limit` expired sessions and tombstones, for [`REMOVING`]. Returns how many, and whether all are removed.
     pub fn cleanup(&self, now: u64, limit: u32) -> Changed<(u32, bool)> {
         let started = Instant::now();
         let mut expired = self.prepare(&self.sql.expired)?;
-        let expired: Vec<(i64, [u8; 32])> = expired
-            .query_map((seconds(now), limit), |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<_>>()?;
+        let expired: Vec<i64> =
+            expired.query_map((seconds(now), limit), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         let mut removed = 0;
-        for (session, key) in expired {
-            self.remove(session, &Key::from(key))?;
+        for session in expired {
+            self.remove(session)?;
             removed += 1;
             if started.elapsed() >= REMOVING {
                 return Ok(Ok((removed, false)));

@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::{file::FileConnection, options::Options, schema};
 
 impl Options {
-    /// Creates the file unless it is there, for its owner alone: sessions are nobody else's business.
+    /// Creates the file unless it exists. Only the user that this process runs as may read it.
     pub fn create_file(&self) -> Result<()> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
@@ -22,7 +22,7 @@ impl Options {
         }
     }
 
-    /// Whether the file is there.
+    /// Whether the file exists.
     pub fn file_exists(&self) -> bool {
         self.file.path().exists()
     }
@@ -42,7 +42,7 @@ impl Options {
         Ok(self.file_exists() && number().map_err(|error| self.failure(error))? != 0)
     }
 
-    /// What differs between the tables that are there and those of this version.
+    /// The differences between the tables in the file and those of this version.
     pub fn differences(&self) -> Result<Vec<String>> {
         if !self.has_tables()? {
             return Ok(vec!["the tables are not there".to_owned()]);
@@ -56,15 +56,15 @@ impl Options {
         self.connect_checked(|connection| connection.pragma_update(None, "query_only", true))
     }
 
-    /// The connection that writes. Waits for nobody: [`Connection::busy_timeout`] is the writer's business.
+    /// A connection that writes. The writer sets its [`Connection::busy_timeout`].
     pub fn connect_to_write(&self) -> Result<FileConnection> {
         self.connect_checked(|connection| self.prepare_to_write(connection))
     }
 
-    /// A connection that writes, whatever tables there are.
+    /// A connection that writes, to tables of any layout.
     pub fn connect_to_upgrade(&self) -> Result<Connection> {
         let connection = self.connect().map_err(|error| self.failure(error))?;
-        // Only heard where the file is new. A save writes whole pages to the log: smaller ones make it cheaper by a sixth.
+        // Takes effect on a new file only. A save writes whole pages to the log: smaller ones make it cheaper by a sixth.
         connection.pragma_update(None, "page_size", 2048).map_err(|error| self.failure(error))?;
         self.prepare_to_write(&connection).map_err(|error| self.failure(error))?;
         Ok(connection)
@@ -75,7 +75,7 @@ impl Options {
         connection.pragma_update(None, "synchronous", if self.durable { "FULL" } else { "NORMAL" })?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
-        // A log that a burst made long is cut when it begins anew.
+        // Truncates a log that a burst of saves has made long.
         connection.pragma_update(None, "journal_size_limit", 64 << 20)
     }
 
@@ -104,7 +104,7 @@ impl Options {
         Ok(connection)
     }
 
-    /// What to answer where the tables are not there.
+    /// The error when the tables do not exist.
     pub fn missing_tables(&self) -> Error {
         Error::missing_tables(format!(
             "the tables of {} are not in {}, or are older than this program: `lemon-session tables create` creates them, or \
@@ -114,7 +114,7 @@ impl Options {
         ))
     }
 
-    /// What to answer where the tables are those of a newer version of this program.
+    /// The error when a newer version of this program has made the tables.
     pub fn newer_layout(&self, layout: i64) -> Error {
         Error::unavailable(format!(
             "the tables of {} in {} have the layout {layout}, which this version does not know",
@@ -123,12 +123,15 @@ impl Options {
         ))
     }
 
-    /// What to answer where another process writes for too long.
+    /// The error when another process writes for too long.
     pub fn busy(&self) -> Error {
-        Error::unavailable(format!("{} is busy: others wrote to it for longer than busy_timeout", self.file.name()))
+        Error::unavailable(format!(
+            "{} is busy: other processes wrote to it for longer than busy-timeout",
+            self.file.name()
+        ))
     }
 
-    /// What an error of SQLite means. Its texts name tables and columns, never what is in them.
+    /// Translates an error of SQLite. Its text names tables and columns, never their content.
     pub fn failure(&self, error: rusqlite::Error) -> Error {
         let file = self.file.name();
         let code = error.sqlite_error_code();
@@ -140,7 +143,7 @@ impl Options {
         }
         let message = match code {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => return self.busy().with_source(error),
-            Some(ErrorCode::NotADatabase) => format!("{file} is no SQLite database"),
+            Some(ErrorCode::NotADatabase) => format!("{file} is not an SQLite database"),
             Some(ErrorCode::CannotOpen) => format!("cannot open {file}"),
             Some(ErrorCode::ReadOnly) => format!("{file}, or its folder, cannot be written to"),
             Some(ErrorCode::DiskFull) => format!("there is no room for {file}: the disk is full"),
@@ -150,12 +153,12 @@ impl Options {
     }
 }
 
-/// Turns the database's write-ahead log on, which stays with the file.
+/// Turns the write-ahead log on, a lasting property of the file.
 fn use_wal(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
     let started = std::time::Instant::now();
     loop {
         match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)) {
-            // SQLite does not wait here for another process that turns it on at the same time.
+            // SQLite does not wait when another process turns it on at the same time.
             Err(error)
                 if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && started.elapsed() < patience =>
             {
@@ -166,7 +169,7 @@ fn use_wal(connection: &Connection, patience: Duration) -> rusqlite::Result<()> 
             Ok(_) => {
                 return Err(rusqlite::Error::SqliteFailure(
                     rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR),
-                    Some("a write-ahead log is not possible where the file is".to_owned()),
+                    Some("the file system of the database does not support a write-ahead log".to_owned()),
                 ));
             }
         }

@@ -1,9 +1,8 @@
-//! Whether the path still leads to the file that is open.
+//! Notices when the database file is replaced by another file, such as a restored backup.
 //!
-//! A backup that is moved into place is another file under the same name. Connections that are open stay with the old file,
-//! which nobody else sees, and a new connection would take the old file's log for a part of the new one. So the path is
-//! looked at before a connection is opened and every few seconds; when it leads elsewhere, the old log is moved out of the way
-//! and all connections are opened anew.
+//! A backup that is moved into place is a different file under the same name. Open connections stay with the old file, and a
+//! new connection would apply the old file's log to the new file. So the path is checked before each new connection and
+//! every second. When it leads to another file, the old log is moved aside and all connections are opened again.
 
 use std::{
     fs::{self, File},
@@ -22,12 +21,12 @@ use rusqlite::Connection;
 #[derive(Debug)]
 pub struct DatabaseFile {
     path: PathBuf,
-    /// How often it was replaced.
+    /// Number of times it was replaced.
     replaced: AtomicU64,
     opened: Mutex<Option<Opened>>,
 }
 
-/// The files that are open.
+/// The files that connections have open.
 #[derive(Debug)]
 struct Opened {
     database: Identity,
@@ -35,12 +34,12 @@ struct Opened {
     index: Option<Identity>,
 }
 
-/// What tells a file from all others as long as it is open: its device and its number there.
+/// Identifies a file while it is open: its device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity(u64, u64);
 
 impl Identity {
-    /// None where files have none: there, a file that is open cannot be replaced.
+    /// None on systems where an open file cannot be replaced.
     #[cfg(unix)]
     fn of(path: &Path) -> io::Result<Option<Self>> {
         use std::os::unix::fs::MetadataExt as _;
@@ -58,7 +57,7 @@ impl Identity {
 }
 
 impl DatabaseFile {
-    /// The file at a path, not open yet.
+    /// The file at a path. It is not opened yet.
     pub fn new(path: PathBuf) -> Self {
         Self { path, replaced: AtomicU64::new(0), opened: Mutex::default() }
     }
@@ -79,7 +78,7 @@ impl DatabaseFile {
         open: impl Fn() -> Result<(Connection, T), E>,
     ) -> Result<(FileConnection, T), E> {
         loop {
-            self.look();
+            self.check();
             let replaced = self.replaced();
             let before = Identity::find(&self.path);
             let (connection, other) = open()?;
@@ -103,15 +102,16 @@ impl DatabaseFile {
         true
     }
 
-    /// Looks whether the file was replaced or removed. If so, no connection [is current](FileConnection::is_current) any more.
-    pub fn look(&self) -> bool {
+    /// Checks whether the file was replaced or removed since it was opened. If so, no connection [is
+    /// current](FileConnection::is_current) any more.
+    pub fn check(&self) -> bool {
         let mut opened = self.opened();
         let Some(Opened { database, .. }) = &*opened else { return false };
         let is_there = match Identity::of(&self.path) {
             Ok(found) if found.is_none_or(|found| found == *database) => return false,
             Ok(_) => true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            // Nothing is known of it.
+            // The check itself failed, for example for lack of permission.
             Err(_) => return false,
         };
         let file = self.name();
@@ -136,7 +136,7 @@ impl DatabaseFile {
         if !log_is_old() {
             return self.remove_index(old);
         }
-        // Another process may do the same, and have opened the new file before this one goes on.
+        // Another process may be doing the same, and may open the new file at any moment.
         let lock = File::open(&log)?;
         lock.lock()?;
         if log_is_old() {
@@ -160,12 +160,12 @@ impl DatabaseFile {
         path.into()
     }
 
-    /// How often the file was replaced, as far as is known.
+    /// Number of times the file was seen to be replaced.
     pub fn replaced(&self) -> u64 {
         self.replaced.load(Ordering::Acquire)
     }
 
-    /// Forgets which file is open: none is.
+    /// Forgets which file was open, after all connections were closed.
     pub fn close(&self) {
         *self.opened() = None;
     }
@@ -175,7 +175,7 @@ impl DatabaseFile {
     }
 }
 
-/// A connection to the file as it was when it was opened.
+/// A connection and the file it was opened on.
 pub struct FileConnection {
     connection: Connection,
     file: Arc<DatabaseFile>,
@@ -183,7 +183,7 @@ pub struct FileConnection {
 }
 
 impl FileConnection {
-    /// Whether the path still leads to its file, as far as is known.
+    /// Whether the path still led to its file at the last check.
     pub fn is_current(&self) -> bool {
         self.replaced == self.file.replaced()
     }

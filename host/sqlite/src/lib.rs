@@ -1,38 +1,48 @@
-//! `sqlite:PATH`: sessions in an SQLite database, the default. Nothing has to be set up: the first `serve` creates the file.
+//! `sqlite:PATH`: sessions in an SQLite database, the default. It needs no set-up: the first `serve` creates the file.
 //!
-//! The database has a write-ahead log: loads never wait for saves, nor saves for loads. Several processes may use the file
-//! at the same time, on one machine. A save that was answered survives the end of the process, kill -9 too; with
-//! `synchronous = FULL` also a power failure.
+//! Loads never wait for saves, nor saves for loads. Several processes of one machine may use the file at the same time.
 //!
 //! Options beside the URL:
 //!
-//! - `synchronous`: `NORMAL` (the default) or `FULL`, which waits for the disk with every group of saves;
-//! - `busy-timeout`: how long each save waits for other processes, and for room in the queue, as `500ms`; 5s unless given;
-//! - `cache-size`: how much memory, as `64M`, may hold sessions that were used lately, so that a load need not ask SQLite;
-//!   32M unless given, 0 for none;
-//! - `mmap-size`: how much of the file is mapped into memory; 0 unless given. Helps where much is read and little
-//!   is saved: every save has each connection that reads map the file anew.
+//! - `synchronous`: `NORMAL` (the default): an answered save survives the end of the process, also by `kill -9`; or `FULL`: it
+//!   survives a power failure as well, because each transaction waits for the disk;
+//! - `busy-timeout`: how long a save waits for other processes, and for room in the queue, as `500ms`; 5s unless given;
+//! - `mmap-size`: how much of the file is mapped into memory, as `64M`; 0 unless given. Helps sites that mostly read: each
+//!   save has every reading connection map the file again.
+//!
+//! # How a save reaches the disk
+//!
+//! 1. The caller puts its change into a queue (`writer`) and waits for the answer.
+//! 2. The writer thread has the only connection that writes. It takes all changes that are queued, up to 256, and begins a
+//!    transaction (`BEGIN IMMEDIATE`), which waits for other processes until the first deadline of these changes.
+//! 3. Each change reads what it depends on (the session, its version, its size) within the transaction, and either writes
+//!    rows or answers that it is refused (`changes`). After 10 ms the transaction takes no further change.
+//! 4. `COMMIT` appends the changed pages to the write-ahead log, with a checksum. With `synchronous = FULL` it waits until the
+//!    disk has them. From here on every connection reads the new rows.
+//! 5. The callers are answered. If SQLite failed, the transaction was undone, and its changes are made again one by one, so
+//!    that only the change at fault fails.
+//! 6. When the log has 4,000 pages, a second thread copies it back into the database while saves go on; the writer copies
+//!    what was added meanwhile, and its next commit begins the log anew.
+//!
+//! A load (`readers`) runs on the caller's thread, on a connection from a pool. It reads the state after the last commit that
+//! was complete when it began.
 
 #![deny(missing_docs)]
 
-mod cache;
 mod changes;
 mod connection;
 mod file;
-mod log_index;
 mod options;
-mod reader;
+mod readers;
 mod schema;
+mod statements;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use std::{
     mem,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -44,44 +54,29 @@ use lemon_session_store::{
 };
 use tokio::task::JoinHandle;
 
-use self::{
-    cache::{Cache, Cached},
-    options::Options,
-    reader::Readers,
-    schema::{Layout, Statements},
-    writer::Writer,
-};
+use self::{options::Options, readers::Readers, schema::Layout, statements::Statements, writer::Writer};
 
 /// The schemes of its URLs, for [`Registry::register`](lemon_session_store::Registry::register).
 pub const SCHEMES: [(&str, Open); 1] = [("sqlite", Sqlite::open)];
 
-/// How many expired sessions one transaction removes: a save waits for no more than these.
+/// How many expired sessions one transaction removes.
 const CLEANUP_BATCH: u32 = 16;
 
-/// After how long what works in batches rests for as long as it has worked.
+/// Work in batches rests after this much work, for as long as it has worked: a sleep is no shorter.
 const WORK: Duration = Duration::from_millis(1);
 
-/// How often is looked whether the file was replaced.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// From this load of a session on, the database is watched and sessions are cached: a process that answers one request loads
-/// one.
-const WORTH_WATCHING: u8 = 2;
+/// Interval between checks whether the file was replaced.
+const CHECK_FILE: Duration = Duration::from_secs(1);
 
 /// Sessions in an SQLite database.
 pub struct Sqlite {
     options: Arc<Options>,
-    cache: Arc<Cache>,
-    /// Sessions that were loaded, up to [`WORTH_WATCHING`].
-    loaded: AtomicU8,
-    /// Which file is watched, or was tried to: [`DatabaseFile::replaced`](file::DatabaseFile::replaced), plus one.
-    watched: AtomicU64,
     readers: Arc<Readers>,
     writer: Arc<Writer>,
 }
 
 impl Sqlite {
-    /// Opens the store of a URL `sqlite:PATH`. The file is created with the tables, not before.
+    /// Opens the store of a URL `sqlite:PATH`. The file is created together with the tables.
     pub fn open(options: StorageOptions) -> Opening {
         Box::pin(async move {
             let store = Arc::new(Self::new(&options)?);
@@ -93,53 +88,28 @@ impl Sqlite {
     fn new(options: &StorageOptions) -> Result<Self> {
         let options = Arc::new(Options::parse(options)?);
         let sql = Arc::new(Statements::new(&options.table));
-        let cache = Arc::new(Cache::new(options.cache_size));
         Ok(Self {
             readers: Arc::new(Readers::new(Arc::clone(&options), Arc::clone(&sql))),
-            writer: Arc::new(Writer::new(Arc::clone(&options), sql, Arc::clone(&cache))),
+            writer: Arc::new(Writer::new(Arc::clone(&options), sql)),
             options,
-            cache,
-            loaded: AtomicU8::new(0),
-            watched: AtomicU64::new(0),
         })
     }
 
-    /// Looks from time to time whether the file was replaced, as long as this store is in use.
+    /// Checks regularly whether the file was replaced, as long as this store is in use.
     fn watch_file(self: &Arc<Self>) {
         let store = Arc::downgrade(self);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(CHECK_FILE).await;
                 let Some(store) = store.upgrade() else { return };
-                if store.options.file.look() {
+                if store.options.file.check() {
                     store.readers.close();
-                    store.cache.close();
                 }
             }
         });
     }
 
-    /// Begins to cache sessions when that is worth it.
-    fn loaded(&self) {
-        let loaded = self.loaded.load(Ordering::Relaxed) + 1;
-        if loaded < WORTH_WATCHING {
-            return self.loaded.store(loaded, Ordering::Relaxed);
-        }
-        let file = self.options.file.replaced() + 1;
-        if self.options.cache_size == 0 || self.watched.swap(file, Ordering::Relaxed) == file {
-            return;
-        }
-        // One that writes turns the write-ahead log on, which a restored backup may not have.
-        match self.options.connect_to_write() {
-            Ok(connection) => self.cache.watch(connection),
-            Err(error) => {
-                tracing::debug!(%error, "sessions are not cached yet");
-                self.watched.store(0, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Runs what may take long beside the threads of the runtime.
+    /// Runs a long read, or a change of the tables, off the async threads.
     async fn aside<T: Send + 'static>(
         &self,
         run: impl FnOnce(&Readers, &Options) -> Result<T> + Send + 'static,
@@ -157,7 +127,7 @@ async fn done<T>(task: JoinHandle<Result<T>>) -> Result<T> {
     task.await.unwrap_or_else(|error| Err(Error::unavailable("a task of SQLite has ended early").with_source(error)))
 }
 
-/// How much of the time is taken by work in batches: half of it, so that other processes find the database free as well.
+/// Limits work in batches to half of the time, so that saves and other processes find the database free.
 #[derive(Default)]
 struct Pace {
     worked: Duration,
@@ -171,9 +141,9 @@ impl Pace {
         done
     }
 
-    async fn rest(&mut self, writer: &Writer, patient: bool) {
-        if self.worked >= WORK || writer.is_wanted() {
-            writer.rest(mem::take(&mut self.worked), patient).await;
+    async fn rest(&mut self, writer: &Writer) {
+        if self.worked >= WORK {
+            writer.rest(mem::take(&mut self.worked)).await;
         }
     }
 }
@@ -185,19 +155,10 @@ impl Driver for Sqlite {
     }
 
     async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
-        let stamp = match self.cache.load(key, app, now, inline_bytes) {
-            Cached::Found(loaded) => return Ok(LoadOutcome::Found(loaded)),
-            Cached::Missing(stamp) => stamp,
-        };
         let loaded = self.readers.load(key, app, now, inline_bytes)?;
-        match (&loaded, stamp) {
-            (LoadOutcome::Found(loaded), Some(stamp)) => self.cache.keep(stamp, key, app, inline_bytes, loaded),
-            (LoadOutcome::Found(_), None) => self.loaded(),
-            (LoadOutcome::Ended, _) => {
-                let key = *key;
-                self.writer.write(move |changes| changes.count_reuse(&key)).await?;
-            }
-            _ => {}
+        if loaded == LoadOutcome::Ended {
+            let key = *key;
+            self.writer.write(move |changes| changes.count_reuse(&key)).await?;
         }
         Ok(loaded)
     }
@@ -224,7 +185,7 @@ impl Driver for Sqlite {
     async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
         let (owner, except) = (Arc::<str>::from(owner), except.copied());
         let (readers, writer) = (Arc::clone(&self.readers), Arc::clone(&self.writer));
-        // As a task: it goes on to its end though the caller does not wait for it any more.
+        // A task, so that it ends all sessions even if the caller is dropped.
         let ended = tokio::spawn(async move {
             let owned = {
                 let owner = Arc::clone(&owner);
@@ -238,7 +199,7 @@ impl Driver for Sqlite {
                 let (more, of_these) = pace.time(batch).await?;
                 looked += more;
                 ended += of_these;
-                pace.rest(&writer, false).await;
+                pace.rest(&writer).await;
             }
             Ok(ended)
         });
@@ -254,7 +215,7 @@ impl Driver for Sqlite {
             if is_done {
                 break;
             }
-            pace.rest(&self.writer, true).await;
+            pace.rest(&self.writer).await;
         }
         Ok(removed)
     }
@@ -324,14 +285,7 @@ impl Driver for Sqlite {
 
     async fn close(&self) -> Result<()> {
         self.readers.close();
-        self.cache.close();
-        self.loaded.store(0, Ordering::Relaxed);
-        self.watched.store(0, Ordering::Relaxed);
-        let (writer, options) = (Arc::clone(&self.writer), Arc::clone(&self.options));
-        blocking(move || {
-            options.file.close();
-            writer.close()
-        })
-        .await
+        self.options.file.close();
+        self.writer.close().await
     }
 }

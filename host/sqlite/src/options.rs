@@ -1,4 +1,4 @@
-//! What a store in SQLite is opened with.
+//! The URL and the options of a store in SQLite.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ use super::file::DatabaseFile;
 /// The longest time that SQLite takes for `busy-timeout`.
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// The file, and how it is used.
+/// The file and how it is used.
 #[derive(Debug)]
 pub struct Options {
     /// The database file.
@@ -22,22 +22,20 @@ pub struct Options {
     pub table: TableName,
     /// Whether a save survives a power failure.
     pub durable: bool,
-    /// How many bytes of memory may hold sessions that were used lately.
-    pub cache_size: usize,
     /// How many bytes of the file are mapped into memory.
     pub mmap_size: i64,
-    /// How long a save waits for others.
+    /// How long a save waits for other processes, and for room in the queue.
     pub busy_timeout: Duration,
 }
 
 impl Options {
     /// Reads the URL and the options beside it.
     pub fn parse(options: &StorageOptions) -> Result<Self> {
-        options.refuse_unknown(&["synchronous", "cache-size", "mmap-size", "busy-timeout"])?;
+        options.refuse_unknown(&["synchronous", "mmap-size", "busy-timeout"])?;
         let table = options.table.clone();
         if table.as_str().to_ascii_lowercase().starts_with("sqlite_") {
             return Err(Error::invalid(format!(
-                "{table} cannot be the table: SQLite keeps names with sqlite_ to itself"
+                "{table} cannot be the table: SQLite reserves names that begin with sqlite_"
             )));
         }
         let option = |name: &str| options.options.get(name).map(String::as_str);
@@ -64,7 +62,6 @@ impl Options {
             file: Arc::new(DatabaseFile::new(path(&options.url)?)),
             table,
             durable,
-            cache_size: size("cache-size", 32 << 20)? as usize,
             mmap_size: size("mmap-size", 0)?.into(),
             busy_timeout,
         })
@@ -149,7 +146,7 @@ mod tests {
         refused("sqlite:x", &[("busy-timeout", "-1")], "not a time");
         refused("sqlite:x", &[("busy-timeout", "25d")], "more than 24 days");
         refused("sqlite:x", &[("mmap-size", "1 GB")], "not a size");
-        refused("sqlite:x", &[("cache", "1")], "they have synchronous, cache-size, mmap-size, busy-timeout");
+        refused("sqlite:x", &[("cache", "1")], "they have synchronous, mmap-size, busy-timeout");
         assert!(parse("sqlite:x", &[("synchronous", "full")]).expect("case does not count").durable);
     }
 }

@@ -1,16 +1,15 @@
-//! The tables, and every statement that is run on them.
+//! The tables.
 //!
-//! Four tables, named after the one that is configured (here `Session`):
+//! Their names begin with the configured one, here `Session`:
 //!
-//! - `Session`: a row for each session, live or expired. Its number, `id`, stays the same when the key changes, so a rename
-//!   touches no variable.
+//! - `Session`: one row for each session, live or expired. Its number, `id`, stays the same when its digest changes, so an id
+//!   rotation touches no variable.
 //! - `Session_variable`: the variables, clustered by session, application and name, so that a load is one search and one
-//!   scan. Values longer than [`INLINE`] lie in `Session_large`, out of the way of that scan. Before a session's variables
-//!   stands its head, without application and name: what every save changes lies on the page that the save writes anyway.
-//! - `Session_former`: the keys that have ended. One within its grace has the number of its session.
-//! - `Session_meta`: the version of this layout.
+//!   scan. Values longer than [`INLINE`] are in `Session_large`, out of the way of that scan.
+//! - `Session_tombstone`: the digests that have ended. During the grace of an id rotation, `session` is the session's number.
+//! - `Session_meta`: the number of this layout.
 //!
-//! A key is in `Session` or in `Session_former`, never in both.
+//! A digest is in `Session` or in `Session_tombstone`, never in both.
 
 use lemon_session_store::{
     TableName,
@@ -18,11 +17,11 @@ use lemon_session_store::{
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
-/// What brings the tables from one layout to the next. Their layout is how many of these they went through.
-const LAYOUTS: &[&str] = &[include_str!("layout_1.sql"), include_str!("layout_2.sql")];
+/// Each script upgrades the tables by one layout. The number of a layout is how many scripts have run.
+const LAYOUTS: &[&str] = &[include_str!("layout_1.sql"), include_str!("layout_2.sql"), include_str!("layout_3.sql")];
 
-/// The longest value, in bytes, that is kept beside the names. A row of a table without row ids may fill a quarter of a
-/// page; longer ones would be spread over two.
+/// The longest value, in bytes, that is kept beside the names. A longer row of a table
+/// WITHOUT ROWID, one that fills more than a quarter of a page, would overflow to a second page.
 pub const INLINE: usize = 400;
 
 /// The layout of the tables in a database.
@@ -96,11 +95,11 @@ pub fn differences(connection: &Connection, table: &TableName) -> rusqlite::Resu
 fn parts(connection: &Connection, table: &TableName) -> rusqlite::Result<Parts> {
     let columns = "SELECT 'column ' || t.name || '.' || c.name, c.type || iif(c.\"notnull\", ' not null', '')
         FROM sqlite_schema t JOIN pragma_table_xinfo(t.name) c
-        WHERE t.type = 'table' AND t.name COLLATE NOCASE IN (?1, ?1 || '_variable', ?1 || '_large', ?1 || '_former')";
+        WHERE t.type = 'table' AND t.name COLLATE NOCASE IN (?1, ?1 || '_variable', ?1 || '_large', ?1 || '_tombstone')";
     let indexes = "SELECT 'index ' || t.name || ' (' || coalesce(i.name, '') || ')',
             (SELECT group_concat(c.name, ', ') FROM pragma_index_info(i.name) c) || iif(i.\"unique\", ', unique', '')
         FROM sqlite_schema t JOIN pragma_index_list(t.name) i
-        WHERE t.type = 'table' AND t.name COLLATE NOCASE IN (?1, ?1 || '_variable', ?1 || '_large', ?1 || '_former')";
+        WHERE t.type = 'table' AND t.name COLLATE NOCASE IN (?1, ?1 || '_variable', ?1 || '_large', ?1 || '_tombstone')";
     let mut parts = Parts::new();
     for sql in [columns, indexes] {
         let mut rows = connection.prepare(sql)?;
@@ -113,119 +112,26 @@ fn parts(connection: &Connection, table: &TableName) -> rusqlite::Result<Parts> 
 /// Removes the tables.
 pub fn drop(connection: &mut Connection, table: &TableName) -> rusqlite::Result<()> {
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
-    for part in ["", "_variable", "_large", "_former", "_meta"] {
+    // The table of tombstones was `_former` before layout 3.
+    for part in ["", "_variable", "_large", "_tombstone", "_former", "_meta"] {
         transaction.execute_batch(&format!("DROP TABLE IF EXISTS \"{table}{part}\""))?;
     }
     transaction.commit()
-}
-
-/// Joins a session `s` with its head `h`.
-const HEAD: &str = r#"JOIN "{t}_variable" h ON h.session = s.id AND h.app = '' AND h.name = ''"#;
-
-macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident: $sql:literal;)+) => {
-        /// The statements, with the names of the tables in them.
-        pub struct Statements {
-            $($(#[$doc])* pub $name: String,)+
-        }
-
-        impl Statements {
-            /// The statements on a table.
-            pub fn new(table: &TableName) -> Self {
-                Self { $($name: $sql.replace("{head}", HEAD).replace("{t}", table.as_str()),)+ }
-            }
-        }
-    };
-}
-
-statements! {
-    load: r#"SELECT s.created, h.accessed, s.expires, s.ends, s.renewed, s.owner, h.version, h.size, v.name, v.bytes,
-        CASE WHEN v.large IS NULL THEN v.value
-             WHEN v.bytes <= ?3 THEN (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large) END
-        FROM "{t}" s {head}
-        LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app = ?2
-        WHERE s.key = ?1 ORDER BY v.name"#;
-    key_of: r#"SELECT key FROM "{t}" WHERE id = ?1"#;
-    leads_to: r#"SELECT id FROM "{t}" WHERE key = ?1
-        UNION ALL SELECT session FROM "{t}_former" WHERE key = ?1 AND session IS NOT NULL AND until > ?2"#;
-    owned: r#"SELECT id FROM "{t}" WHERE owner = ?1 AND expires > ?2"#;
-    fetch: r#"SELECT coalesce(v.value, (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large))
-        FROM "{t}" s JOIN "{t}_variable" v ON v.session = s.id AND v.app = ?2 AND v.name = ?3
-        WHERE s.key = ?1 AND s.expires > ?4"#;
-    former: r#"SELECT session, until, nonce, forget FROM "{t}_former" WHERE key = ?1"#;
-    count: r#"SELECT count(*) FROM "{t}" WHERE expires > ?1"#;
-    reused: r#"SELECT coalesce(sum(reused), 0) FROM "{t}_former" WHERE forget > ?1"#;
-    list: r#"SELECT s.created, h.accessed, s.expires, s.ends, s.renewed, s.owner, h.version, h.size, s.key
-        FROM "{t}" s {head}
-        WHERE s.key > ?1 AND s.expires > ?2 ORDER BY s.key LIMIT ?3"#;
-    list_owned: r#"SELECT s.created, h.accessed, s.expires, s.ends, s.renewed, s.owner, h.version, h.size, s.key
-        FROM "{t}" s {head}
-        WHERE s.owner = ?4 AND s.key > ?1 AND s.expires > ?2 ORDER BY s.key LIMIT ?3"#;
-    describe: r#"SELECT s.created, h.accessed, s.expires, s.ends, s.renewed, s.owner, h.version, h.size, v.app, v.name,
-        coalesce(v.bytes, length(v.value))
-        FROM "{t}" s {head}
-        LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app > ''
-        WHERE s.key = ?1 AND s.expires > ?2 ORDER BY v.app, v.name"#;
-    export: r#"SELECT s.created, h.accessed, s.expires, s.ends, s.renewed, s.owner, h.version, h.size, v.app, v.name,
-        coalesce(v.value, (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large))
-        FROM "{t}" s {head}
-        LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app > ''
-        WHERE s.key = ?1 AND s.expires > ?2 ORDER BY v.app, v.name"#;
-
-    find: r#"SELECT s.id, h.accessed, s.expires, s.ends, h.version, h.size
-        FROM "{t}" s {head} WHERE s.key = ?1"#;
-    create: r#"INSERT INTO "{t}" (key, created, expires, ends, renewed, owner)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"#;
-    create_head: r#"INSERT INTO "{t}_variable" (session, app, name, accessed, version, size)
-        VALUES (?1, '', '', ?2, ?3, ?4)"#;
-    replace: r#"UPDATE "{t}" SET created = ?2, expires = max(expires, ?3), ends = ?4, renewed = ?5, owner = ?6
-        WHERE id = ?1"#;
-    change: r#"UPDATE "{t}_variable" SET accessed = ?2, version = ?3, size = ?4
-        WHERE session = ?1 AND app = '' AND name = ''"#;
-    set_expires: r#"UPDATE "{t}" SET expires = ?2 WHERE id = ?1"#;
-    set_owner: r#"UPDATE "{t}" SET owner = ?2 WHERE id = ?1"#;
-    rename: r#"UPDATE "{t}" SET key = ?2, renewed = ?3 WHERE id = ?1"#;
-    remove: r#"DELETE FROM "{t}" WHERE id = ?1"#;
-
-    old_value: r#"SELECT coalesce(bytes, length(value)), large FROM "{t}_variable"
-        WHERE session = ?1 AND app = ?2 AND name = ?3"#;
-    write: r#"INSERT INTO "{t}_variable" (session, app, name, value, large, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-        ON CONFLICT DO UPDATE SET value = excluded.value, large = excluded.large, bytes = excluded.bytes"#;
-    delete: r#"DELETE FROM "{t}_variable" WHERE session = ?1 AND app = ?2 AND name = ?3"#;
-    insert_large: r#"INSERT INTO "{t}_large" (value) VALUES (?1)"#;
-    replace_large: r#"UPDATE "{t}_large" SET value = ?2 WHERE id = ?1"#;
-    delete_large: r#"DELETE FROM "{t}_large" WHERE id = ?1"#;
-    app_size: r#"SELECT coalesce(sum(octet_length(name) + coalesce(bytes, length(value))), 0) FROM "{t}_variable"
-        WHERE session = ?1 AND app = ?2"#;
-    clear_large: r#"DELETE FROM "{t}_large" WHERE id IN
-        (SELECT large FROM "{t}_variable" WHERE session = ?1 AND app = ?2 AND large IS NOT NULL)"#;
-    clear: r#"DELETE FROM "{t}_variable" WHERE session = ?1 AND app = ?2 AND app > ''"#;
-    remove_large: r#"DELETE FROM "{t}_large" WHERE id IN
-        (SELECT large FROM "{t}_variable" WHERE session = ?1 AND large IS NOT NULL)"#;
-    remove_variables: r#"DELETE FROM "{t}_variable" WHERE session = ?1"#;
-
-    seal: r#"UPDATE "{t}_former" SET session = NULL WHERE session = ?1"#;
-    remember: r#"INSERT INTO "{t}_former" (key, session, until, nonce, forget) VALUES (?1, ?2, ?3, ?4, ?5)"#;
-    forget: r#"DELETE FROM "{t}_former" WHERE key = ?1 AND forget <= ?2"#;
-    is_former: r#"SELECT 1 FROM "{t}_former" WHERE key = ?1"#;
-    count_reuse: r#"UPDATE "{t}_former" SET reused = reused + 1 WHERE key = ?1"#;
-    is_owned: r#"SELECT 1 FROM "{t}" WHERE id = ?1 AND owner = ?2"#;
-    key_of_owned: r#"SELECT key FROM "{t}" WHERE id = ?1 AND owner = ?2 AND expires > ?3"#;
-    expired: r#"SELECT id, key FROM "{t}" WHERE expires <= ?1 LIMIT ?2"#;
-    forget_some: r#"DELETE FROM "{t}_former" WHERE key IN
-        (SELECT key FROM "{t}_former" WHERE forget <= ?1 LIMIT ?2)"#;
 }
 
 #[cfg(test)]
 mod tests {
     use std::thread;
 
+    use rusqlite::{Row, types::Value};
+
     use super::*;
 
-    const NEXT: &[&str] = &[LAYOUTS[0], LAYOUTS[1], r#"ALTER TABLE "{table}" ADD COLUMN device TEXT"#];
+    const NEXT: &[&str] = &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], r#"ALTER TABLE "{table}" ADD COLUMN device TEXT"#];
 
     fn fill(connection: &Connection) {
-        let session = r#"INSERT INTO "Session" VALUES (1, x'01', 1, 3, 4, 5, 'Ada')"#;
+        let session =
+            r#"INSERT INTO "Session" (digest, created, expires, rotated, owner) VALUES (x'01', 1, 3, 5, 'Ada')"#;
         connection.execute(session, []).expect("a session");
         let variable = r#"INSERT INTO "Session_variable" (session, app, name, value) VALUES (1, 'shop', 'x', x'00')"#;
         connection.execute(variable, []).expect("a variable");
@@ -249,8 +155,8 @@ mod tests {
         let kept =
             r#"SELECT owner || name || hex(value) FROM "Session" s JOIN "Session_variable" v ON v.session = s.id"#;
         assert_eq!(first.query_row(kept, [], |row| row.get::<_, String>(0)).expect("the session"), "Adax00");
-        assert_eq!(layout(&first, &table), Ok(Layout::Newer(3)));
-        assert_eq!(create(&mut first, &table), Ok(Layout::Newer(3)), "an older program leaves it alone");
+        assert_eq!(layout(&first, &table), Ok(Layout::Newer(4)));
+        assert_eq!(create(&mut first, &table), Ok(Layout::Newer(4)), "an older program leaves it alone");
         assert_eq!(
             differences(&first, &table).expect("differences"),
             ["column Session.device is not of this layout: TEXT"]
@@ -258,18 +164,48 @@ mod tests {
     }
 
     #[test]
-    fn sessions_of_layout_1_have_heads_in_layout_2() {
-        let (table, mut connection) = (TableName::default(), Connection::open_in_memory().expect("a database"));
-        migrate(&mut connection, &table, &LAYOUTS[..1]).expect("layout 1");
-        let session = r#"INSERT INTO "Session" VALUES (1, x'01', 1, 2, 3, 4, 5, 'Ada', 6, 7)"#;
-        connection.execute(session, []).expect("a session");
-        assert_eq!(create(&mut connection, &table), Ok(Layout::Current));
-        let statements = Statements::new(&table);
-        let found = connection.query_row(&statements.find, [&b"\x01"[..]], |row| {
-            (0..6).map(|column| row.get(column)).collect::<rusqlite::Result<Vec<i64>>>()
-        });
-        assert_eq!(found, Ok(vec![1, 2, 3, 4, 6, 7]));
-        assert_eq!(differences(&connection, &table).expect("differences"), [""; 0]);
+    fn sessions_of_every_older_layout_are_kept() {
+        for layout in 1..LAYOUTS.len() {
+            let (table, mut connection) = (TableName::default(), Connection::open_in_memory().expect("a database"));
+            migrate(&mut connection, &table, &LAYOUTS[..1]).expect("layout 1");
+            connection
+                .execute_batch(
+                    r#"INSERT INTO "Session" VALUES (1, x'01', 1, 2, 3, 4, 5, 'Ada', 6, 7);
+                    INSERT INTO "Session_variable" (session, app, name, value) VALUES (1, 'shop', 'x', x'00');
+                    INSERT INTO "Session_former" VALUES (x'02', 1, 8, x'03', 9, 10);"#,
+                )
+                .expect("a session");
+            migrate(&mut connection, &table, &LAYOUTS[..layout]).expect("the older layout");
+            assert_eq!(create(&mut connection, &table), Ok(Layout::Current));
+            let read = |sql: &str| {
+                let mut rows = connection.prepare(sql).expect("a statement");
+                let columns = rows.column_count();
+                let row = |row: &Row<'_>| (0..columns).map(|column| row.get(column)).collect();
+                rows.query_map([], row).expect("rows").collect::<rusqlite::Result<Vec<Vec<Value>>>>().expect("rows")
+            };
+            let (number, text) = (Value::Integer, |text: &str| Value::Text(text.to_owned()));
+            let session = r#"SELECT created, accessed, expires, absolute_expiry, rotated, owner, version, size, digest
+                FROM "Session""#;
+            let mut expected: Vec<_> = (1..=5).map(number).collect();
+            expected.extend([text("Ada"), number(6), number(7), Value::Blob(vec![1])]);
+            assert_eq!(read(session), [expected], "from layout {layout}");
+            let variable = [number(1), text("shop"), text("x"), Value::Blob(vec![0])];
+            assert_eq!(read(r#"SELECT session, app, name, value FROM "Session_variable""#), [variable]);
+            let tombstone = [Value::Blob(vec![2]), number(1), number(8), Value::Blob(vec![3]), number(9), number(10)];
+            assert_eq!(read(r#"SELECT * FROM "Session_tombstone""#), [tombstone]);
+            assert_eq!(differences(&connection, &table).expect("differences"), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn tables_of_every_layout_are_dropped() {
+        for layout in 1..=LAYOUTS.len() {
+            let (table, mut connection) = (TableName::default(), Connection::open_in_memory().expect("a database"));
+            migrate(&mut connection, &table, &LAYOUTS[..layout]).expect("the layout");
+            drop(&mut connection, &table).expect("dropped");
+            let left = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+            assert_eq!(left, Ok(0), "of layout {layout}");
+        }
     }
 
     #[test]
@@ -277,7 +213,7 @@ mod tests {
         let (table, mut connection) = (TableName::default(), Connection::open_in_memory().expect("a database"));
         create(&mut connection, &table).expect("create");
         fill(&connection);
-        let fails = [LAYOUTS[0], LAYOUTS[1], r#"DELETE FROM "{table}"; CREATE TABLE "{table}" (x)"#];
+        let fails = [LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], r#"DELETE FROM "{table}"; CREATE TABLE "{table}" (x)"#];
         migrate(&mut connection, &table, &fails).expect_err("the table is there");
         assert_eq!(layout(&connection, &table), Ok(Layout::Current));
         assert_eq!(connection.query_row(r#"SELECT count(*) FROM "Session""#, [], |row| row.get(0)), Ok(1));
@@ -290,16 +226,16 @@ mod tests {
         assert_eq!(differences(&connection, &table).expect("differences"), [""; 0]);
         connection
             .execute_batch(
-                r#"DROP INDEX "Session_owner"; ALTER TABLE "Session_former" DROP COLUMN reused;
+                r#"DROP INDEX "Session_owner"; ALTER TABLE "Session_tombstone" DROP COLUMN reused;
                 DROP TABLE "Session_large"; CREATE TABLE "Session_large" (id INTEGER PRIMARY KEY, value TEXT);"#,
             )
             .expect("changes");
         assert_eq!(
             differences(&connection, &table).expect("differences"),
             [
-                "column Session_former.reused is missing: INTEGER not null",
                 "column Session_large.value is TEXT, and should be BLOB not null",
-                "index Session (Session_owner) is missing: owner, key",
+                "column Session_tombstone.reused is missing: INTEGER not null",
+                "index Session (Session_owner) is missing: owner, digest",
             ]
         );
     }

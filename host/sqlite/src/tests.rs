@@ -1,24 +1,16 @@
-//! What can only be seen from within: the cache, the writer, and the file.
+//! Tests that need the driver's internals: the writer, and the file.
 
 use std::{
-    cell::Cell,
     fs,
     path::{Path, PathBuf},
-    sync::atomic::AtomicBool,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use lemon_session_store::{Grace, Rename};
-use proptest::{
-    collection::vec,
-    option,
-    prelude::*,
-    test_runner::{Config, TestRunner},
-};
 use rusqlite::Connection;
 
 use super::{
     changes::{Changed, Changes},
-    schema::INLINE,
     *,
 };
 
@@ -69,34 +61,11 @@ async fn load(store: &Sqlite, key: &Key) -> LoadOutcome {
     store.load(key, "shop", NOW, 100).await.expect("load")
 }
 
-fn is_cached(store: &Sqlite, key: &Key) -> bool {
-    matches!(store.cache.load(key, "shop", NOW, 100), Cached::Found(_))
-}
-
-#[tokio::test]
-async fn sessions_are_cached_from_the_second_load_on() {
-    let (_folder, _, store) = store().await;
-    let keys = ["first", "second", "third"].map(Key::of);
-    for (key, cached) in keys.iter().zip([false, false, true]) {
-        create(&store, key).await;
-        load(&store, key).await;
-        assert_eq!(is_cached(&store, key), cached, "the database is watched after the second load");
-    }
-    load(&store, &keys[0]).await;
-    assert!(is_cached(&store, &keys[0]));
-    store.close().await.expect("closed");
-    assert!(!is_cached(&store, &keys[0]));
-}
-
 #[tokio::test]
 async fn changes_of_one_session_in_one_transaction_see_each_other() {
     let (_folder, _, store) = store().await;
     let [key, new] = ["a", "new"].map(Key::of);
     create(&store, &key).await;
-    for _ in 0..3 {
-        load(&store, &key).await;
-    }
-    assert!(is_cached(&store, &key));
     let update = async |key, change, expected| store.update(key, &change, expected, NOW).await.expect("an answer");
     let outcomes = futures::join!(
         update(&key, setting("x", 50), Some(1)),
@@ -124,161 +93,6 @@ async fn changes_of_one_session_in_one_transaction_see_each_other() {
     let destroy = async || store.destroy(&new, &DestroyCondition::Any, NOW, 0).await.expect("an answer");
     let outcomes = futures::join!(update(&new, setting("x", 1), None), destroy(), update(&new, setting("x", 2), None));
     assert_eq!(outcomes, (UpdateOutcome::Committed(6), true, UpdateOutcome::Gone));
-}
-
-/// A call, or the passing of time. Keys, applications and owners are numbers.
-#[derive(Clone, Debug)]
-enum Step {
-    Pass(u64),
-    Load {
-        key: u8,
-        app: u8,
-    },
-    Create {
-        key: u8,
-        expires: u64,
-        owner: Option<u8>,
-    },
-    Update {
-        key: u8,
-        write: Option<(u8, Option<u8>)>,
-        clear: Option<u8>,
-        owner: Option<u8>,
-        rename: Option<(u8, bool)>,
-    },
-    Extend {
-        key: u8,
-        expires: u64,
-    },
-    Destroy {
-        key: u8,
-    },
-    DestroyOwned {
-        owner: u8,
-    },
-    Cleanup,
-    Import {
-        key: u8,
-        is_over: bool,
-        expires: u64,
-    },
-}
-
-const KEYS: u8 = 3;
-const APPS: u8 = 2;
-
-fn step() -> impl Strategy<Value = Step> {
-    let (key, app, times) = (|| 0..KEYS, || 0..APPS, || (1_u64..8).prop_map(|time| 10 * time));
-    prop_oneof![
-        2 => times().prop_map(Step::Pass),
-        16 => (key(), app()).prop_map(|(key, app)| Step::Load { key, app }),
-        4 => (key(), times(), option::of(0_u8..2)).prop_map(|(key, expires, owner)| Step::Create { key, expires, owner }),
-        6 => (key(), option::of((app(), option::of(0_u8..3))), option::weighted(0.2, app()), option::weighted(0.2, 0_u8..2),
-            option::weighted(0.4, (key(), any::<bool>())))
-            .prop_map(|(key, write, clear, owner, rename)| Step::Update { key, write, clear, owner, rename }),
-        2 => (key(), times()).prop_map(|(key, expires)| Step::Extend { key, expires }),
-        2 => key().prop_map(|key| Step::Destroy { key }),
-        1 => (0_u8..2).prop_map(|owner| Step::DestroyOwned { owner }),
-        3 => Just(Step::Cleanup),
-        3 => (key(), any::<bool>(), times()).prop_map(|(key, is_over, expires)| Step::Import { key, is_over, expires }),
-    ]
-}
-
-impl Step {
-    async fn run(&self, store: &Sqlite, now: u64) -> Result<()> {
-        let key_of = |key: &u8| Key::from([*key; 32]);
-        let app_of = |app: &u8| ["shop", "blog"][usize::from(*app)].to_owned();
-        let owner_of = |owner: &u8| ["Ada", "Bob"][usize::from(*owner)].to_owned();
-        let new = |expires: u64, owner: Option<String>| Record {
-            expires: now + expires,
-            created: now,
-            accessed: now,
-            renewed: now,
-            ..record(owner.as_deref())
-        };
-        match self {
-            Self::Pass(_) => {}
-            Self::Load { key, app } => drop(store.load(&key_of(key), &app_of(app), now, INLINE as u32).await?),
-            Self::Create { key, expires, owner } => {
-                let writes = [write("shop", "x", Some(vec![*key])), write("blog", "long", Some(vec![*key; 500]))];
-                store.create(&key_of(key), &new(*expires, owner.as_ref().map(owner_of)), &writes).await?;
-            }
-            Self::Update { key, write: written, clear, owner, rename } => {
-                let change = Change {
-                    clears: clear.iter().map(app_of).collect(),
-                    writes: written
-                        .iter()
-                        .map(|(app, value)| {
-                            write(&app_of(app), "x", value.map(|value| vec![9; 60 * usize::from(value)]))
-                        })
-                        .collect(),
-                    owner: owner.as_ref().map(|owner| Some(owner_of(owner))),
-                    rename: rename.map(|(to, grace)| Rename {
-                        to: key_of(&to),
-                        grace: grace.then(|| Grace { until: now + 20, nonce: vec![to] }),
-                    }),
-                    max_size: u64::MAX,
-                    remember: 10,
-                    ..Change::default()
-                };
-                // The new key may be taken.
-                let _ = store.update(&key_of(key), &change, None, now).await;
-            }
-            Self::Extend { key, expires } => {
-                let change = Change { expires: Some(now + expires), max_size: u64::MAX, ..Change::default() };
-                store.update(&key_of(key), &change, None, now).await?;
-            }
-            Self::Destroy { key } => drop(store.destroy(&key_of(key), &DestroyCondition::Any, now, 10).await?),
-            Self::DestroyOwned { owner } => drop(store.destroy_owned(&owner_of(owner), None, now, 10).await?),
-            Self::Cleanup => drop(store.cleanup(now, 100).await?),
-            Self::Import { key, is_over, expires } => {
-                let over = match store.describe(&key_of(key), now).await? {
-                    Some((record, _)) if *is_over => Some(record.version),
-                    _ => None,
-                };
-                let variables = vec![write("blog", "imported", Some(vec![1]))];
-                let snapshot = Snapshot { record: Record { version: 7, ..new(*expires, None) }, variables };
-                store.import(&key_of(key), &snapshot, over, now).await?;
-            }
-        }
-        Ok(())
-    }
-}
-
-#[test]
-fn what_is_cached_is_what_is_stored_after_any_sequence_of_steps() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
-    let hits = Cell::new(0);
-    let steps = vec((step(), prop::bool::weighted(0.1)), 1..80);
-    let held = TestRunner::new(config).run(&steps, |steps| {
-        runtime.block_on(async {
-            let (_folder, file, store) = store().await;
-            let other_process = open(&file, &[("cache-size", "0")]);
-            let mut now = NOW;
-            for (number, (step, is_elsewhere)) in steps.iter().enumerate() {
-                if let Step::Pass(seconds) = step {
-                    now += seconds;
-                }
-                let by = if *is_elsewhere { &other_process } else { &store };
-                step.run(by, now).await.expect("the step is made");
-                let fresh = open(&file, &[("cache-size", "0")]);
-                for (key, app) in (0..KEYS).flat_map(|key| [(key, "shop"), (key, "blog")]) {
-                    let key = Key::from([key; 32]);
-                    if let Cached::Found(cached) = store.cache.load(&key, app, now, INLINE as u32) {
-                        let stored = fresh.readers.load(&key, app, now, INLINE as u32).expect("load");
-                        prop_assert_eq!(LoadOutcome::Found(cached), stored, "after step {}", number);
-                        hits.set(hits.get() + 1);
-                    }
-                }
-            }
-            Ok(())
-        })
-    });
-    if let Err(broken) = held {
-        panic!("{broken}");
-    }
-    assert!(hits.get() > 100, "the cache is in use: {}", hits.get());
 }
 
 /// Whether another process can write.
@@ -353,10 +167,8 @@ fn fill(store: &Sqlite, owner: &str, sessions: u32) {
     let sessions = format!(
         r#"BEGIN;
         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {sessions})
-        INSERT INTO "Session" (key, created, expires, renewed, owner)
-            SELECT randomblob(32), {NOW}, {NOW} + 100, {NOW}, '{owner}' FROM n;
-        INSERT INTO "Session_variable" (session, app, name, accessed, version, size)
-            SELECT id, '', '', {NOW}, 1, 101 FROM "Session" WHERE owner = '{owner}';
+        INSERT INTO "Session" (digest, created, accessed, expires, rotated, owner, version, size)
+            SELECT randomblob(32), {NOW}, {NOW}, {NOW} + 100, {NOW}, '{owner}', 1, 101 FROM n;
         INSERT INTO "Session_variable" (session, app, name, value)
             SELECT id, 'shop', 'x', randomblob(100) FROM "Session" WHERE owner = '{owner}';
         COMMIT"#
@@ -469,17 +281,15 @@ async fn file_that_was_replaced_is_opened_anew() {
     for _ in 0..3 {
         assert_eq!((value(&store, &old).await, value(&store, &new).await), (Some(1), Some(0)));
     }
-    assert!(is_cached(&store, &old) && !store.options.file.look());
+    assert!(!store.options.file.check());
 
     // The log of the old file is left where it is, as by `mv backup sessions.db`.
     fs::rename(&backup, &file).expect("the backup is restored");
-    assert!(store.options.file.look(), "it is noticed");
-    assert!(!store.options.file.look(), "once");
-    assert!(!is_cached(&store, &old));
+    assert!(store.options.file.check(), "it is noticed");
+    assert!(!store.options.file.check(), "once");
     for _ in 0..3 {
         assert_eq!((value(&store, &old).await, value(&store, &new).await), (Some(0), None), "the backup is read");
     }
-    assert!(is_cached(&store, &old), "and cached");
     assert_eq!(store.update(&old, &setting("y", 1), None, NOW).await.expect("update"), UpdateOutcome::Committed(2));
     let other_process = open(&file, &[]);
     assert_eq!(value(&other_process, &old).await, Some(1), "it is written to");
@@ -508,7 +318,7 @@ async fn file_that_was_removed_is_missing_until_it_is_there_again() {
     for suffix in ["", "-wal", "-shm"] {
         fs::remove_file(format!("{}{suffix}", file.display())).expect("it is there");
     }
-    assert!(store.options.file.look(), "it is noticed");
+    assert!(store.options.file.check(), "it is noticed");
     for error in
         [store.load(&key, "shop", NOW, 0).await.err(), store.update(&key, &setting("x", 1), None, NOW).await.err()]
     {
@@ -528,9 +338,9 @@ async fn two_stores_on_a_file_that_is_replaced_leave_each_other_s_log_alone() {
     back_up(&first, &backup);
     assert_eq!(second.update(&key, &setting("x", 1), None, NOW).await.expect("update"), UpdateOutcome::Committed(2));
     fs::rename(&backup, &file).expect("the backup is restored");
-    assert!(first.options.file.look());
+    assert!(first.options.file.check());
     assert_eq!(first.update(&key, &setting("y", 1), None, NOW).await.expect("update"), UpdateOutcome::Committed(2));
-    assert!(second.options.file.look());
+    assert!(second.options.file.check());
     assert_eq!(second.update(&key, &setting("z", 1), None, NOW).await.expect("update"), UpdateOutcome::Committed(3));
     assert_eq!((value(&first, &key).await, value(&second, &key).await), (Some(2), Some(2)));
 }

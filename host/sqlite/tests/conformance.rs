@@ -30,13 +30,13 @@ async fn open<const HANDLES: usize>(synchronous: &str) -> ([Arc<dyn Driver>; HAN
     (handles.try_into().unwrap_or_else(|_| unreachable!("they were counted")), folder)
 }
 
-/// Two handles that take turns: what one has in its cache is old whenever the other has saved.
+/// Two handles that take turns, as two processes do.
 async fn sqlite() -> Store {
     let ([first, second], folder) = open("NORMAL").await;
     Store::new(first).and(second).keeping(folder)
 }
 
-/// One handle: everything comes from its cache that can.
+/// One handle.
 async fn sqlite_alone() -> Store {
     let ([only], folder) = open("NORMAL").await;
     Store::new(only).keeping(folder)
@@ -136,7 +136,7 @@ async fn errors_of_sqlite_tell_no_secrets() {
     };
     for sql in [
         "DROP TABLE Session_variable",
-        "ALTER TABLE Session DROP COLUMN renewed",
+        "ALTER TABLE Session DROP COLUMN rotated",
         "CREATE TRIGGER t BEFORE INSERT ON Session BEGIN SELECT RAISE(ABORT, 'no'); END",
         "UPDATE Session SET key = x'ff'",
     ] {

@@ -162,14 +162,13 @@ async fn a_file_that_is_no_database_is_a_clear_error() {
     fs::write(&file, "Dear diary, ".repeat(1000)).expect("a file");
     let store = open(&file).await;
     let error = store.load(&Key::of("a"), "shop", NOW, 0).await.expect_err("it is no database");
-    assert!(error.to_string().ends_with("notes.txt is no SQLite database"), "{error}");
+    assert!(error.to_string().ends_with("notes.txt is not an SQLite database"), "{error}");
     store.create_tables().await.expect_err("it is no database");
     assert!(fs::read_to_string(&file).expect("the file").starts_with("Dear diary"), "it is left as it is");
 }
 
-/// One handle, so that its cache has what was loaded: nothing of an expired session shows in one that gets its key.
 #[tokio::test]
-async fn session_with_the_key_of_an_expired_one_has_nothing_of_it() {
+async fn session_with_the_digest_of_an_expired_one_has_nothing_of_it() {
     for is_renamed in [true, false] {
         let (_folder, file, store) = with_session_a().await;
         let key = Key::of("b");

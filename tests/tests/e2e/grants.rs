@@ -91,7 +91,7 @@ fn stored(server: &Server) -> Vec<String> {
 /// Has visitors begin the sessions that the calls are about, and no others be there; returns the digest of one of each owner.
 fn populate(server: &Server) -> HashMap<&'static str, String> {
     let store = store(server);
-    for table in ["Session", "Session_variable", "Session_large", "Session_former"] {
+    for table in ["Session", "Session_variable", "Session_large", "Session_tombstone"] {
         store.execute(&format!("DELETE FROM \"{table}\""), []).unwrap();
     }
     for user in ["alice", "alice", "bob", "carol"] {
@@ -99,7 +99,7 @@ fn populate(server: &Server) -> HashMap<&'static str, String> {
     }
     store.execute("UPDATE \"Session\" SET expires = 1 WHERE owner = 'carol'", []).unwrap();
     let digest = |owner: &str| -> String {
-        let of_owner = "SELECT lower(hex(key)) FROM \"Session\" WHERE owner = ?1 LIMIT 1";
+        let of_owner = "SELECT lower(hex(digest)) FROM \"Session\" WHERE owner = ?1 LIMIT 1";
         store.query_row(of_owner, [owner], |row| row.get(0)).unwrap()
     };
     HashMap::from(["alice", "bob"].map(|owner| (owner, digest(owner))))

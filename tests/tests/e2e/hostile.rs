@@ -301,7 +301,7 @@ fn what_is_printed_and_not_read_waits_in_the_guest() {
 #[test]
 fn memory_falls_after_a_peak_of_large_sessions() {
     const VISITORS: u64 = 40;
-    let server = Launch::new("counter").ini("[storage]\nurl = sqlite:sessions.db\ncache-size = 0\n").start();
+    let server = Launch::new("counter").ini("[storage]\nurl = sqlite:sessions.db\n").start();
     assert_eq!(server.get(&Client::new(), "/set?key=k&value=v").status, 200);
     let before = server.memory();
     let grown = peak_of(&server, || {

@@ -1,28 +1,28 @@
-//! What reads sessions, on the caller's thread and beside the writer: a load takes a few microseconds, a change of threads
-//! more.
+//! The pool of connections that read. A load runs on the caller's thread: it takes a few microseconds, less than handing it to
+//! another thread.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lemon_session_store::{Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot, Stored, Variable, Write};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, types::ValueRef};
 
-use super::{changes::seconds, file::FileConnection, options::Options, schema::Statements};
+use super::{changes::seconds, file::FileConnection, options::Options, statements::Statements};
 
-/// Connections that read.
+/// The pool.
 pub struct Readers {
     options: Arc<Options>,
     sql: Arc<Statements>,
     free: Mutex<Vec<FileConnection>>,
 }
 
-/// How many connections are kept that nobody uses.
+/// How many idle connections are kept.
 const KEPT: usize = 64;
 
 /// The names of all variables with the sizes of their values.
 pub type Sizes = Vec<(String, String, u64)>;
 
 impl Readers {
-    /// No connections yet.
+    /// An empty pool.
     pub fn new(options: Arc<Options>, sql: Arc<Statements>) -> Self {
         Self { options, sql, free: Mutex::default() }
     }
@@ -42,7 +42,7 @@ impl Readers {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes all connections that nobody uses.
+    /// Closes all idle connections.
     pub fn close(&self) {
         self.free().clear();
     }
@@ -117,8 +117,8 @@ impl Readers {
         })
     }
 
-    /// The numbers of all live sessions of an owner, which stay the same when their keys change; without that of the session
-    /// that the key `except` leads to.
+    /// The numbers of all live sessions of an owner but the one that the digest `except` leads to. A session keeps its number
+    /// when its id is rotated.
     pub fn owned(&self, owner: &str, except: Option<&Key>, now: u64) -> Result<Vec<i64>> {
         self.read(|connection, sql| {
             let snapshot = Transaction::new(connection, TransactionBehavior::Deferred)?;
@@ -170,7 +170,7 @@ impl Readers {
     }
 }
 
-/// Finds a session by its own key.
+/// Loads a session by its current digest.
 fn load(
     connection: &Connection,
     sql: &Statements,
@@ -202,7 +202,7 @@ fn load(
     Ok(Some(LoadOutcome::Found(Loaded { record, variables, renewal: None })))
 }
 
-/// Reads the record that the first eight columns hold.
+/// Reads a record from the first eight columns.
 fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     let seconds = |column| row.get::<_, i64>(column).map(|seconds| seconds as u64);
     Ok(Record {
@@ -217,9 +217,9 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     })
 }
 
-/// A key that has ended and is remembered.
+/// A tombstone.
 struct Former {
-    /// Within its grace: the key its session has now, and the nonce.
+    /// Within its grace: the current digest of its session, and the nonce.
     leads_to: Option<(Key, Vec<u8>)>,
 }
 
