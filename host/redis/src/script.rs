@@ -13,7 +13,7 @@ pub struct Script {
 
 macro_rules! scripts {
     ($($name:ident: $($file:literal)+;)+) => {
-        $(pub static $name: LazyLock<Script> = LazyLock::new(|| Script::new(&[$(include_str!($file)),+]));)+
+        $(pub static $name: LazyLock<Script> = LazyLock::new(|| Script::new(&[$(include_str!(concat!("scripts/", $file))),+]));)+
     };
 }
 
