@@ -68,41 +68,50 @@
 
 #![deny(missing_docs)]
 
+mod change;
+mod create;
+mod destroy;
+mod find;
+mod index;
+mod keys;
+mod layout;
 mod options;
 mod reply;
+mod rotation;
+mod scan;
 mod script;
 mod server;
 mod single;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Rename, Result,
-    Snapshot, StorageOptions, Stored, TableName, UpdateOutcome, Variable, Write, registry::Open, registry::Opening,
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot,
+    StorageOptions, Stored, TableName, UpdateOutcome, Variable, Write, registry::Open, registry::Opening,
 };
-use rand::{TryRng, rngs::SysRng};
 use redis::Value;
 
 use self::{
+    change::Changes,
+    find::Found,
+    keys::{ENTRIES, field, names, prefix},
+    layout::LAYOUT,
     options::Address,
-    reply::{RECORD, Reply, Word, unexpected},
-    script::{Args, FAR, Script},
-    server::{Node, PAGE, Repeat, Server},
+    reply::{Reply, Word, unexpected},
+    rotation::Copy,
+    script::{Args, Script},
+    server::{Repeat, Server},
 };
 
 /// The schemes of its URLs, for [`Registry::register`](lemon_session_store::Registry::register).
 pub const SCHEMES: [(&str, Open); 4] =
     [("redis", Redis::open), ("rediss", Redis::open), ("redis+cluster", Redis::open), ("rediss+cluster", Redis::open)];
 
-/// The version of the layout that this driver knows.
-const LAYOUT: &str = "1";
-/// What the names of the entries of sessions' keys begin with, after the table.
-const ENTRIES: &str = "s:";
 /// How many calls are under way at once where there are many to make, and how many sessions a script ends at most: for so long
 /// a server answers nobody else.
 const AT_ONCE: usize = 100;
@@ -115,18 +124,6 @@ pub struct Redis {
     table: TableName,
 }
 
-/// Where a key led to.
-enum Found {
-    Session {
-        reply: Reply,
-        /// The nonce of the former key that led there.
-        renewal: Option<Vec<u8>>,
-    },
-    Absent,
-    Expired,
-    Ended,
-}
-
 impl Redis {
     /// Connects to the server or the cluster that the URL names.
     pub fn open(options: StorageOptions) -> Opening {
@@ -135,18 +132,6 @@ impl Redis {
             let server = Server::connect(&address).await?;
             Ok(Arc::new(Self { server, table: options.table }) as Arc<dyn Driver>)
         })
-    }
-
-    fn layout(&self) -> String {
-        format!("{}:layout", self.table)
-    }
-
-    fn entry(&self, key: &Key) -> String {
-        format!("{}:{ENTRIES}{}", self.table, key.to_hex())
-    }
-
-    fn index(&self, owner: &str) -> String {
-        format!("{}:o:{owner}", self.table)
     }
 
     /// Calls a script on a key of this store, and on `further` ones where there are no slots.
@@ -169,425 +154,6 @@ impl Redis {
             _ => Ok(reply),
         }
     }
-
-    fn wrong_layout(&self, version: Option<Vec<u8>>) -> Error {
-        match version {
-            None => {
-                Error::missing_tables(format!("{} has no table {}: create it first", self.server.name(), self.table))
-            }
-            Some(version) => Error::unavailable(format!(
-                "table {} on {} has version {:?} of its layout, and this version of lemon-session knows {LAYOUT}",
-                self.table,
-                self.server.name(),
-                String::from_utf8_lossy(&version),
-            )),
-        }
-    }
-
-    /// The version of the layout that is there, if there is one.
-    async fn stored_layout(&self) -> Result<Option<Vec<u8>>> {
-        let mut get = redis::cmd("GET");
-        get.arg(self.layout());
-        reply::bytes_if(self.server.command(get).await?)
-    }
-
-    async fn check_layout(&self) -> Result<()> {
-        match self.stored_layout().await? {
-            Some(version) if version == LAYOUT.as_bytes() => Ok(()),
-            other => Err(self.wrong_layout(other)),
-        }
-    }
-
-    /// Where nothing was found: a cluster's scripts do not know whether the tables are there.
-    async fn check_absence(&self) -> Result<()> {
-        if self.server.is_cluster() { self.check_layout().await } else { Ok(()) }
-    }
-
-    /// Calls `LOAD` or `FETCH` where a key leads.
-    async fn find(&self, script: &Script, key: &Key, now: u64, args: &[&[u8]]) -> Result<Found> {
-        let (mut at, mut identity, mut renewal) = (*key, Vec::new(), None);
-        for _ in 0..STEPS {
-            let given = Args::at(now).bytes(&identity).many(args.iter().copied());
-            let mut reply = self.call(script, self.entry(&at), &[], &given, Repeat::Safe).await?;
-            match reply.word() {
-                Word::Found => return Ok(Found::Session { reply, renewal }),
-                Word::Follow => {
-                    at = reply.key()?;
-                    identity = reply.bytes()?;
-                    let nonce = reply.bytes()?;
-                    renewal.get_or_insert(nonce);
-                }
-                Word::Pending if self.settle(&at, &reply.text()?, now).await? => {}
-                // A former key that leads nowhere has ended.
-                _ if renewal.is_some() => {
-                    return Ok(
-                        match self
-                            .call(&script::REUSE, self.entry(key), &[], &Args::at(now), Repeat::Safe)
-                            .await?
-                            .word()
-                        {
-                            Word::Ended => Found::Ended,
-                            _ => Found::Absent,
-                        },
-                    );
-                }
-                Word::Expired => return Ok(Found::Expired),
-                Word::Ended => return Ok(Found::Ended),
-                _ => {
-                    self.check_absence().await?;
-                    return Ok(Found::Absent);
-                }
-            }
-        }
-        Err(self.restless())
-    }
-
-    /// The identity of the session that a key leads to; empty where it leads to none.
-    async fn identity(&self, key: &Key, now: u64) -> Result<Vec<u8>> {
-        let (mut at, mut identity) = (*key, Vec::new());
-        for _ in 0..STEPS {
-            let given = Args::at(now).bytes(&identity);
-            let mut reply = self.call(&script::IDENTITY, self.entry(&at), &[], &given, Repeat::Safe).await?;
-            match reply.word() {
-                Word::Found => return reply.bytes(),
-                Word::Follow => {
-                    at = reply.key()?;
-                    identity = reply.bytes()?;
-                }
-                Word::Pending if self.settle(&at, &reply.text()?, now).await? => {}
-                _ => return Ok(Vec::new()),
-            }
-        }
-        Err(self.restless())
-    }
-
-    fn restless(&self) -> Error {
-        Error::unavailable(format!("{}: a session changed so often that a call gave up", self.server.name()))
-    }
-
-    /// Finishes the rename that left a session pending, or tells that there is none.
-    async fn settle(&self, key: &Key, pending: &str, now: u64) -> Result<bool> {
-        let (from, token) = pending.split_at_checked(64).ok_or_else(|| unexpected("a wrong pending session"))?;
-        let from = Key::from_hex(from).ok_or_else(|| unexpected("a wrong pending session"))?;
-        let left = self.fields(&from, &["to", "token"]).await?;
-        if left != [Some(key.to_hex().into_bytes()), Some(token.as_bytes().to_vec())] {
-            return Ok(false);
-        }
-        self.finish(key, pending, true, now).await?;
-        Ok(true)
-    }
-
-    /// Makes a pending copy the session, or removes it.
-    async fn finish(&self, key: &Key, pending: &str, keep: bool, now: u64) -> Result<()> {
-        let args = Args::at(now).text(pending).text(if keep { "keep" } else { "drop" });
-        self.call(&script::SETTLE, self.entry(key), &[], &args, Repeat::Safe).await.map(drop)
-    }
-
-    async fn fields(&self, key: &Key, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
-        let mut get = redis::cmd("HMGET");
-        get.arg(self.entry(key)).arg(names);
-        reply::list(self.server.command(get).await?)
-    }
-
-    /// The record of a live session.
-    async fn live(&self, key: &Key, now: u64) -> Result<Option<Record>> {
-        for _ in 0..STEPS {
-            let mut fields = self.fields(key, &[&RECORD[..], &["pending"]].concat()).await?;
-            match fields.pop().flatten().map(reply::utf8).transpose()? {
-                Some(pending) if self.settle(key, &pending, now).await? => {}
-                Some(_) => return Ok(None),
-                // Without a session, there is nothing or the end of one.
-                None if fields.first().is_none_or(Option::is_none) => return Ok(None),
-                None => return Ok(Some(reply::record(fields)?).filter(|record| now < record.expires)),
-            }
-        }
-        Err(self.restless())
-    }
-
-    /// In a cluster: adds a key to its owner's index, until well after it expires. Returns until when.
-    async fn add_to_index(&self, owner: &str, key: &Key, expires: u64, now: u64) -> Result<u64> {
-        // Twice as long as the session may last now: it will most likely be used again, and then there is nothing to do.
-        let until = expires.saturating_add(expires.saturating_sub(now)).min(FAR);
-        let args = Args::at(now).key(key).time(until);
-        self.call(&script::INDEX, self.index(owner), &[], &args, Repeat::Safe).await?;
-        Ok(until)
-    }
-
-    /// Stores a session whose key is free at `now`, or puts it in place of a live one of the version `over`; false when there
-    /// is something else.
-    async fn store(&self, key: &Key, record: &Record, writes: &[Write], over: Option<u64>, now: u64) -> Result<bool> {
-        if self.server.is_cluster() {
-            self.check_layout().await?;
-        }
-        let writes = last_writes(writes);
-        let puts = writes.iter().filter_map(|(field, write)| Some((field, write, write.value.as_ref()?)));
-        let size = puts.clone().map(|(_, write, value)| (write.name.len() + value.len()) as u64).sum();
-        let (mut expires, identity) = (record.expires, random_token()?);
-        for _ in 0..STEPS {
-            let mut indexed = None;
-            if let Some(owner) = record.owner.as_ref().filter(|_| self.server.is_cluster()) {
-                indexed = Some(self.add_to_index(owner, key, expires, now).await?);
-            }
-            let args = Args::at(now)
-                .text(&identity)
-                .time_if(indexed)
-                .text(&over.map_or_else(String::new, |version| version.to_string()))
-                .time(record.created)
-                .time(record.accessed)
-                .time(record.expires)
-                .time_if(record.ends)
-                .time(record.renewed)
-                .owner(record.owner.as_deref())
-                .number(record.version)
-                .number(size)
-                .many(puts.clone().flat_map(|(field, _, value)| [field.as_slice(), value]));
-            let mut reply = self.call(&script::CREATE, self.entry(key), &[], &args, Repeat::Never).await?;
-            match reply.word() {
-                Word::Created => return Ok(true),
-                Word::Index => expires = reply.number()?,
-                Word::Pending if self.settle(key, &reply.text()?, now).await? => {}
-                _ => return Ok(false),
-            }
-        }
-        Err(self.restless())
-    }
-
-    /// A rename in a cluster, after `update` on the old key has found that it can be made.
-    async fn rename(
-        &self,
-        key: &Key,
-        change: &Changes<'_>,
-        rename: &Rename,
-        copy: Copy,
-        now: u64,
-    ) -> Result<Option<Reply>> {
-        let token = random_token()?;
-        let pending = format!("{}{token}", key.to_hex());
-        let args = |indexed: &str| {
-            let fields = copy.fields.iter().map(Vec::as_slice);
-            change.args(indexed, &token).key(key).many(fields)
-        };
-        let mut indexed = String::new();
-        if let Some(owner) = &copy.owner {
-            indexed = format!("{}:{owner}", self.add_to_index(owner, &rename.to, copy.lasts, now).await?);
-        }
-        let placed = self.call(&script::PLACE, self.entry(&rename.to), &[], &args(&indexed), Repeat::Never).await?;
-        if placed.word() != Word::Committed {
-            return Ok(Some(placed));
-        }
-
-        let depart = Args::at(now)
-            .key(&rename.to)
-            .time_if(rename.grace.as_ref().map(|grace| grace.until))
-            .bytes(rename.grace.as_ref().map_or(&[], |grace| &grace.nonce))
-            .number(change.change.remember.into())
-            .text(&token)
-            .time(copy.lasts)
-            .many(copy.version.iter().map(Vec::as_slice));
-        let left = self.call(&script::DEPART, self.entry(key), &[], &depart, Repeat::Never).await?;
-        match left.word() {
-            Word::Left => {
-                // If this fails, whoever loads the session next does it.
-                let _ = self.finish(&rename.to, &pending, true, now).await;
-                Ok(Some(placed))
-            }
-            Word::Gone => {
-                let _ = self.finish(&rename.to, &pending, false, now).await;
-                Ok(Some(left))
-            }
-            _ => {
-                self.finish(&rename.to, &pending, false, now).await?;
-                Ok(None)
-            }
-        }
-    }
-
-    /// Ends the session of a key, with the arguments of `DESTROY`; tells whether a live one was ended.
-    async fn end(&self, key: &Key, follows: bool, args: &Args, now: u64) -> Result<bool> {
-        let mut at = *key;
-        for _ in 0..STEPS {
-            let mut reply = self.call(&script::DESTROY, self.entry(&at), &[], args, Repeat::Never).await?;
-            match reply.word() {
-                Word::Ended => return Ok(true),
-                Word::Pending if self.settle(&at, &reply.text()?, now).await? => {}
-                Word::Pending => return Ok(false),
-                _ => match reply.bytes_if()? {
-                    Some(to) if follows => at = reply::key(&to)?,
-                    _ => return Ok(false),
-                },
-            }
-        }
-        Err(self.restless())
-    }
-
-    /// The keys in an owner's index, sorted.
-    async fn owned(&self, owner: &str) -> Result<BTreeSet<Key>> {
-        let (mut owned, mut cursor) = (BTreeSet::new(), Some(0));
-        while let Some(at) = cursor {
-            let (next, keys) = self.owned_from(owner, at).await?;
-            owned.extend(keys);
-            cursor = next;
-        }
-        Ok(owned)
-    }
-
-    /// The next keys in an owner's index, and where to go on, if there are more. Those that are in it all the time come at
-    /// least once.
-    async fn owned_from(&self, owner: &str, cursor: u64) -> Result<(Option<u64>, Vec<Key>)> {
-        let mut scan = redis::cmd("ZSCAN");
-        scan.arg(self.index(owner)).arg(cursor).arg("COUNT").arg(PAGE);
-        let mut page = reply::array(self.server.command(scan).await?)?.into_iter();
-        let next = reply::number(reply::text(page.next().unwrap_or(Value::Nil))?.as_bytes())?;
-        // Each is followed by its expiry.
-        let members = reply::array(page.next().unwrap_or(Value::Nil))?.into_iter().step_by(2);
-        let keys = members.map(|member| reply::key(&reply::bytes_if(member)?.unwrap_or_default()));
-        Ok((Some(next).filter(|next| *next != 0), keys.collect::<Result<_>>()?))
-    }
-
-    /// A pass over the names of all keys of this store that begin so.
-    async fn pass(&self, kind: &str) -> Result<Pass<'_>> {
-        let nodes = self.server.nodes().await?.into_iter();
-        Ok(Pass { server: &self.server, prefix: format!("{}:{kind}", self.table), nodes, at: None })
-    }
-
-    /// Which of some keys are those of live sessions, with their records, in the order of the keys given.
-    async fn live_ones(&self, keys: impl IntoIterator<Item = Key>, now: u64) -> Result<Vec<Listed>> {
-        let asked = stream::iter(keys).map(|key| async move { Ok::<_, Error>((key, self.live(&key, now).await?)) });
-        let answers: Vec<_> = asked.buffered(AT_ONCE).try_collect().await?;
-        Ok(answers.into_iter().filter_map(|(key, record)| Some(Listed { key, record: record? })).collect())
-    }
-}
-
-/// A pass over the keys of all servers.
-struct Pass<'a> {
-    server: &'a Server,
-    prefix: String,
-    nodes: std::vec::IntoIter<Node>,
-    /// The server the pass has reached, and where it goes on there.
-    at: Option<(Node, u64)>,
-}
-
-impl Pass<'_> {
-    /// The next few names; none at the end. A name may come twice.
-    async fn names(&mut self) -> Result<Option<Vec<Vec<u8>>>> {
-        let Some((node, cursor)) = self.at.take().or_else(|| Some((self.nodes.next()?, 0))) else { return Ok(None) };
-        let (next, names) = self.server.scan(&node, cursor, &format!("{}*", self.prefix)).await?;
-        self.at = Some((node, next)).filter(|_| next != 0);
-        Ok(Some(names))
-    }
-
-    /// The session's keys in the next few names.
-    async fn keys(&mut self) -> Result<Option<Vec<Key>>> {
-        let Some(names) = self.names().await? else { return Ok(None) };
-        let prefix = self.prefix.as_bytes();
-        Ok(Some(names.iter().filter_map(|name| reply::key(name.strip_prefix(prefix)?).ok()).collect()))
-    }
-}
-
-/// A session that is to be copied to its new key.
-struct Copy {
-    /// When it expires after the change.
-    lasts: u64,
-    /// Whose it is after the change.
-    owner: Option<String>,
-    /// What tells that it has not changed since.
-    version: Vec<Vec<u8>>,
-    /// Its fields and their values.
-    fields: Vec<Vec<u8>>,
-}
-
-impl Copy {
-    fn new(mut reply: Reply) -> Result<Self> {
-        let lasts = reply.number()?;
-        let owner = reply.bytes_if()?.map(reply::utf8).transpose()?;
-        let version = (0..4).map(|_| reply.bytes()).collect::<Result<_>>()?;
-        let fields = match reply.next() {
-            Some(fields) => reply::list(fields)?.into_iter().flatten().collect(),
-            None => return Err(unexpected("a session without fields")),
-        };
-        Ok(Self { lasts, owner, version, fields })
-    }
-}
-
-/// A change as the scripts are given it.
-struct Changes<'a> {
-    change: &'a Change,
-    expected: Option<u64>,
-    now: u64,
-    /// By their fields, of each variable the last write.
-    writes: BTreeMap<Vec<u8>, &'a Write>,
-}
-
-impl<'a> Changes<'a> {
-    fn new(change: &'a Change, expected: Option<u64>, now: u64) -> Self {
-        Self { change, expected, now, writes: last_writes(&change.writes) }
-    }
-
-    fn args(&self, indexed: &str, token: &str) -> Args {
-        let change = self.change;
-        let owner = match &change.owner {
-            None => String::new(),
-            Some(None) => "-".to_owned(),
-            Some(Some(owner)) => format!("+{owner}"),
-        };
-        let grace = change.rename.as_ref().and_then(|rename| rename.grace.as_ref());
-        let args = Args::at(self.now)
-            .text(&self.expected.map_or_else(String::new, |version| version.to_string()))
-            .text(&owner)
-            .time_if(change.expires)
-            .number(change.max_size)
-            .number(change.remember.into())
-            .text(&change.rename.as_ref().map_or_else(String::new, |rename| rename.to.to_hex()))
-            .time_if(grace.map(|grace| grace.until))
-            .bytes(grace.map_or(&[], |grace| &grace.nonce))
-            .text(indexed)
-            .text(token);
-
-        let (mut puts, mut removals) = (Vec::new(), Vec::new());
-        for (field, write) in &self.writes {
-            let name = write.name.len().to_string().into_bytes();
-            match &write.value {
-                Some(value) => puts.extend([field.clone(), name, value.clone()]),
-                None => removals.extend([field.clone(), name]),
-            }
-        }
-        let args =
-            args.number(change.clears.len() as u64).number(puts.len() as u64 / 3).number(removals.len() as u64 / 2);
-        let clears: Vec<_> = change.clears.iter().map(|app| prefix(app)).collect();
-        args.many(clears.iter().chain(&puts).chain(&removals).map(Vec::as_slice))
-    }
-}
-
-/// What the fields of an application's variables begin with. As it says how long the application's name is, no other
-/// application's fields begin so.
-fn prefix(app: &str) -> Vec<u8> {
-    format!("{}:{app}", app.len()).into_bytes()
-}
-
-fn field(app: &str, name: &str) -> Vec<u8> {
-    let mut field = prefix(app);
-    field.extend_from_slice(name.as_bytes());
-    field
-}
-
-/// Reads the names of application and variable from a field.
-fn names(field: Vec<u8>) -> Result<(String, String)> {
-    let field = reply::utf8(field)?;
-    let names = field.split_once(':').and_then(|(length, names)| names.split_at_checked(length.parse().ok()?));
-    let (app, name) = names.ok_or_else(|| unexpected("a field that is no variable"))?;
-    Ok((app.to_owned(), name.to_owned()))
-}
-
-fn last_writes(writes: &[Write]) -> BTreeMap<Vec<u8>, &Write> {
-    writes.iter().map(|write| (field(&write.app, &write.name), write)).collect()
-}
-
-/// Something that nothing else is named.
-fn random_token() -> Result<String> {
-    let mut bytes = [0; 16];
-    let drawn = SysRng.try_fill_bytes(&mut bytes);
-    drawn.map_err(|error| Error::unavailable(format!("the system has no random bytes: {error}")))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[async_trait]

@@ -1,0 +1,107 @@
+//! Where a key leads.
+
+use lemon_session_store::{Error, Key, Record, Result};
+
+use super::{
+    Redis, STEPS,
+    reply::{self, RECORD, Reply, Word},
+    script::{self, Args, Script},
+    server::Repeat,
+};
+
+/// Where a key led to.
+pub enum Found {
+    Session {
+        reply: Reply,
+        /// The nonce of the former key that led there.
+        renewal: Option<Vec<u8>>,
+    },
+    Absent,
+    Expired,
+    Ended,
+}
+
+impl Redis {
+    /// Calls `LOAD` or `FETCH` where a key leads.
+    pub(super) async fn find(&self, script: &Script, key: &Key, now: u64, args: &[&[u8]]) -> Result<Found> {
+        let (mut at, mut identity, mut renewal) = (*key, Vec::new(), None);
+        for _ in 0..STEPS {
+            let given = Args::at(now).bytes(&identity).many(args.iter().copied());
+            let mut reply = self.call(script, self.entry(&at), &[], &given, Repeat::Safe).await?;
+            match reply.word() {
+                Word::Found => return Ok(Found::Session { reply, renewal }),
+                Word::Follow => {
+                    at = reply.key()?;
+                    identity = reply.bytes()?;
+                    let nonce = reply.bytes()?;
+                    renewal.get_or_insert(nonce);
+                }
+                Word::Pending if self.settle(&at, &reply.text()?, now).await? => {}
+                // A former key that leads nowhere has ended.
+                _ if renewal.is_some() => {
+                    return Ok(
+                        match self
+                            .call(&script::REUSE, self.entry(key), &[], &Args::at(now), Repeat::Safe)
+                            .await?
+                            .word()
+                        {
+                            Word::Ended => Found::Ended,
+                            _ => Found::Absent,
+                        },
+                    );
+                }
+                Word::Expired => return Ok(Found::Expired),
+                Word::Ended => return Ok(Found::Ended),
+                _ => {
+                    self.check_absence().await?;
+                    return Ok(Found::Absent);
+                }
+            }
+        }
+        Err(self.restless())
+    }
+
+    /// The identity of the session that a key leads to; empty where it leads to none.
+    pub(super) async fn identity(&self, key: &Key, now: u64) -> Result<Vec<u8>> {
+        let (mut at, mut identity) = (*key, Vec::new());
+        for _ in 0..STEPS {
+            let given = Args::at(now).bytes(&identity);
+            let mut reply = self.call(&script::IDENTITY, self.entry(&at), &[], &given, Repeat::Safe).await?;
+            match reply.word() {
+                Word::Found => return reply.bytes(),
+                Word::Follow => {
+                    at = reply.key()?;
+                    identity = reply.bytes()?;
+                }
+                Word::Pending if self.settle(&at, &reply.text()?, now).await? => {}
+                _ => return Ok(Vec::new()),
+            }
+        }
+        Err(self.restless())
+    }
+
+    pub(super) fn restless(&self) -> Error {
+        Error::unavailable(format!("{}: a session changed so often that a call gave up", self.server.name()))
+    }
+
+    pub(super) async fn fields(&self, key: &Key, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        let mut get = redis::cmd("HMGET");
+        get.arg(self.entry(key)).arg(names);
+        reply::list(self.server.command(get).await?)
+    }
+
+    /// The record of a live session.
+    pub(super) async fn live(&self, key: &Key, now: u64) -> Result<Option<Record>> {
+        for _ in 0..STEPS {
+            let mut fields = self.fields(key, &[&RECORD[..], &["pending"]].concat()).await?;
+            match fields.pop().flatten().map(reply::utf8).transpose()? {
+                Some(pending) if self.settle(key, &pending, now).await? => {}
+                Some(_) => return Ok(None),
+                // Without a session, there is nothing or the end of one.
+                None if fields.first().is_none_or(Option::is_none) => return Ok(None),
+                None => return Ok(Some(reply::record(fields)?).filter(|record| now < record.expires)),
+            }
+        }
+        Err(self.restless())
+    }
+}

@@ -1,0 +1,50 @@
+//! Passes over all keys.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use lemon_session_store::{Error, Key, Listed, Result};
+
+use super::{
+    AT_ONCE, Redis, reply,
+    server::{Node, Server},
+};
+
+impl Redis {
+    /// A pass over the names of all keys of this store that begin so.
+    pub(super) async fn pass(&self, kind: &str) -> Result<Pass<'_>> {
+        let nodes = self.server.nodes().await?.into_iter();
+        Ok(Pass { server: &self.server, prefix: format!("{}:{kind}", self.table), nodes, at: None })
+    }
+
+    /// Which of some keys are those of live sessions, with their records, in the order of the keys given.
+    pub(super) async fn live_ones(&self, keys: impl IntoIterator<Item = Key>, now: u64) -> Result<Vec<Listed>> {
+        let asked = stream::iter(keys).map(|key| async move { Ok::<_, Error>((key, self.live(&key, now).await?)) });
+        let answers: Vec<_> = asked.buffered(AT_ONCE).try_collect().await?;
+        Ok(answers.into_iter().filter_map(|(key, record)| Some(Listed { key, record: record? })).collect())
+    }
+}
+
+/// A pass over the keys of all servers.
+pub struct Pass<'a> {
+    server: &'a Server,
+    prefix: String,
+    nodes: std::vec::IntoIter<Node>,
+    /// The server the pass has reached, and where it goes on there.
+    at: Option<(Node, u64)>,
+}
+
+impl Pass<'_> {
+    /// The next few names; none at the end. A name may come twice.
+    pub(super) async fn names(&mut self) -> Result<Option<Vec<Vec<u8>>>> {
+        let Some((node, cursor)) = self.at.take().or_else(|| Some((self.nodes.next()?, 0))) else { return Ok(None) };
+        let (next, names) = self.server.scan(&node, cursor, &format!("{}*", self.prefix)).await?;
+        self.at = Some((node, next)).filter(|_| next != 0);
+        Ok(Some(names))
+    }
+
+    /// The session's keys in the next few names.
+    pub(super) async fn keys(&mut self) -> Result<Option<Vec<Key>>> {
+        let Some(names) = self.names().await? else { return Ok(None) };
+        let prefix = self.prefix.as_bytes();
+        Ok(Some(names.iter().filter_map(|name| reply::key(name.strip_prefix(prefix)?).ok()).collect()))
+    }
+}
