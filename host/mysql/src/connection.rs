@@ -3,7 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use deadpool::managed::{Manager, Metrics, RecycleResult};
-use lemon_session_sql::server::{Backend, Server, SslMode, Trouble};
+use lemon_session_sql::{
+    pool::{Backend, Trouble},
+    server::Server,
+    tls::SslMode,
+};
 use lemon_session_store::Result;
 use mysql_async::{
     Conn, DriverError, Error as ClientError, IoError, Opts, OptsBuilder, Params, Row, SslOpts, Value,

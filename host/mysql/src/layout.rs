@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lemon_session_sql::server::{Repeat, Server, other_layout};
+use lemon_session_sql::{layout::other_layout, pool::Repeat, server::Server};
 use lemon_session_store::{
     Error, Result,
     layout::{Parts, differences, parts},

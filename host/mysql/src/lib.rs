@@ -23,7 +23,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use lemon_session_sql::{
     cleanup::clean_up,
-    server::{Calls, Repeat, Server, check_change, check_owner, check_writes, known_until, last_writes},
+    limits::{check_change, check_owner, check_writes},
+    pool::{Calls, Repeat},
+    server::Server,
+    writes::{known_until, last_writes},
 };
 use lemon_session_store::{
     Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,

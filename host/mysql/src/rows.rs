@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use lemon_session_sql::server::last_writes;
+use lemon_session_sql::writes::last_writes;
 use lemon_session_store::{Key, LoadOutcome, Loaded, Record, Stored, Variable, Write};
 use mysql_async::{
     DriverError, Error as ClientError, Params, Row, Transaction, Value,

@@ -3,7 +3,11 @@
 use deadpool::managed::{Manager, Metrics, RecycleResult};
 use deadpool_postgres::{ClientWrapper, Connect, ManagerConfig};
 use futures::future::BoxFuture;
-use lemon_session_sql::server::{Backend, Server, SslMode, Trouble, tls};
+use lemon_session_sql::{
+    pool::{Backend, Trouble},
+    server::Server,
+    tls::{SslMode, tls},
+};
 use lemon_session_store::Result;
 use rustls::ClientConfig;
 use tokio::task::JoinHandle;

@@ -20,7 +20,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use lemon_session_sql::{
     cleanup::clean_up,
-    server::{Calls, Repeat, Server, check_change},
+    limits::check_change,
+    pool::{Calls, Repeat},
+    server::Server,
 };
 use lemon_session_store::{
     Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,

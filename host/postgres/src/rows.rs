@@ -1,6 +1,9 @@
 //! Parameters and rows: how the server is given what is stored, and answers it.
 
-use lemon_session_sql::server::{check_owner, check_writes, known_until, last_writes};
+use lemon_session_sql::{
+    limits::{check_owner, check_writes},
+    writes::{known_until, last_writes},
+};
 use lemon_session_store::{Change, Key, Loaded, Record, Result, Stored, Variable, Write};
 use tokio_postgres::Row;
 

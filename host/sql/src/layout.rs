@@ -1,0 +1,35 @@
+//! The layout that the tables have.
+
+use lemon_session_store::{Error, Result};
+
+use super::server::Server;
+
+impl Server {
+    pub fn newer_layout(&self, found: i64, known: i64) -> Error {
+        Error::unavailable(format!(
+            "the tables of {} have layout {found}, made by a newer version of this program: this one knows layouts up to \
+             {known}",
+            self.summary()
+        ))
+    }
+
+    /// A layout that was asked for: 0 where there are no tables, and an error where this program is too old for it.
+    pub fn known_layout(&self, found: Result<i64>, known: i64) -> Result<i64> {
+        match found {
+            Ok(layout) if layout > known => Err(self.newer_layout(layout, known)),
+            Err(error) if error.is_missing_tables() => Ok(0),
+            found => found,
+        }
+    }
+}
+
+/// What differs where the tables are not there, or wait to be brought up to date.
+pub fn other_layout(found: i64, known: usize) -> Option<String> {
+    match found {
+        0 => Some("the tables are not there".to_owned()),
+        found if found != known as i64 => {
+            Some(format!("the tables have layout {found}, and this version's is {known}"))
+        }
+        _ => None,
+    }
+}
