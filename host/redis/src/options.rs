@@ -61,11 +61,9 @@ impl Address {
             address.ca = Some(read.map_err(|error| Error::invalid(format!("ca-file {file} cannot be read: {error}")))?);
         }
         if let Some(text) = options.options.get("timeout") {
-            let time = units::duration(text).map_err(|why| Error::invalid(format!("timeout: {why}")))?;
-            if !(Duration::from_secs(1)..=Duration::from_secs(300)).contains(&time) {
-                return Err(Error::invalid(format!("timeout is {text:?}: it has to be between 1 and 300 seconds")));
-            }
-            address.timeout = time;
+            let range = Duration::from_secs(1)..=Duration::from_secs(300);
+            let timeout = units::duration_within("timeout", text, range, "between 1 and 300 seconds");
+            address.timeout = timeout.map_err(Error::invalid)?;
         }
         Ok(address)
     }

@@ -1,6 +1,6 @@
 //! The storage URL and its options.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, ops::Bound, path::PathBuf, time::Duration};
 
 use lemon_session_store::{Error, Result, StorageOptions, units};
 use percent_encoding::percent_decode_str;
@@ -85,9 +85,6 @@ fn pool_size(size: &str) -> Result<usize> {
 
 fn seconds(given: &mut BTreeMap<String, String>, name: &str, default: u64) -> Result<Duration> {
     let Some(text) = given.remove(name) else { return Ok(Duration::from_secs(default)) };
-    let time = units::duration(&text).map_err(|why| Error::invalid(format!("{name}: {why}")))?;
-    if time.is_zero() || time > Duration::from_secs(86_400) {
-        return Err(Error::invalid(format!("{name} is {text:?}: it has to be more than 0, and at most a day")));
-    }
-    Ok(time)
+    let range = (Bound::Excluded(Duration::ZERO), Bound::Included(Duration::from_secs(86_400)));
+    units::duration_within(name, &text, range, "more than 0, and at most a day").map_err(Error::invalid)
 }
