@@ -1,10 +1,10 @@
 //! Where a key leads.
 
-use lemon_session_store::{Error, Key, Record, Result};
+use lemon_session_store::{Key, Result};
 
 use super::{
     Redis, STEPS,
-    reply::{self, RECORD, Reply, Word},
+    reply::{Reply, Word},
     script::{self, Args, Script},
     server::Repeat,
 };
@@ -75,31 +75,6 @@ impl Redis {
                 }
                 Word::Pending if self.settle(&at, &reply.text()?, now).await? => {}
                 _ => return Ok(Vec::new()),
-            }
-        }
-        Err(self.restless())
-    }
-
-    pub(super) fn restless(&self) -> Error {
-        Error::unavailable(format!("{}: a session changed so often that a call gave up", self.server.name()))
-    }
-
-    pub(super) async fn fields(&self, key: &Key, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
-        let mut get = redis::cmd("HMGET");
-        get.arg(self.entry(key)).arg(names);
-        reply::list(self.server.command(get).await?)
-    }
-
-    /// The record of a live session.
-    pub(super) async fn live(&self, key: &Key, now: u64) -> Result<Option<Record>> {
-        for _ in 0..STEPS {
-            let mut fields = self.fields(key, &[&RECORD[..], &["pending"]].concat()).await?;
-            match fields.pop().flatten().map(reply::utf8).transpose()? {
-                Some(pending) if self.settle(key, &pending, now).await? => {}
-                Some(_) => return Ok(None),
-                // Without a session, there is nothing or the end of one.
-                None if fields.first().is_none_or(Option::is_none) => return Ok(None),
-                None => return Ok(Some(reply::record(fields)?).filter(|record| now < record.expires)),
             }
         }
         Err(self.restless())

@@ -79,8 +79,11 @@ mod options;
 mod reply;
 mod rotation;
 mod scan;
+mod check;
+mod cluster;
 mod script;
 mod server;
+mod errors;
 mod single;
 
 use std::{
@@ -169,6 +172,17 @@ impl Driver for Redis {
                 Found::Session { reply, renewal } => (reply, renewal),
                 Found::Absent => return Ok(LoadOutcome::Absent),
                 Found::Expired => return Ok(LoadOutcome::Expired),
+
+    /// Some fields of a digest's entry.
+    async fn fields(&self, key: &Key, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        let mut get = redis::cmd("HMGET");
+        get.arg(self.entry(key)).arg(names);
+        reply::list(self.server.command(get).await?)
+    }
+
+    fn restless(&self) -> Error {
+        Error::unavailable(format!("{}: a session changed so often that a call gave up", self.server.name()))
+    }
                 Found::Ended => return Ok(LoadOutcome::Ended),
             };
         let record = reply.record()?;

@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use lemon_session_store::{Error, Result, StorageOptions, units};
 use percent_encoding::percent_decode_str;
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisResult};
 use url::Url;
 
 /// The options beside the URL.
@@ -126,6 +127,26 @@ impl Address {
             ca: None,
             timeout: DEFAULT_TIMEOUT,
         })
+    }
+
+    /// How the client connects to each of the nodes.
+    pub fn connections(&self) -> RedisResult<Vec<ConnectionInfo>> {
+        let mut settings = RedisConnectionInfo::default().set_db(self.database).set_protocol(ProtocolVersion::RESP3);
+        if let Some(username) = &self.username {
+            settings = settings.set_username(username);
+        }
+        if let Some(password) = &self.password {
+            settings = settings.set_password(password);
+        }
+        let node = |(host, port): &(String, u16)| {
+            let (host, port) = (host.clone(), *port);
+            let addr = match self.tls {
+                true => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
+                false => ConnectionAddr::Tcp(host, port),
+            };
+            Ok(addr.into_connection_info()?.set_redis_settings(settings.clone()))
+        };
+        self.nodes.iter().map(node).collect()
     }
 }
 

@@ -4,8 +4,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use lemon_session_store::{Error, Key, Listed, Result};
 
 use super::{
-    AT_ONCE, Redis, reply,
-    server::{Node, Server},
+    AT_ONCE, Redis, STEPS,
+    cluster::Node,
+    reply::{self, RECORD},
+    server::Server,
 };
 
 impl Redis {
@@ -15,7 +17,22 @@ impl Redis {
         Ok(Pass { server: &self.server, prefix: format!("{}:{kind}", self.table), nodes, at: None })
     }
 
-    /// Which of some keys are those of live sessions, with their records, in the order of the keys given.
+    /// The record of a session, if that is live.
+    async fn live(&self, key: &Key, now: u64) -> Result<Option<Record>> {
+        for _ in 0..STEPS {
+            let mut fields = self.fields(key, &[&RECORD[..], &["pending"]].concat()).await?;
+            match fields.pop().flatten().map(reply::utf8).transpose()? {
+                Some(pending) if self.settle(key, &pending, now).await? => {}
+                Some(_) => return Ok(None),
+                // The entry is absent or a tombstone.
+                None if fields.first().is_none_or(Option::is_none) => return Ok(None),
+                None => return Ok(Some(reply::record(fields)?).filter(|record| now < record.expires)),
+            }
+        }
+        Err(self.restless())
+    }
+
+    /// The live sessions of some digests, in the order of the digests.
     pub(super) async fn live_ones(&self, keys: impl IntoIterator<Item = Key>, now: u64) -> Result<Vec<Listed>> {
         let asked = stream::iter(keys).map(|key| async move { Ok::<_, Error>((key, self.live(&key, now).await?)) });
         let answers: Vec<_> = asked.buffered(AT_ONCE).try_collect().await?;
@@ -27,16 +44,16 @@ impl Redis {
 pub struct Pass<'a> {
     server: &'a Server,
     prefix: String,
-    nodes: std::vec::IntoIter<Node>,
-    /// The server the pass has reached, and where it goes on there.
-    at: Option<(Node, u64)>,
+    nodes: std::vec::IntoIter<Option<Node>>,
+    /// The current node, and the cursor of the next step there.
+    at: Option<(Option<Node>, u64)>,
 }
 
 impl Pass<'_> {
     /// The next few names; none at the end. A name may come twice.
     pub(super) async fn names(&mut self) -> Result<Option<Vec<Vec<u8>>>> {
         let Some((node, cursor)) = self.at.take().or_else(|| Some((self.nodes.next()?, 0))) else { return Ok(None) };
-        let (next, names) = self.server.scan(&node, cursor, &format!("{}*", self.prefix)).await?;
+        let (next, names) = self.server.scan(node.as_ref(), cursor, &format!("{}*", self.prefix)).await?;
         self.at = Some((node, next)).filter(|_| next != 0);
         Ok(Some(names))
     }

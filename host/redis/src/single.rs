@@ -7,7 +7,7 @@ use redis::{
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
 };
 
-use super::{options::Address, server::nodes};
+use super::options::Address;
 
 /// A connection that comes back by itself when it was lost, and is made anew when the server takes no writes.
 pub struct Single {
@@ -22,7 +22,7 @@ type Current = (u64, ConnectionManager);
 
 impl Single {
     pub async fn connect(address: &Address) -> RedisResult<Self> {
-        let info = nodes(address)?.pop().ok_or((ErrorKind::InvalidClientConfig, "no host"))?;
+        let info = address.connections()?.pop().ok_or((ErrorKind::InvalidClientConfig, "no host"))?;
         let client = match address.ca.clone() {
             Some(ca) => Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(ca) })?,
             None => Client::open(info)?,
