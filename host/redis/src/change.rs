@@ -1,4 +1,4 @@
-//! Changes as the scripts are given them.
+//! Changes, as arguments of scripts.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use super::{
     script::Args,
 };
 
-/// A change as the scripts are given it.
+/// A change of a session.
 pub struct Changes<'a> {
     pub change: &'a Change,
     expected: Option<u64>,
     now: u64,
-    /// By their fields, of each variable the last write.
+    /// The last write of each variable, by its field.
     writes: BTreeMap<Vec<u8>, &'a Write>,
 }
 
@@ -23,6 +23,7 @@ impl<'a> Changes<'a> {
         Self { change, expected, now, writes: last_writes(&change.writes) }
     }
 
+    /// The arguments that `change.lua` reads.
     pub(super) fn args(&self, indexed: &str, token: &str) -> Args {
         let change = self.change;
         let owner = match &change.owner {

@@ -1,4 +1,4 @@
-//! New sessions and copies of sessions.
+//! New sessions, and sessions that are moved here from another store.
 
 use lemon_session_store::{Error, Key, Record, Result, Write};
 use rand::{TryRng, rngs::SysRng};
@@ -12,8 +12,8 @@ use super::{
 };
 
 impl Redis {
-    /// Stores a session whose key is free at `now`, or puts it in place of a live one of the version `over`; false when there
-    /// is something else.
+    /// Stores a session at a digest that is free at `now`; with `over`, instead of the live session there if that has this
+    /// version. Returns false if something else is there.
     pub(super) async fn store(
         &self,
         key: &Key,
@@ -59,7 +59,7 @@ impl Redis {
     }
 }
 
-/// Something that nothing else is named.
+/// A name that is used only once.
 pub fn random_token() -> Result<String> {
     let mut bytes = [0; 16];
     let drawn = SysRng.try_fill_bytes(&mut bytes);

@@ -1,4 +1,4 @@
-//! Where a key leads.
+//! The session that a digest leads to, through tombstones within their grace.
 
 use lemon_session_store::{Key, Result};
 
@@ -9,11 +9,11 @@ use super::{
     server::Repeat,
 };
 
-/// Where a key led to.
+/// What a digest leads to.
 pub enum Found {
     Session {
         reply: Reply,
-        /// The nonce of the former key that led there.
+        /// The nonce of the tombstone that was followed, if any.
         renewal: Option<Vec<u8>>,
     },
     Absent,
@@ -22,7 +22,7 @@ pub enum Found {
 }
 
 impl Redis {
-    /// Calls `LOAD` or `FETCH` where a key leads.
+    /// Runs `LOAD` or `FETCH` on the session that a digest leads to.
     pub(super) async fn find(&self, script: &Script, key: &Key, now: u64, args: &[&[u8]]) -> Result<Found> {
         let (mut at, mut identity, mut renewal) = (*key, Vec::new(), None);
         for _ in 0..STEPS {
@@ -37,18 +37,10 @@ impl Redis {
                     renewal.get_or_insert(nonce);
                 }
                 Word::Pending if self.settle(&at, &reply.text()?, now).await? => {}
-                // A former key that leads nowhere has ended.
+                // A tombstone that leads to no session has ended.
                 _ if renewal.is_some() => {
-                    return Ok(
-                        match self
-                            .call(&script::REUSE, self.entry(key), &[], &Args::at(now), Repeat::Safe)
-                            .await?
-                            .word()
-                        {
-                            Word::Ended => Found::Ended,
-                            _ => Found::Absent,
-                        },
-                    );
+                    let reuse = self.call(&script::REUSE, self.entry(key), &[], &Args::at(now), Repeat::Safe).await?;
+                    return Ok(if reuse.word() == Word::Ended { Found::Ended } else { Found::Absent });
                 }
                 Word::Expired => return Ok(Found::Expired),
                 Word::Ended => return Ok(Found::Ended),
@@ -61,7 +53,7 @@ impl Redis {
         Err(self.restless())
     }
 
-    /// The identity of the session that a key leads to; empty where it leads to none.
+    /// The identity of the session that a digest leads to, which id rotations keep; empty if it leads to none.
     pub(super) async fn identity(&self, key: &Key, now: u64) -> Result<Vec<u8>> {
         let (mut at, mut identity) = (*key, Vec::new());
         for _ in 0..STEPS {

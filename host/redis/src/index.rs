@@ -12,16 +12,16 @@ use super::{
 };
 
 impl Redis {
-    /// In a cluster: adds a key to its owner's index, until well after it expires. Returns until when.
+    /// In a cluster: adds a digest to its owner's index, until well after its session expires. Returns until when.
     pub(super) async fn add_to_index(&self, owner: &str, key: &Key, expires: u64, now: u64) -> Result<u64> {
-        // Twice as long as the session may last now: it will most likely be used again, and then there is nothing to do.
+        // Twice the remaining life of the session: when it is used again, its digest need not be added again.
         let until = expires.saturating_add(expires.saturating_sub(now)).min(FAR);
         let args = Args::at(now).key(key).time(until);
         self.call(&script::INDEX, self.index(owner), &[], &args, Repeat::Safe).await?;
         Ok(until)
     }
 
-    /// The keys in an owner's index, sorted.
+    /// The digests in an owner's index, sorted.
     pub(super) async fn owned(&self, owner: &str) -> Result<BTreeSet<Key>> {
         let (mut owned, mut cursor) = (BTreeSet::new(), Some(0));
         while let Some(at) = cursor {
@@ -32,14 +32,14 @@ impl Redis {
         Ok(owned)
     }
 
-    /// The next keys in an owner's index, and where to go on, if there are more. Those that are in it all the time come at
-    /// least once.
+    /// The next digests in an owner's index, and the cursor of those that follow, if any. A digest that is in the index all the
+    /// time is returned at least once.
     pub(super) async fn owned_from(&self, owner: &str, cursor: u64) -> Result<(Option<u64>, Vec<Key>)> {
         let mut scan = redis::cmd("ZSCAN");
         scan.arg(self.index(owner)).arg(cursor).arg("COUNT").arg(PAGE);
         let mut page = reply::array(self.server.command(scan).await?)?.into_iter();
         let next = reply::number(reply::text(page.next().unwrap_or(Value::Nil))?.as_bytes())?;
-        // Each is followed by its expiry.
+        // Each digest is followed by its expiry.
         let members = reply::array(page.next().unwrap_or(Value::Nil))?.into_iter().step_by(2);
         let keys = members.map(|member| reply::key(&reply::bytes_if(member)?.unwrap_or_default()));
         Ok((Some(next).filter(|next| *next != 0), keys.collect::<Result<_>>()?))

@@ -1,4 +1,4 @@
-//! The version of the layout.
+//! The version of the layout: whether the tables exist, and whether this driver knows them.
 
 use lemon_session_store::{Error, Result};
 
@@ -14,7 +14,7 @@ impl Redis {
                 Error::missing_tables(format!("{} has no table {}: create it first", self.server.name(), self.table))
             }
             Some(version) => Error::unavailable(format!(
-                "table {} on {} has version {:?} of its layout, and this version of lemon-session knows {LAYOUT}",
+                "table {} on {} has version {:?} of its layout, but this version of lemon-session knows only {LAYOUT}",
                 self.table,
                 self.server.name(),
                 String::from_utf8_lossy(&version),
@@ -22,7 +22,7 @@ impl Redis {
         }
     }
 
-    /// The version of the layout that is there, if there is one.
+    /// The version that the server has, if the tables exist.
     pub(super) async fn stored_layout(&self) -> Result<Option<Vec<u8>>> {
         let mut get = redis::cmd("GET");
         get.arg(self.layout());
@@ -36,7 +36,7 @@ impl Redis {
         }
     }
 
-    /// Where nothing was found: a cluster's scripts do not know whether the tables are there.
+    /// Fails if a session was not found because there are no tables. On a single server, each script checks that itself.
     pub(super) async fn check_absence(&self) -> Result<()> {
         if self.server.is_cluster() { self.check_layout().await } else { Ok(()) }
     }

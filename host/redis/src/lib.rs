@@ -1,76 +1,89 @@
-//! `redis://` and `redis+cluster://`: sessions in Redis, or in a Redis Cluster. With `rediss` in place of `redis`, over TLS.
+//! `redis://` and `redis+cluster://`: sessions in Redis, Valkey or Redis Cluster. `rediss://` and `rediss+cluster://` are the
+//! same over TLS.
 //!
-//! URLs are `redis://USER:PASSWORD@HOST:PORT/DATABASE` and `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT`, with one or
-//! more nodes of the cluster. Options: `password-file` or `password-env` name a file or an environment variable that holds
-//! the password; `ca-file` certificates (PEM) to trust in place of the system's; `timeout` how long a call may
-//! take, as `10s`; 5s unless given. Redis 6 or later is needed.
+//! A URL is `redis://USER:PASSWORD@HOST:PORT/DATABASE` for one server, and `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT`,
+//! with one or more of the nodes, for a cluster. Redis 6 or later is needed. Options:
+//!
+//! - `timeout`: how long a call may take, as `10s`; 5s unless given;
+//! - `ca-file`: a PEM file with the certificates to trust instead of the system's;
+//! - `password-file`, `password-env`: a file, or an environment variable, that holds the password, instead of the URL.
 //!
 //! # What is stored
 //!
-//! | key | what it is |
+//! | key | value |
 //! | --- | --- |
-//! | `Session:layout` | the version of this layout: the tables are there. |
-//! | `Session:s:KEY` | all that is known of a session's key, in one hash: the session's record and its variables; or that it has ended, how often it was presented since, and where it leads. |
-//! | `Session:o:OWNER` | the keys of the owner's sessions, a sorted set by their expiry. |
+//! | `Session:layout` | The version of this layout. It exists as long as the tables do. |
+//! | `Session:s:DIGEST` | The entry of a digest, a hash. It holds either the session's record and variables, or the tombstone of an ended digest: how often it was used since, and the digest it leads to. |
+//! | `Session:o:OWNER` | The index of an owner: a sorted set of the digests of the owner's sessions, by their expiry. |
 //!
-//! `Session` is the table. A variable is the field `<bytes of the application's name>:<application><name>`. As a session is
-//! one Redis key, it is in one slot of a cluster, and can only be evicted as a whole.
+//! `Session` is the table. The field of a variable is `LENGTH:APPLICATIONNAME`: the names of the application and the variable,
+//! preceded by the length of the former in bytes. Because a session is one Redis key, it is in one slot of a cluster and can
+//! only be evicted as a whole.
 //!
-//! `load`, `fetch`, `update` and `destroy` are one Lua script each, called by its digest: atomic, and one round trip. So is
-//! `create`, with one more in a cluster. A former key within its grace costs one more, too. Times are in seconds up to
-//! 2^53 - 1; later ones are taken for that one.
+//! `load`, `fetch`, `update` and `destroy` each run one Lua script, called by the hash of its text: atomic, and one round trip.
+//! So does `create`, with one or two more round trips in a cluster. A load through a tombstone takes one more. Times are in
+//! seconds; the latest that can be stored is 2^53 - 1, which replaces later ones.
 //!
 //! # Expiry
 //!
-//! Whether a session has expired is told by its record and the caller's clock. Each entry also has a time to live, five
-//! minutes longer than it can mean anything, by which Redis removes it: `cleanup` has nothing to do. An expired session
-//! therefore answers [`LoadOutcome::Expired`] for about five minutes, and [`LoadOutcome::Absent`] from then on. The clocks of
-//! hosts may differ by those five minutes.
+//! The record and the caller's clock determine whether a session has expired. Each key also has a time to live, which is five
+//! minutes longer than its content is needed. Redis then removes it, so `cleanup` has nothing to do. An expired session
+//! therefore answers [`LoadOutcome::Expired`] for about five minutes, and [`LoadOutcome::Absent`] afterwards. The clocks of
+//! hosts may differ by these five minutes.
 //!
 //! # In a cluster
 //!
-//! A script reaches one slot, so that what concerns several slots takes steps, in an order in which each state between them
-//! is safe to read and to be left in by a host that dies there.
+//! A script can access only one slot. An operation on several slots takes several steps, in an order that makes every state
+//! in between safe to read, and safe to be left in by a host that dies there.
 //!
-//! A rename copies the session, changed, to its new key, where it is *pending* (1). Then the old key's script makes it a
-//! former or ended key that names the copy, if the session is still the one that was copied: this decides (2). Then the copy
-//! stops being pending (3). Of several renames one decides; the copies of the others are removed. Who finds a pending
-//! session asks its old key: if that names the copy, the reader takes step 3 itself; if not, there is no such session. After
-//! (1) the session is the old key's, after (2) the new key's, and never both or neither.
+//! An id rotation takes three steps:
 //!
-//! An owner's index gets a session's key before the session gets the owner or a later expiry, until a time well after its
-//! expiry, and the session notes until when. So the index holds all of the owner's sessions at all times, and a key that
-//! should not be there does no harm, as each session is asked. `destroy_owned` goes over the index once, some keys at a time,
-//! and follows those that were renamed meanwhile: it ends all sessions that the owner had when it was called.
+//! 1. A script copies the changed session to its new digest. The copy is *pending*.
+//! 2. A script replaces the session at the old digest by a tombstone that names the copy, unless the session has changed since
+//!    it was copied. This step decides.
+//! 3. A script makes the copy the session: it is no longer pending.
 //!
-//! On a single server the index holds the owner's sessions exactly, and `destroy_owned` ends those in it, some in each script,
-//! until there are none: a script holds up all others.
+//! Of several concurrent rotations, one succeeds in step 2; the others remove their copies. A reader that finds a pending copy
+//! reads the entry of the old digest. If that names the copy, the reader takes step 3 itself; otherwise there is no session at
+//! the new digest. Before step 2 the session is at the old digest, afterwards at the new one, and never at both or neither.
 //!
-//! The version of the layout is only asked for where there is no session: a session that is there proves the tables.
+//! A digest is added to an owner's index before its session gets the owner or a later expiry. It stays there until well after
+//! that expiry, and the session records until when. So the index always holds all sessions of the owner. It may hold other
+//! digests too: each session is asked for its owner. `destroy_owned` goes over the index once, in batches, and follows sessions
+//! whose id is rotated meanwhile. It ends all sessions that the owner had when it was called.
+//!
+//! On a single server the index holds exactly the owner's sessions. `destroy_owned` ends them in batches, one script each,
+//! because a script blocks all other calls.
+//!
+//! A session that is found proves that the tables exist. The version of the layout is therefore read only where no session is
+//! found, and before one is created.
 //!
 //! # For operators
 //!
-//! `count`, `list` without an owner, `reused` and `drop_tables` go over all keys of the server, or of each of the cluster's
-//! masters, with `SCAN`: they are exact for what does not change meanwhile, and hold up nobody. In a cluster whose slots are
-//! being moved they may miss sessions on their way. A page of `list` costs one pass over all keys.
+//! `count`, `list` without an owner, `reused` and `drop_tables` go over all keys of the server, or of each master of the
+//! cluster, with `SCAN`. They block no other calls, and are exact as far as nothing changes meanwhile. While slots are being
+//! moved to other nodes, they may miss sessions in these slots. Each page of `list` takes a pass over all keys.
 //!
-//! `maxmemory-policy` should be `noeviction`: without memory, saves then fail, and nobody is logged out. `volatile-ttl` drops
-//! the sessions that would expire first, each as a whole; but it may drop an owner's index as well, and `destroy_owned` then
-//! misses sessions. The policies `allkeys-…` may drop `Session:layout`, after which all calls answer that the tables are
-//! missing.
+//! `maxmemory-policy` should be `noeviction`: a server that is out of memory then refuses saves, and keeps all sessions.
+//! `volatile-ttl` evicts the sessions that would expire first, each as a whole. It may also evict an owner's index, and
+//! `destroy_owned` then misses sessions. The policies `allkeys-…` may evict `Session:layout`, and then all calls fail because
+//! the tables are missing.
 //!
-//! Redis replicates and writes to disk after it has answered. A save can be lost with a power failure (up to a second with
-//! `appendfsync everysec`) or with a failover, and so can a `destroy`: the session is then back until it expires. Where
-//! that is too much, set `appendfsync always`, and `min-replicas-to-write`, or keep sessions in SQL.
+//! Redis replicates and writes to disk after it has answered. A power failure or a failover can therefore undo a save or a
+//! `destroy`: with `appendfsync everysec`, those of about the last second. A session whose `destroy` was undone is live again
+//! until it expires. To avoid that, set `appendfsync always` and `min-replicas-to-write`, or keep sessions in SQL.
 //!
-//! A call whose connection is lost before the answer is an error: it was made or not. Only calls that change nothing are
-//! repeated.
+//! A call fails if its connection is lost before the answer arrives; it may or may not have taken effect. Only calls that
+//! change nothing are repeated.
 
 #![deny(missing_docs)]
 
 mod change;
+mod check;
+mod cluster;
 mod create;
 mod destroy;
+mod errors;
 mod find;
 mod index;
 mod keys;
@@ -79,11 +92,8 @@ mod options;
 mod reply;
 mod rotation;
 mod scan;
-mod check;
-mod cluster;
 mod script;
 mod server;
-mod errors;
 mod single;
 
 use std::{
@@ -115,10 +125,10 @@ use self::{
 pub const SCHEMES: [(&str, Open); 4] =
     [("redis", Redis::open), ("rediss", Redis::open), ("redis+cluster", Redis::open), ("rediss+cluster", Redis::open)];
 
-/// How many calls are under way at once where there are many to make, and how many sessions a script ends at most: for so long
-/// a server answers nobody else.
+/// The most calls that one operation has under way at once, and the most sessions that one script ends: a script blocks all
+/// other calls.
 const AT_ONCE: usize = 100;
-/// After how many steps something that always ends is given up.
+/// The most steps of a call before it gives up. A step follows a tombstone, or repeats what a concurrent change has outrun.
 const STEPS: usize = 100;
 
 /// Sessions in Redis.
@@ -129,6 +139,11 @@ pub struct Redis {
 
 impl Redis {
     /// Connects to the server or the cluster that the URL names.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the URL or an option is wrong, if the server does not answer or refuses the user, and if it is a replica or a
+    /// node of a cluster in place of a single server.
     pub fn open(options: StorageOptions) -> Opening {
         Box::pin(async move {
             let address = Address::new(&options).await?;
@@ -137,7 +152,7 @@ impl Redis {
         })
     }
 
-    /// Calls a script on a key of this store, and on `further` ones where there are no slots.
+    /// Calls a script on a Redis key of this store; on a single server also on the layout and on `further` keys.
     async fn call(
         &self,
         script: &Script,
@@ -157,6 +172,17 @@ impl Redis {
             _ => Ok(reply),
         }
     }
+
+    /// Some fields of a digest's entry.
+    async fn fields(&self, key: &Key, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        let mut get = redis::cmd("HMGET");
+        get.arg(self.entry(key)).arg(names);
+        reply::list(self.server.command(get).await?)
+    }
+
+    fn restless(&self) -> Error {
+        Error::unavailable(format!("{}: a session changed so often that a call gave up", self.server.name()))
+    }
 }
 
 #[async_trait]
@@ -172,17 +198,6 @@ impl Driver for Redis {
                 Found::Session { reply, renewal } => (reply, renewal),
                 Found::Absent => return Ok(LoadOutcome::Absent),
                 Found::Expired => return Ok(LoadOutcome::Expired),
-
-    /// Some fields of a digest's entry.
-    async fn fields(&self, key: &Key, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
-        let mut get = redis::cmd("HMGET");
-        get.arg(self.entry(key)).arg(names);
-        reply::list(self.server.command(get).await?)
-    }
-
-    fn restless(&self) -> Error {
-        Error::unavailable(format!("{}: a session changed so often that a call gave up", self.server.name()))
-    }
                 Found::Ended => return Ok(LoadOutcome::Ended),
             };
         let record = reply.record()?;

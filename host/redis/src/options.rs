@@ -1,4 +1,4 @@
-//! What a store is opened with: its URL and its options.
+//! The storage URL and its options.
 
 use std::{fmt, time::Duration};
 
@@ -13,16 +13,16 @@ const KNOWN: &[&str] = &["password-file", "password-env", "ca-file", "timeout"];
 const DEFAULT_PORT: u16 = 6379;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where a store is, and how it is reached.
+/// Where the server or the cluster is, and how to connect to it.
 pub struct Address {
     pub cluster: bool,
     pub tls: bool,
-    /// One, or some nodes of a cluster.
+    /// The server, or some nodes of the cluster.
     pub nodes: Vec<(String, u16)>,
     pub database: i64,
     pub username: Option<String>,
     pub password: Option<String>,
-    /// Certificates to trust in place of the system's, as PEM.
+    /// Certificates (PEM) to trust instead of the system's.
     pub ca: Option<Vec<u8>>,
     pub timeout: Duration,
 }

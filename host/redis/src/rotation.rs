@@ -1,4 +1,4 @@
-//! Renames in a cluster.
+//! Id rotations in a cluster, in three steps.
 
 use lemon_session_store::{Key, Rename, Result};
 
@@ -12,7 +12,8 @@ use super::{
 };
 
 impl Redis {
-    /// A rename in a cluster, after `update` on the old key has found that it can be made.
+    /// Rotates the id of a session that `UPDATE` has found ready for it. Returns none if the session has changed since: then it
+    /// has to be read again.
     pub(super) async fn rename(
         &self,
         key: &Key,
@@ -47,7 +48,7 @@ impl Redis {
         let left = self.call(&script::DEPART, self.entry(key), &[], &depart, Repeat::Never).await?;
         match left.word() {
             Word::Left => {
-                // If this fails, whoever loads the session next does it.
+                // If this fails, the next reader of the session takes this step.
                 let _ = self.finish(&rename.to, &pending, true, now).await;
                 Ok(Some(placed))
             }
@@ -62,10 +63,12 @@ impl Redis {
         }
     }
 
-    /// Finishes the rename that left a session pending, or tells that there is none.
+    /// Takes the last step for a pending copy if its rotation has been decided. Returns false if it has not: then there is no
+    /// session.
     pub(super) async fn settle(&self, key: &Key, pending: &str, now: u64) -> Result<bool> {
-        let (from, token) = pending.split_at_checked(64).ok_or_else(|| unexpected("a wrong pending session"))?;
-        let from = Key::from_hex(from).ok_or_else(|| unexpected("a wrong pending session"))?;
+        let (from, token) =
+            pending.split_at_checked(64).ok_or_else(|| unexpected("a pending session of an unknown form"))?;
+        let from = Key::from_hex(from).ok_or_else(|| unexpected("a pending session of an unknown form"))?;
         let left = self.fields(&from, &["to", "token"]).await?;
         if left != [Some(key.to_hex().into_bytes()), Some(token.as_bytes().to_vec())] {
             return Ok(false);
@@ -74,20 +77,20 @@ impl Redis {
         Ok(true)
     }
 
-    /// Makes a pending copy the session, or removes it.
+    /// Makes a pending copy the session (`keep`), or removes it.
     pub(super) async fn finish(&self, key: &Key, pending: &str, keep: bool, now: u64) -> Result<()> {
         let args = Args::at(now).text(pending).text(if keep { "keep" } else { "drop" });
         self.call(&script::SETTLE, self.entry(key), &[], &args, Repeat::Safe).await.map(drop)
     }
 }
 
-/// A session that is to be copied to its new key.
+/// A session that is to be copied to its new digest.
 pub struct Copy {
     /// When it expires after the change.
     lasts: u64,
-    /// Whose it is after the change.
+    /// Its owner after the change.
     owner: Option<String>,
-    /// What tells that it has not changed since.
+    /// Identity, version, last use and expiry: if they are the same, it has not changed since.
     version: Vec<Vec<u8>>,
     /// Its fields and their values.
     fields: Vec<Vec<u8>>,

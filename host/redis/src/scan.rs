@@ -1,7 +1,7 @@
-//! Passes over all keys.
+//! Passes over all Redis keys of a store.
 
 use futures::{StreamExt, TryStreamExt, stream};
-use lemon_session_store::{Error, Key, Listed, Result};
+use lemon_session_store::{Error, Key, Listed, Record, Result};
 
 use super::{
     AT_ONCE, Redis, STEPS,
@@ -11,7 +11,7 @@ use super::{
 };
 
 impl Redis {
-    /// A pass over the names of all keys of this store that begin so.
+    /// A pass over all Redis keys of this store whose names, after the table, begin with `kind`.
     pub(super) async fn pass(&self, kind: &str) -> Result<Pass<'_>> {
         let nodes = self.server.nodes().await?.into_iter();
         Ok(Pass { server: &self.server, prefix: format!("{}:{kind}", self.table), nodes, at: None })
@@ -40,7 +40,7 @@ impl Redis {
     }
 }
 
-/// A pass over the keys of all servers.
+/// A pass over the Redis keys of all nodes.
 pub struct Pass<'a> {
     server: &'a Server,
     prefix: String,
@@ -50,7 +50,7 @@ pub struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// The next few names; none at the end. A name may come twice.
+    /// The names of the next Redis keys, or none at the end. A name may be returned twice.
     pub(super) async fn names(&mut self) -> Result<Option<Vec<Vec<u8>>>> {
         let Some((node, cursor)) = self.at.take().or_else(|| Some((self.nodes.next()?, 0))) else { return Ok(None) };
         let (next, names) = self.server.scan(node.as_ref(), cursor, &format!("{}*", self.prefix)).await?;
@@ -58,7 +58,7 @@ impl Pass<'_> {
         Ok(Some(names))
     }
 
-    /// The session's keys in the next few names.
+    /// The digests in the next names of entries.
     pub(super) async fn keys(&mut self) -> Result<Option<Vec<Key>>> {
         let Some(names) = self.names().await? else { return Ok(None) };
         let prefix = self.prefix.as_bytes();

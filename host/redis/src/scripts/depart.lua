@@ -1,6 +1,8 @@
--- The second step of a rename between two slots, and the one that decides: the old key is left if its session is still what
--- was copied. ARGV: now, the new key, until when the old one leads to it, the nonce, for how long it is remembered, the
--- token, until when the session lasts; then identity, version, accessed and expires of what was copied.
+-- Step 2 of an id rotation in a cluster, which decides: replaces the session by a tombstone if it is still the one that was
+-- copied.
+--
+-- ARGV: now; the new digest; the end of the grace; its nonce; for how many seconds the tombstone is kept; the token; the
+-- expiry of the session; then identity, version, accessed and expires of the session that was copied.
 local s = read(entry, ENTRY)
 if s.pending then return {'pending', s.pending} end
 if not is_live(s) then return {'gone'} end

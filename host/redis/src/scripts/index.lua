@@ -1,3 +1,3 @@
--- In a cluster. KEYS[1] is an owner's index. ARGV: now, the key, until when it is kept.
+-- Adds a digest to an owner's index, KEYS[1], in a cluster. ARGV: now; the digest; until when it stays there.
 index(entry, ARGV[2], tonumber(ARGV[3]))
 return {'indexed'}
