@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use deadpool::managed::{Manager, Metrics, RecycleResult};
 use lemon_session_sql::{
-    pool::{Backend, Trouble},
+    pool::{Backend, Failure},
     server::Server,
     tls::SslMode,
 };
@@ -191,30 +191,30 @@ fn describe(error: &ClientError) -> String {
 }
 
 impl Backend for Connections {
-    fn trouble(error: ClientError, server: &Server) -> Trouble {
+    fn failure(error: ClientError, server: &Server) -> Failure {
         let text = describe(&error);
         let ClientError::Server(refusal) = error else {
             return match error {
-                ClientError::Driver(DriverError::PacketTooLarge) => Trouble::Refused(server.trouble(text)),
+                ClientError::Driver(DriverError::PacketTooLarge) => Failure::Refused(server.error(text)),
                 ClientError::Driver(DriverError::NoClientSslFlagFromServer) => {
-                    Trouble::Refused(server.refused("it does not encrypt connections, which sslmode demands"))
+                    Failure::Refused(server.refused("it does not encrypt connections, which sslmode demands"))
                 }
-                _ => Trouble::Broken(text),
+                _ => Failure::Broken(text),
             };
         };
         match refusal.code {
             // An unknown table, column or procedure, or one with other parameters.
-            1054 | 1146 | 1305 | 1318 => Trouble::Refused(server.missing_tables()),
+            1054 | 1146 | 1305 | 1318 => Failure::Refused(server.missing_tables()),
             // A deadlock; a row that has changed; a statement that has to be prepared anew.
-            1020 | 1213 | 1615 => Trouble::Undone(text),
-            1062 => Trouble::Refused(server.trouble("the new key of a session is taken")),
-            1205 | 1969 | 3024 => Trouble::Refused(server.too_late()),
-            1045 | 1130 | 1698 | 3159 => Trouble::Refused(server.refused(text)),
-            1044 | 1049 => Trouble::Refused(server.missing_database()),
+            1020 | 1213 | 1615 => Failure::Undone(text),
+            1062 => Failure::Refused(server.error("the new key of a session is taken")),
+            1205 | 1969 | 3024 => Failure::Refused(server.too_late()),
+            1045 | 1130 | 1698 | 3159 => Failure::Refused(server.refused(text)),
+            1044 | 1049 => Failure::Refused(server.missing_database()),
             // The option --read-only; InnoDB or the transaction is read-only.
-            1290 | 1792 | 1836 => Trouble::ReadOnly(format!("it takes no writes: {text}")),
-            1053 | 1153 | 1158..=1161 | 1317 | 1927 | 3169 => Trouble::Broken(text),
-            _ => Trouble::Refused(server.trouble(text)),
+            1290 | 1792 | 1836 => Failure::ReadOnly(format!("it takes no writes: {text}")),
+            1053 | 1153 | 1158..=1161 | 1317 | 1927 | 3169 => Failure::Broken(text),
+            _ => Failure::Refused(server.error(text)),
         }
     }
 
@@ -234,16 +234,16 @@ mod tests {
     use lemon_session_store::StorageOptions;
 
     #[test]
-    fn server_that_takes_no_writes_is_another_trouble_than_a_refusal() {
+    fn read_only_server_is_told_from_a_refusal() {
         let options = StorageOptions::new("mysql://owner@127.0.0.1/sessions");
         let server = Server::parse(&options, "MySQL", 3306).expect("a server");
-        let trouble = |code| {
+        let failure = |code| {
             let (message, state) = ("no".to_owned(), "HY000".to_owned());
-            Connections::trouble(ServerError { code, message, state }.into(), &server)
+            Connections::failure(ServerError { code, message, state }.into(), &server)
         };
         for code in [1290, 1792, 1836] {
-            assert!(matches!(trouble(code), Trouble::ReadOnly(_)), "{code}");
+            assert!(matches!(failure(code), Failure::ReadOnly(_)), "{code}");
         }
-        assert!(matches!(trouble(1406), Trouble::Refused(_)));
+        assert!(matches!(failure(1406), Failure::Refused(_)));
     }
 }

@@ -4,7 +4,7 @@ use deadpool::managed::{Manager, Metrics, RecycleResult};
 use deadpool_postgres::{ClientWrapper, Connect, ManagerConfig};
 use futures::future::BoxFuture;
 use lemon_session_sql::{
-    pool::{Backend, Trouble},
+    pool::{Backend, Failure},
     server::Server,
     tls::{SslMode, tls},
 };
@@ -125,28 +125,28 @@ fn describe(error: &tokio_postgres::Error) -> String {
 }
 
 impl Backend for Connections {
-    fn trouble(error: tokio_postgres::Error, server: &Server) -> Trouble {
+    fn failure(error: tokio_postgres::Error, server: &Server) -> Failure {
         let text = describe(&error);
         let Some(db) = error.as_db_error() else {
             if text.contains("password missing") {
-                return Trouble::Refused(server.refused("it asks for a password, and none is given"));
+                return Failure::Refused(server.refused("it asks for a password, and none is given"));
             }
-            return Trouble::Broken(text);
+            return Failure::Broken(text);
         };
         match db.code() {
             &SqlState::UNDEFINED_TABLE | &SqlState::UNDEFINED_FUNCTION | &SqlState::UNDEFINED_COLUMN => {
-                Trouble::Refused(server.missing_tables())
+                Failure::Refused(server.missing_tables())
             }
-            &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Trouble::Undone(text),
-            &SqlState::READ_ONLY_SQL_TRANSACTION => Trouble::ReadOnly(format!("it takes no writes: {text}")),
-            &SqlState::UNIQUE_VIOLATION => Trouble::Refused(server.trouble("the new key of a session is taken")),
-            &SqlState::QUERY_CANCELED => Trouble::Refused(server.too_late()),
+            &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Failure::Undone(text),
+            &SqlState::READ_ONLY_SQL_TRANSACTION => Failure::ReadOnly(format!("it takes no writes: {text}")),
+            &SqlState::UNIQUE_VIOLATION => Failure::Refused(server.error("the new key of a session is taken")),
+            &SqlState::QUERY_CANCELED => Failure::Refused(server.too_late()),
             &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
-                Trouble::Refused(server.refused(db.message()))
+                Failure::Refused(server.refused(db.message()))
             }
-            &SqlState::INVALID_CATALOG_NAME => Trouble::Refused(server.missing_database()),
-            _ if matches!(db.parsed_severity(), Some(Severity::Error)) => Trouble::Refused(server.trouble(text)),
-            _ => Trouble::Broken(text),
+            &SqlState::INVALID_CATALOG_NAME => Failure::Refused(server.missing_database()),
+            _ if matches!(db.parsed_severity(), Some(Severity::Error)) => Failure::Refused(server.error(text)),
+            _ => Failure::Broken(text),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What errors say.
+//! Errors that name the server, and what to check.
 
 use std::fmt;
 
@@ -15,8 +15,8 @@ impl Server {
         ))
     }
 
-    /// Any other trouble.
-    pub fn trouble(&self, what: impl fmt::Display) -> Error {
+    /// Any other error.
+    pub fn error(&self, what: impl fmt::Display) -> Error {
         Error::unavailable(format!("{} at {}: {what}", self.product, self.address()))
     }
 
@@ -30,7 +30,7 @@ impl Server {
     }
 
     pub fn too_late(&self) -> Error {
-        self.trouble(format_args!("no answer within {:?} (timeout)", self.timeout))
+        self.error(format_args!("no answer within {:?} (timeout)", self.timeout))
     }
 
     pub fn refused(&self, why: impl fmt::Display) -> Error {

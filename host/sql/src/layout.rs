@@ -1,4 +1,4 @@
-//! The layout that the tables have.
+//! The layout of the tables: its version, and errors about it.
 
 use lemon_session_store::{Error, Result};
 
@@ -13,7 +13,7 @@ impl Server {
         ))
     }
 
-    /// A layout that was asked for: 0 where there are no tables, and an error where this program is too old for it.
+    /// The layout that a query has found: 0 if there are no tables, and an error if the layout is newer than `known`.
     pub fn known_layout(&self, found: Result<i64>, known: i64) -> Result<i64> {
         match found {
             Ok(layout) if layout > known => Err(self.newer_layout(layout, known)),
@@ -23,7 +23,7 @@ impl Server {
     }
 }
 
-/// What differs where the tables are not there, or wait to be brought up to date.
+/// The difference to report if the tables do not exist or have another layout.
 pub fn other_layout(found: i64, known: usize) -> Option<String> {
     match found {
         0 => Some("the tables are not there".to_owned()),

@@ -1,9 +1,15 @@
-//! What the drivers of SQL servers for `lemon:session` share: the storage URL with its options, TLS, the pool that calls run on,
-//! and the removal of expired sessions in batches.
+//! What the drivers of SQL servers for `lemon:session` share.
+//!
+//! - [`server`]: the storage URL, its options, and the errors that name the server;
+//! - [`tls`]: how connections are encrypted;
+//! - [`pool`]: the pool of connections that calls run on, with their deadlines and repeats;
+//! - [`layout`]: the version of the tables;
+//! - [`limits`] and [`writes`]: what can be stored, and which writes of a change are;
+//! - [`cleanup`]: the removal of expired sessions in batches.
 //!
 //! # Features
 //!
-//! `testing` adds a test for every driver: how its tables are brought to a newer layout.
+//! `testing` adds a test for every driver: how its tables are upgraded to a newer layout.
 
 pub mod cleanup;
 mod errors;

@@ -1,10 +1,10 @@
-//! The longest names that fit the indexes of every server.
+//! The longest names that every server can index.
 
 use lemon_session_store::{Change, Error, Result, Write};
 
-/// The longest name, application or owner that fits the index of every server: 255 characters of four bytes.
+/// The longest name, application or owner, in bytes: 255 characters of four bytes.
 const LONGEST_NAME: usize = 1020;
-/// The longest nonce of a grace.
+/// The longest nonce of a grace, in bytes.
 const LONGEST_NONCE: usize = 255;
 
 fn fits(what: &str, bytes: usize, most: usize) -> Result<()> {

@@ -1,4 +1,4 @@
-//! How tables of SQL servers are brought from one layout to the next, on real servers.
+//! A test of the upgrade of tables to a newer layout, on a real server.
 
 use std::time::SystemTime;
 
@@ -7,7 +7,7 @@ use lemon_session_store::{Driver, Key, Record, Result, Snapshot, StorageOptions,
 
 const SESSIONS: usize = 50;
 
-/// Upgrades tables of the last layout to the one after it, which `next` adds and `fails` cannot.
+/// Upgrades tables of the current layout to a newer one: `next` succeeds, and the last statement of `fails` fails.
 pub async fn older_layout_is_upgraded<D: Driver>(
     url: &str,
     open: impl AsyncFn(&StorageOptions) -> Result<D>,
@@ -15,7 +15,7 @@ pub async fn older_layout_is_upgraded<D: Driver>(
     next: &'static [&'static str],
     fails: &'static [&'static str],
 ) {
-    // Whoever gives a server names no database on it.
+    // The variable that names the server may name no database.
     let url = if url.trim_end_matches('/').matches('/').count() > 2 {
         url.to_owned()
     } else {

@@ -1,10 +1,10 @@
-//! The password: by the URL, a file or an environment variable.
+//! The password, from the URL, a file or an environment variable.
 
 use std::fmt;
 
 use lemon_session_store::{Error, Result};
 
-/// A secret, which no `Debug` shows.
+/// A password, which `Debug` does not show.
 #[derive(Clone)]
 pub struct Password(String);
 

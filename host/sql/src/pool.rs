@@ -1,4 +1,4 @@
-//! The pool that calls run on.
+//! The pool of connections, and the calls that run on it.
 
 use std::{
     future::Future,
@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::server::Server;
 
 impl Server {
-    /// The pool of this server's connections. Makes the first one, so that what is wrong shows at once.
+    /// The pool of this server's connections. Makes the first one, so that a wrong setting is an error now.
     pub async fn pool<M: Backend>(self: &Arc<Self>, manager: M) -> Result<Calls<M>> {
         let pool = Pool::builder(manager)
             .max_size(self.pool_size)
@@ -30,28 +30,28 @@ impl Server {
     }
 }
 
-/// What went wrong with a call, and what that means for its connection.
-pub enum Trouble {
-    /// The server has refused the call, or the connection. A connection that stood is as good as before.
+/// Why a call failed, and whether its connection can be used again.
+pub enum Failure {
+    /// The server has refused the call, or the connection. An established connection can be used again.
     Refused(Error),
-    /// The server takes no writes and has refused this one: another one is the primary by now, to which a new connection may
-    /// lead.
+    /// The server accepts no writes. It may have become a replica; a new connection may lead to the new primary.
     ReadOnly(String),
-    /// The server has undone the call because of others that it met, and it can be repeated.
+    /// The server has rolled the call back because of concurrent ones. It can be repeated.
     Undone(String),
-    /// The connection is broken, and nothing is known of the call.
+    /// The connection is broken. The call may have taken effect.
     Broken(String),
 }
 
 /// The connections of one kind of server.
 pub trait Backend: Manager + 'static {
-    fn trouble(error: Self::Error, server: &Server) -> Trouble;
+    /// Classifies an error of the client.
+    fn failure(error: Self::Error, server: &Server) -> Failure;
 
-    /// Ends a connection in whatever state it is.
+    /// Ends a connection, which may be in the middle of a call.
     fn discard(connection: Self::Type);
 }
 
-/// Whether a call may be repeated when its connection broke.
+/// Whether a call may be repeated after its connection broke.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
     /// It only reads.
@@ -60,21 +60,21 @@ pub enum Repeat {
     Never,
 }
 
-/// What is done on a connection with an input.
+/// A call: what to do on a connection with an input.
 pub type Call<M, I, T> =
     for<'c> fn(&'c mut <M as Manager>::Type, &'c I) -> BoxFuture<'c, Result<T, <M as Manager>::Error>>;
 
-/// How often a call is repeated that the server has undone.
+/// How often a call is attempted that the server rolls back.
 const ATTEMPTS: u32 = 8;
 
 /// Runs calls on pooled connections.
 ///
-/// Every call is a task of its own and runs to its end even when nobody waits for its answer any more: a request that is
-/// cancelled leaves no connection in the middle of a statement, and no transaction open.
+/// Every call is a task of its own, which runs to its end even if the caller drops the future. So a cancelled request leaves no
+/// connection in the middle of a statement, and no transaction open.
 pub struct Calls<M: Backend> {
     pool: Pool<M>,
     server: Arc<Server>,
-    /// Connections that were made before this are used no more.
+    /// Connections older than this are no longer used.
     renewed: Arc<Mutex<std::time::Instant>>,
 }
 
@@ -89,7 +89,7 @@ impl<M: Backend> Calls<M> {
         &self.server
     }
 
-    /// Runs `call` on a connection, with `input`.
+    /// Runs `call` on a connection, with `input`, within the server's `timeout`.
     pub async fn run<I, T>(&self, repeat: Repeat, input: I, call: Call<M, I, T>) -> Result<T>
     where
         I: Send + Sync + 'static,
@@ -100,7 +100,7 @@ impl<M: Backend> Calls<M> {
         finish(tokio::spawn(async move { calls.repeat(repeat, limit, &input, call).await })).await
     }
 
-    /// Runs `call`, which sets up the tables, without a limit of time.
+    /// Runs `call`, which creates, upgrades or drops tables, without a time limit.
     pub async fn set_up<I, T>(&self, input: I, call: Call<M, I, T>) -> Result<T>
     where
         I: Send + Sync + 'static,
@@ -110,6 +110,7 @@ impl<M: Backend> Calls<M> {
         finish(tokio::spawn(async move { calls.repeat(Repeat::Never, None, &input, call).await })).await
     }
 
+    /// Closes all connections. Later calls fail.
     pub fn close(&self) {
         self.pool.close();
     }
@@ -123,34 +124,34 @@ impl<M: Backend> Calls<M> {
                 Some(limit) => timeout_at(started + limit, call(&mut lease, input)).await,
                 None => Ok(call(&mut lease, input).await),
             };
-            match answer.map(|answer| answer.map_err(|error| M::trouble(error, &self.server))) {
+            match answer.map(|answer| answer.map_err(|error| M::failure(error, &self.server))) {
                 Ok(Ok(answer)) => {
                     lease.keep();
                     return Ok(answer);
                 }
-                Ok(Err(Trouble::Refused(error))) => {
+                Ok(Err(Failure::Refused(error))) => {
                     lease.keep();
                     return Err(error);
                 }
-                Ok(Err(Trouble::Undone(what))) => {
+                Ok(Err(Failure::Undone(what))) => {
                     lease.keep();
                     undone += 1;
                     if undone == ATTEMPTS {
-                        return Err(self.server.trouble(what));
+                        return Err(self.server.error(what));
                     }
                 }
-                Ok(Err(Trouble::ReadOnly(what))) => {
+                Ok(Err(Failure::ReadOnly(what))) => {
                     self.renew(lease);
-                    // Nothing was done, so that any call may be repeated.
+                    // The call had no effect, so it may be repeated even if it writes.
                     if renewed {
-                        return Err(self.server.trouble(what));
+                        return Err(self.server.error(what));
                     }
                     renewed = true;
                 }
-                Ok(Err(Trouble::Broken(what))) => {
+                Ok(Err(Failure::Broken(what))) => {
                     self.renew(lease);
                     if repeat == Repeat::Never || renewed {
-                        return Err(self.server.trouble(what));
+                        return Err(self.server.error(what));
                     }
                     renewed = true;
                 }
@@ -161,13 +162,12 @@ impl<M: Backend> Calls<M> {
         }
     }
 
-    /// Has new connections made in place of this one and those as old: the server was restarted, perhaps, or another one has
-    /// taken its place.
+    /// Discards this connection and those made before now: the server was probably restarted or replaced.
     fn renew(&self, lease: Lease<M>) {
         let made = lease.made();
         drop(lease);
         let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
-        // Unless somebody else has had them made since.
+        // Otherwise another call has renewed the connections since this one was made.
         if made >= *renewed {
             *renewed = std::time::Instant::now();
             self.pool.retain(|_, _| false);
@@ -189,9 +189,9 @@ impl<M: Backend> Calls<M> {
         };
         match lease {
             Ok(lease) => Ok(lease),
-            Err(PoolError::Backend(error)) => Err(match M::trouble(error, server) {
-                Trouble::Refused(error) => error,
-                Trouble::ReadOnly(why) | Trouble::Undone(why) | Trouble::Broken(why) => server.unreachable(why),
+            Err(PoolError::Backend(error)) => Err(match M::failure(error, server) {
+                Failure::Refused(error) => error,
+                Failure::ReadOnly(why) | Failure::Undone(why) | Failure::Broken(why) => server.unreachable(why),
             }),
             Err(PoolError::Timeout(TimeoutType::Wait)) => Err(Error::unavailable(format!(
                 "all {} connections to {} at {} are in use, and none became free within {:?} (pool-size, timeout)",
@@ -205,7 +205,7 @@ impl<M: Backend> Calls<M> {
             }
             Err(PoolError::Closed) => Err(Error::unavailable("the store has been closed")),
             Err(PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_)) => {
-                Err(server.trouble("the pool of connections is not set up as it should be"))
+                Err(server.error("the pool of connections is not configured correctly"))
             }
         }
     }
@@ -213,10 +213,10 @@ impl<M: Backend> Calls<M> {
 
 async fn finish<T>(call: impl Future<Output = Result<Result<T>, tokio::task::JoinError>>) -> Result<T> {
     call.await
-        .unwrap_or_else(|_| Err(Error::unavailable("the call was broken off: this program is ending, or has a fault")))
+        .unwrap_or_else(|_| Err(Error::unavailable("the call was aborted: this program is ending, or has a fault")))
 }
 
-/// A connection that goes back to the pool only by [`Lease::keep`]: one that is dropped in the middle of a call is ended.
+/// A connection that returns to the pool only by [`Lease::keep`]. Dropped in the middle of a call, it is ended.
 struct Lease<M: Backend>(Option<Object<M>>);
 
 impl<M: Backend> Deref for Lease<M> {
@@ -239,6 +239,7 @@ impl<M: Backend> Lease<M> {
         Object::metrics(self.0.as_ref().expect("a lease holds its connection until it ends")).created
     }
 
+    /// Returns the connection to the pool.
     fn keep(mut self) {
         self.0.take();
     }

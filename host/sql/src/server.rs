@@ -1,4 +1,4 @@
-//! A server, and how to speak to it.
+//! A server, and how to connect to it.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -6,10 +6,10 @@ use lemon_session_store::TableName;
 
 use super::{password::Password, tls::SslMode};
 
-/// A server, and how to speak to it.
+/// A server, and how to connect to it.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// `MySQL` for example.
+    /// The name of the product: `MySQL`.
     pub product: &'static str,
     pub host: String,
     pub port: u16,
@@ -26,7 +26,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Where the server is: `db.example.com:5432`, or its socket.
+    /// The server's host and port, `db.example.com:5432`, or the path of its socket.
     pub fn address(&self) -> String {
         match &self.socket {
             Some(socket) => socket.display().to_string(),
@@ -40,7 +40,7 @@ impl Server {
         format!("{} at {}, database {}, table {}", self.product, self.address(), self.database, self.table)
     }
 
-    /// An SQL text, or several, with this table's name in place of `{table}`.
+    /// SQL with the name of the table in place of `{table}`.
     pub fn sql(&self, text: &str) -> String {
         text.replace("{table}", self.table.as_str())
     }

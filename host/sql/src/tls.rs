@@ -31,7 +31,7 @@ pub(super) fn ssl_mode(mode: &str) -> Result<SslMode> {
 }
 
 impl Server {
-    /// The certificates of `sslrootcert`, if that is given.
+    /// The certificates in the file `sslrootcert`, if that option is given.
     pub fn root_certificates(&self) -> Result<Option<Vec<CertificateDer<'static>>>> {
         let Some(path) = &self.sslrootcert else { return Ok(None) };
         let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
@@ -45,7 +45,7 @@ impl Server {
     }
 }
 
-/// How connections are encrypted, when they are.
+/// The client's side of TLS, as `sslmode` and `sslrootcert` ask for it.
 pub fn tls(server: &Server) -> Result<rustls::ClientConfig> {
     use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
@@ -67,7 +67,7 @@ pub fn tls(server: &Server) -> Result<rustls::ClientConfig> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Encryption without knowing to whom: what `sslmode` means by `prefer` and `require`.
+/// Encryption without a check of the server's identity, as `sslmode` has it for `prefer` and `require`.
 mod unverified {
     use std::sync::Arc;
 

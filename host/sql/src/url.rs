@@ -16,7 +16,12 @@ const OPTIONS: [&str; 8] =
     ["pool-size", "connect-timeout", "timeout", "sslmode", "sslrootcert", "socket", "password-file", "password-env"];
 
 impl Server {
-    /// Reads `scheme://user:password@host:port/database` and the options. Errors do not repeat the URL: it may hold a password.
+    /// Reads `scheme://user:password@host:port/database` and the options.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a part of the URL or an option is missing, unknown or wrong. Errors do not quote the URL, which may hold a
+    /// password.
     pub fn parse(options: &StorageOptions, product: &'static str, default_port: u16) -> Result<Self> {
         let scheme = options.url.split_once(':').map_or("", |(scheme, _)| scheme).to_owned();
         let shape = format!("{scheme}://USER:PASSWORD@HOST:PORT/DATABASE");
@@ -43,7 +48,7 @@ impl Server {
         };
         let socket = given.remove("socket").map(PathBuf::from);
         let host = match url.host_str().filter(|host| !host.is_empty()) {
-            // An IPv6 address stands in brackets.
+            // An IPv6 address is in brackets.
             Some(host) => decode(host.trim_start_matches('[').trim_end_matches(']'), "host")?,
             None if socket.is_some() => "localhost".to_owned(),
             None => return Err(Error::invalid(format!("the storage URL names no host: {shape}"))),

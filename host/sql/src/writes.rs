@@ -1,10 +1,10 @@
-//! What a driver writes for a change.
+//! What is written for a change.
 
 use std::collections::BTreeMap;
 
 use lemon_session_store::{Change, Write};
 
-/// The writes that count: of each variable the last.
+/// The last write of each variable, sorted by application and name.
 pub fn last_writes(writes: &[Write]) -> Vec<&Write> {
     let mut last = BTreeMap::new();
     for write in writes {
@@ -13,7 +13,7 @@ pub fn last_writes(writes: &[Write]) -> Vec<&Write> {
     last.into_values().collect()
 }
 
-/// Until when a key that `change` ends is known: through its grace, and remembered after it.
+/// Until when the tombstone of a digest that `change` ends is kept: through its grace, and `remember` seconds longer.
 pub fn known_until(change: &Change, now: u64) -> u64 {
     let grace = change.rename.as_ref().and_then(|rename| rename.grace.as_ref());
     grace.map_or(now, |grace| grace.until).saturating_add(change.remember.into())
