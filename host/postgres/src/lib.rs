@@ -1,11 +1,11 @@
 //! `postgres://USER:PASSWORD@HOST:PORT/DATABASE`: sessions in PostgreSQL 12 or newer, shared by any number of hosts.
 //!
-//! A load is one statement and a save is one call of a stored function, each prepared once by every connection: one round
-//! trip. A load that answers `Ended` takes a second one, to count it. Saves of one session follow one another; those of
-//! different sessions never wait for each other. A save that was answered survives what the database's `synchronous_commit`
-//! makes it survive: a power failure, unless that is off.
+//! A load is one statement and a save is one call of a stored function, which each connection prepares once: one round trip.
+//! A load that answers `Ended` takes another one, to count the use. Saves of one session run one after the other; those of
+//! different sessions never wait for each other. An acknowledged save survives a power failure, unless the database's
+//! `synchronous_commit` is off.
 //!
-//! The user needs the rights to connect, and to create tables and functions in the schema.
+//! The user needs the privileges to connect, and to create tables and functions in the schema.
 //!
 #![doc = include_str!("server.md")]
 #![deny(missing_docs)]
@@ -48,7 +48,11 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Opens the store of a URL `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+    /// Connects to the database that a URL `postgres://USER:PASSWORD@HOST:PORT/DATABASE` names.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the URL or an option is wrong, and if the server does not answer, refuses the user or has no such database.
     pub fn open(options: StorageOptions) -> Opening {
         Box::pin(async move { Ok(Arc::new(Self::connect(&options).await?) as Arc<dyn Driver>) })
     }
@@ -68,7 +72,7 @@ impl Postgres {
         self.calls.server()
     }
 
-    /// Stores a session whose key is free at `now`; false when it is not.
+    /// Stores a session at a digest that is free at `now`. Returns false if it is not free.
     async fn insert(&self, key: &Key, record: &Record, writes: &[Write], now: u64) -> Result<bool> {
         let columns = Columns::of(record, writes)?;
         let input = (self.sql(), *key, record.clone(), columns, stored(now));
@@ -101,13 +105,13 @@ impl Postgres {
         insert.await
     }
 
-    /// Puts another session in place of a live one of the version `over`; false when there is none.
+    /// Replaces a live session of the version `over`. Returns false if there is none.
     async fn replace(&self, key: &Key, record: &Record, writes: &[Write], over: u64, now: u64) -> Result<bool> {
         let columns = Columns::of(record, writes)?;
         let input = (self.sql(), *key, record.clone(), columns, stored(over), stored(now));
         let replace = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns, over, now)| {
             Box::pin(async move {
-                // Undone where it is dropped.
+                // Rolled back if it is dropped.
                 let transaction = client.transaction().await?;
                 let find = transaction.prepare_cached(&sql.find).await?;
                 let found = transaction.query_opt(&find, &[&&key.as_bytes()[..], now, over]).await?;
