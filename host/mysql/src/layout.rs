@@ -102,8 +102,9 @@ async fn migrate(connection: &mut Conn, server: &Server, layouts: &[&str]) -> Re
             0
         }
     };
-    let Some(steps) = usize::try_from(layout).ok().and_then(|layout| layouts.get(layout..)) else {
-        return Ok(Err(server.newer_layout(layout, layouts.len() as i64)));
+    let steps = match server.missing_steps(layout, layouts) {
+        Ok(steps) => steps,
+        Err(newer) => return Ok(Err(newer)),
     };
     for (step, reached) in steps.iter().zip(layout + 1..) {
         // Each of these statements commits. A step that was interrupted is repeated from its beginning: statements whose work is

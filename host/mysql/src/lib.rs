@@ -26,7 +26,7 @@ use lemon_session_sql::{
     limits::{check_change, check_owner, check_writes},
     pool::{Calls, Repeat},
     server::Server,
-    writes::{known_until, last_writes},
+    writes::{known_until, last_writes, stored_writes},
 };
 use lemon_session_store::{
     Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,
@@ -39,7 +39,7 @@ use mysql_async::{DriverError, Params, Row, TxOpts, Value, prelude::Queryable};
 use self::{
     connection::Connections,
     layout::{LAYOUTS, lock, unlock},
-    rows::{bytes, column, import, loaded, number, optional, pack, pack_clears, record, size, stored_writes, text},
+    rows::{bytes, column, import, loaded, number, optional, pack, pack_clears, record, size, text},
     statements::Statements,
 };
 

@@ -2,7 +2,6 @@
 
 use std::borrow::Borrow;
 
-use lemon_session_sql::writes::last_writes;
 use lemon_session_store::{Key, LoadOutcome, Loaded, Record, Stored, Variable, Write};
 use mysql_async::{
     DriverError, Error as ClientError, Params, Row, Transaction, Value,
@@ -90,11 +89,7 @@ pub fn loaded(mut rows: Vec<Row>) -> Result<LoadOutcome, ClientError> {
     Ok(LoadOutcome::Found(Loaded { record, variables, renewal }))
 }
 
-/// The writes of a new session: the last write of each variable, without removals.
-pub fn stored_writes(writes: &[Write]) -> Vec<&Write> {
-    last_writes(writes).into_iter().filter(|write| write.value.is_some()).collect()
-}
-
+/// The size of a session with these variables.
 pub fn size<W: Borrow<Write>>(writes: &[W]) -> u64 {
     let bytes = |write: &Write| write.name.len() + write.value.as_ref().map_or(0, Vec::len);
     writes.iter().map(|write| bytes(write.borrow())).sum::<usize>() as u64

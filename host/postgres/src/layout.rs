@@ -39,14 +39,14 @@ impl Postgres {
                     let create = format!("CREATE TABLE {meta} (layout bigint NOT NULL); INSERT INTO {meta} VALUES (0)");
                     transaction.batch_execute(&create).await?;
                 }
-                let known = layouts.len() as i64;
-                let Some(steps) = usize::try_from(layout).ok().and_then(|layout| layouts.get(layout..)) else {
-                    return Ok(Err(server.newer_layout(layout, known)));
+                let steps = match server.missing_steps(layout, layouts) {
+                    Ok(steps) => steps,
+                    Err(newer) => return Ok(Err(newer)),
                 };
                 for step in steps {
                     transaction.batch_execute(&server.sql(step)).await?;
                 }
-                transaction.execute(&format!("UPDATE {meta} SET layout = $1"), &[&known]).await?;
+                transaction.execute(&format!("UPDATE {meta} SET layout = $1"), &[&(layouts.len() as i64)]).await?;
                 transaction.commit().await?;
                 Ok(Ok(()))
             })

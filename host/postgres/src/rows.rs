@@ -2,7 +2,7 @@
 
 use lemon_session_sql::{
     limits::{check_owner, check_writes},
-    writes::{known_until, last_writes},
+    writes::{known_until, last_writes, stored_writes},
 };
 use lemon_session_store::{Change, Key, Loaded, Record, Result, Stored, Variable, Write};
 use tokio_postgres::Row;
@@ -49,9 +49,10 @@ impl Columns {
     pub fn of(record: &Record, writes: &[Write]) -> Result<Self> {
         check_owner(record.owner.as_deref())?;
         check_writes(writes)?;
-        Ok(last_writes(writes).into_iter().filter(|write| write.value.is_some()).collect())
+        Ok(stored_writes(writes).into_iter().collect())
     }
 
+    /// The size of a session with these variables.
     pub fn size(&self) -> u64 {
         self.names.iter().map(Vec::len).chain(self.values.iter().flatten().map(Vec::len)).sum::<usize>() as u64
     }

@@ -5,7 +5,13 @@ use lemon_session_store::{Error, Result};
 use super::server::Server;
 
 impl Server {
-    pub fn newer_layout(&self, found: i64, known: i64) -> Error {
+    /// The steps from the layout `found` to the last one, of all `steps`.
+    pub fn missing_steps<'a>(&self, found: i64, steps: &'a [&'a str]) -> Result<&'a [&'a str]> {
+        let missing = usize::try_from(found).ok().and_then(|found| steps.get(found..));
+        missing.ok_or_else(|| self.newer_layout(found, steps.len() as i64))
+    }
+
+    fn newer_layout(&self, found: i64, known: i64) -> Error {
         Error::unavailable(format!(
             "the tables of {} have layout {found}, made by a newer version of this program: this one knows layouts up to \
              {known}",

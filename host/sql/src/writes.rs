@@ -13,6 +13,11 @@ pub fn last_writes(writes: &[Write]) -> Vec<&Write> {
     last.into_values().collect()
 }
 
+/// The writes of a new session: the last write of each variable, without removals.
+pub fn stored_writes(writes: &[Write]) -> Vec<&Write> {
+    last_writes(writes).into_iter().filter(|write| write.value.is_some()).collect()
+}
+
 /// Until when the tombstone of a digest that `change` ends is kept: through its grace, and `remember` seconds longer.
 pub fn known_until(change: &Change, now: u64) -> u64 {
     let grace = change.rename.as_ref().and_then(|rename| rename.grace.as_ref());
