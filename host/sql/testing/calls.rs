@@ -1,4 +1,4 @@
-//! Calls and their connections.
+//! The connections of calls: round trips, breaks and dropped calls.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ pub async fn each_call_is_one_round_trip(url: &str) {
     let proxy = Proxy::to(address(url)).await;
     let url = through(url, &proxy);
     with_tables(&url, &[("pool-size", "1")], |driver, _| async move {
-        // The first calls of a connection have their statements prepared.
+        // The first calls of a connection also prepare their statements.
         for round in ["first", "second"] {
             let (old, new) = (format!("{round} old"), format!("{round} new"));
             let mut trips = Vec::new();
@@ -39,7 +39,7 @@ pub async fn each_call_is_one_round_trip(url: &str) {
             assert_eq!(answer, UpdateOutcome::Committed(2));
             trips.push(("update", proxy.trips()));
             assert_eq!(found(&*driver, &old).await.renewal.as_deref(), Some(&b"nonce"[..]));
-            trips.push(("load by a former key", proxy.trips()));
+            trips.push(("load by a tombstone within its grace", proxy.trips()));
             assert!(driver.destroy(&key(&new), &DestroyCondition::Any, now(), 60).await.expect("destroy"));
             trips.push(("destroy", proxy.trips()));
             driver.cleanup(now(), 100).await.expect("cleanup");
@@ -48,7 +48,7 @@ pub async fn each_call_is_one_round_trip(url: &str) {
             let ended = proxy.trips();
             if round == "second" {
                 assert!(trips.iter().all(|(_, trips)| *trips == 1), "{trips:?}");
-                assert_eq!(ended, 2, "an ended key is counted by a second statement");
+                assert_eq!(ended, 2, "a second statement counts the use of an ended digest");
             }
         }
     })
@@ -64,20 +64,20 @@ pub async fn connection_that_is_cut_between_request_and_answer_is_an_error_and_a
             let value = [round as u8];
             let change = writing([write("x", &value)]);
             let before = found(&*driver, "a").await.record.version;
-            // Has its statement prepared on the connection, so that what is cut is the call itself.
+            // Prepares the statement on the connection, so that the call itself is cut.
             driver.update(&key("b"), &change, None, now()).await.expect("update");
             proxy.cut_next_answer();
             let error = driver.update(&key("a"), &change, Some(before), now()).await.expect_err("the answer was cut");
             assert_unavailable(&error);
             let answer = driver.update(&key("a"), &change, Some(before), now()).await.expect("a repeat is answered");
             let done = [UpdateOutcome::Committed(before + 1), UpdateOutcome::Conflict(before + 1)];
-            assert!(done.contains(&answer), "it happened once, by the first call or the second: {answer:?}");
+            assert!(done.contains(&answer), "the first call or the second took effect, not both: {answer:?}");
             let loaded = found(&*driver, "a").await;
             assert_eq!((loaded.record.version, loaded.record.size), (before + 1, 2));
             assert_eq!(loaded.variables[0].value, Stored::Inline(value.to_vec()));
         }
         proxy.cut_next_answer();
-        assert_eq!(found(&*driver, "a").await.record.version, 5, "a load is repeated by itself");
+        assert_eq!(found(&*driver, "a").await.record.version, 5, "a load is repeated automatically");
 
         proxy.cut_next_answer();
         let error = driver.create(&key("c"), &record(), &[write("x", b"1")]).await.expect_err("the answer was cut");
@@ -114,12 +114,12 @@ pub async fn calls_that_are_dropped_leave_connections_and_sessions_whole(url: &s
                 let variable = loaded.variables.iter().find(|variable| variable.name == of);
                 variable.map(|variable| match &variable.value {
                     Stored::Inline(value) => value.clone(),
-                    Stored::Large(_) => panic!("every value was asked for"),
+                    Stored::Large(_) => panic!("values of all sizes are inline"),
                 })
             };
-            assert_eq!(value("own").as_deref(), Some(name.as_bytes()), "no call gets the answer of another one");
+            assert_eq!(value("own").as_deref(), Some(name.as_bytes()), "no call gets the answer of another call");
             let (x, y) = (value("x").expect("x"), value("y").expect("y"));
-            assert_eq!(x.first(), y.last(), "an update is whole or not at all");
+            assert_eq!(x.first(), y.last(), "an update is all or nothing");
             let size =
                 loaded.variables.iter().map(|variable| variable.name.len() + value(&variable.name).unwrap().len());
             assert_eq!(loaded.record.size, size.sum::<usize>() as u64);

@@ -1,12 +1,12 @@
-//! What the tests of the drivers for SQL servers share: each rule is stated once, and checked on every kind of server.
+//! The tests that drivers of SQL servers share: each rule is stated once, and checked on every kind of server.
 
 mod calls;
 mod opening;
-#[allow(dead_code, reason = "each of the tests that share it uses some of it")]
+#[allow(dead_code, reason = "each test program uses a part of it")]
 pub mod proxy;
 mod restarts;
 mod secrets;
-#[allow(dead_code, reason = "each of the tests that share it uses some of it")]
+#[allow(dead_code, reason = "each test program uses a part of it")]
 pub mod servers;
 mod waits;
 
@@ -39,7 +39,7 @@ pub async fn open(url: &str, table: &TableName) -> Arc<dyn Driver> {
     try_open(url, table, &[]).await.expect("the store opens")
 }
 
-/// A table nobody else uses.
+/// A table that no other test uses.
 pub fn own_table() -> TableName {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -50,11 +50,11 @@ pub fn now() -> u64 {
     SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs()
 }
 
-/// Says that tests are passed over for want of a server. Where `CI` is `true`, they fail.
+/// Reports that tests are skipped because a server is missing. If `CI` is `true`, they fail instead.
 pub fn skip(why: &str) {
     let line = "=".repeat(80);
     eprintln!("{line}\nSKIPPED: {why}\n{line}");
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}: with CI=true every server has to be there");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}: with CI=true every server is needed");
 }
 
 /// The address in a URL, `127.0.0.1:5432`.
@@ -63,7 +63,7 @@ pub fn address(url: &str) -> String {
     authority.rsplit('@').next().unwrap_or(authority).to_owned()
 }
 
-/// The URL with another address.
+/// The URL with the address of the proxy.
 pub fn through(url: &str, proxy: &Proxy) -> String {
     url.replacen(&address(url), &format!("127.0.0.1:{}", proxy.port), 1)
 }
@@ -102,7 +102,7 @@ fn assert_unavailable(error: &Error) {
     assert!(!error.is_invalid() && !error.is_missing_tables() && !error.is_unknown_location(), "{error}");
 }
 
-/// Runs `rule` on tables of its own at `url`, and drops them.
+/// Runs `rule` on tables of its own at `url`, and drops them afterwards.
 pub async fn with_tables<Checking: Future<Output = ()>>(
     url: &str,
     options: &[(&str, &str)],

@@ -1,17 +1,17 @@
-//! What happens when a store is opened.
+//! Errors when a store is opened.
 
 use super::{address, open, own_table, servers::PASSWORD, try_open};
 
-pub async fn what_is_wrong_is_said_at_once(url: &str, wrong_password: &str, missing_database: &str) {
+pub async fn wrong_settings_are_refused_at_once(url: &str, wrong_password: &str, missing_database: &str) {
     let scheme = url.split(':').next().expect("a scheme");
-    let unreachable = format!("{scheme}://somebody:hunter2@127.0.0.1:1/sessions");
+    let unreachable = format!("{scheme}://user:hunter2@127.0.0.1:1/sessions");
     let cases = [
         (wrong_password.to_owned(), vec![], true, "password"),
         (missing_database.to_owned(), vec![], true, "CREATE DATABASE"),
         (unreachable.clone(), vec![], false, "Is the server running"),
-        (format!("{scheme}://somebody:hunter2@host.invalid/sessions"), vec![], false, "Is the server running"),
-        (format!("{scheme}://somebody:hunter2@127.0.0.1:port/sessions"), vec![], true, "of the form"),
-        (format!("{scheme}://somebody:hunter2@127.0.0.1/"), vec![], true, "names no database"),
+        (format!("{scheme}://user:hunter2@host.invalid/sessions"), vec![], false, "Is the server running"),
+        (format!("{scheme}://user:hunter2@127.0.0.1:port/sessions"), vec![], true, "of the form"),
+        (format!("{scheme}://user:hunter2@127.0.0.1/"), vec![], true, "names no database"),
         (format!("{scheme}://127.0.0.1/sessions"), vec![], true, "names no user"),
         (format!("{unreachable}?pool=5"), vec![], true, "pool-size"),
         (format!("{unreachable}?pool-size=0"), vec![], true, "from 1 to"),

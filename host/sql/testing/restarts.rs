@@ -1,4 +1,4 @@
-//! Servers that go and come back.
+//! Servers that are killed, restarted and replaced.
 
 use std::{
     sync::{
@@ -15,8 +15,8 @@ use super::{
     APP, assert_unavailable, create, found, key, now, open, own_table, servers::OwnServer, try_open, write, writing,
 };
 
-/// Saves and loads of many clients while the server is killed and started again. Nothing that was acknowledged is lost, no
-/// session seems to be absent, and all clients go on by themselves.
+/// Many clients save and load while the server is killed and started again. No acknowledged save is lost, no session is reported
+/// as absent, and all clients recover by themselves.
 pub async fn server_that_is_killed_and_restarted_loses_nothing(mut server: OwnServer, url: &str) {
     let table = own_table();
     let driver = try_open(url, &table, &[("timeout", "5"), ("pool-size", "4")]).await.expect("the store opens");
@@ -46,7 +46,9 @@ pub async fn server_that_is_killed_and_restarted_loses_nothing(mut server: OwnSe
                     }
                     match driver.load(&key(&name), APP, now(), u32::MAX).await {
                         Ok(LoadOutcome::Found(loaded)) => {
-                            let Stored::Inline(value) = &loaded.variables[0].value else { panic!("all was asked for") };
+                            let Stored::Inline(value) = &loaded.variables[0].value else {
+                                panic!("values of all sizes are inline")
+                            };
                             let stored = u32::from_be_bytes(value.as_slice().try_into().expect("four bytes"));
                             assert!((acknowledged..=tried).contains(&stored), "{acknowledged} ≤ {stored} ≤ {tried}");
                         }
@@ -68,14 +70,14 @@ pub async fn server_that_is_killed_and_restarted_loses_nothing(mut server: OwnSe
     .await
     .expect("the server starts again");
     restarted.store(true, Ordering::SeqCst);
-    let all = tokio::time::timeout(Duration::from_secs(60), join_all(clients)).await.expect("all clients go on");
+    let all = tokio::time::timeout(Duration::from_secs(60), join_all(clients)).await.expect("all clients recover");
     let failed: u32 = all.into_iter().map(|failed| failed.expect("no client panics")).sum();
-    assert!(failed > 0, "the clients noticed");
+    assert!(failed > 0, "calls failed while the server was down");
     drop(server);
 }
 
-/// A server that was restarted while nobody used it is used again without an error for loads.
-pub async fn server_that_was_restarted_in_silence_is_connected_to_again(mut server: OwnServer, url: &str) {
+/// After a restart of an idle server, loads reconnect without an error.
+pub async fn restart_of_an_idle_server_fails_no_load(mut server: OwnServer, url: &str) {
     let driver = try_open(url, &own_table(), &[("pool-size", "4")]).await.expect("the store opens");
     driver.create_tables().await.expect("create_tables");
     create(&*driver, "a", &[write("x", b"1")]).await;
@@ -106,7 +108,7 @@ pub async fn server_that_was_restarted_in_silence_is_connected_to_again(mut serv
     }
 }
 
-/// A server that takes no writes, and then does over new connections alone: as when another server is the primary from now on.
+/// A server that refuses writes, and then accepts them over new connections only: the same as a proxy that leads to a new primary.
 pub async fn saves_go_on_when_another_server_is_the_primary(
     url: &str,
     read_only: impl AsyncFn(),
@@ -120,19 +122,19 @@ pub async fn saves_go_on_when_another_server_is_the_primary(
     read_only().await;
     let driver = try_open(url, &table, &[("pool-size", "4")]).await.expect("the store opens");
     let (a, change) = (key("a"), writing([write("x", b"2")]));
-    let error = driver.update(&a, &change, None, now()).await.expect_err("it takes no writes");
+    let error = driver.update(&a, &change, None, now()).await.expect_err("the server is read-only");
     assert_unavailable(&error);
     assert!(error.to_string().contains("takes no writes"), "{error}");
-    assert_eq!(found(&*driver, "a").await.record.version, 1, "and still answers what is stored");
-    // As many connections as there may be.
+    assert_eq!(found(&*driver, "a").await.record.version, 1, "loads still work");
+    // Fills the pool.
     join_all((0..8).map(|_| found(&*driver, "a"))).await;
 
     writable_for_new_connections().await;
     let saves = (0..40).map(|_| driver.update(&a, &change, None, now()));
     for saved in join_all(saves).await {
-        let saved = saved.expect("a save that was refused is made again over a new connection");
+        let saved = saved.expect("a refused save is repeated over a new connection");
         assert!(matches!(saved, UpdateOutcome::Committed(_)), "{saved:?}");
     }
-    assert_eq!(found(&*driver, "a").await.record.version, 41, "each save was made once");
+    assert_eq!(found(&*driver, "a").await.record.version, 41, "each save took effect once");
     driver.close().await.expect("close");
 }

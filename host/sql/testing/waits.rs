@@ -1,4 +1,4 @@
-//! What waits for what.
+//! Calls that wait for locks and connections, and calls that do not.
 
 use std::{
     future::Future,
@@ -10,7 +10,7 @@ use lemon_session_store::{Record, TableName, UpdateOutcome};
 
 use super::{APP, assert_unavailable, create, found, key, now, own_table, record, with_tables, write, writing};
 
-/// What locks the row of a session, as somebody else's transaction would, until it is dropped.
+/// Locks the row of a session, as the transaction of another program would.
 pub trait Locking {
     type Lock;
     fn lock(&self, table: &TableName, name: &str) -> impl Future<Output = Self::Lock>;
@@ -35,10 +35,10 @@ pub async fn saves_of_other_sessions_never_wait<L: Locking>(url: &str, other: &L
             create(&*driver, &own_table().to_string(), &[write("x", b"1")]).await;
             assert_eq!(driver.cleanup(now(), 1000).await.expect("cleanup"), 0);
         }
-        // What has expired for a host whose clock is ahead is removed around the row that is held.
+        // For a host whose clock is ahead, all sessions have expired.
         let removed = driver.cleanup(now() + 4000, 1000).await.expect("cleanup");
-        assert_eq!(removed, 21, "a cleanup passes over the row that is held");
-        assert!(!waiting.is_finished(), "a save of the session itself waits");
+        assert_eq!(removed, 21, "a cleanup skips the locked row");
+        assert!(!waiting.is_finished(), "a save of the locked session waits");
         L::unlock(lock).await;
         let answer = waiting.await.expect("the task ends").expect("update");
         assert_eq!(answer, UpdateOutcome::Committed(2));
@@ -55,32 +55,32 @@ pub async fn pool_that_is_used_up_is_waited_for_and_then_an_error<L: Locking>(ur
         let change = writing([write("x", b"2")]);
         let (held, (a, b)) = (key("a"), (key("a"), key("b")));
         let calls = (driver.update(&held, &change, None, now()), async {
-            // The other call has the connection by now.
+            // Until then the other call has taken the connection.
             tokio::time::sleep(Duration::from_millis(300)).await;
             driver.load(&b, APP, now(), 0).await
         });
         let (update, load) = futures::join!(calls.0, calls.1);
-        assert_unavailable(&update.expect_err("the row is held"));
+        assert_unavailable(&update.expect_err("the row is locked"));
         if let Err(error) = load {
             assert_unavailable(&error);
         }
-        assert!(started.elapsed() < Duration::from_secs(10), "waiting has an end");
+        assert!(started.elapsed() < Duration::from_secs(10), "the wait is limited");
         L::unlock(lock).await;
         found(&*driver, "b").await;
         let answer = driver.update(&a, &change, None, now()).await.expect("update");
-        assert!(matches!(answer, UpdateOutcome::Committed(_)), "and then all is as before");
+        assert!(matches!(answer, UpdateOutcome::Committed(_)), "saves work again");
     })
     .await;
 }
 
-/// Ends all sessions of an owner who has thousands, which `fill` makes of one, while two others are saved all the time: the first
-/// of the owner's, and one of nobody's.
+/// Ends the thousands of sessions of an owner, copies that `fill` makes of one, while two sessions are saved all the time: the
+/// first of the owner's sessions, and one without an owner.
 pub async fn saves_go_on_while_all_sessions_of_an_owner_are_ended(url: &str, fill: impl AsyncFn(&TableName)) {
     with_tables(url, &[], |driver, table| async move {
         let owned = Record { owner: Some("Ada".to_owned()), ..record() };
         driver.create(&key("a"), &owned, &[write("x", b"1")]).await.expect("create");
         fill(&table).await;
-        create(&*driver, "nobody's", &[]).await;
+        create(&*driver, "without an owner", &[]).await;
         let sessions = driver.count(now()).await.expect("count") - 1;
         assert!(sessions > 5_000, "{sessions}");
         let first = driver.list(now(), Some("Ada"), None, 1).await.expect("list")[0].key;
@@ -94,7 +94,7 @@ pub async fn saves_go_on_while_all_sessions_of_an_owner_are_ended(url: &str, fil
         });
         let mut longest = Duration::ZERO;
         while !ending.is_finished() {
-            for key in [first, key("nobody's")] {
+            for key in [first, key("without an owner")] {
                 let started = Instant::now();
                 driver.update(&key, &writing([write("x", b"2")]), None, now()).await.expect("update");
                 longest = longest.max(started.elapsed());
@@ -103,7 +103,7 @@ pub async fn saves_go_on_while_all_sessions_of_an_owner_are_ended(url: &str, fil
         let (ended, took) = ending.await.expect("the task ends");
         assert_eq!(ended, sessions);
         assert_eq!(driver.count(now()).await.expect("count"), 1);
-        // What a busy machine adds to a wait, it adds to the whole more than once.
+        // A busy machine delays the whole operation by more than it delays one save.
         assert!(longest < Duration::from_millis(50).max(took / 5), "a save waited for {longest:?} of {took:?}");
     })
     .await;
