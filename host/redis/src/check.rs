@@ -22,11 +22,11 @@ pub fn check(name: &str, info: Value) -> Result<()> {
         )));
     }
     let policy = value("maxmemory_policy").unwrap_or("noeviction");
-    // Without a limit of memory nothing is evicted.
+    // Without a memory limit nothing is evicted.
     let is_limited = value("maxmemory").is_some_and(|bytes| bytes != "0");
     if is_limited && policy != "noeviction" {
         tracing::warn!(
-            "{name} has the maxmemory-policy {policy}: short of memory it drops live sessions; noeviction refuses new ones"
+            "{name} has the maxmemory-policy {policy}: when it runs out of memory, it drops live sessions; noeviction refuses new ones"
         );
     }
     Ok(())

@@ -10,9 +10,11 @@ pub const LAYOUT: &str = "1";
 impl Redis {
     pub(super) fn wrong_layout(&self, version: Option<Vec<u8>>) -> Error {
         match version {
-            None => {
-                Error::missing_tables(format!("{} has no table {}: create it first", self.server.name(), self.table))
-            }
+            None => Error::missing_tables(format!(
+                "{} has no table {}: `lemon-session tables create` creates it",
+                self.server.name(),
+                self.table
+            )),
             Some(version) => Error::unavailable(format!(
                 "table {} on {} has version {:?} of its layout, but this version of lemon-session knows only {LAYOUT}",
                 self.table,

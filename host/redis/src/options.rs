@@ -36,7 +36,7 @@ impl Address {
         let given = usize::from(address.password.is_some()) + secrets.iter().flatten().count();
         if given > 1 {
             return Err(Error::invalid(
-                "the password is given more than once: in the URL, password-file or password-env",
+                "the password is given more than once: give it in the URL, by password-file or by password-env",
             ));
         }
         let [file, variable] = secrets;
@@ -47,16 +47,24 @@ impl Address {
         }
         if let Some(variable) = variable {
             let value = std::env::var(variable);
-            let missing = |_| Error::invalid(format!("password-env: there is no environment variable {variable}"));
+            let missing = |_| {
+                Error::invalid(format!(
+                    "password-env names the environment variable {variable}, which is not set to text"
+                ))
+            };
             address.password = Some(value.map_err(missing)?);
         }
         if address.username.is_some() && address.password.is_none() {
-            return Err(Error::invalid("the URL has a user name, but there is no password for it"));
+            return Err(Error::invalid(
+                "the URL names a user but no password: add it, or give password-file or password-env",
+            ));
         }
 
         if let Some(file) = options.options.get("ca-file") {
             if !address.tls {
-                return Err(Error::invalid("ca-file is for rediss: and rediss+cluster: alone"));
+                return Err(Error::invalid(
+                    "ca-file needs TLS: the URL then begins with rediss:// or rediss+cluster://",
+                ));
             }
             let read = tokio::fs::read(file).await;
             address.ca = Some(read.map_err(|error| Error::invalid(format!("ca-file {file} cannot be read: {error}")))?);
@@ -77,7 +85,11 @@ impl Address {
             "rediss" => (false, true),
             "redis+cluster" => (true, false),
             "rediss+cluster" => (true, true),
-            _ => return Err(Error::invalid(format!("{scheme:?} is not a scheme of Redis: redis or redis+cluster"))),
+            _ => {
+                return Err(Error::invalid(format!(
+                    "{scheme:?} is not a scheme of Redis: it is redis, rediss, redis+cluster or rediss+cluster"
+                )));
+            }
         };
         let form = if cluster {
             format!("{scheme}://USER:PASSWORD@HOST:PORT,HOST:PORT, with one or more nodes of the cluster")

@@ -9,8 +9,8 @@ use super::server::Server;
 impl Server {
     pub fn missing_tables(&self) -> Error {
         Error::missing_tables(format!(
-            "the tables of {} are not there, or are older than this program: `lemon-session tables create` creates them, \
-             or brings them up to date",
+            "the tables of {} do not exist, or are older than this program: `lemon-session tables create` creates or \
+             upgrades them",
             self.summary()
         ))
     }
@@ -36,7 +36,7 @@ impl Server {
     pub fn refused(&self, why: impl fmt::Display) -> Error {
         Error::invalid(format!(
             "{} at {} refuses the user {:?}: {why}. Check the user and the password (in the storage URL, password-file or \
-             password-env), and from where the server lets that user in",
+             password-env), and from which hosts the server accepts that user",
             self.product,
             self.address(),
             self.user

@@ -32,18 +32,20 @@ impl Server {
         for (name, value) in url.query_pairs() {
             if !OPTIONS.contains(&&*name) {
                 return Err(Error::invalid(format!(
-                    "{name:?} is not a parameter of a {scheme}: URL: they are {}",
+                    "{name:?} is not a parameter of a {scheme}: URL: it takes {}",
                     OPTIONS.join(", ")
                 )));
             }
             if given.insert(name.to_string(), value.into_owned()).is_some() {
-                return Err(Error::invalid(format!("{name} is given twice, in the storage URL or beside it")));
+                return Err(Error::invalid(format!(
+                    "{name} is given twice: give it once, in the storage URL or beside it"
+                )));
             }
         }
 
         let decode = |part: &str, what: &str| {
             percent_decode_str(part).decode_utf8().map(|text| text.into_owned()).map_err(|_| {
-                Error::invalid(format!("the {what} in the storage URL is not UTF-8, percent-encoded: {shape}"))
+                Error::invalid(format!("the {what} in the storage URL is not percent-encoded UTF-8: {shape}"))
             })
         };
         let socket = given.remove("socket").map(PathBuf::from);
@@ -57,7 +59,7 @@ impl Server {
         if database.is_empty() || database.contains('/') {
             return Err(Error::invalid(format!("the storage URL names no database after the host: {shape}")));
         }
-        let user = decode(url.username(), "user's name")?;
+        let user = decode(url.username(), "name of the user")?;
         if user.is_empty() {
             return Err(Error::invalid(format!("the storage URL names no user: {shape}")));
         }
