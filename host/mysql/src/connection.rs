@@ -28,8 +28,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Calls a procedure that writes. Fails if the parameters exceed the server's largest packet: the client would split them,
-    /// and the server would then close the connection.
+    /// Calls a procedure that writes. Fails if the parameters exceed the server's largest packet: the client would
+    /// split them, and the server would then close the connection.
     pub async fn save(&mut self, sql: &str, parameters: &[Value]) -> Result<Row, ClientError> {
         let bytes = parameters.iter().map(|value| if let Value::Bytes(bytes) = value { bytes.len() } else { 0 });
         if bytes.sum::<usize>() + 1024 > self.largest {

@@ -107,8 +107,8 @@ async fn migrate(connection: &mut Conn, server: &Server, layouts: &[&str]) -> Re
         Err(newer) => return Ok(Err(newer)),
     };
     for (step, reached) in steps.iter().zip(layout + 1..) {
-        // Each of these statements commits. A step that was interrupted is repeated from its beginning: statements whose work is
-        // done have no effect.
+        // Each of these statements commits. A step that was interrupted is repeated from its beginning: statements
+        // whose work is done have no effect.
         for statement in step.split("\n//\n") {
             connection.query_drop(server.sql(statement).replace("{skip locked}", skip_locked)).await?;
         }

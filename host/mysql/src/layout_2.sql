@@ -1,4 +1,5 @@
--- Layout 2: a session is ended on a condition, an owner's sessions in batches, and a cleanup reports whether rows are left.
+-- Layout 2: a session is ended on a condition, an owner's sessions in batches, and a cleanup reports whether rows are
+-- left.
 DROP PROCEDURE IF EXISTS `{table}_destroy`
 //
 -- `p_expired`: only a session that has expired. `p_owner`: only a live session of this owner.
@@ -29,9 +30,9 @@ END
 //
 DROP PROCEDURE IF EXISTS `{table}_destroy_owned`
 //
--- One batch: an owner's live sessions whose digests follow `p_after`, in the order of digests, without the one whose id is
--- `p_spared` and those whose id is greater than `p_newest`. Returns how many it found, how many of them it ended, and the last
--- digest. A session whose digest changes in between is found but not ended.
+-- One batch: an owner's live sessions whose digests follow `p_after`, in the order of digests, without the one whose id
+-- is `p_spared` and those whose id is greater than `p_newest`. Returns how many it found, how many of them it ended,
+-- and the last digest. A session whose digest changes in between is found but not ended.
 CREATE PROCEDURE `{table}_destroy_owned`(
     p_owner VARBINARY(1020), p_spared BIGINT UNSIGNED, p_newest BIGINT UNSIGNED, p_after VARBINARY(32),
     p_most BIGINT UNSIGNED, p_now BIGINT UNSIGNED, p_known_until BIGINT UNSIGNED
@@ -80,8 +81,8 @@ END
 //
 DROP PROCEDURE IF EXISTS `{table}_cleanup`
 //
--- One batch. Skips rows that others have locked, if the server can: they are being saved, or removed by another cleanup.
--- Returns how many it removed, and whether there are more.
+-- One batch. Skips rows that others have locked, if the server can: they are being saved, or removed by another
+-- cleanup. Returns how many it removed, and whether there are more.
 CREATE PROCEDURE `{table}_cleanup`(p_now BIGINT UNSIGNED, p_most BIGINT UNSIGNED)
 MODIFIES SQL DATA SQL SECURITY INVOKER
 BEGIN

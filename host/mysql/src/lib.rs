@@ -1,14 +1,14 @@
 //! `mysql://USER:PASSWORD@HOST:PORT/DATABASE`: sessions in MySQL 8 or newer, or in MariaDB 10.5 or newer, shared by any
 //! number of hosts.
 //!
-//! A load is one statement and a save is one call of a stored procedure, which each connection prepares once: one round trip.
-//! A load that answers `Ended` takes another one, to count the use. Saves of one session run one after the other; those of
-//! different sessions never wait for each other. An acknowledged save survives a power failure, unless the server's
-//! `innodb_flush_log_at_trx_commit` says otherwise.
+//! A load is one statement and a save is one call of a stored procedure, which each connection prepares once: one round
+//! trip. A load that answers `Ended` takes another one, to count the use. Saves of one session run one after the other;
+//! those of different sessions never wait for each other. An acknowledged save survives a power failure, unless the
+//! server's `innodb_flush_log_at_trx_commit` says otherwise.
 //!
-//! The user needs the privileges `SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, CREATE ROUTINE, ALTER ROUTINE,
-//! EXECUTE` on the database. A save must fit into the server's `max_allowed_packet`. Tables whose names differ only in upper
-//! and lower case must be in different databases, because names of procedures are not case-sensitive.
+//! The user needs the privileges `SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, CREATE ROUTINE, ALTER
+//! ROUTINE, EXECUTE` on the database. A save must fit into the server's `max_allowed_packet`. Tables whose names differ
+//! only in upper and lower case must be in different databases, because names of procedures are not case-sensitive.
 //!
 #![doc = include_str!("server.md")]
 #![deny(missing_docs)]
@@ -57,7 +57,8 @@ impl MySql {
     ///
     /// # Errors
     ///
-    /// Fails if the URL or an option is wrong, and if the server does not answer, refuses the user or has no such database.
+    /// Fails if the URL or an option is wrong, and if the server does not answer, refuses the user or has no such
+    /// database.
     pub fn open(options: StorageOptions) -> Opening {
         Box::pin(async move { Ok(Arc::new(Self::connect(&options).await?) as Arc<dyn Driver>) })
     }

@@ -52,8 +52,8 @@ pub fn text(bytes: Vec<u8>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Writes, in the form that the procedures read: the lengths of application, name and value in 4, 4 and 10 digits, followed by
-/// the three. A removal has the length -1.
+/// Writes, in the form that the procedures read: the lengths of application, name and value in 4, 4 and 10 digits,
+/// followed by the three. A removal has the length -1.
 pub fn pack(writes: &[&Write]) -> Vec<u8> {
     let mut packed = Vec::new();
     for write in writes {
@@ -66,7 +66,8 @@ pub fn pack(writes: &[&Write]) -> Vec<u8> {
     packed
 }
 
-/// Clears, in the form that the procedures read: the length of the application in 4 digits, followed by the application.
+/// Clears, in the form that the procedures read: the length of the application in 4 digits, followed by the
+/// application.
 pub fn pack_clears(clears: &[String]) -> Vec<u8> {
     clears.iter().flat_map(|app| format!("{:04}{app}", app.len()).into_bytes()).collect()
 }

@@ -1,7 +1,7 @@
 //! The driver of MySQL and MariaDB, on real servers.
 //!
-//! The conformance suite runs on the server that `LEMON_TEST_MYSQL` names (mysql://root@127.0.0.1:3306/ unless given), with a
-//! database for each rule. Tests of faults start servers of their own.
+//! The conformance suite runs on the server that `LEMON_TEST_MYSQL` names (mysql://root@127.0.0.1:3306/ unless given),
+//! with a database for each rule. Tests of faults start servers of their own.
 
 #[path = "../../sql/testing/mod.rs"]
 mod sql;

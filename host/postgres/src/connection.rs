@@ -74,8 +74,8 @@ impl Manager for Connections {
 fn settings(server: &Server) -> String {
     // READ COMMITTED: each statement of a function sees everything that was committed before the statement began.
     //
-    // Scans and joins: every statement of a load or save finds its rows by an index. A cached plan from the time when the tables
-    // were small would otherwise go on reading whole tables.
+    // Scans and joins: every statement of a load or save finds its rows by an index. A cached plan from the time when
+    // the tables were small would otherwise go on reading whole tables.
     format!(
         "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
         SET statement_timeout = {};
@@ -115,7 +115,8 @@ fn describe(error: &tokio_postgres::Error) -> String {
         return why.fold(error.to_string(), |text, why| format!("{text}: {why}"));
     };
     let code = error.code().code();
-    // Connections, privileges, transactions, names of tables, resources, operators: these messages quote no stored values.
+    // Connections, privileges, transactions, names of tables, resources, operators: these messages quote no stored
+    // values.
     const TOLD: [&str; 16] =
         ["08", "0A", "25", "28", "2D", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "F0", "XX"];
     if !TOLD.iter().any(|class| code.starts_with(class)) {

@@ -69,7 +69,8 @@ impl Postgres {
     }
 }
 
-/// The beginning of a transaction that creates, upgrades or drops tables: no time limit, and one such transaction at a time.
+/// The beginning of a transaction that creates, upgrades or drops tables: no time limit, and one such transaction at a
+/// time.
 pub(super) fn set_up(server: &Server) -> String {
     server.sql(
         "SET LOCAL statement_timeout = 0;

@@ -2,9 +2,9 @@
 --
 -- Names and owners are bytes: they are compared as such, whatever the encoding and collation of the database.
 --
--- A change of a session's variables holds the lock on the session's row. So changes of one session run one after the other, and
--- those of different sessions never wait. Each function is one transaction. Each of its statements sees what was committed
--- before the statement began (READ COMMITTED): after the lock, it reads the current state.
+-- A change of a session's variables holds the lock on the session's row. So changes of one session run one after the
+-- other, and those of different sessions never wait. Each function is one transaction. Each of its statements sees what
+-- was committed before the statement began (READ COMMITTED): after the lock, it reads the current state.
 
 -- A row is a session, or the tombstone of an ended digest, which leads to a session during its grace.
 CREATE TABLE "{table}" (
@@ -20,8 +20,8 @@ CREATE TABLE "{table}" (
     owner bytea,
     version bigint,
     size bigint,
-    -- Counts the id rotations without a grace. A tombstone leads to its session only in the era `leads_era`, so such a rotation
-    -- ends them all.
+    -- Counts the id rotations without a grace. A tombstone leads to its session only in the era `leads_era`, so such a
+    -- rotation ends them all.
     era bigint NOT NULL DEFAULT 0,
     leads_to bigint,
     leads_era bigint,

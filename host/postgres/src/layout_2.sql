@@ -1,4 +1,5 @@
--- Layout 2: a session is ended on a condition, an owner's sessions in batches, and a cleanup reports whether rows are left.
+-- Layout 2: a session is ended on a condition, an owner's sessions in batches, and a cleanup reports whether rows are
+-- left.
 DROP FUNCTION "{table}_destroy"(bytea, bigint, bigint);
 
 -- `of_expired`: only a session that has expired. `of_owner`: only a live session of this owner.
@@ -27,8 +28,9 @@ $$;
 
 DROP FUNCTION "{table}_destroy_owned"(bytea, bytea, bigint, bigint);
 
--- One batch: an owner's live sessions whose digests follow `after`, in the order of digests, without the one whose id is `spared`
--- and those whose id is greater than `newest`. Returns how many it found, how many of them it ended, and the last digest.
+-- One batch: an owner's live sessions whose digests follow `after`, in the order of digests, without the one whose id
+-- is `spared` and those whose id is greater than `newest`. Returns how many it found, how many of them it ended, and
+-- the last digest.
 CREATE FUNCTION "{table}_destroy_owned"(
     of_owner bytea, spared bigint, newest bigint, after bytea, most bigint, moment bigint, known_until bigint,
     OUT seen bigint, OUT done bigint, OUT last bytea
@@ -64,8 +66,8 @@ $$;
 
 DROP FUNCTION "{table}_cleanup"(bigint, bigint);
 
--- One batch. Skips rows that others have locked: they are being saved, or removed by another cleanup. Returns how many it
--- removed, and whether there are more.
+-- One batch. Skips rows that others have locked: they are being saved, or removed by another cleanup. Returns how many
+-- it removed, and whether there are more.
 CREATE FUNCTION "{table}_cleanup"(moment bigint, most bigint, OUT removed bigint, OUT has_more boolean)
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,9 +1,9 @@
 //! `postgres://USER:PASSWORD@HOST:PORT/DATABASE`: sessions in PostgreSQL 12 or newer, shared by any number of hosts.
 //!
-//! A load is one statement and a save is one call of a stored function, which each connection prepares once: one round trip.
-//! A load that answers `Ended` takes another one, to count the use. Saves of one session run one after the other; those of
-//! different sessions never wait for each other. An acknowledged save survives a power failure, unless the database's
-//! `synchronous_commit` is off.
+//! A load is one statement and a save is one call of a stored function, which each connection prepares once: one round
+//! trip. A load that answers `Ended` takes another one, to count the use. Saves of one session run one after the other;
+//! those of different sessions never wait for each other. An acknowledged save survives a power failure, unless the
+//! database's `synchronous_commit` is off.
 //!
 //! The user needs the privileges to connect, and to create tables and functions in the schema.
 //!
@@ -52,7 +52,8 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// Fails if the URL or an option is wrong, and if the server does not answer, refuses the user or has no such database.
+    /// Fails if the URL or an option is wrong, and if the server does not answer, refuses the user or has no such
+    /// database.
     pub fn open(options: StorageOptions) -> Opening {
         Box::pin(async move { Ok(Arc::new(Self::connect(&options).await?) as Arc<dyn Driver>) })
     }

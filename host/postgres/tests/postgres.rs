@@ -1,7 +1,8 @@
 //! The driver of PostgreSQL, on real servers.
 //!
-//! The conformance suite runs on the server that `LEMON_TEST_POSTGRES` names (postgres://postgres@127.0.0.1:5432/postgres unless
-//! given), with tables for each rule. Tests of faults start servers of their own.
+//! The conformance suite runs on the server that `LEMON_TEST_POSTGRES` names
+//! (postgres://postgres@127.0.0.1:5432/postgres unless given), with tables for each rule. Tests of faults start servers
+//! of their own.
 
 #[path = "../../sql/testing/mod.rs"]
 mod sql;

@@ -23,7 +23,7 @@ impl<'a> Changes<'a> {
         Self { change, expected, now, writes: last_writes(&change.writes) }
     }
 
-    /// The arguments that `change.lua` reads.
+    /// The arguments that `change.lua` reads. `indexed` and `token` are empty unless a cluster needs them.
     pub(super) fn args(&self, indexed: &str, token: &str) -> Args {
         let change = self.change;
         let owner = match &change.owner {
@@ -59,6 +59,7 @@ impl<'a> Changes<'a> {
     }
 }
 
+/// The last write of each variable, by its field.
 pub fn last_writes(writes: &[Write]) -> BTreeMap<Vec<u8>, &Write> {
     writes.iter().map(|write| (field(&write.app, &write.name), write)).collect()
 }

@@ -21,7 +21,8 @@ pub type Node = (String, u16);
 
 impl Cluster {
     pub async fn connect(address: &Address) -> RedisResult<Self> {
-        // The client would also repeat calls that may have taken effect, so `Server::patiently` decides what is repeated.
+        // The client would also repeat calls that may have taken effect, so `Server::patiently` decides what is
+        // repeated.
         let mut builder = ClusterClientBuilder::new(address.connections()?)
             .use_protocol(ProtocolVersion::RESP3)
             .connection_timeout(address.timeout)

@@ -12,8 +12,8 @@ use super::{
 };
 
 impl Redis {
-    /// Stores a session at a digest that is free at `now`; with `over`, instead of the live session there if that has this
-    /// version. Returns false if something else is there.
+    /// Stores a session at a digest that is free at `now`; with `over`, instead of the live session there if that has
+    /// this version. Returns false if something else is there.
     pub(super) async fn store(
         &self,
         key: &Key,

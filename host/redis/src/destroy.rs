@@ -10,8 +10,8 @@ use super::{
 };
 
 impl Redis {
-    /// Ends the session of a digest, with the arguments of `DESTROY`, and with `follows` also one whose id was rotated. Returns
-    /// whether a live session was ended.
+    /// Ends the session of a digest, with the arguments of `DESTROY`, and with `follows` also one whose id was rotated.
+    /// Returns whether a live session was ended.
     pub(super) async fn end(&self, key: &Key, follows: bool, args: &Args, now: u64) -> Result<bool> {
         let mut at = *key;
         for _ in 0..STEPS {

@@ -32,8 +32,8 @@ impl Redis {
         Ok(owned)
     }
 
-    /// The next digests in an owner's index, and the cursor of those that follow, if any. A digest that is in the index all the
-    /// time is returned at least once.
+    /// The next digests in an owner's index, and the cursor of those that follow, if any. A digest that is in the index
+    /// all the time is returned at least once.
     pub(super) async fn owned_from(&self, owner: &str, cursor: u64) -> Result<(Option<u64>, Vec<Key>)> {
         let mut scan = redis::cmd("ZSCAN");
         scan.arg(self.index(owner)).arg(cursor).arg("COUNT").arg(PAGE);

@@ -27,8 +27,8 @@ impl Redis {
     }
 }
 
-/// The beginning of the fields of an application's variables. It holds the length of the application's name, so that no other
-/// application's fields begin with it.
+/// The beginning of the fields of an application's variables. It holds the length of the application's name, so that no
+/// other application's fields begin with it.
 pub fn prefix(app: &str) -> Vec<u8> {
     format!("{}:{app}", app.len()).into_bytes()
 }

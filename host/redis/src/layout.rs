@@ -38,7 +38,8 @@ impl Redis {
         }
     }
 
-    /// Fails if a session was not found because there are no tables. On a single server, each script checks that itself.
+    /// Fails if a session was not found because there are no tables. On a single server, each script checks that
+    /// itself.
     pub(super) async fn check_absence(&self) -> Result<()> {
         if self.server.is_cluster() { self.check_layout().await } else { Ok(()) }
     }

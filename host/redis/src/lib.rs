@@ -1,8 +1,9 @@
-//! `redis://` and `redis+cluster://`: sessions in Redis, Valkey or Redis Cluster. `rediss://` and `rediss+cluster://` are the
-//! same over TLS.
+//! `redis://` and `redis+cluster://`: sessions in Redis, Valkey or Redis Cluster. `rediss://` and `rediss+cluster://`
+//! are the same over TLS.
 //!
-//! A URL is `redis://USER:PASSWORD@HOST:PORT/DATABASE` for one server, and `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT`,
-//! with one or more of the nodes, for a cluster. Redis 6 or later is needed. Options:
+//! A URL is `redis://USER:PASSWORD@HOST:PORT/DATABASE` for one server, and
+//! `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT`, which names one or more nodes, for a cluster. Redis 6 or later is
+//! needed. Options:
 //!
 //! - `timeout`: how long a call may take, as `10s`; 5s unless given;
 //! - `ca-file`: a PEM file with the certificates to trust instead of the system's;
@@ -16,65 +17,69 @@
 //! | `Session:s:DIGEST` | The entry of a digest, a hash. It holds either the session's record and variables, or the tombstone of an ended digest: how often it was used since, and the digest it leads to. |
 //! | `Session:o:OWNER` | The index of an owner: a sorted set of the digests of the owner's sessions, by their expiry. |
 //!
-//! `Session` is the table. The field of a variable is `LENGTH:APPLICATIONNAME`: the names of the application and the variable,
-//! preceded by the length of the former in bytes. Because a session is one Redis key, it is in one slot of a cluster and can
-//! only be evicted as a whole.
+//! `Session` is the table. The field of a variable is `<length>:<application><name>`, where the length is that of the
+//! application's name, in bytes. Because a session is one Redis key, it is in one slot of a cluster and can only be
+//! evicted as a whole.
 //!
-//! `load`, `fetch`, `update` and `destroy` each run one Lua script, called by the hash of its text: atomic, and one round trip.
-//! So does `create`, with one or two more round trips in a cluster. A load through a tombstone takes one more. Times are in
-//! seconds; the latest that can be stored is 2^53 - 1, which replaces later ones.
+//! `load`, `fetch`, `update` and `destroy` each run one Lua script, called by the hash of its text: atomic, and one
+//! round trip. So does `create`, with one or two more round trips in a cluster. A load through a tombstone takes one
+//! more. Times are in seconds; the latest that can be stored is 2^53 - 1, which replaces later ones.
 //!
 //! # Expiry
 //!
-//! The record and the caller's clock determine whether a session has expired. Each key also has a time to live, which is five
-//! minutes longer than its content is needed. Redis then removes it, so `cleanup` has nothing to do. An expired session
-//! therefore answers [`LoadOutcome::Expired`] for about five minutes, and [`LoadOutcome::Absent`] afterwards. The clocks of
-//! hosts may differ by these five minutes.
+//! The record and the caller's clock decide whether a session has expired. Each key also has a time to live, which
+//! is five minutes longer than its content is needed. Redis then removes it, so `cleanup` has nothing to do. An expired
+//! session therefore answers [`LoadOutcome::Expired`] for about five minutes, and [`LoadOutcome::Absent`] afterwards.
+//! The clocks of hosts may differ by these five minutes.
 //!
 //! # In a cluster
 //!
-//! A script can access only one slot. An operation on several slots takes several steps, in an order that makes every state
-//! in between safe to read, and safe to be left in by a host that dies there.
+//! A script can access only one slot. An operation on several slots takes several steps, in an order that makes every
+//! state in between safe to read, and safe to be left in by a host that dies there.
 //!
 //! An id rotation takes three steps:
 //!
 //! 1. A script copies the changed session to its new digest. The copy is *pending*.
-//! 2. A script replaces the session at the old digest by a tombstone that names the copy, unless the session has changed since
-//!    it was copied. This step decides.
+//! 2. A script replaces the session at the old digest by a tombstone that names the copy, unless the session has
+//!    changed since it was copied. This step decides.
 //! 3. A script makes the copy the session: it is no longer pending.
 //!
-//! Of several concurrent rotations, one succeeds in step 2; the others remove their copies. A reader that finds a pending copy
-//! reads the entry of the old digest. If that names the copy, the reader takes step 3 itself; otherwise there is no session at
-//! the new digest. Before step 2 the session is at the old digest, afterwards at the new one, and never at both or neither.
+//! Of several concurrent rotations, one succeeds in step 2; the others remove their copies. A reader that finds a
+//! pending copy reads the entry of the old digest. If that names the copy, the reader takes step 3 itself; otherwise
+//! there is no session at the new digest. Before step 2 the session is at the old digest, afterwards at the new one,
+//! and never at both or neither.
 //!
-//! A digest is added to an owner's index before its session gets the owner or a later expiry. It stays there until well after
-//! that expiry, and the session records until when. So the index always holds all sessions of the owner. It may hold other
-//! digests too: each session is asked for its owner. `destroy_owned` goes over the index once, in batches, and follows sessions
-//! whose id is rotated meanwhile. It ends all sessions that the owner had when it was called.
+//! A digest is added to an owner's index before its session gets the owner or a later expiry. It stays there until well
+//! after that expiry, and the session records until when. So the index always holds all sessions of the owner. It may
+//! hold other digests too, so the owner of each session is checked. `destroy_owned` goes over the index once, in
+//! batches, and follows sessions whose id is rotated meanwhile. It ends all sessions that the owner had when it was
+//! called.
 //!
-//! On a single server the index holds exactly the owner's sessions. `destroy_owned` ends them in batches, one script each,
-//! because a script blocks all other calls.
+//! On a single server the index holds exactly the owner's sessions. `destroy_owned` ends them in batches, one script
+//! each, because a script blocks all other calls.
 //!
-//! A session that is found proves that the tables exist. The version of the layout is therefore read only where no session is
-//! found, and before one is created.
+//! A session that is found proves that the tables exist. The version of the layout is therefore read only where no
+//! session is found, and before one is created.
 //!
 //! # For operators
 //!
-//! `count`, `list` without an owner, `reused` and `drop_tables` go over all keys of the server, or of each master of the
-//! cluster, with `SCAN`. They block no other calls, and are exact as far as nothing changes meanwhile. While slots are being
-//! moved to other nodes, they may miss sessions in these slots. Each page of `list` takes a pass over all keys.
+//! `count`, `list` without an owner, `reused` and `drop_tables` go over all keys of the server, or of each master of
+//! the cluster, with `SCAN`. They block no other calls, and are exact as far as nothing changes meanwhile. While slots
+//! are being moved to other nodes, they may miss sessions in these slots. Each page of `list` takes a pass over all
+//! keys.
 //!
-//! `maxmemory-policy` should be `noeviction`: a server that is out of memory then refuses saves, and keeps all sessions.
-//! `volatile-ttl` evicts the sessions that would expire first, each as a whole. It may also evict an owner's index, and
-//! `destroy_owned` then misses sessions. The policies `allkeys-…` may evict `Session:layout`, and then all calls fail because
-//! the tables are missing.
+//! `maxmemory-policy` should be `noeviction`: a server that is out of memory then refuses saves, and keeps all
+//! sessions. `volatile-ttl` evicts the sessions that would expire first, each as a whole. It may also evict an owner's
+//! index, and `destroy_owned` then misses sessions. The policies `allkeys-…` may evict `Session:layout`, and then all
+//! calls fail because the tables are missing.
 //!
-//! Redis replicates and writes to disk after it has answered. A power failure or a failover can therefore undo a save or a
-//! `destroy`: with `appendfsync everysec`, those of about the last second. A session whose `destroy` was undone is live again
-//! until it expires. To avoid that, set `appendfsync always` and `min-replicas-to-write`, or keep sessions in SQL.
+//! Redis replicates and writes to disk after it has answered. A power failure or a failover can therefore undo a save
+//! or a `destroy`: with `appendfsync everysec`, those of about the last second. A session whose `destroy` was undone is
+//! live again until it expires. To avoid that, set `appendfsync always` and `min-replicas-to-write`, or keep sessions
+//! in SQL.
 //!
-//! A call fails if its connection is lost before the answer arrives; it may or may not have taken effect. Only calls that
-//! change nothing are repeated.
+//! A call fails if its connection is lost before the answer arrives; it may or may not have taken effect. Only calls
+//! that change nothing are repeated.
 
 #![deny(missing_docs)]
 
@@ -125,10 +130,11 @@ use self::{
 pub const SCHEMES: [(&str, Open); 4] =
     [("redis", Redis::open), ("rediss", Redis::open), ("redis+cluster", Redis::open), ("rediss+cluster", Redis::open)];
 
-/// The most calls that one operation has under way at once, and the most sessions that one script ends: a script blocks all
-/// other calls.
+/// The most calls that one operation has under way at once, and the most sessions that one script ends: a script blocks
+/// all other calls.
 const AT_ONCE: usize = 100;
-/// The most steps of a call before it gives up. A step follows a tombstone, or repeats what a concurrent change has outrun.
+/// The most steps of a call before it gives up. A step follows a tombstone, or repeats what a concurrent change has
+/// outrun.
 const STEPS: usize = 100;
 
 /// Sessions in Redis.
@@ -142,8 +148,8 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// Fails if the URL or an option is wrong, if the server does not answer or refuses the user, and if it is a replica or a
-    /// node of a cluster in place of a single server.
+    /// Fails if the URL or an option is wrong, if the server does not answer or refuses the user, and if it is a
+    /// replica or a node of a cluster in place of a single server.
     pub fn open(options: StorageOptions) -> Opening {
         Box::pin(async move {
             let address = Address::new(&options).await?;

@@ -12,8 +12,8 @@ use super::{
 };
 
 impl Redis {
-    /// Rotates the id of a session that `UPDATE` has found ready for it. Returns none if the session has changed since: then it
-    /// has to be read again.
+    /// Rotates the id of a session that `UPDATE` has found ready for it. Returns none if the session has changed since:
+    /// then it has to be read again.
     pub(super) async fn rename(
         &self,
         key: &Key,
@@ -63,8 +63,8 @@ impl Redis {
         }
     }
 
-    /// Takes the last step for a pending copy if its rotation has been decided. Returns false if it has not: then there is no
-    /// session.
+    /// Takes the last step for a pending copy if its rotation has been decided. Returns false if it has not: then there
+    /// is no session.
     pub(super) async fn settle(&self, key: &Key, pending: &str, now: u64) -> Result<bool> {
         let (from, token) =
             pending.split_at_checked(64).ok_or_else(|| unexpected("a pending session of an unknown form"))?;

@@ -85,8 +85,8 @@ impl Server {
         self.patiently(cmd, || same.clone(), Repeat::Safe).await
     }
 
-    /// Sends a call and waits for its answer, within the timeout. Repeats a call that has certainly not taken effect, for
-    /// example because its slot has moved to another node.
+    /// Sends a call and waits for its answer, within the timeout. Repeats a call that has certainly not taken effect,
+    /// for example because its slot has moved to another node.
     async fn patiently(&self, mut cmd: Cmd, by_text: impl Fn() -> Cmd, repeat: Repeat) -> Result<Value> {
         let mut failed = None;
         let trying = async {
@@ -136,8 +136,8 @@ impl Server {
             | ErrorKind::ClusterConnectionNotFound => cluster,
             ErrorKind::Server(ServerErrorKind::BusyLoading) => true,
             _ if error.is_connection_refusal() => cluster,
-            // One repeat is enough for a connection that broke. A server that is down stays down for longer than a request
-            // can wait.
+            // One repeat is enough for a connection that broke. A server that is down stays down for longer than a
+            // request can wait.
             _ => lost && repeat == Repeat::Safe && (cluster || attempts < 2),
         }
     }
@@ -168,8 +168,8 @@ impl Server {
         Ok(masters(self.command_on(None, slots).await?)?.into_iter().map(Some).collect())
     }
 
-    /// One step of a scan over the keys of a node that match a pattern. Returns the cursor of the next step, 0 after the
-    /// last, and the keys. A key may be returned twice.
+    /// One step of a scan over the keys of a node that match a pattern. Returns the cursor of the next step, 0 after
+    /// the last, and the keys. A key may be returned twice.
     pub async fn scan(&self, node: Option<&Node>, cursor: u64, pattern: &str) -> Result<(u64, Vec<Vec<u8>>)> {
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(PAGE);

@@ -37,8 +37,8 @@ impl Single {
         Ok(Self { client, config, current: Mutex::new((0, first)), renewing: tokio::sync::Mutex::default() })
     }
 
-    /// Sends a command. If the server refuses it because it has become a replica, sends it once more over a new connection,
-    /// which may lead to the new primary. The refused command has not taken effect.
+    /// Sends a command. If the server refuses it because it has become a replica, sends it once more over a new
+    /// connection, which may lead to the new primary. The refused command has not taken effect.
     pub async fn send(&self, cmd: &Cmd) -> RedisResult<Value> {
         let (number, connection) = self.current();
         match send(connection, cmd).await {

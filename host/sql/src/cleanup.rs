@@ -12,11 +12,11 @@ const LOOKS: u32 = 50;
 /// How long it waits before that.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Removes up to `limit` rows, and returns how many. A `batch` is one transaction: it is given the most rows to remove, and
-/// returns how many it has removed and whether there are more.
+/// Removes up to `limit` rows, and returns how many. A `batch` is one transaction: it is given the most rows to remove,
+/// and returns how many it has removed and whether there are more.
 ///
-/// A batch skips rows that others have locked, to save them or in another cleanup. If only such rows are left, this waits a
-/// moment and looks again.
+/// A batch skips rows that others have locked, to save them or in another cleanup. If only such rows are left, this
+/// waits a moment and looks again.
 pub async fn clean_up<Batch: Future<Output = Result<(u32, bool)>>>(
     limit: u32,
     batch: impl Fn(u32) -> Batch,

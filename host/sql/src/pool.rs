@@ -69,8 +69,8 @@ const ATTEMPTS: u32 = 8;
 
 /// Runs calls on pooled connections.
 ///
-/// Every call is a task of its own, which runs to its end even if the caller drops the future. So a cancelled request leaves no
-/// connection in the middle of a statement, and no transaction open.
+/// Every call is a task of its own, which runs to its end even if the caller drops the future. So a cancelled request
+/// leaves no connection in the middle of a statement, and no transaction open.
 pub struct Calls<M: Backend> {
     pool: Pool<M>,
     server: Arc<Server>,

@@ -20,8 +20,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Fails if a part of the URL or an option is missing, unknown or wrong. Errors do not quote the URL, which may hold a
-    /// password.
+    /// Fails if a part of the URL or an option is missing, unknown or wrong. Errors do not quote the URL, which may
+    /// hold a password.
     pub fn parse(options: &StorageOptions, product: &'static str, default_port: u16) -> Result<Self> {
         let scheme = options.url.split_once(':').map_or("", |(scheme, _)| scheme).to_owned();
         let shape = format!("{scheme}://USER:PASSWORD@HOST:PORT/DATABASE");

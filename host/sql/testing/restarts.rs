@@ -15,8 +15,8 @@ use super::{
     APP, assert_unavailable, create, found, key, now, open, own_table, servers::OwnServer, try_open, write, writing,
 };
 
-/// Many clients save and load while the server is killed and started again. No acknowledged save is lost, no session is reported
-/// as absent, and all clients recover by themselves.
+/// Many clients save and load while the server is killed and started again. No acknowledged save is lost, no session is
+/// reported as absent, and all clients recover by themselves.
 pub async fn server_that_is_killed_and_restarted_loses_nothing(mut server: OwnServer, url: &str) {
     let table = own_table();
     let driver = try_open(url, &table, &[("timeout", "5"), ("pool-size", "4")]).await.expect("the store opens");
@@ -108,7 +108,8 @@ pub async fn restart_of_an_idle_server_fails_no_load(mut server: OwnServer, url:
     }
 }
 
-/// A server that refuses writes, and then accepts them over new connections only: the same as a proxy that leads to a new primary.
+/// A server that refuses writes, and then accepts them over new connections only: the same as a proxy that leads to a
+/// new primary.
 pub async fn saves_go_on_when_another_server_is_the_primary(
     url: &str,
     read_only: impl AsyncFn(),

@@ -73,8 +73,8 @@ pub async fn pool_that_is_used_up_is_waited_for_and_then_an_error<L: Locking>(ur
     .await;
 }
 
-/// Ends the thousands of sessions of an owner, copies that `fill` makes of one, while two sessions are saved all the time: the
-/// first of the owner's sessions, and one without an owner.
+/// Ends the thousands of sessions of an owner, copies that `fill` makes of one, while two sessions are saved all the
+/// time: the first of the owner's sessions, and one without an owner.
 pub async fn saves_go_on_while_all_sessions_of_an_owner_are_ended(url: &str, fill: impl AsyncFn(&TableName)) {
     with_tables(url, &[], |driver, table| async move {
         let owned = Record { owner: Some("Ada".to_owned()), ..record() };

@@ -1,10 +1,10 @@
 -- A change of a session: its arguments, its plan and its commit. Used by the scripts that change sessions.
 --
--- ARGV: now; the expected version; the owner: empty to keep it, - for none, or + and the new one; the expiry; the largest size;
--- for how many seconds a tombstone is kept; the new digest; the end of the grace; its nonce; UNTIL:OWNER, until when the
--- owner's index is known to hold the digest; the token of an id rotation in a cluster; the numbers of clears, puts and removals;
--- and then these: for a clear, the prefix of the application's fields; for a put, the field, the length of the variable's name
--- and the value; for a removal, the field and the length of the name.
+-- ARGV: now; the expected version; the owner: empty to keep it, - for none, or + and the new one; the expiry; the
+-- largest size; for how many seconds a tombstone is kept; the new digest; the end of the grace; its nonce; UNTIL:OWNER,
+-- until when the owner's index is known to hold the digest; the token of an id rotation in a cluster; the numbers of
+-- clears, puts and removals; and then these: for a clear, the prefix of the application's fields; for a put, the field,
+-- the length of the variable's name and the value; for a removal, the field and the length of the name.
 local change = {
   expected = ARGV[2], owner = ARGV[3], expires = ARGV[4], max_size = tonumber(ARGV[5]), remember = tonumber(ARGV[6]),
   to = ARGV[7], grace = tonumber(ARGV[8]), nonce = ARGV[9], token = ARGV[11],

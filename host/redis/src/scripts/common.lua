@@ -1,7 +1,7 @@
 -- The beginning of every script.
 --
--- KEYS[1] is the entry of a digest, or an owner's index. KEYS[2] is the version of the layout, but only on a single server: a
--- cluster has that key in another slot. ARGV[1] is the caller's time.
+-- KEYS[1] is the entry of a digest, or an owner's index. KEYS[2] is the version of the layout, but only on a single
+-- server: a cluster has that key in another slot. ARGV[1] is the caller's time.
 local call = redis.call
 local entry, layout, now = KEYS[1], KEYS[2], tonumber(ARGV[1])
 
@@ -19,8 +19,8 @@ local function text(number)
   return string.format('%.0f', number)
 end
 
--- The time to live, in milliseconds, of a key that is not needed from the time `at` on. Scripts decide by the caller's clock
--- what has expired. That Redis removes the key later only saves memory.
+-- The time to live, in milliseconds, of a key that is not needed from the time `at` on. Scripts decide by the caller's
+-- clock what has expired. That Redis removes the key later only saves memory.
 local function left(at)
   return math.min(math.max(at - now, 0) + SLACK, 1e11) * 1000
 end
@@ -36,6 +36,15 @@ local function read(key, names)
   return found
 end
 
+-- The fields of an entry, without those of variables.
+--
+-- Of a session: its record; `identity`, which it keeps when its id is rotated; `reach`, the latest end of a grace among
+-- the tombstones that lead to it; and in a cluster `indexed`, until when its owner's index holds the digest, and
+-- `pending`, the old digest and the token of a rotation that has not been finished.
+--
+-- Of a tombstone: `remembered`, when it is forgotten; the `identity` of its session; `to`, the digest that it leads to
+-- until the time `grace`; and `nonce`. Not read here: `reused`, how often it was used; and in a cluster `token`, that
+-- of the rotation.
 local ENTRY = {
   'created', 'accessed', 'expires', 'ends', 'renewed', 'owner', 'version', 'size', 'identity', 'reach', 'indexed', 'pending',
   'remembered', 'grace', 'nonce', 'to',
@@ -56,15 +65,15 @@ local function is_free(key)
   return call('EXISTS', key) == 0
 end
 
--- Removes an expired tombstone. Does nothing otherwise: a server that is out of memory lets a script through whose first
--- write is a removal.
+-- Removes what the entry holds. Runs DEL only if it exists: a server that is out of memory refuses a script only if its
+-- first write needs memory, and a removal needs none.
 local function clear(key)
   if call('EXISTS', key) == 1 then call('DEL', key) end
 end
 
--- The entry, if it is a live session; otherwise nil and the answer of the script. A tombstone within its grace answers the
--- digest to follow. The next call passes `identity`, so that it finds this session only, and follows tombstones whose own
--- grace is over.
+-- The entry, if it is a live session; otherwise nil and the answer of the script. A tombstone within its grace answers
+-- the digest to follow. The next call passes `identity`, so that it finds this session only, and follows tombstones
+-- whose own grace is over.
 local function find(identity)
   local s = read(entry, ENTRY)
   if s.pending then return nil, {'pending', s.pending} end

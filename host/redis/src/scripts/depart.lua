@@ -1,8 +1,8 @@
--- Step 2 of an id rotation in a cluster, which decides: replaces the session by a tombstone if it is still the one that was
--- copied.
+-- Step 2 of an id rotation in a cluster, which decides: replaces the session by a tombstone if it is still the one that
+-- was copied.
 --
--- ARGV: now; the new digest; the end of the grace; its nonce; for how many seconds the tombstone is kept; the token; the
--- expiry of the session; then identity, version, accessed and expires of the session that was copied.
+-- ARGV: now; the new digest; the end of the grace; its nonce; for how many seconds the tombstone is kept; the token;
+-- the expiry of the session; then identity, version, accessed and expires of the session that was copied.
 local s = read(entry, ENTRY)
 if s.pending then return {'pending', s.pending} end
 if not is_live(s) then return {'gone'} end

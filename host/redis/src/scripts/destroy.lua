@@ -1,7 +1,7 @@
 -- Ends a session that meets a condition. A tombstone answers the digest it leads to.
 --
--- ARGV: now; for how many seconds the tombstone is kept; the condition: empty for any session, - for an expired one, + and the
--- owner for a live one of this owner; the identity of a session that is spared.
+-- ARGV: now; for how many seconds the tombstone is kept; the condition: empty for any session, - for an expired one, +
+-- and the owner for a live one of this owner; the identity of a session that is spared.
 local s = read(entry, ENTRY)
 if s.pending then return {'pending', s.pending} end
 if not s.expires then return {'none', s.to} end

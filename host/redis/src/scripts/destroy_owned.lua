@@ -1,7 +1,8 @@
 -- Ends one batch of an owner's sessions, on a single server. KEYS[1] is the owner's index.
 --
--- ARGV: now; for how many seconds tombstones are kept; the identity of the session that is spared; the size of the batch.
--- Answers how many sessions were ended and how many were in the batch. Only the one that is spared stays in the index.
+-- ARGV: now; for how many seconds tombstones are kept; the identity of the session that is spared; the size of the
+-- batch. Answers how many sessions were ended and how many were in the batch. Only the one that is spared stays in the
+-- index.
 local remember, ended = tonumber(ARGV[2]), 0
 local members = call('ZRANGEBYSCORE', entry, '(' .. ARGV[1], '+inf', 'LIMIT', 0, ARGV[4])
 for _, member in ipairs(members) do

@@ -1,5 +1,5 @@
--- The record, and the variables of one application. A value that is too long is answered as its size, a number. Counts the
--- use of an ended digest.
+-- The record, and the variables of one application. A value that is too long is answered as its size, a number. Counts
+-- the use of an ended digest.
 --
 -- ARGV: now; the identity; the prefix of the application's fields; the size of the longest value to return.
 local s, answer = find(ARGV[2])

@@ -1,5 +1,5 @@
--- Step 1 of an id rotation in a cluster: stores a copy of the session, changed, at its new digest, KEYS[1]. It is pending until
--- step 2 has been taken at the old digest.
+-- Step 1 of an id rotation in a cluster: stores a copy of the session, changed, at its new digest, KEYS[1]. It is
+-- pending until step 2 has been taken at the old digest.
 --
 -- ARGV: the change; the old digest; the session's fields and their values.
 if not is_free(entry) then return {'taken'} end

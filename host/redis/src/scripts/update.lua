@@ -1,5 +1,5 @@
--- Changes a session. KEYS[3], for an id rotation on a single server: the entry of the new digest. In a cluster, an id rotation
--- answers the session's fields for the script `place.lua`.
+-- Changes a session. KEYS[3], for an id rotation on a single server: the entry of the new digest. In a cluster, an id
+-- rotation answers the session's fields for the script `place.lua`.
 local s = read(entry, ENTRY)
 if s.pending then return {'pending', s.pending} end
 if not is_live(s) then return {'gone'} end

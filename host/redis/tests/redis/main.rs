@@ -1,7 +1,8 @@
 //! The drivers of Redis and Redis Cluster, on real servers.
 //!
-//! The conformance suite runs on the server that `LEMON_TEST_REDIS` names (redis://127.0.0.1:6379/ unless given) and on a
-//! cluster of three masters that the tests start, with a table for each rule. Tests of faults start servers of their own.
+//! The conformance suite runs on the server that `LEMON_TEST_REDIS` names (redis://127.0.0.1:6379/ unless given) and on
+//! a cluster of three masters that the tests start, with a table for each rule. Tests of faults start servers of their
+//! own.
 
 mod faults;
 mod measure;

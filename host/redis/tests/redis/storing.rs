@@ -17,7 +17,8 @@ use crate::{
     shared_cluster, shared_server, writing,
 };
 
-/// Creates an owner's session, changes it and rotates its id with and without a grace, and creates and ends another session.
+/// Creates an owner's session, changes it and rotates its id with and without a grace, and creates and ends another
+/// session.
 async fn use_everything(driver: &dyn Driver) {
     let owned = Record { owner: Some("Ada".to_owned()), ..record() };
     create(driver, &Key::of("a"), &owned, &[put("x", b"1")]).await;
@@ -149,8 +150,8 @@ async fn calls_take_the_round_trips_that_the_guide_states() {
     assert_eq!(counted, [2, 3, 1, 1, 4, 5, 2, 1, 1], "in a cluster");
 }
 
-/// Of a create, one with an owner, a load, a save, an id rotation, one with an owner, a load through a tombstone, a destroy and a
-/// load of an ended digest.
+/// Of a create, one with an owner, a load, a save, an id rotation, one with an owner, a load through a tombstone, a
+/// destroy and a load of an ended digest.
 async fn round_trips(url: &str, servers: &[&RedisServer]) -> [usize; 9] {
     let table = own_table();
     let driver = created(url, &table).await;
