@@ -93,9 +93,8 @@ impl Connections {
             plain: (socket || matches!(server.sslmode, SslMode::Disable | SslMode::Prefer)).then(|| plain.into()),
         })
     }
-}
 
-impl Connections {
+    /// Connects, encrypted if that is possible or required.
     async fn connect(&self) -> Result<Conn, ClientError> {
         let without = DriverError::NoClientSslFlagFromServer;
         let Some(encrypted) = &self.encrypted else {

@@ -14,6 +14,7 @@
 #![deny(missing_docs)]
 
 mod connection;
+mod import;
 mod layout;
 mod rows;
 mod statements;
@@ -38,8 +39,9 @@ use mysql_async::{DriverError, Params, Row, TxOpts, Value, prelude::Queryable};
 
 use self::{
     connection::Connections,
+    import::import,
     layout::{LAYOUTS, lock, unlock},
-    rows::{bytes, column, import, loaded, number, optional, pack, pack_clears, record, size, text},
+    rows::{bytes, column, loaded, number, optional, pack, pack_clears, record, size, text},
     statements::Statements,
 };
 

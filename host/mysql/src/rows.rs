@@ -2,13 +2,8 @@
 
 use std::borrow::Borrow;
 
-use lemon_session_store::{Key, LoadOutcome, Loaded, Record, Stored, Variable, Write};
-use mysql_async::{
-    DriverError, Error as ClientError, Params, Row, Transaction, Value,
-    prelude::{FromValue, Queryable},
-};
-
-use super::statements::Statements;
+use lemon_session_store::{LoadOutcome, Loaded, Record, Stored, Variable, Write};
+use mysql_async::{DriverError, Error as ClientError, Row, Value, prelude::FromValue};
 
 pub fn bytes(bytes: &[u8]) -> Value {
     Value::Bytes(bytes.to_vec())
@@ -94,43 +89,4 @@ pub fn loaded(mut rows: Vec<Row>) -> Result<LoadOutcome, ClientError> {
 pub fn size<W: Borrow<Write>>(writes: &[W]) -> u64 {
     let bytes = |write: &Write| write.name.len() + write.value.as_ref().map_or(0, Vec::len);
     writes.iter().map(|write| bytes(write.borrow())).sum::<usize>() as u64
-}
-
-/// Stores another store's session within a transaction. Returns whether to commit that.
-pub async fn import(
-    transaction: &mut Transaction<'_>,
-    sql: &Statements,
-    key: &Key,
-    mut fields: Vec<Value>,
-    writes: &[Write],
-    over: Option<u64>,
-    now: u64,
-) -> Result<bool, ClientError> {
-    let key = bytes(key.as_bytes());
-    let session = match over {
-        None => {
-            transaction.exec_drop(&sql.forget, (key.clone(), now)).await?;
-            fields.push(key);
-            match transaction.exec_drop(&sql.insert, Params::Positional(fields)).await {
-                Err(ClientError::Server(error)) if error.code == 1062 => return Ok(false),
-                inserted => inserted?,
-            }
-            transaction.last_insert_id().ok_or_else(unexpected)?
-        }
-        Some(over) => {
-            let Some(session) = transaction.exec_first::<u64, _, _>(&sql.find, (key, now, over)).await? else {
-                return Ok(false);
-            };
-            transaction.exec_drop(&sql.clear, (session,)).await?;
-            fields.push(number(session));
-            transaction.exec_drop(&sql.replace, Params::Positional(fields)).await?;
-            session
-        }
-    };
-    for Write { app, name, value } in writes {
-        let value = bytes(value.as_deref().unwrap_or_default());
-        let parameters = vec![number(session), bytes(app.as_bytes()), bytes(name.as_bytes()), value];
-        transaction.exec_drop(&sql.write, Params::Positional(parameters)).await?;
-    }
-    Ok(true)
 }
