@@ -1,9 +1,13 @@
-//! Connections, and what their errors mean.
+//! Connections, and the classification of their errors.
 
 use std::{path::PathBuf, time::Duration};
 
 use deadpool::managed::{Manager, Metrics, RecycleResult};
-use lemon_session_sql::server::{Backend, Server, SslMode, Trouble};
+use lemon_session_sql::{
+    pool::{Backend, Failure},
+    server::Server,
+    tls::SslMode,
+};
 use lemon_session_store::Result;
 use mysql_async::{
     Conn, DriverError, Error as ClientError, IoError, Opts, OptsBuilder, Params, Row, SslOpts, Value,
@@ -13,7 +17,7 @@ use rustls::crypto::ring;
 
 use super::rows::{column, unexpected};
 
-/// A connection that was idle for longer is asked whether it still stands before it is used.
+/// A connection that was idle for longer is checked before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(30);
 
 /// A connection.
@@ -24,8 +28,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Calls a procedure that takes all that a save writes. The client would split what is too large for the server, which
-    /// then breaks the connection.
+    /// Calls a procedure that writes. Fails if the parameters exceed the server's largest packet: the client would
+    /// split them, and the server would then close the connection.
     pub async fn save(&mut self, sql: &str, parameters: &[Value]) -> Result<Row, ClientError> {
         let bytes = parameters.iter().map(|value| if let Value::Bytes(bytes) = value { bytes.len() } else { 0 });
         if bytes.sum::<usize>() + 1024 > self.largest {
@@ -35,13 +39,13 @@ impl Connection {
         rows.into_iter().next().ok_or_else(unexpected)
     }
 
-    /// The one row that a procedure or an aggregate answers.
+    /// The only row of a procedure's or an aggregate's result.
     pub async fn row(&mut self, sql: &str, parameters: Vec<Value>) -> Result<Row, ClientError> {
         let row = self.client.exec_first(sql, Params::Positional(parameters)).await?;
         row.ok_or_else(unexpected)
     }
 
-    /// The one value of it.
+    /// The only value of a result.
     pub async fn value<T: FromValue>(&mut self, sql: &str, parameters: Vec<Value>) -> Result<T, ClientError> {
         column(&mut self.row(sql, parameters).await?, 0)
     }
@@ -55,7 +59,7 @@ pub struct Connections {
 
 impl Connections {
     pub fn new(server: &Server) -> Result<Self> {
-        // The client takes the process's own, and panics where there is none or a choice.
+        // The client uses the process's default provider, and panics if there is none and several could be used.
         let _ = ring::default_provider().install_default();
         server.root_certificates()?;
         let seconds = server.timeout.as_secs().max(1);
@@ -82,16 +86,15 @@ impl Connections {
             .with_disable_built_in_roots(verified && !roots.is_empty())
             .with_root_certs(roots.into_iter().map(Into::into).collect());
         let encrypted = plain.clone().ssl_opts(tls);
-        // A socket on this machine is not encrypted.
+        // A Unix socket is not encrypted.
         let socket = server.socket.is_some();
         Ok(Self {
             encrypted: (!socket && server.sslmode != SslMode::Disable).then(|| encrypted.into()),
             plain: (socket || matches!(server.sslmode, SslMode::Disable | SslMode::Prefer)).then(|| plain.into()),
         })
     }
-}
 
-impl Connections {
+    /// Connects, encrypted if that is possible or required.
     async fn connect(&self) -> Result<Conn, ClientError> {
         let without = DriverError::NoClientSslFlagFromServer;
         let Some(encrypted) = &self.encrypted else {
@@ -127,11 +130,11 @@ impl Manager for Connections {
     }
 }
 
-/// The text of an error, without the values that the server may quote.
+/// The text of an error, without values that the server may quote.
 fn describe(error: &ClientError) -> String {
     match error {
         ClientError::Server(error) => match error.code {
-            // Too many connections, memory, disk, rights, read-only, encryption: none of these is about data.
+            // Connections, memory, disk, privileges, read-only mode, encryption: these messages quote no stored values.
             1021
             | 1037..=1042
             | 1044
@@ -169,7 +172,7 @@ fn describe(error: &ClientError) -> String {
                 format!("{} (error {}, SQLSTATE {})", error.message, error.code, error.state)
             }
             1064 => {
-                "it does not know a statement of this program (error 1064): is it MySQL 8 or MariaDB 10.5, or newer?"
+                "it does not know a statement of this program (error 1064): MySQL 8 or MariaDB 10.5, or newer, is needed"
                     .to_owned()
             }
             code => format!("error {code} (SQLSTATE {})", error.state),
@@ -180,42 +183,42 @@ fn describe(error: &ClientError) -> String {
         }
         ClientError::Driver(
             DriverError::UnexpectedPacket { .. } | DriverError::FromRow { .. } | DriverError::FromValue { .. },
-        ) => "the server's answer is not what was asked for".to_owned(),
+        ) => "the server's answer has an unexpected form".to_owned(),
         ClientError::Io(IoError::Io(error)) => error.to_string(),
         other => other.to_string(),
     }
 }
 
 impl Backend for Connections {
-    fn trouble(error: ClientError, server: &Server) -> Trouble {
+    fn failure(error: ClientError, server: &Server) -> Failure {
         let text = describe(&error);
         let ClientError::Server(refusal) = error else {
             return match error {
-                ClientError::Driver(DriverError::PacketTooLarge) => Trouble::Refused(server.trouble(text)),
+                ClientError::Driver(DriverError::PacketTooLarge) => Failure::Refused(server.error(text)),
                 ClientError::Driver(DriverError::NoClientSslFlagFromServer) => {
-                    Trouble::Refused(server.refused("it does not encrypt connections, which sslmode demands"))
+                    Failure::Refused(server.refused("it does not encrypt connections, but sslmode requires that"))
                 }
-                _ => Trouble::Broken(text),
+                _ => Failure::Broken(text),
             };
         };
         match refusal.code {
-            // An unknown table, column or procedure, or one with other parameters.
-            1054 | 1146 | 1305 | 1318 => Trouble::Refused(server.missing_tables()),
-            // A deadlock; a row that has changed; a statement that has to be prepared anew.
-            1020 | 1213 | 1615 => Trouble::Undone(text),
-            1062 => Trouble::Refused(server.trouble("the new key of a session is taken")),
-            1205 | 1969 | 3024 => Trouble::Refused(server.too_late()),
-            1045 | 1130 | 1698 | 3159 => Trouble::Refused(server.refused(text)),
-            1044 | 1049 => Trouble::Refused(server.missing_database()),
-            // The option --read-only; InnoDB or the transaction is read-only.
-            1290 | 1792 | 1836 => Trouble::ReadOnly(format!("it takes no writes: {text}")),
-            1053 | 1153 | 1158..=1161 | 1317 | 1927 | 3169 => Trouble::Broken(text),
-            _ => Trouble::Refused(server.trouble(text)),
+            // An unknown table, column or procedure, or a procedure with other parameters.
+            1054 | 1146 | 1305 | 1318 => Failure::Refused(server.missing_tables()),
+            // A deadlock; a changed row; a statement that must be prepared again.
+            1020 | 1213 | 1615 => Failure::Undone(text),
+            1062 => Failure::Refused(server.error("the new key of a session is taken")),
+            1205 | 1969 | 3024 => Failure::Refused(server.too_late()),
+            1045 | 1130 | 1698 | 3159 => Failure::Refused(server.refused(text)),
+            1044 | 1049 => Failure::Refused(server.missing_database()),
+            // The server (--read-only), InnoDB or the transaction is read-only.
+            1290 | 1792 | 1836 => Failure::ReadOnly(format!("it takes no writes: {text}")),
+            1053 | 1153 | 1158..=1161 | 1317 | 1927 | 3169 => Failure::Broken(text),
+            _ => Failure::Refused(server.error(text)),
         }
     }
 
     fn discard(connection: Connection) {
-        // The client's own way would read the rest of the answer first, however long that takes.
+        // Dropped, the client would first read the rest of the answer, without a time limit.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(tokio::time::timeout(Duration::from_millis(100), connection.client.disconnect()));
         }
@@ -230,16 +233,16 @@ mod tests {
     use lemon_session_store::StorageOptions;
 
     #[test]
-    fn server_that_takes_no_writes_is_another_trouble_than_a_refusal() {
+    fn read_only_server_is_told_from_a_refusal() {
         let options = StorageOptions::new("mysql://owner@127.0.0.1/sessions");
         let server = Server::parse(&options, "MySQL", 3306).expect("a server");
-        let trouble = |code| {
+        let failure = |code| {
             let (message, state) = ("no".to_owned(), "HY000".to_owned());
-            Connections::trouble(ServerError { code, message, state }.into(), &server)
+            Connections::failure(ServerError { code, message, state }.into(), &server)
         };
         for code in [1290, 1792, 1836] {
-            assert!(matches!(trouble(code), Trouble::ReadOnly(_)), "{code}");
+            assert!(matches!(failure(code), Failure::ReadOnly(_)), "{code}");
         }
-        assert!(matches!(trouble(1406), Trouble::Refused(_)));
+        assert!(matches!(failure(1406), Failure::Refused(_)));
     }
 }

@@ -1,8 +1,8 @@
-//! The tables, and how they are brought from one layout to the next.
+//! The layout of the tables, and upgrades to it.
 
 use std::sync::Arc;
 
-use lemon_session_sql::server::{Repeat, Server, other_layout};
+use lemon_session_sql::{layout::other_layout, pool::Repeat, server::Server};
 use lemon_session_store::{
     Error, Result,
     layout::{Parts, differences, parts},
@@ -15,14 +15,14 @@ use super::{
     rows::{column, text},
 };
 
-/// What brings the tables from one layout to the next. Their layout is how many of these they went through.
+/// The steps from each layout to the next. The layout of tables is the number of steps that were taken.
 pub(super) const LAYOUTS: &[&str] = &[include_str!("layout.sql"), include_str!("layout_2.sql")];
 
-/// What the tables of the last layout are made of.
+/// The parts of tables of the last layout.
 const LAYOUT: &str = include_str!("parts.txt");
 
 impl MySql {
-    /// The layout of the tables, 0 where there are none.
+    /// The layout of the tables, 0 if there are none.
     pub(super) async fn layout(&self) -> Result<i64> {
         let layout = self.calls.run(Repeat::Safe, self.sql(), |connection, sql| {
             Box::pin(async move { connection.client.query_first::<i64, _>(&sql.layout).await })
@@ -43,7 +43,7 @@ impl MySql {
         migrated.await?
     }
 
-    /// What differs from the last layout.
+    /// The differences between the tables and the last layout.
     pub(super) async fn compare(&self) -> Result<Vec<String>> {
         if let Some(other) = other_layout(self.layout().await?, LAYOUTS.len()) {
             return Ok(vec![other]);
@@ -59,7 +59,7 @@ impl MySql {
     }
 }
 
-/// Makes those who change the tables themselves go one after the other.
+/// Takes the lock under which tables are created, upgraded and dropped.
 pub(super) async fn lock(connection: &mut Conn, server: &Server) -> Result<(), ClientError> {
     connection.exec_drop("SELECT GET_LOCK(?, 86400)", (lock_name(server),)).await
 }
@@ -68,7 +68,7 @@ pub(super) async fn unlock(connection: &mut Conn, server: &Server) -> Result<(),
     connection.exec_drop("SELECT RELEASE_LOCK(?)", (lock_name(server),)).await
 }
 
-/// The lock is the whole server's, and its name has 64 characters at most.
+/// Locks are global to the server, and their names have at most 64 characters.
 fn lock_name(server: &Server) -> String {
     let name = format!("{}.{}", server.database, server.table.as_str().to_ascii_lowercase());
     Sha256::digest(name.as_bytes())
@@ -84,8 +84,8 @@ async fn migrate(connection: &mut Conn, server: &Server, layouts: &[&str]) -> Re
     let meta = server.sql("{table}_meta");
     if let Some(taken) = connection.exec_first::<String, _, _>(similar, (&meta, &meta)).await? {
         return Ok(Err(Error::invalid(format!(
-            "there is a table {} already, and names of procedures do not differ in upper and lower case: choose another \
-             name for {}, or another database",
+            "there is a table {} already, and names of procedures are not case-sensitive: choose another name for {}, or \
+             another database",
             taken.trim_end_matches("_meta"),
             server.table
         ))));
@@ -102,12 +102,13 @@ async fn migrate(connection: &mut Conn, server: &Server, layouts: &[&str]) -> Re
             0
         }
     };
-    let Some(steps) = usize::try_from(layout).ok().and_then(|layout| layouts.get(layout..)) else {
-        return Ok(Err(server.newer_layout(layout, layouts.len() as i64)));
+    let steps = match server.missing_steps(layout, layouts) {
+        Ok(steps) => steps,
+        Err(newer) => return Ok(Err(newer)),
     };
     for (step, reached) in steps.iter().zip(layout + 1..) {
-        // The server ends a transaction with every statement of these. Where a step was broken off, it begins anew: its
-        // statements do nothing where their work is done.
+        // Each of these statements commits. A step that was interrupted is repeated from its beginning: statements
+        // whose work is done have no effect.
         for statement in step.split("\n//\n") {
             connection.query_drop(server.sql(statement).replace("{skip locked}", skip_locked)).await?;
         }
@@ -116,7 +117,7 @@ async fn migrate(connection: &mut Conn, server: &Server, layouts: &[&str]) -> Re
     Ok(Ok(()))
 }
 
-/// Whether `SKIP LOCKED` is known: to MySQL 8, and to MariaDB from 10.6 on.
+/// Whether a server of this version knows `SKIP LOCKED`: MySQL from 8.0 on, MariaDB from 10.6 on.
 fn skips_locked(version: &str) -> bool {
     let version_number = version.strip_prefix("5.5.5-").unwrap_or(version);
     let mut numbers = version_number.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or(0));
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
     use lemon_session_sql::migrating::older_layout_is_upgraded;
 
-    /// A second `ADD COLUMN` would fail.
+    /// `ADD COLUMN` fails if it runs twice.
     const NEXT: &[&str] = &[LAYOUTS[0], LAYOUTS[1], "ALTER TABLE `{table}` ADD COLUMN device VARBINARY(255)"];
     const FAILS: &[&str] = &[LAYOUTS[0], LAYOUTS[1], "DROP TABLE `{table}_no`"];
 

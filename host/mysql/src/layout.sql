@@ -1,17 +1,17 @@
--- Layout 1 of the tables `{table}` in MySQL and MariaDB. Statements end with a line of its own, as they hold semicolons.
+-- Layout 1 of the tables `{table}` in MySQL and MariaDB. Statements contain semicolons, so a line `//` separates them.
 --
--- Names and owners are bytes: compared as such, with their trailing spaces, whatever collation the database has.
+-- Names and owners are bytes: they are compared as such, with trailing spaces, whatever the collation of the database.
 --
--- What changes the variables of a session holds the lock on the session's row, so that changes of one session follow one
--- another and those of different sessions never wait. Everybody finds the row to lock by its digest: whoever went by
--- another index would take the locks on a row's indexes in another order, and could wait in a circle.
+-- A change of a session's variables holds the lock on the session's row. So changes of one session run one after the
+-- other, and those of different sessions never wait. Every statement finds the row to lock by its digest. Through
+-- another index it would lock the row's indexes in another order, which can end in a deadlock.
 --
--- A procedure is one transaction. Connections use READ COMMITTED, in which nothing but rows is locked.
+-- A procedure is one transaction. Connections use READ COMMITTED, in which only rows are locked.
 
--- A row is a session, or the end of one: a key that is remembered, and may lead to a session for a while.
+-- A row is a session, or the tombstone of an ended digest, which leads to a session during its grace.
 --
--- `expires`: when the session expires; of a key that ended, when it is forgotten.
--- `era` counts the renames without a grace. Former keys lead to the era they are from: such a rename ends them all.
+-- `expires`: when the session expires; of a tombstone, when it is forgotten. `era` counts the id rotations without a
+-- grace. A tombstone leads to its session only in the era `leads_era`, so such a rotation ends them all.
 CREATE TABLE IF NOT EXISTS `{table}` (
     id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
     digest BINARY(32) NOT NULL,
@@ -45,7 +45,8 @@ CREATE TABLE IF NOT EXISTS `{table}_variable` (
 //
 DROP PROCEDURE IF EXISTS `{table}_create`
 //
--- `p_writes`: for each variable the lengths of application, name and value in 4, 4 and 10 digits, and then these.
+-- `p_writes`: for each variable the lengths of application, name and value in 4, 4 and 10 digits, followed by the
+-- three.
 CREATE PROCEDURE `{table}_create`(
     p_digest BINARY(32), p_created BIGINT UNSIGNED, p_accessed BIGINT UNSIGNED, p_expires BIGINT UNSIGNED,
     p_ends BIGINT UNSIGNED, p_renewed BIGINT UNSIGNED, p_owner VARBINARY(1020), p_size BIGINT UNSIGNED, p_writes LONGBLOB
@@ -85,8 +86,8 @@ END
 //
 DROP PROCEDURE IF EXISTS `{table}_update`
 //
--- `p_clears`: for each application the length of its name in 4 digits, and then this. `p_writes`: as above; a variable
--- that is removed has the length -1.
+-- `p_clears`: for each application the length of its name in 4 digits, followed by the name. `p_writes`: as above; the
+-- length -1 removes a variable.
 CREATE PROCEDURE `{table}_update`(
     p_digest BINARY(32), p_expected BIGINT UNSIGNED, p_clears LONGBLOB, p_writes LONGBLOB,
     p_owns BOOLEAN, p_owner VARBINARY(1020), p_expires BIGINT UNSIGNED,
@@ -261,7 +262,8 @@ END
 //
 DROP PROCEDURE IF EXISTS `{table}_cleanup`
 //
--- One batch. Passes over rows that others hold, where the server can: those are being saved, or removed by another cleanup.
+-- One batch. Skips rows that others have locked, if the server can: they are being saved, or removed by another
+-- cleanup.
 CREATE PROCEDURE `{table}_cleanup`(p_now BIGINT UNSIGNED, p_most BIGINT UNSIGNED)
 MODIFIES SQL DATA SQL SECURITY INVOKER
 BEGIN

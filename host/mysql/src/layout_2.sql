@@ -1,7 +1,8 @@
--- Layout 2: a session is ended on a condition, those of an owner in batches, and a cleanup tells whether it has passed rows over.
+-- Layout 2: a session is ended on a condition, an owner's sessions in batches, and a cleanup reports whether rows are
+-- left.
 DROP PROCEDURE IF EXISTS `{table}_destroy`
 //
--- `p_expired`: only one that has expired. `p_owner`: only a live one of this owner.
+-- `p_expired`: only a session that has expired. `p_owner`: only a live session of this owner.
 CREATE PROCEDURE `{table}_destroy`(
     p_digest BINARY(32), p_expired BOOLEAN, p_owner VARBINARY(1020), p_now BIGINT UNSIGNED, p_known_until BIGINT UNSIGNED
 )
@@ -29,9 +30,9 @@ END
 //
 DROP PROCEDURE IF EXISTS `{table}_destroy_owned`
 //
--- One batch: the live sessions of an owner whose digests follow `p_after`, in this order, but the one with the number `p_spared`
--- and those that came after `p_newest`. Answers how many it found, how many of them it ended, and the last one's digest. One
--- that is given another digest in between is not found by it any more.
+-- One batch: an owner's live sessions whose digests follow `p_after`, in the order of digests, without the one whose id
+-- is `p_spared` and those whose id is greater than `p_newest`. Returns how many it found, how many of them it ended,
+-- and the last digest. A session whose digest changes in between is found but not ended.
 CREATE PROCEDURE `{table}_destroy_owned`(
     p_owner VARBINARY(1020), p_spared BIGINT UNSIGNED, p_newest BIGINT UNSIGNED, p_after VARBINARY(32),
     p_most BIGINT UNSIGNED, p_now BIGINT UNSIGNED, p_known_until BIGINT UNSIGNED
@@ -80,8 +81,8 @@ END
 //
 DROP PROCEDURE IF EXISTS `{table}_cleanup`
 //
--- One batch. Passes over rows that others hold, where the server can: those are being saved, or removed by another cleanup.
--- Answers how many it removed, and whether there are more than it found.
+-- One batch. Skips rows that others have locked, if the server can: they are being saved, or removed by another
+-- cleanup. Returns how many it removed, and whether there are more.
 CREATE PROCEDURE `{table}_cleanup`(p_now BIGINT UNSIGNED, p_most BIGINT UNSIGNED)
 MODIFIES SQL DATA SQL SECURITY INVOKER
 BEGIN

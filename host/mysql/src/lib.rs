@@ -1,19 +1,20 @@
 //! `mysql://USER:PASSWORD@HOST:PORT/DATABASE`: sessions in MySQL 8 or newer, or in MariaDB 10.5 or newer, shared by any
 //! number of hosts.
 //!
-//! A load is one statement and a save is one call of a stored procedure, each prepared once by every connection: one round
-//! trip. A load that answers `Ended` takes a second one, to count it. Saves of one session follow one another; those of
-//! different sessions never wait for each other. A save that was answered survives what the server's
-//! `innodb_flush_log_at_trx_commit` makes it survive: a power failure, unless that is changed.
+//! A load is one statement and a save is one call of a stored procedure, which each connection prepares once: one round
+//! trip. A load that answers `Ended` takes another one, to count the use. Saves of one session run one after the other;
+//! those of different sessions never wait for each other. An acknowledged save survives a power failure, unless the
+//! server's `innodb_flush_log_at_trx_commit` says otherwise.
 //!
-//! The user needs the rights `SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, CREATE ROUTINE, ALTER ROUTINE,
-//! EXECUTE` on the database. A save has to fit the server's `max_allowed_packet`. Tables whose names differ in nothing but
-//! upper and lower case have to be in different databases, as the names of procedures do not tell these apart.
+//! The user needs the privileges `SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, CREATE ROUTINE, ALTER
+//! ROUTINE, EXECUTE` on the database. A save must fit into the server's `max_allowed_packet`. Tables whose names differ
+//! only in upper and lower case must be in different databases, because names of procedures are not case-sensitive.
 //!
 #![doc = include_str!("server.md")]
 #![deny(missing_docs)]
 
 mod connection;
+mod import;
 mod layout;
 mod rows;
 mod statements;
@@ -23,7 +24,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use lemon_session_sql::{
     cleanup::clean_up,
-    server::{Calls, Repeat, Server, check_change, check_owner, check_writes, known_until, last_writes},
+    limits::{check_change, check_owner, check_writes},
+    pool::{Calls, Repeat},
+    server::Server,
+    writes::{known_until, last_writes, stored_writes},
 };
 use lemon_session_store::{
     Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,
@@ -35,8 +39,9 @@ use mysql_async::{DriverError, Params, Row, TxOpts, Value, prelude::Queryable};
 
 use self::{
     connection::Connections,
+    import::import,
     layout::{LAYOUTS, lock, unlock},
-    rows::{bytes, column, import, loaded, number, optional, pack, pack_clears, record, size, stored_writes, text},
+    rows::{bytes, column, loaded, number, optional, pack, pack_clears, record, size, text},
     statements::Statements,
 };
 
@@ -50,7 +55,12 @@ pub struct MySql {
 }
 
 impl MySql {
-    /// Opens the store of a URL `mysql://USER:PASSWORD@HOST:PORT/DATABASE`.
+    /// Connects to the database that a URL `mysql://USER:PASSWORD@HOST:PORT/DATABASE` names.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the URL or an option is wrong, and if the server does not answer, refuses the user or has no such
+    /// database.
     pub fn open(options: StorageOptions) -> Opening {
         Box::pin(async move { Ok(Arc::new(Self::connect(&options).await?) as Arc<dyn Driver>) })
     }

@@ -1,15 +1,9 @@
-//! Parameters and rows: how the server is given what is stored, and answers it.
+//! Parameters of statements, and the rows that they return.
 
 use std::borrow::Borrow;
 
-use lemon_session_sql::server::last_writes;
-use lemon_session_store::{Key, LoadOutcome, Loaded, Record, Stored, Variable, Write};
-use mysql_async::{
-    DriverError, Error as ClientError, Params, Row, Transaction, Value,
-    prelude::{FromValue, Queryable},
-};
-
-use super::statements::Statements;
+use lemon_session_store::{LoadOutcome, Loaded, Record, Stored, Variable, Write};
+use mysql_async::{DriverError, Error as ClientError, Row, Value, prelude::FromValue};
 
 pub fn bytes(bytes: &[u8]) -> Value {
     Value::Bytes(bytes.to_vec())
@@ -25,7 +19,7 @@ pub fn optional<T>(value: Option<T>, some: impl FnOnce(T) -> Value) -> Value {
 
 /// Takes a column out of a row.
 pub fn column<T: FromValue>(row: &mut Row, index: usize) -> Result<T, ClientError> {
-    // The error of the client would hold the value.
+    // The client's error would contain the value.
     let value = row.take_opt(index).and_then(Result::ok);
     value.ok_or_else(unexpected)
 }
@@ -48,12 +42,13 @@ pub fn record(row: &mut Row) -> Result<Record, ClientError> {
     })
 }
 
-/// A name that was text when it was stored.
+/// A name, which is stored as bytes.
 pub fn text(bytes: Vec<u8>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Writes as the procedures read them: the lengths of application, name and value in 4, 4 and 10 digits, and then these.
+/// Writes, in the form that the procedures read: the lengths of application, name and value in 4, 4 and 10 digits,
+/// followed by the three. A removal has the length -1.
 pub fn pack(writes: &[&Write]) -> Vec<u8> {
     let mut packed = Vec::new();
     for write in writes {
@@ -66,15 +61,17 @@ pub fn pack(writes: &[&Write]) -> Vec<u8> {
     packed
 }
 
+/// Clears, in the form that the procedures read: the length of the application in 4 digits, followed by the
+/// application.
 pub fn pack_clears(clears: &[String]) -> Vec<u8> {
     clears.iter().flat_map(|app| format!("{:04}{app}", app.len()).into_bytes()).collect()
 }
 
-/// The answer of a load that found the session.
+/// The answer of a load that has found a session.
 pub fn loaded(mut rows: Vec<Row>) -> Result<LoadOutcome, ClientError> {
     let mut variables = Vec::with_capacity(rows.len());
     for row in &mut rows {
-        // A session without variables is one row.
+        // A session without variables is a row without a name.
         let Some(name) = column::<Option<Vec<u8>>>(row, 12)? else { continue };
         let value = match column(row, 14)? {
             Some(value) => Stored::Inline(value),
@@ -88,51 +85,8 @@ pub fn loaded(mut rows: Vec<Row>) -> Result<LoadOutcome, ClientError> {
     Ok(LoadOutcome::Found(Loaded { record, variables, renewal }))
 }
 
-/// The writes that a new session has: of each variable the last, unless it removes.
-pub fn stored_writes(writes: &[Write]) -> Vec<&Write> {
-    last_writes(writes).into_iter().filter(|write| write.value.is_some()).collect()
-}
-
+/// The size of a session with these variables.
 pub fn size<W: Borrow<Write>>(writes: &[W]) -> u64 {
     let bytes = |write: &Write| write.name.len() + write.value.as_ref().map_or(0, Vec::len);
     writes.iter().map(|write| bytes(write.borrow())).sum::<usize>() as u64
-}
-
-/// Writes another store's session, within a transaction; tells whether it may be kept.
-pub async fn import(
-    transaction: &mut Transaction<'_>,
-    sql: &Statements,
-    key: &Key,
-    mut fields: Vec<Value>,
-    writes: &[Write],
-    over: Option<u64>,
-    now: u64,
-) -> Result<bool, ClientError> {
-    let key = bytes(key.as_bytes());
-    let session = match over {
-        None => {
-            transaction.exec_drop(&sql.forget, (key.clone(), now)).await?;
-            fields.push(key);
-            match transaction.exec_drop(&sql.insert, Params::Positional(fields)).await {
-                Err(ClientError::Server(error)) if error.code == 1062 => return Ok(false),
-                inserted => inserted?,
-            }
-            transaction.last_insert_id().ok_or_else(unexpected)?
-        }
-        Some(over) => {
-            let Some(session) = transaction.exec_first::<u64, _, _>(&sql.find, (key, now, over)).await? else {
-                return Ok(false);
-            };
-            transaction.exec_drop(&sql.clear, (session,)).await?;
-            fields.push(number(session));
-            transaction.exec_drop(&sql.replace, Params::Positional(fields)).await?;
-            session
-        }
-    };
-    for Write { app, name, value } in writes {
-        let value = bytes(value.as_deref().unwrap_or_default());
-        let parameters = vec![number(session), bytes(app.as_bytes()), bytes(name.as_bytes()), value];
-        transaction.exec_drop(&sql.write, Params::Positional(parameters)).await?;
-    }
-    Ok(true)
 }

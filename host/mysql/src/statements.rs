@@ -1,8 +1,8 @@
-//! Every statement that is run on the tables.
+//! The statements of the driver.
 
 use lemon_session_sql::server::Server;
 
-/// The statements, with the table's name in them.
+/// The statements, with the name of the table filled in.
 pub struct Statements {
     pub load: String,
     pub count_reuse: String,
@@ -32,7 +32,7 @@ pub struct Statements {
 
 impl Statements {
     pub fn new(server: &Server) -> Self {
-        // The session `s` that the key `k` leads to. Its two parameters are both the time.
+        // The session `s` that the digest of row `k` leads to. Both parameters are the time.
         let follow = "`{table}` k LEFT JOIN `{table}` s
             ON s.id = CASE WHEN NOT k.ended THEN k.id WHEN k.leads_until > ? THEN k.leads_to END
             AND NOT s.ended AND s.expires > ? AND (NOT k.ended OR s.era = k.leads_era)";
@@ -89,7 +89,7 @@ impl Statements {
                 expires = GREATEST(expires, ?), ends = ?, renewed = ?, owner = ?, version = ?, size = ? WHERE id = ?"),
             write: sql("INSERT INTO `{table}_variable` (session, app, name, value) VALUES (?, ?, ?, ?)"),
             layout: sql("SELECT layout FROM `{table}_meta`"),
-            // MySQL 8 tells no width of integers.
+            // MySQL 8 reports no display width of integers, other servers do.
             parts: sql("SELECT CONCAT('column ', table_name, '.', column_name), CONCAT(
                     REGEXP_REPLACE(column_type, 'int[(][0-9]+[)]', 'int'),
                     COALESCE(CONCAT(' collate ', collation_name), ''), IF(is_nullable = 'NO', ' not null', ''))

@@ -1,7 +1,7 @@
-//! The driver of MySQL and MariaDB on real servers.
+//! The driver of MySQL and MariaDB, on real servers.
 //!
-//! The suite runs on the server that `LEMON_TEST_MYSQL` names (mysql://root@127.0.0.1:3306/), in a database of its own for
-//! each rule. The faults have servers of their own.
+//! The conformance suite runs on the server that `LEMON_TEST_MYSQL` names (mysql://root@127.0.0.1:3306/ unless given),
+//! with a database for each rule. Tests of faults start servers of their own.
 
 #[path = "../../sql/testing/mod.rs"]
 mod sql;
@@ -25,7 +25,7 @@ static SERVER: LazyLock<String> = LazyLock::new(|| {
     given.unwrap_or_else(|_| "mysql://root@127.0.0.1:3306/".to_owned()).trim_end_matches('/').to_owned()
 });
 
-/// A database of its own on the server that tests share. It goes with this value.
+/// A database for one test, on the server that tests share. It is dropped with this value.
 struct Database {
     name: String,
     url: String,
@@ -126,9 +126,9 @@ async fn pool_that_is_used_up_is_waited_for_and_then_an_error() {
     sql::pool_that_is_used_up_is_waited_for_and_then_an_error(&database.url, &Other(&database.url)).await;
 }
 
-/// Names of procedures do not differ in upper and lower case, those of tables may.
+/// Names of procedures are not case-sensitive, but those of tables may be.
 #[tokio::test(flavor = "multi_thread")]
-async fn tables_that_differ_in_case_alone_are_refused() {
+async fn tables_that_differ_only_in_case_are_refused() {
     let Some(database) = Database::new().await else { return };
     let [upper, lower] = ["Session", "session"].map(|name| TableName::new(name).expect("a table name"));
     let first = open(&database.url, &upper).await;
@@ -145,7 +145,7 @@ async fn tables_that_differ_in_case_alone_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tables_that_somebody_changed_are_told_of() {
+async fn differences_lists_changes_of_the_tables() {
     let Some(database) = Database::new().await else { return };
     let driver = open(&database.url, &TableName::default()).await;
     driver.create_tables().await.expect("create_tables");
@@ -175,9 +175,9 @@ async fn tables_that_somebody_changed_are_told_of() {
     driver.close().await.expect("close");
 }
 
-/// As where the program was killed between the tables and their procedures.
+/// The program was killed after it had created the tables and before it had created all procedures.
 #[tokio::test(flavor = "multi_thread")]
-async fn tables_that_were_broken_off_are_completed_by_many_hosts_at_once() {
+async fn incomplete_tables_are_completed_by_many_hosts_at_once() {
     let Some(database) = Database::new().await else { return };
     let table = TableName::default();
     let driver = open(&database.url, &table).await;
@@ -199,7 +199,7 @@ async fn tables_that_were_broken_off_are_completed_by_many_hosts_at_once() {
         host.await.expect("no panic").expect("create_tables");
     }
     assert_eq!(driver.differences().await.expect("differences"), [""; 0]);
-    assert_eq!(sql::found(&*driver, "a").await.record.size, 2, "the session is there");
+    assert_eq!(sql::found(&*driver, "a").await.record.size, 2, "the session still exists");
     driver.close().await.expect("close");
 }
 
@@ -217,19 +217,19 @@ async fn change_that_is_larger_than_a_packet_is_a_clear_error() {
         let large = sql::writing([sql::write("large", &vec![1; most + 1])]);
         let error = driver.update(&Key::of("a"), &large, None, sql::now()).await.expect_err("it is too large");
         assert!(error.to_string().contains("max_allowed_packet"), "{error}");
-        assert_eq!(sql::found(&*driver, "a").await.record.size, 0, "and the driver goes on");
+        assert_eq!(sql::found(&*driver, "a").await.record.size, 0, "the driver still works");
         let fits = sql::writing([sql::write("large", &vec![1; most / 2])]);
-        driver.update(&Key::of("a"), &fits, None, sql::now()).await.expect("what fits is stored");
+        driver.update(&Key::of("a"), &fits, None, sql::now()).await.expect("a change that fits is stored");
         assert_eq!(sql::found(&*driver, "a").await.record.size, (most / 2 + 5) as u64);
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_is_said_at_once() {
+async fn wrong_settings_are_refused_at_once() {
     let Some((server, url)) = own_server() else { return };
     let wrong = format!("mysql://owner:hunter2@127.0.0.1:{}/sessions", server.port);
-    sql::what_is_wrong_is_said_at_once(&url, &wrong, &url.replace("/sessions", "/nothing")).await;
+    sql::wrong_settings_are_refused_at_once(&url, &wrong, &url.replace("/sessions", "/nothing")).await;
     sql::summary_holds_no_password(&url).await;
 
     let stranger = url.replace("owner", "stranger");
@@ -251,9 +251,9 @@ async fn server_that_is_killed_and_restarted_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn server_that_was_restarted_in_silence_is_connected_to_again() {
+async fn restart_of_an_idle_server_fails_no_load() {
     let Some((server, url)) = own_server() else { return };
-    sql::server_that_was_restarted_in_silence_is_connected_to_again(server, &url).await;
+    sql::restart_of_an_idle_server_fails_no_load(server, &url).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -265,7 +265,7 @@ async fn saves_go_on_when_another_server_is_the_primary() {
         connection.query_drop(sql).await.expect("a change");
         connection.disconnect().await.expect("disconnect");
     };
-    // A right that is the server's own is noticed by new connections alone.
+    // Only new connections get a privilege on the whole server.
     let read_only = async || run("SET GLOBAL read_only = 1").await;
     let writable = async || run("GRANT READ ONLY ADMIN ON *.* TO owner@'127.0.0.1'").await;
     sql::saves_go_on_when_another_server_is_the_primary(&url, read_only, writable).await;
@@ -305,7 +305,7 @@ async fn errors_tell_no_secrets() {
     ];
     let change = async |sql: String| {
         let mut connection = Conn::from_url(&database.url).await.expect("a connection");
-        connection.query_drop("SET sql_mode = ''").await.expect("what does not fit is cut off");
+        connection.query_drop("SET sql_mode = ''").await.expect("values that do not fit are truncated");
         connection.query_drop(sql).await.expect("a change");
         connection.disconnect().await.expect("disconnect");
     };

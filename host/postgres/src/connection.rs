@@ -1,9 +1,13 @@
-//! Connections, and what their errors mean.
+//! Connections, and the classification of their errors.
 
 use deadpool::managed::{Manager, Metrics, RecycleResult};
 use deadpool_postgres::{ClientWrapper, Connect, ManagerConfig};
 use futures::future::BoxFuture;
-use lemon_session_sql::server::{Backend, Server, SslMode, Trouble, tls};
+use lemon_session_sql::{
+    pool::{Backend, Failure},
+    server::Server,
+    tls::{SslMode, tls},
+};
 use lemon_session_store::Result;
 use rustls::ClientConfig;
 use tokio::task::JoinHandle;
@@ -14,11 +18,11 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// What makes the connections to a server, for the pool.
+/// Makes connections, for the pool.
 pub struct Connections(deadpool_postgres::Manager);
 
 impl Connections {
-    /// Connections to a server.
+    /// For connections to `server`.
     pub fn new(server: &Server) -> Result<Self> {
         let mut config = Config::new();
         match &server.socket {
@@ -31,11 +35,11 @@ impl Connections {
             .dbname(&server.database)
             .application_name("lemon-session")
             .connect_timeout(server.connect_timeout)
-            // So that a server which is gone without a word is noticed.
+            // Detects a server that has disappeared without closing the connection.
             .keepalives_idle(server.timeout)
             .tcp_user_timeout(server.timeout)
             .ssl_mode(match server.sslmode {
-                // A socket on this machine is not encrypted.
+                // A Unix socket is not encrypted.
                 _ if server.socket.is_some() => ClientSslMode::Disable,
                 SslMode::Disable => ClientSslMode::Disable,
                 SslMode::Prefer => ClientSslMode::Prefer,
@@ -66,12 +70,12 @@ impl Manager for Connections {
     }
 }
 
-/// What every connection begins with.
+/// The settings of every connection.
 fn settings(server: &Server) -> String {
-    // A function's statements see what was committed before each of them began only in READ COMMITTED.
+    // READ COMMITTED: each statement of a function sees everything that was committed before the statement began.
     //
-    // Every statement of a load or save finds its rows by an index. Without the other settings, a plan that was made while
-    // the tables were small would read them whole later on.
+    // Scans and joins: every statement of a load or save finds its rows by an index. A cached plan from the time when
+    // the tables were small would otherwise go on reading whole tables.
     format!(
         "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
         SET statement_timeout = {};
@@ -111,7 +115,8 @@ fn describe(error: &tokio_postgres::Error) -> String {
         return why.fold(error.to_string(), |text, why| format!("{text}: {why}"));
     };
     let code = error.code().code();
-    // Of these classes none is about what is stored: connections, rights, transactions, names of tables, resources, operators.
+    // Connections, privileges, transactions, names of tables, resources, operators: these messages quote no stored
+    // values.
     const TOLD: [&str; 16] =
         ["08", "0A", "25", "28", "2D", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "F0", "XX"];
     if !TOLD.iter().any(|class| code.starts_with(class)) {
@@ -121,33 +126,33 @@ fn describe(error: &tokio_postgres::Error) -> String {
 }
 
 impl Backend for Connections {
-    fn trouble(error: tokio_postgres::Error, server: &Server) -> Trouble {
+    fn failure(error: tokio_postgres::Error, server: &Server) -> Failure {
         let text = describe(&error);
         let Some(db) = error.as_db_error() else {
             if text.contains("password missing") {
-                return Trouble::Refused(server.refused("it asks for a password, and none is given"));
+                return Failure::Refused(server.refused("it asks for a password, but none is given"));
             }
-            return Trouble::Broken(text);
+            return Failure::Broken(text);
         };
         match db.code() {
             &SqlState::UNDEFINED_TABLE | &SqlState::UNDEFINED_FUNCTION | &SqlState::UNDEFINED_COLUMN => {
-                Trouble::Refused(server.missing_tables())
+                Failure::Refused(server.missing_tables())
             }
-            &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Trouble::Undone(text),
-            &SqlState::READ_ONLY_SQL_TRANSACTION => Trouble::ReadOnly(format!("it takes no writes: {text}")),
-            &SqlState::UNIQUE_VIOLATION => Trouble::Refused(server.trouble("the new key of a session is taken")),
-            &SqlState::QUERY_CANCELED => Trouble::Refused(server.too_late()),
+            &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Failure::Undone(text),
+            &SqlState::READ_ONLY_SQL_TRANSACTION => Failure::ReadOnly(format!("it takes no writes: {text}")),
+            &SqlState::UNIQUE_VIOLATION => Failure::Refused(server.error("the new key of a session is taken")),
+            &SqlState::QUERY_CANCELED => Failure::Refused(server.too_late()),
             &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
-                Trouble::Refused(server.refused(db.message()))
+                Failure::Refused(server.refused(db.message()))
             }
-            &SqlState::INVALID_CATALOG_NAME => Trouble::Refused(server.missing_database()),
-            _ if matches!(db.parsed_severity(), Some(Severity::Error)) => Trouble::Refused(server.trouble(text)),
-            _ => Trouble::Broken(text),
+            &SqlState::INVALID_CATALOG_NAME => Failure::Refused(server.missing_database()),
+            _ if matches!(db.parsed_severity(), Some(Severity::Error)) => Failure::Refused(server.error(text)),
+            _ => Failure::Broken(text),
         }
     }
 
     fn discard(connection: ClientWrapper) {
-        // Ends the task that owns the socket.
+        // This ends the task that owns the socket.
         drop(connection);
     }
 }

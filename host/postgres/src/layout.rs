@@ -1,8 +1,8 @@
-//! The tables, and how they are brought from one layout to the next.
+//! The layout of the tables, and upgrades to it.
 
 use std::sync::Arc;
 
-use lemon_session_sql::server::{Repeat, Server, other_layout};
+use lemon_session_sql::{layout::other_layout, pool::Repeat, server::Server};
 use lemon_session_store::{
     Result,
     layout::{Parts, differences, parts},
@@ -10,14 +10,14 @@ use lemon_session_store::{
 
 use super::Postgres;
 
-/// What brings the tables from one layout to the next. Their layout is how many of these they went through.
+/// The steps from each layout to the next. The layout of tables is the number of steps that were taken.
 pub(super) const LAYOUTS: &[&str] = &[include_str!("layout.sql"), include_str!("layout_2.sql")];
 
-/// What the tables of the last layout are made of.
+/// The parts of tables of the last layout.
 const LAYOUT: &str = include_str!("parts.txt");
 
 impl Postgres {
-    /// The layout of the tables, 0 where there are none.
+    /// The layout of the tables, 0 if there are none.
     pub(super) async fn layout(&self) -> Result<i64> {
         let layout = self.calls.run(Repeat::Safe, self.sql(), |client, sql| {
             Box::pin(async move { client.query_one(&sql.layout, &[]).await?.try_get::<_, i64>(0) })
@@ -39,14 +39,14 @@ impl Postgres {
                     let create = format!("CREATE TABLE {meta} (layout bigint NOT NULL); INSERT INTO {meta} VALUES (0)");
                     transaction.batch_execute(&create).await?;
                 }
-                let known = layouts.len() as i64;
-                let Some(steps) = usize::try_from(layout).ok().and_then(|layout| layouts.get(layout..)) else {
-                    return Ok(Err(server.newer_layout(layout, known)));
+                let steps = match server.missing_steps(layout, layouts) {
+                    Ok(steps) => steps,
+                    Err(newer) => return Ok(Err(newer)),
                 };
                 for step in steps {
                     transaction.batch_execute(&server.sql(step)).await?;
                 }
-                transaction.execute(&format!("UPDATE {meta} SET layout = $1"), &[&known]).await?;
+                transaction.execute(&format!("UPDATE {meta} SET layout = $1"), &[&(layouts.len() as i64)]).await?;
                 transaction.commit().await?;
                 Ok(Ok(()))
             })
@@ -54,7 +54,7 @@ impl Postgres {
         migrated.await?
     }
 
-    /// What differs from the last layout.
+    /// The differences between the tables and the last layout.
     pub(super) async fn compare(&self) -> Result<Vec<String>> {
         if let Some(other) = other_layout(self.layout().await?, LAYOUTS.len()) {
             return Ok(vec![other]);
@@ -69,7 +69,8 @@ impl Postgres {
     }
 }
 
-/// How a transaction begins that changes the tables themselves: it takes the time it needs, and one goes after the other.
+/// The beginning of a transaction that creates, upgrades or drops tables: no time limit, and one such transaction at a
+/// time.
 pub(super) fn set_up(server: &Server) -> String {
     server.sql(
         "SET LOCAL statement_timeout = 0;
@@ -82,7 +83,7 @@ mod tests {
     use super::*;
     use lemon_session_sql::migrating::older_layout_is_upgraded;
 
-    /// A second `ADD COLUMN` would fail.
+    /// `ADD COLUMN` fails if it runs twice.
     const NEXT: &[&str] = &[LAYOUTS[0], LAYOUTS[1], r#"ALTER TABLE "{table}" ADD COLUMN device bytea"#];
     const FAILS: &[&str] = &[LAYOUTS[0], LAYOUTS[1], r#"DELETE FROM "{table}"; DROP TABLE "{table}_no""#];
 

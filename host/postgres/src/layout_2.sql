@@ -1,7 +1,8 @@
--- Layout 2: a session is ended on a condition, those of an owner in batches, and a cleanup tells whether it has passed rows over.
+-- Layout 2: a session is ended on a condition, an owner's sessions in batches, and a cleanup reports whether rows are
+-- left.
 DROP FUNCTION "{table}_destroy"(bytea, bigint, bigint);
 
--- `of_expired`: only one that has expired. `of_owner`: only a live one of this owner.
+-- `of_expired`: only a session that has expired. `of_owner`: only a live session of this owner.
 CREATE FUNCTION "{table}_destroy"(
     of_digest bytea, of_expired boolean, of_owner bytea, moment bigint, known_until bigint
 ) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -27,8 +28,9 @@ $$;
 
 DROP FUNCTION "{table}_destroy_owned"(bytea, bytea, bigint, bigint);
 
--- One batch: the live sessions of an owner whose digests follow `after`, in this order, but the one with the number `spared` and
--- those that came after `newest`. Answers how many it found, how many of them it ended, and the last one's digest.
+-- One batch: an owner's live sessions whose digests follow `after`, in the order of digests, without the one whose id
+-- is `spared` and those whose id is greater than `newest`. Returns how many it found, how many of them it ended, and
+-- the last digest.
 CREATE FUNCTION "{table}_destroy_owned"(
     of_owner bytea, spared bigint, newest bigint, after bytea, most bigint, moment bigint, known_until bigint,
     OUT seen bigint, OUT done bigint, OUT last bytea
@@ -46,7 +48,7 @@ BEGIN
     ) o;
     seen := coalesce(cardinality(owned), 0);
     last := digests[cardinality(digests)];
-    -- Everybody locks in this order, so that nobody waits in a circle.
+    -- All calls lock in this order, so that there is no deadlock.
     these := ARRAY(
         SELECT s.id FROM "{table}" s
         WHERE s.id = ANY (owned) AND s.owner = of_owner AND NOT s.ended AND s.expires > moment
@@ -64,8 +66,8 @@ $$;
 
 DROP FUNCTION "{table}_cleanup"(bigint, bigint);
 
--- One batch. Passes over rows that others hold: those are being saved, or removed by another cleanup. Answers how many it
--- removed, and whether there are more than it found.
+-- One batch. Skips rows that others have locked: they are being saved, or removed by another cleanup. Returns how many
+-- it removed, and whether there are more.
 CREATE FUNCTION "{table}_cleanup"(moment bigint, most bigint, OUT removed bigint, OUT has_more boolean)
 LANGUAGE plpgsql AS $$
 DECLARE

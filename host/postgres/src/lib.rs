@@ -1,16 +1,17 @@
 //! `postgres://USER:PASSWORD@HOST:PORT/DATABASE`: sessions in PostgreSQL 12 or newer, shared by any number of hosts.
 //!
-//! A load is one statement and a save is one call of a stored function, each prepared once by every connection: one round
-//! trip. A load that answers `Ended` takes a second one, to count it. Saves of one session follow one another; those of
-//! different sessions never wait for each other. A save that was answered survives what the database's `synchronous_commit`
-//! makes it survive: a power failure, unless that is off.
+//! A load is one statement and a save is one call of a stored function, which each connection prepares once: one round
+//! trip. A load that answers `Ended` takes another one, to count the use. Saves of one session run one after the other;
+//! those of different sessions never wait for each other. An acknowledged save survives a power failure, unless the
+//! database's `synchronous_commit` is off.
 //!
-//! The user needs the rights to connect, and to create tables and functions in the schema.
+//! The user needs the privileges to connect, and to create tables and functions in the schema.
 //!
 #![doc = include_str!("server.md")]
 #![deny(missing_docs)]
 
 mod connection;
+mod insert;
 mod layout;
 mod rows;
 mod statements;
@@ -20,7 +21,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use lemon_session_sql::{
     cleanup::clean_up,
-    server::{Calls, Repeat, Server, check_change},
+    limits::check_change,
+    pool::{Calls, Repeat},
+    server::Server,
 };
 use lemon_session_store::{
     Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,
@@ -32,7 +35,7 @@ use lemon_session_store::{
 use self::{
     connection::Connections,
     layout::{LAYOUTS, set_up},
-    rows::{Columns, Update, loaded, number, record, stored, text},
+    rows::{Update, loaded, number, record, stored, text},
     statements::Statements,
 };
 
@@ -46,7 +49,12 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Opens the store of a URL `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+    /// Connects to the database that a URL `postgres://USER:PASSWORD@HOST:PORT/DATABASE` names.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the URL or an option is wrong, and if the server does not answer, refuses the user or has no such
+    /// database.
     pub fn open(options: StorageOptions) -> Opening {
         Box::pin(async move { Ok(Arc::new(Self::connect(&options).await?) as Arc<dyn Driver>) })
     }
@@ -64,80 +72,6 @@ impl Postgres {
 
     fn server(&self) -> &Server {
         self.calls.server()
-    }
-
-    /// Stores a session whose key is free at `now`; false when it is not.
-    async fn insert(&self, key: &Key, record: &Record, writes: &[Write], now: u64) -> Result<bool> {
-        let columns = Columns::of(record, writes)?;
-        let input = (self.sql(), *key, record.clone(), columns, stored(now));
-        let insert = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns, now)| {
-            Box::pin(async move {
-                let create = client.prepare_cached(&sql.create).await?;
-                let row = client
-                    .query_opt(
-                        &create,
-                        &[
-                            &&key.as_bytes()[..],
-                            &stored(record.created),
-                            &stored(record.accessed),
-                            &stored(record.expires),
-                            &record.ends.map(stored),
-                            &stored(record.renewed),
-                            &record.owner.as_deref().map(str::as_bytes),
-                            &stored(columns.size()),
-                            &columns.apps,
-                            &columns.names,
-                            &columns.values,
-                            &stored(record.version),
-                            now,
-                        ],
-                    )
-                    .await?;
-                Ok(row.is_some())
-            })
-        });
-        insert.await
-    }
-
-    /// Puts another session in place of a live one of the version `over`; false when there is none.
-    async fn replace(&self, key: &Key, record: &Record, writes: &[Write], over: u64, now: u64) -> Result<bool> {
-        let columns = Columns::of(record, writes)?;
-        let input = (self.sql(), *key, record.clone(), columns, stored(over), stored(now));
-        let replace = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns, over, now)| {
-            Box::pin(async move {
-                // Undone where it is dropped.
-                let transaction = client.transaction().await?;
-                let find = transaction.prepare_cached(&sql.find).await?;
-                let found = transaction.query_opt(&find, &[&&key.as_bytes()[..], now, over]).await?;
-                let Some(session) = found.map(|row| row.try_get::<_, i64>(0)).transpose()? else {
-                    return Ok(false);
-                };
-                let clear = transaction.prepare_cached(&sql.clear).await?;
-                transaction.execute(&clear, &[&session]).await?;
-                let replace = transaction.prepare_cached(&sql.replace).await?;
-                transaction
-                    .execute(
-                        &replace,
-                        &[
-                            &session,
-                            &stored(record.created),
-                            &stored(record.accessed),
-                            &stored(record.expires),
-                            &record.ends.map(stored),
-                            &stored(record.renewed),
-                            &record.owner.as_deref().map(str::as_bytes),
-                            &stored(record.version),
-                            &stored(columns.size()),
-                        ],
-                    )
-                    .await?;
-                let write = transaction.prepare_cached(&sql.write).await?;
-                transaction.execute(&write, &[&session, &columns.apps, &columns.names, &columns.values]).await?;
-                transaction.commit().await?;
-                Ok(true)
-            })
-        });
-        replace.await
     }
 }
 

@@ -1,10 +1,13 @@
-//! Parameters and rows: how the server is given what is stored, and answers it.
+//! Parameters of statements, and the rows that they return.
 
-use lemon_session_sql::server::{check_owner, check_writes, known_until, last_writes};
+use lemon_session_sql::{
+    limits::{check_owner, check_writes},
+    writes::{known_until, last_writes, stored_writes},
+};
 use lemon_session_store::{Change, Key, Loaded, Record, Result, Stored, Variable, Write};
 use tokio_postgres::Row;
 
-/// How a time, a size or a version is stored: no one is ever past the most that PostgreSQL's integers hold.
+/// A time, a size or a version as PostgreSQL stores it: its largest integer replaces larger numbers.
 pub fn stored(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -28,7 +31,7 @@ pub fn record(row: &Row) -> Result<Record, tokio_postgres::Error> {
     })
 }
 
-/// A name that was text when it was stored.
+/// A name, which is stored as bytes.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -46,9 +49,10 @@ impl Columns {
     pub fn of(record: &Record, writes: &[Write]) -> Result<Self> {
         check_owner(record.owner.as_deref())?;
         check_writes(writes)?;
-        Ok(last_writes(writes).into_iter().filter(|write| write.value.is_some()).collect())
+        Ok(stored_writes(writes).into_iter().collect())
     }
 
+    /// The size of a session with these variables.
     pub fn size(&self) -> u64 {
         self.names.iter().map(Vec::len).chain(self.values.iter().flatten().map(Vec::len)).sum::<usize>() as u64
     }
@@ -104,11 +108,11 @@ impl Update {
     }
 }
 
-/// The answer of a load that found the session.
+/// The answer of a load that has found a session.
 pub fn loaded(rows: &[Row], first: &Row) -> Result<Loaded, tokio_postgres::Error> {
     let mut variables = Vec::with_capacity(rows.len());
     for row in rows {
-        // A session without variables is one row.
+        // A session without variables is a row without a name.
         let Some(name) = row.try_get::<_, Option<&[u8]>>(12)? else { continue };
         let value = match row.try_get::<_, Option<Vec<u8>>>(14)? {
             Some(value) => Stored::Inline(value),

@@ -1,8 +1,8 @@
-//! Every statement that is run on the tables.
+//! The statements of the driver.
 
 use lemon_session_sql::server::Server;
 
-/// The statements, with the table's name in them.
+/// The statements, with the name of the table filled in.
 pub struct Statements {
     pub load: String,
     pub count_reuse: String,
@@ -29,7 +29,7 @@ pub struct Statements {
 
 impl Statements {
     pub fn new(server: &Server) -> Self {
-        // The session `s` that the key `k` leads to at $2.
+        // The session `s` that the digest of row `k` leads to at the time $2.
         let follow = r#""{table}" k LEFT JOIN "{table}" s
             ON s.id = CASE WHEN NOT k.ended THEN k.id WHEN $2 < k.leads_until THEN k.leads_to END
             AND NOT s.ended AND s.expires > $2 AND (NOT k.ended OR s.era = k.leads_era)"#;

@@ -1,7 +1,8 @@
-//! The driver of PostgreSQL on real servers.
+//! The driver of PostgreSQL, on real servers.
 //!
-//! The suite runs on the server that `LEMON_TEST_POSTGRES` names (postgres://postgres@127.0.0.1:5432/postgres), with tables
-//! of its own for each rule. The faults have servers of their own.
+//! The conformance suite runs on the server that `LEMON_TEST_POSTGRES` names
+//! (postgres://postgres@127.0.0.1:5432/postgres unless given), with tables for each rule. Tests of faults start servers
+//! of their own.
 
 #[path = "../../sql/testing/mod.rs"]
 mod sql;
@@ -62,12 +63,16 @@ impl Locking for Other {
     }
 }
 
-fn own_server() -> Option<(OwnServer, String)> {
+async fn own_server() -> Option<(OwnServer, String)> {
     let Some(server) = OwnServer::postgres() else {
         skip("PostgreSQL is not installed on this machine");
         return None;
     };
     let url = server.url("postgres");
+    // It listens before it is ready.
+    while sql::try_open(&url, &own_table(), &[]).await.is_err_and(|error| !error.is_invalid()) {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     Some((server, url))
 }
 
@@ -102,7 +107,7 @@ async fn pool_that_is_used_up_is_waited_for_and_then_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tables_that_somebody_changed_are_told_of() {
+async fn differences_lists_changes_of_the_tables() {
     let Some(url) = shared().await else { return };
     sql::with_tables(url, &[], |driver, table| async move {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
@@ -110,7 +115,7 @@ async fn tables_that_somebody_changed_are_told_of() {
         let changes = "DROP INDEX \"T_owner\"; ALTER TABLE \"T\" DROP COLUMN nonce, ADD COLUMN more text;
             ALTER TABLE \"T_variable\" ALTER COLUMN name DROP NOT NULL, ALTER COLUMN name TYPE text USING 'x';
             DROP FUNCTION \"T_cleanup\"";
-        // A primary key is not null: it goes first.
+        // The primary key must be dropped first: its columns cannot be null.
         let changes = format!("ALTER TABLE \"T_variable\" DROP CONSTRAINT \"T_variable_pkey\"; {changes}");
         client.batch_execute(&changes.replace("\"T", &format!("\"{table}"))).await.expect("changes");
         let expected = [
@@ -129,14 +134,10 @@ async fn tables_that_somebody_changed_are_told_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_is_said_at_once() {
-    let Some((server, url)) = own_server() else { return };
-    // It listens before it is ready.
-    while sql::try_open(&url, &own_table(), &[]).await.is_err_and(|error| !error.is_invalid()) {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+async fn wrong_settings_are_refused_at_once() {
+    let Some((server, url)) = own_server().await else { return };
     let wrong = format!("postgres://owner:hunter2@127.0.0.1:{}/sessions", server.port);
-    sql::what_is_wrong_is_said_at_once(&url, &wrong, &url.replace("/sessions", "/nothing")).await;
+    sql::wrong_settings_are_refused_at_once(&url, &wrong, &url.replace("/sessions", "/nothing")).await;
     sql::summary_holds_no_password(&url).await;
 
     let without = format!("postgres://owner@127.0.0.1:{}/sessions", server.port);
@@ -155,33 +156,24 @@ async fn what_is_wrong_is_said_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn server_that_is_killed_and_restarted_loses_nothing() {
-    let Some((server, url)) = own_server() else { return };
-    while sql::try_open(&url, &own_table(), &[]).await.is_err_and(|error| !error.is_invalid()) {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    let Some((server, url)) = own_server().await else { return };
     sql::server_that_is_killed_and_restarted_loses_nothing(server, &url).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn server_that_was_restarted_in_silence_is_connected_to_again() {
-    let Some((server, url)) = own_server() else { return };
-    while sql::try_open(&url, &own_table(), &[]).await.is_err_and(|error| !error.is_invalid()) {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    sql::server_that_was_restarted_in_silence_is_connected_to_again(server, &url).await;
+async fn restart_of_an_idle_server_fails_no_load() {
+    let Some((server, url)) = own_server().await else { return };
+    sql::restart_of_an_idle_server_fails_no_load(server, &url).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn saves_go_on_when_another_server_is_the_primary() {
-    let Some((_server, url)) = own_server() else { return };
-    while sql::try_open(&url, &own_table(), &[]).await.is_err_and(|error| !error.is_invalid()) {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    let Some((_server, url)) = own_server().await else { return };
     let run = async |value: &str| {
         let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("a connection");
         tokio::spawn(connection);
         client.batch_execute("SET default_transaction_read_only = off").await.expect("set");
-        // New connections have it.
+        // Only new connections get it.
         let alter = format!("ALTER ROLE owner SET default_transaction_read_only = {value}");
         client.batch_execute(&alter).await.expect("a change");
     };

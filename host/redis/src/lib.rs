@@ -1,112 +1,140 @@
-//! `redis://` and `redis+cluster://`: sessions in Redis, or in a Redis Cluster. With `rediss` in place of `redis`, over TLS.
+//! `redis://` and `redis+cluster://`: sessions in Redis, Valkey or Redis Cluster. `rediss://` and `rediss+cluster://`
+//! are the same over TLS.
 //!
-//! URLs are `redis://USER:PASSWORD@HOST:PORT/DATABASE` and `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT`, with one or
-//! more nodes of the cluster. Options: `password-file` or `password-env` name a file or an environment variable that holds
-//! the password; `ca-file` certificates (PEM) to trust in place of the system's; `timeout` how long a call may
-//! take, as `10s`; 5s unless given. Redis 6 or later is needed.
+//! A URL is `redis://USER:PASSWORD@HOST:PORT/DATABASE` for one server, and
+//! `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT`, which names one or more nodes, for a cluster. Redis 6 or later is
+//! needed. Options:
+//!
+//! - `timeout`: how long a call may take, as `10s`; 5s unless given;
+//! - `ca-file`: a PEM file with the certificates to trust instead of the system's;
+//! - `password-file`, `password-env`: a file, or an environment variable, that holds the password, instead of the URL.
 //!
 //! # What is stored
 //!
-//! | key | what it is |
+//! | key | value |
 //! | --- | --- |
-//! | `Session:layout` | the version of this layout: the tables are there. |
-//! | `Session:s:KEY` | all that is known of a session's key, in one hash: the session's record and its variables; or that it has ended, how often it was presented since, and where it leads. |
-//! | `Session:o:OWNER` | the keys of the owner's sessions, a sorted set by their expiry. |
+//! | `Session:layout` | The version of this layout. It exists as long as the tables do. |
+//! | `Session:s:DIGEST` | The entry of a digest, a hash. It holds either the session's record and variables, or the tombstone of an ended digest: how often it was used since, and the digest it leads to. |
+//! | `Session:o:OWNER` | The index of an owner: a sorted set of the digests of the owner's sessions, by their expiry. |
 //!
-//! `Session` is the table. A variable is the field `<bytes of the application's name>:<application><name>`. As a session is
-//! one Redis key, it is in one slot of a cluster, and can only be evicted as a whole.
+//! `Session` is the table. The field of a variable is `<length>:<application><name>`, where the length is that of the
+//! application's name, in bytes. Because a session is one Redis key, it is in one slot of a cluster and can only be
+//! evicted as a whole.
 //!
-//! `load`, `fetch`, `update` and `destroy` are one Lua script each, called by its digest: atomic, and one round trip. So is
-//! `create`, with one more in a cluster. A former key within its grace costs one more, too. Times are in seconds up to
-//! 2^53 - 1; later ones are taken for that one.
+//! `load`, `fetch`, `update` and `destroy` each run one Lua script, called by the hash of its text: atomic, and one
+//! round trip. So does `create`, with one or two more round trips in a cluster. A load through a tombstone takes one
+//! more. Times are in seconds; the latest that can be stored is 2^53 - 1, which replaces later ones.
 //!
 //! # Expiry
 //!
-//! Whether a session has expired is told by its record and the caller's clock. Each entry also has a time to live, five
-//! minutes longer than it can mean anything, by which Redis removes it: `cleanup` has nothing to do. An expired session
-//! therefore answers [`LoadOutcome::Expired`] for about five minutes, and [`LoadOutcome::Absent`] from then on. The clocks of
-//! hosts may differ by those five minutes.
+//! The record and the caller's clock decide whether a session has expired. Each key also has a time to live, which
+//! is five minutes longer than its content is needed. Redis then removes it, so `cleanup` has nothing to do. An expired
+//! session therefore answers [`LoadOutcome::Expired`] for about five minutes, and [`LoadOutcome::Absent`] afterwards.
+//! The clocks of hosts may differ by these five minutes.
 //!
 //! # In a cluster
 //!
-//! A script reaches one slot, so that what concerns several slots takes steps, in an order in which each state between them
-//! is safe to read and to be left in by a host that dies there.
+//! A script can access only one slot. An operation on several slots takes several steps, in an order that makes every
+//! state in between safe to read, and safe to be left in by a host that dies there.
 //!
-//! A rename copies the session, changed, to its new key, where it is *pending* (1). Then the old key's script makes it a
-//! former or ended key that names the copy, if the session is still the one that was copied: this decides (2). Then the copy
-//! stops being pending (3). Of several renames one decides; the copies of the others are removed. Who finds a pending
-//! session asks its old key: if that names the copy, the reader takes step 3 itself; if not, there is no such session. After
-//! (1) the session is the old key's, after (2) the new key's, and never both or neither.
+//! An id rotation takes three steps:
 //!
-//! An owner's index gets a session's key before the session gets the owner or a later expiry, until a time well after its
-//! expiry, and the session notes until when. So the index holds all of the owner's sessions at all times, and a key that
-//! should not be there does no harm, as each session is asked. `destroy_owned` goes over the index once, some keys at a time,
-//! and follows those that were renamed meanwhile: it ends all sessions that the owner had when it was called.
+//! 1. A script copies the changed session to its new digest. The copy is *pending*.
+//! 2. A script replaces the session at the old digest by a tombstone that names the copy, unless the session has
+//!    changed since it was copied. This step decides.
+//! 3. A script makes the copy the session: it is no longer pending.
 //!
-//! On a single server the index holds the owner's sessions exactly, and `destroy_owned` ends those in it, some in each script,
-//! until there are none: a script holds up all others.
+//! Of several concurrent rotations, one succeeds in step 2; the others remove their copies. A reader that finds a
+//! pending copy reads the entry of the old digest. If that names the copy, the reader takes step 3 itself; otherwise
+//! there is no session at the new digest. Before step 2 the session is at the old digest, afterwards at the new one,
+//! and never at both or neither.
 //!
-//! The version of the layout is only asked for where there is no session: a session that is there proves the tables.
+//! A digest is added to an owner's index before its session gets the owner or a later expiry. It stays there until well
+//! after that expiry, and the session records until when. So the index always holds all sessions of the owner. It may
+//! hold other digests too, so the owner of each session is checked. `destroy_owned` goes over the index once, in
+//! batches, and follows sessions whose id is rotated meanwhile. It ends all sessions that the owner had when it was
+//! called.
+//!
+//! On a single server the index holds exactly the owner's sessions. `destroy_owned` ends them in batches, one script
+//! each, because a script blocks all other calls.
+//!
+//! A session that is found proves that the tables exist. The version of the layout is therefore read only where no
+//! session is found, and before one is created.
 //!
 //! # For operators
 //!
-//! `count`, `list` without an owner, `reused` and `drop_tables` go over all keys of the server, or of each of the cluster's
-//! masters, with `SCAN`: they are exact for what does not change meanwhile, and hold up nobody. In a cluster whose slots are
-//! being moved they may miss sessions on their way. A page of `list` costs one pass over all keys.
+//! `count`, `list` without an owner, `reused` and `drop_tables` go over all keys of the server, or of each master of
+//! the cluster, with `SCAN`. They block no other calls, and are exact as far as nothing changes meanwhile. While slots
+//! are being moved to other nodes, they may miss sessions in these slots. Each page of `list` takes a pass over all
+//! keys.
 //!
-//! `maxmemory-policy` should be `noeviction`: without memory, saves then fail, and nobody is logged out. `volatile-ttl` drops
-//! the sessions that would expire first, each as a whole; but it may drop an owner's index as well, and `destroy_owned` then
-//! misses sessions. The policies `allkeys-…` may drop `Session:layout`, after which all calls answer that the tables are
-//! missing.
+//! `maxmemory-policy` should be `noeviction`: a server that is out of memory then refuses saves, and keeps all
+//! sessions. `volatile-ttl` evicts the sessions that would expire first, each as a whole. It may also evict an owner's
+//! index, and `destroy_owned` then misses sessions. The policies `allkeys-…` may evict `Session:layout`, and then all
+//! calls fail because the tables are missing.
 //!
-//! Redis replicates and writes to disk after it has answered. A save can be lost with a power failure (up to a second with
-//! `appendfsync everysec`) or with a failover, and so can a `destroy`: the session is then back until it expires. Where
-//! that is too much, set `appendfsync always`, and `min-replicas-to-write`, or keep sessions in SQL.
+//! Redis replicates and writes to disk after it has answered. A power failure or a failover can therefore undo a save
+//! or a `destroy`: with `appendfsync everysec`, those of about the last second. A session whose `destroy` was undone is
+//! live again until it expires. To avoid that, set `appendfsync always` and `min-replicas-to-write`, or keep sessions
+//! in SQL.
 //!
-//! A call whose connection is lost before the answer is an error: it was made or not. Only calls that change nothing are
-//! repeated.
+//! A call fails if its connection is lost before the answer arrives; it may or may not have taken effect. Only calls
+//! that change nothing are repeated.
 
 #![deny(missing_docs)]
 
+mod change;
+mod check;
+mod cluster;
+mod create;
+mod destroy;
+mod errors;
+mod find;
+mod index;
+mod keys;
+mod layout;
 mod options;
 mod reply;
+mod rotation;
+mod scan;
 mod script;
 mod server;
 mod single;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Rename, Result,
-    Snapshot, StorageOptions, Stored, TableName, UpdateOutcome, Variable, Write, registry::Open, registry::Opening,
+    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot,
+    StorageOptions, Stored, TableName, UpdateOutcome, Variable, Write, registry::Open, registry::Opening,
 };
-use rand::{TryRng, rngs::SysRng};
 use redis::Value;
 
 use self::{
+    change::Changes,
+    find::Found,
+    keys::{ENTRIES, field, names, prefix},
+    layout::LAYOUT,
     options::Address,
-    reply::{RECORD, Reply, Word, unexpected},
-    script::{Args, FAR, Script},
-    server::{Node, PAGE, Repeat, Server},
+    reply::{Reply, Word, unexpected},
+    rotation::Copy,
+    script::{Args, Script},
+    server::{Repeat, Server},
 };
 
 /// The schemes of its URLs, for [`Registry::register`](lemon_session_store::Registry::register).
 pub const SCHEMES: [(&str, Open); 4] =
     [("redis", Redis::open), ("rediss", Redis::open), ("redis+cluster", Redis::open), ("rediss+cluster", Redis::open)];
 
-/// The version of the layout that this driver knows.
-const LAYOUT: &str = "1";
-/// What the names of the entries of sessions' keys begin with, after the table.
-const ENTRIES: &str = "s:";
-/// How many calls are under way at once where there are many to make, and how many sessions a script ends at most: for so long
-/// a server answers nobody else.
+/// The most calls that one operation has under way at once, and the most sessions that one script ends: a script blocks
+/// all other calls.
 const AT_ONCE: usize = 100;
-/// After how many steps something that always ends is given up.
+/// The most steps of a call before it gives up. A step follows a tombstone, or repeats what a concurrent change has
+/// outrun.
 const STEPS: usize = 100;
 
 /// Sessions in Redis.
@@ -115,20 +143,13 @@ pub struct Redis {
     table: TableName,
 }
 
-/// Where a key led to.
-enum Found {
-    Session {
-        reply: Reply,
-        /// The nonce of the former key that led there.
-        renewal: Option<Vec<u8>>,
-    },
-    Absent,
-    Expired,
-    Ended,
-}
-
 impl Redis {
     /// Connects to the server or the cluster that the URL names.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the URL or an option is wrong, if the server does not answer or refuses the user, and if it is a
+    /// replica or a node of a cluster in place of a single server.
     pub fn open(options: StorageOptions) -> Opening {
         Box::pin(async move {
             let address = Address::new(&options).await?;
@@ -137,19 +158,7 @@ impl Redis {
         })
     }
 
-    fn layout(&self) -> String {
-        format!("{}:layout", self.table)
-    }
-
-    fn entry(&self, key: &Key) -> String {
-        format!("{}:{ENTRIES}{}", self.table, key.to_hex())
-    }
-
-    fn index(&self, owner: &str) -> String {
-        format!("{}:o:{owner}", self.table)
-    }
-
-    /// Calls a script on a key of this store, and on `further` ones where there are no slots.
+    /// Calls a script on a Redis key of this store; on a single server also on the layout and on `further` keys.
     async fn call(
         &self,
         script: &Script,
@@ -170,424 +179,16 @@ impl Redis {
         }
     }
 
-    fn wrong_layout(&self, version: Option<Vec<u8>>) -> Error {
-        match version {
-            None => {
-                Error::missing_tables(format!("{} has no table {}: create it first", self.server.name(), self.table))
-            }
-            Some(version) => Error::unavailable(format!(
-                "table {} on {} has version {:?} of its layout, and this version of lemon-session knows {LAYOUT}",
-                self.table,
-                self.server.name(),
-                String::from_utf8_lossy(&version),
-            )),
-        }
-    }
-
-    /// The version of the layout that is there, if there is one.
-    async fn stored_layout(&self) -> Result<Option<Vec<u8>>> {
-        let mut get = redis::cmd("GET");
-        get.arg(self.layout());
-        reply::bytes_if(self.server.command(get).await?)
-    }
-
-    async fn check_layout(&self) -> Result<()> {
-        match self.stored_layout().await? {
-            Some(version) if version == LAYOUT.as_bytes() => Ok(()),
-            other => Err(self.wrong_layout(other)),
-        }
-    }
-
-    /// Where nothing was found: a cluster's scripts do not know whether the tables are there.
-    async fn check_absence(&self) -> Result<()> {
-        if self.server.is_cluster() { self.check_layout().await } else { Ok(()) }
-    }
-
-    /// Calls `LOAD` or `FETCH` where a key leads.
-    async fn find(&self, script: &Script, key: &Key, now: u64, args: &[&[u8]]) -> Result<Found> {
-        let (mut at, mut identity, mut renewal) = (*key, Vec::new(), None);
-        for _ in 0..STEPS {
-            let given = Args::at(now).bytes(&identity).many(args.iter().copied());
-            let mut reply = self.call(script, self.entry(&at), &[], &given, Repeat::Safe).await?;
-            match reply.word() {
-                Word::Found => return Ok(Found::Session { reply, renewal }),
-                Word::Follow => {
-                    at = reply.key()?;
-                    identity = reply.bytes()?;
-                    let nonce = reply.bytes()?;
-                    renewal.get_or_insert(nonce);
-                }
-                Word::Pending if self.settle(&at, &reply.text()?, now).await? => {}
-                // A former key that leads nowhere has ended.
-                _ if renewal.is_some() => {
-                    return Ok(
-                        match self
-                            .call(&script::REUSE, self.entry(key), &[], &Args::at(now), Repeat::Safe)
-                            .await?
-                            .word()
-                        {
-                            Word::Ended => Found::Ended,
-                            _ => Found::Absent,
-                        },
-                    );
-                }
-                Word::Expired => return Ok(Found::Expired),
-                Word::Ended => return Ok(Found::Ended),
-                _ => {
-                    self.check_absence().await?;
-                    return Ok(Found::Absent);
-                }
-            }
-        }
-        Err(self.restless())
-    }
-
-    /// The identity of the session that a key leads to; empty where it leads to none.
-    async fn identity(&self, key: &Key, now: u64) -> Result<Vec<u8>> {
-        let (mut at, mut identity) = (*key, Vec::new());
-        for _ in 0..STEPS {
-            let given = Args::at(now).bytes(&identity);
-            let mut reply = self.call(&script::IDENTITY, self.entry(&at), &[], &given, Repeat::Safe).await?;
-            match reply.word() {
-                Word::Found => return reply.bytes(),
-                Word::Follow => {
-                    at = reply.key()?;
-                    identity = reply.bytes()?;
-                }
-                Word::Pending if self.settle(&at, &reply.text()?, now).await? => {}
-                _ => return Ok(Vec::new()),
-            }
-        }
-        Err(self.restless())
-    }
-
-    fn restless(&self) -> Error {
-        Error::unavailable(format!("{}: a session changed so often that a call gave up", self.server.name()))
-    }
-
-    /// Finishes the rename that left a session pending, or tells that there is none.
-    async fn settle(&self, key: &Key, pending: &str, now: u64) -> Result<bool> {
-        let (from, token) = pending.split_at_checked(64).ok_or_else(|| unexpected("a wrong pending session"))?;
-        let from = Key::from_hex(from).ok_or_else(|| unexpected("a wrong pending session"))?;
-        let left = self.fields(&from, &["to", "token"]).await?;
-        if left != [Some(key.to_hex().into_bytes()), Some(token.as_bytes().to_vec())] {
-            return Ok(false);
-        }
-        self.finish(key, pending, true, now).await?;
-        Ok(true)
-    }
-
-    /// Makes a pending copy the session, or removes it.
-    async fn finish(&self, key: &Key, pending: &str, keep: bool, now: u64) -> Result<()> {
-        let args = Args::at(now).text(pending).text(if keep { "keep" } else { "drop" });
-        self.call(&script::SETTLE, self.entry(key), &[], &args, Repeat::Safe).await.map(drop)
-    }
-
+    /// Some fields of a digest's entry.
     async fn fields(&self, key: &Key, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
         let mut get = redis::cmd("HMGET");
         get.arg(self.entry(key)).arg(names);
         reply::list(self.server.command(get).await?)
     }
 
-    /// The record of a live session.
-    async fn live(&self, key: &Key, now: u64) -> Result<Option<Record>> {
-        for _ in 0..STEPS {
-            let mut fields = self.fields(key, &[&RECORD[..], &["pending"]].concat()).await?;
-            match fields.pop().flatten().map(reply::utf8).transpose()? {
-                Some(pending) if self.settle(key, &pending, now).await? => {}
-                Some(_) => return Ok(None),
-                // Without a session, there is nothing or the end of one.
-                None if fields.first().is_none_or(Option::is_none) => return Ok(None),
-                None => return Ok(Some(reply::record(fields)?).filter(|record| now < record.expires)),
-            }
-        }
-        Err(self.restless())
+    fn restless(&self) -> Error {
+        Error::unavailable(format!("{}: a session changed so often that a call gave up", self.server.name()))
     }
-
-    /// In a cluster: adds a key to its owner's index, until well after it expires. Returns until when.
-    async fn add_to_index(&self, owner: &str, key: &Key, expires: u64, now: u64) -> Result<u64> {
-        // Twice as long as the session may last now: it will most likely be used again, and then there is nothing to do.
-        let until = expires.saturating_add(expires.saturating_sub(now)).min(FAR);
-        let args = Args::at(now).key(key).time(until);
-        self.call(&script::INDEX, self.index(owner), &[], &args, Repeat::Safe).await?;
-        Ok(until)
-    }
-
-    /// Stores a session whose key is free at `now`, or puts it in place of a live one of the version `over`; false when there
-    /// is something else.
-    async fn store(&self, key: &Key, record: &Record, writes: &[Write], over: Option<u64>, now: u64) -> Result<bool> {
-        if self.server.is_cluster() {
-            self.check_layout().await?;
-        }
-        let writes = last_writes(writes);
-        let puts = writes.iter().filter_map(|(field, write)| Some((field, write, write.value.as_ref()?)));
-        let size = puts.clone().map(|(_, write, value)| (write.name.len() + value.len()) as u64).sum();
-        let (mut expires, identity) = (record.expires, random_token()?);
-        for _ in 0..STEPS {
-            let mut indexed = None;
-            if let Some(owner) = record.owner.as_ref().filter(|_| self.server.is_cluster()) {
-                indexed = Some(self.add_to_index(owner, key, expires, now).await?);
-            }
-            let args = Args::at(now)
-                .text(&identity)
-                .time_if(indexed)
-                .text(&over.map_or_else(String::new, |version| version.to_string()))
-                .time(record.created)
-                .time(record.accessed)
-                .time(record.expires)
-                .time_if(record.ends)
-                .time(record.renewed)
-                .owner(record.owner.as_deref())
-                .number(record.version)
-                .number(size)
-                .many(puts.clone().flat_map(|(field, _, value)| [field.as_slice(), value]));
-            let mut reply = self.call(&script::CREATE, self.entry(key), &[], &args, Repeat::Never).await?;
-            match reply.word() {
-                Word::Created => return Ok(true),
-                Word::Index => expires = reply.number()?,
-                Word::Pending if self.settle(key, &reply.text()?, now).await? => {}
-                _ => return Ok(false),
-            }
-        }
-        Err(self.restless())
-    }
-
-    /// A rename in a cluster, after `update` on the old key has found that it can be made.
-    async fn rename(
-        &self,
-        key: &Key,
-        change: &Changes<'_>,
-        rename: &Rename,
-        copy: Copy,
-        now: u64,
-    ) -> Result<Option<Reply>> {
-        let token = random_token()?;
-        let pending = format!("{}{token}", key.to_hex());
-        let args = |indexed: &str| {
-            let fields = copy.fields.iter().map(Vec::as_slice);
-            change.args(indexed, &token).key(key).many(fields)
-        };
-        let mut indexed = String::new();
-        if let Some(owner) = &copy.owner {
-            indexed = format!("{}:{owner}", self.add_to_index(owner, &rename.to, copy.lasts, now).await?);
-        }
-        let placed = self.call(&script::PLACE, self.entry(&rename.to), &[], &args(&indexed), Repeat::Never).await?;
-        if placed.word() != Word::Committed {
-            return Ok(Some(placed));
-        }
-
-        let depart = Args::at(now)
-            .key(&rename.to)
-            .time_if(rename.grace.as_ref().map(|grace| grace.until))
-            .bytes(rename.grace.as_ref().map_or(&[], |grace| &grace.nonce))
-            .number(change.change.remember.into())
-            .text(&token)
-            .time(copy.lasts)
-            .many(copy.version.iter().map(Vec::as_slice));
-        let left = self.call(&script::DEPART, self.entry(key), &[], &depart, Repeat::Never).await?;
-        match left.word() {
-            Word::Left => {
-                // If this fails, whoever loads the session next does it.
-                let _ = self.finish(&rename.to, &pending, true, now).await;
-                Ok(Some(placed))
-            }
-            Word::Gone => {
-                let _ = self.finish(&rename.to, &pending, false, now).await;
-                Ok(Some(left))
-            }
-            _ => {
-                self.finish(&rename.to, &pending, false, now).await?;
-                Ok(None)
-            }
-        }
-    }
-
-    /// Ends the session of a key, with the arguments of `DESTROY`; tells whether a live one was ended.
-    async fn end(&self, key: &Key, follows: bool, args: &Args, now: u64) -> Result<bool> {
-        let mut at = *key;
-        for _ in 0..STEPS {
-            let mut reply = self.call(&script::DESTROY, self.entry(&at), &[], args, Repeat::Never).await?;
-            match reply.word() {
-                Word::Ended => return Ok(true),
-                Word::Pending if self.settle(&at, &reply.text()?, now).await? => {}
-                Word::Pending => return Ok(false),
-                _ => match reply.bytes_if()? {
-                    Some(to) if follows => at = reply::key(&to)?,
-                    _ => return Ok(false),
-                },
-            }
-        }
-        Err(self.restless())
-    }
-
-    /// The keys in an owner's index, sorted.
-    async fn owned(&self, owner: &str) -> Result<BTreeSet<Key>> {
-        let (mut owned, mut cursor) = (BTreeSet::new(), Some(0));
-        while let Some(at) = cursor {
-            let (next, keys) = self.owned_from(owner, at).await?;
-            owned.extend(keys);
-            cursor = next;
-        }
-        Ok(owned)
-    }
-
-    /// The next keys in an owner's index, and where to go on, if there are more. Those that are in it all the time come at
-    /// least once.
-    async fn owned_from(&self, owner: &str, cursor: u64) -> Result<(Option<u64>, Vec<Key>)> {
-        let mut scan = redis::cmd("ZSCAN");
-        scan.arg(self.index(owner)).arg(cursor).arg("COUNT").arg(PAGE);
-        let mut page = reply::array(self.server.command(scan).await?)?.into_iter();
-        let next = reply::number(reply::text(page.next().unwrap_or(Value::Nil))?.as_bytes())?;
-        // Each is followed by its expiry.
-        let members = reply::array(page.next().unwrap_or(Value::Nil))?.into_iter().step_by(2);
-        let keys = members.map(|member| reply::key(&reply::bytes_if(member)?.unwrap_or_default()));
-        Ok((Some(next).filter(|next| *next != 0), keys.collect::<Result<_>>()?))
-    }
-
-    /// A pass over the names of all keys of this store that begin so.
-    async fn pass(&self, kind: &str) -> Result<Pass<'_>> {
-        let nodes = self.server.nodes().await?.into_iter();
-        Ok(Pass { server: &self.server, prefix: format!("{}:{kind}", self.table), nodes, at: None })
-    }
-
-    /// Which of some keys are those of live sessions, with their records, in the order of the keys given.
-    async fn live_ones(&self, keys: impl IntoIterator<Item = Key>, now: u64) -> Result<Vec<Listed>> {
-        let asked = stream::iter(keys).map(|key| async move { Ok::<_, Error>((key, self.live(&key, now).await?)) });
-        let answers: Vec<_> = asked.buffered(AT_ONCE).try_collect().await?;
-        Ok(answers.into_iter().filter_map(|(key, record)| Some(Listed { key, record: record? })).collect())
-    }
-}
-
-/// A pass over the keys of all servers.
-struct Pass<'a> {
-    server: &'a Server,
-    prefix: String,
-    nodes: std::vec::IntoIter<Node>,
-    /// The server the pass has reached, and where it goes on there.
-    at: Option<(Node, u64)>,
-}
-
-impl Pass<'_> {
-    /// The next few names; none at the end. A name may come twice.
-    async fn names(&mut self) -> Result<Option<Vec<Vec<u8>>>> {
-        let Some((node, cursor)) = self.at.take().or_else(|| Some((self.nodes.next()?, 0))) else { return Ok(None) };
-        let (next, names) = self.server.scan(&node, cursor, &format!("{}*", self.prefix)).await?;
-        self.at = Some((node, next)).filter(|_| next != 0);
-        Ok(Some(names))
-    }
-
-    /// The session's keys in the next few names.
-    async fn keys(&mut self) -> Result<Option<Vec<Key>>> {
-        let Some(names) = self.names().await? else { return Ok(None) };
-        let prefix = self.prefix.as_bytes();
-        Ok(Some(names.iter().filter_map(|name| reply::key(name.strip_prefix(prefix)?).ok()).collect()))
-    }
-}
-
-/// A session that is to be copied to its new key.
-struct Copy {
-    /// When it expires after the change.
-    lasts: u64,
-    /// Whose it is after the change.
-    owner: Option<String>,
-    /// What tells that it has not changed since.
-    version: Vec<Vec<u8>>,
-    /// Its fields and their values.
-    fields: Vec<Vec<u8>>,
-}
-
-impl Copy {
-    fn new(mut reply: Reply) -> Result<Self> {
-        let lasts = reply.number()?;
-        let owner = reply.bytes_if()?.map(reply::utf8).transpose()?;
-        let version = (0..4).map(|_| reply.bytes()).collect::<Result<_>>()?;
-        let fields = match reply.next() {
-            Some(fields) => reply::list(fields)?.into_iter().flatten().collect(),
-            None => return Err(unexpected("a session without fields")),
-        };
-        Ok(Self { lasts, owner, version, fields })
-    }
-}
-
-/// A change as the scripts are given it.
-struct Changes<'a> {
-    change: &'a Change,
-    expected: Option<u64>,
-    now: u64,
-    /// By their fields, of each variable the last write.
-    writes: BTreeMap<Vec<u8>, &'a Write>,
-}
-
-impl<'a> Changes<'a> {
-    fn new(change: &'a Change, expected: Option<u64>, now: u64) -> Self {
-        Self { change, expected, now, writes: last_writes(&change.writes) }
-    }
-
-    fn args(&self, indexed: &str, token: &str) -> Args {
-        let change = self.change;
-        let owner = match &change.owner {
-            None => String::new(),
-            Some(None) => "-".to_owned(),
-            Some(Some(owner)) => format!("+{owner}"),
-        };
-        let grace = change.rename.as_ref().and_then(|rename| rename.grace.as_ref());
-        let args = Args::at(self.now)
-            .text(&self.expected.map_or_else(String::new, |version| version.to_string()))
-            .text(&owner)
-            .time_if(change.expires)
-            .number(change.max_size)
-            .number(change.remember.into())
-            .text(&change.rename.as_ref().map_or_else(String::new, |rename| rename.to.to_hex()))
-            .time_if(grace.map(|grace| grace.until))
-            .bytes(grace.map_or(&[], |grace| &grace.nonce))
-            .text(indexed)
-            .text(token);
-
-        let (mut puts, mut removals) = (Vec::new(), Vec::new());
-        for (field, write) in &self.writes {
-            let name = write.name.len().to_string().into_bytes();
-            match &write.value {
-                Some(value) => puts.extend([field.clone(), name, value.clone()]),
-                None => removals.extend([field.clone(), name]),
-            }
-        }
-        let args =
-            args.number(change.clears.len() as u64).number(puts.len() as u64 / 3).number(removals.len() as u64 / 2);
-        let clears: Vec<_> = change.clears.iter().map(|app| prefix(app)).collect();
-        args.many(clears.iter().chain(&puts).chain(&removals).map(Vec::as_slice))
-    }
-}
-
-/// What the fields of an application's variables begin with. As it says how long the application's name is, no other
-/// application's fields begin so.
-fn prefix(app: &str) -> Vec<u8> {
-    format!("{}:{app}", app.len()).into_bytes()
-}
-
-fn field(app: &str, name: &str) -> Vec<u8> {
-    let mut field = prefix(app);
-    field.extend_from_slice(name.as_bytes());
-    field
-}
-
-/// Reads the names of application and variable from a field.
-fn names(field: Vec<u8>) -> Result<(String, String)> {
-    let field = reply::utf8(field)?;
-    let names = field.split_once(':').and_then(|(length, names)| names.split_at_checked(length.parse().ok()?));
-    let (app, name) = names.ok_or_else(|| unexpected("a field that is no variable"))?;
-    Ok((app.to_owned(), name.to_owned()))
-}
-
-fn last_writes(writes: &[Write]) -> BTreeMap<Vec<u8>, &Write> {
-    writes.iter().map(|write| (field(&write.app, &write.name), write)).collect()
-}
-
-/// Something that nothing else is named.
-fn random_token() -> Result<String> {
-    let mut bytes = [0; 16];
-    let drawn = SysRng.try_fill_bytes(&mut bytes);
-    drawn.map_err(|error| Error::unavailable(format!("the system has no random bytes: {error}")))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[async_trait]

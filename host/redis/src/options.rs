@@ -1,9 +1,10 @@
-//! What a store is opened with: its URL and its options.
+//! The storage URL and its options.
 
 use std::{fmt, time::Duration};
 
 use lemon_session_store::{Error, Result, StorageOptions, units};
 use percent_encoding::percent_decode_str;
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisResult};
 use url::Url;
 
 /// The options beside the URL.
@@ -12,16 +13,16 @@ const KNOWN: &[&str] = &["password-file", "password-env", "ca-file", "timeout"];
 const DEFAULT_PORT: u16 = 6379;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where a store is, and how it is reached.
+/// Where the server or the cluster is, and how to connect to it.
 pub struct Address {
     pub cluster: bool,
     pub tls: bool,
-    /// One, or some nodes of a cluster.
+    /// The server, or some nodes of the cluster.
     pub nodes: Vec<(String, u16)>,
     pub database: i64,
     pub username: Option<String>,
     pub password: Option<String>,
-    /// Certificates to trust in place of the system's, as PEM.
+    /// Certificates (PEM) to trust instead of the system's.
     pub ca: Option<Vec<u8>>,
     pub timeout: Duration,
 }
@@ -35,7 +36,7 @@ impl Address {
         let given = usize::from(address.password.is_some()) + secrets.iter().flatten().count();
         if given > 1 {
             return Err(Error::invalid(
-                "the password is given more than once: in the URL, password-file or password-env",
+                "the password is given more than once: give it in the URL, by password-file or by password-env",
             ));
         }
         let [file, variable] = secrets;
@@ -46,26 +47,32 @@ impl Address {
         }
         if let Some(variable) = variable {
             let value = std::env::var(variable);
-            let missing = |_| Error::invalid(format!("password-env: there is no environment variable {variable}"));
+            let missing = |_| {
+                Error::invalid(format!(
+                    "password-env names the environment variable {variable}, which is not set to text"
+                ))
+            };
             address.password = Some(value.map_err(missing)?);
         }
         if address.username.is_some() && address.password.is_none() {
-            return Err(Error::invalid("the URL has a user name, but there is no password for it"));
+            return Err(Error::invalid(
+                "the URL names a user but no password: add it, or give password-file or password-env",
+            ));
         }
 
         if let Some(file) = options.options.get("ca-file") {
             if !address.tls {
-                return Err(Error::invalid("ca-file is for rediss: and rediss+cluster: alone"));
+                return Err(Error::invalid(
+                    "ca-file needs TLS: the URL then begins with rediss:// or rediss+cluster://",
+                ));
             }
             let read = tokio::fs::read(file).await;
             address.ca = Some(read.map_err(|error| Error::invalid(format!("ca-file {file} cannot be read: {error}")))?);
         }
         if let Some(text) = options.options.get("timeout") {
-            let time = units::duration(text).map_err(|why| Error::invalid(format!("timeout: {why}")))?;
-            if !(Duration::from_secs(1)..=Duration::from_secs(300)).contains(&time) {
-                return Err(Error::invalid(format!("timeout is {text:?}: it has to be between 1 and 300 seconds")));
-            }
-            address.timeout = time;
+            let range = Duration::from_secs(1)..=Duration::from_secs(300);
+            let timeout = units::duration_within("timeout", text, range, "between 1 and 300 seconds");
+            address.timeout = timeout.map_err(Error::invalid)?;
         }
         Ok(address)
     }
@@ -78,7 +85,11 @@ impl Address {
             "rediss" => (false, true),
             "redis+cluster" => (true, false),
             "rediss+cluster" => (true, true),
-            _ => return Err(Error::invalid(format!("{scheme:?} is not a scheme of Redis: redis or redis+cluster"))),
+            _ => {
+                return Err(Error::invalid(format!(
+                    "{scheme:?} is not a scheme of Redis: it is redis, rediss, redis+cluster or rediss+cluster"
+                )));
+            }
         };
         let form = if cluster {
             format!("{scheme}://USER:PASSWORD@HOST:PORT,HOST:PORT, with one or more nodes of the cluster")
@@ -128,6 +139,26 @@ impl Address {
             ca: None,
             timeout: DEFAULT_TIMEOUT,
         })
+    }
+
+    /// How the client connects to each of the nodes.
+    pub fn connections(&self) -> RedisResult<Vec<ConnectionInfo>> {
+        let mut settings = RedisConnectionInfo::default().set_db(self.database).set_protocol(ProtocolVersion::RESP3);
+        if let Some(username) = &self.username {
+            settings = settings.set_username(username);
+        }
+        if let Some(password) = &self.password {
+            settings = settings.set_password(password);
+        }
+        let node = |(host, port): &(String, u16)| {
+            let (host, port) = (host.clone(), *port);
+            let addr = match self.tls {
+                true => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
+                false => ConnectionAddr::Tcp(host, port),
+            };
+            Ok(addr.into_connection_info()?.set_redis_settings(settings.clone()))
+        };
+        self.nodes.iter().map(node).collect()
     }
 }
 

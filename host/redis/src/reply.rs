@@ -1,11 +1,11 @@
-//! What the scripts answer.
+//! The answers of scripts and commands.
 
 use lemon_session_store::{Error, Key, Record, Result};
 use redis::Value;
 
 macro_rules! words {
     ($($word:ident $text:literal)+) => {
-        /// What an answer is: the first thing in it.
+        /// The kind of an answer: its first element.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Word {
             $($word),+
@@ -46,7 +46,7 @@ words! {
     Taken "taken"
 }
 
-/// The answer of a script: a word that says what it is, and what belongs to it.
+/// The answer of a script: a word for its kind, followed by values.
 pub struct Reply {
     word: Word,
     rest: std::vec::IntoIter<Value>,
@@ -56,20 +56,20 @@ impl Reply {
     pub fn new(value: Value) -> Result<Self> {
         let mut rest = array(value)?.into_iter();
         let word = Word::new(&text(rest.next().unwrap_or(Value::Nil))?);
-        Ok(Self { word: word.ok_or_else(|| unexpected("a word that no script answers"))?, rest })
+        Ok(Self { word: word.ok_or_else(|| unexpected("a word that no script returns"))?, rest })
     }
 
     pub fn word(&self) -> Word {
         self.word
     }
 
-    /// The next value, whatever it is; nothing after the last.
+    /// The next value, of any type; none after the last.
     pub fn next(&mut self) -> Option<Value> {
         self.rest.next()
     }
 
     pub fn bytes(&mut self) -> Result<Vec<u8>> {
-        self.bytes_if()?.ok_or_else(|| unexpected("nothing where there should be a value"))
+        self.bytes_if()?.ok_or_else(|| unexpected("nil in place of a value"))
     }
 
     pub fn bytes_if(&mut self) -> Result<Option<Vec<u8>>> {
@@ -97,7 +97,7 @@ impl Reply {
 /// The fields of a record, in the order in which scripts answer them.
 pub const RECORD: [&str; 8] = ["created", "accessed", "expires", "ends", "renewed", "owner", "version", "size"];
 
-/// A record by the values of its fields.
+/// A record from the values of [`RECORD`]'s fields.
 pub fn record(fields: Vec<Option<Vec<u8>>>) -> Result<Record> {
     let Ok([created, accessed, expires, ends, renewed, owner, version, size]) = <[_; 8]>::try_from(fields) else {
         return Err(unexpected("a record with too few fields"));
@@ -116,7 +116,7 @@ pub fn record(fields: Vec<Option<Vec<u8>>>) -> Result<Record> {
     })
 }
 
-/// The values of a list, nothing where there is none.
+/// The elements of a list; none for nil.
 pub fn list(value: Value) -> Result<Vec<Option<Vec<u8>>>> {
     array(value)?.into_iter().map(bytes_if).collect()
 }
@@ -124,7 +124,7 @@ pub fn list(value: Value) -> Result<Vec<Option<Vec<u8>>>> {
 pub fn array(value: Value) -> Result<Vec<Value>> {
     match value {
         Value::Array(values) => Ok(values),
-        _ => Err(unexpected("no list where there should be one")),
+        _ => Err(unexpected("something other than a list")),
     }
 }
 
@@ -133,12 +133,12 @@ pub fn bytes_if(value: Value) -> Result<Option<Vec<u8>>> {
         Value::Nil => Ok(None),
         Value::BulkString(bytes) => Ok(Some(bytes)),
         Value::SimpleString(text) => Ok(Some(text.into_bytes())),
-        _ => Err(unexpected("something else where there should be bytes")),
+        _ => Err(unexpected("something other than bytes")),
     }
 }
 
 pub fn text(value: Value) -> Result<String> {
-    utf8(bytes_if(value)?.ok_or_else(|| unexpected("nothing where there should be a word"))?)
+    utf8(bytes_if(value)?.ok_or_else(|| unexpected("nil in place of a word"))?)
 }
 
 pub fn utf8(bytes: Vec<u8>) -> Result<String> {
@@ -147,15 +147,15 @@ pub fn utf8(bytes: Vec<u8>) -> Result<String> {
 
 pub fn number(bytes: &[u8]) -> Result<u64> {
     let digits = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok());
-    digits.ok_or_else(|| unexpected("something else where there should be a number"))
+    digits.ok_or_else(|| unexpected("something other than a number"))
 }
 
 pub fn key(hex: &[u8]) -> Result<Key> {
     let key = std::str::from_utf8(hex).ok().and_then(Key::from_hex);
-    key.ok_or_else(|| unexpected("something else where there should be a session's key"))
+    key.ok_or_else(|| unexpected("something other than a session's digest"))
 }
 
-/// The store holds what this driver would never have written.
+/// An error for content that this driver cannot have written.
 pub fn unexpected(what: &str) -> Error {
-    Error::unavailable(format!("Redis answered {what}: is the table's prefix used by something else?"))
+    Error::unavailable(format!("Redis answered {what}: does another program use keys with the table's name?"))
 }

@@ -1,11 +1,11 @@
-//! The scripts, and what they are called with.
+//! The Lua scripts and their arguments.
 
 use std::sync::LazyLock;
 
 use lemon_session_store::{DestroyCondition, Key};
 use redis::Cmd;
 
-/// A script as the server knows it: by the digest of its text.
+/// A script. The server caches it by the SHA-1 digest of its text.
 pub struct Script {
     text: String,
     digest: String,
@@ -13,7 +13,7 @@ pub struct Script {
 
 macro_rules! scripts {
     ($($name:ident: $($file:literal)+;)+) => {
-        $(pub static $name: LazyLock<Script> = LazyLock::new(|| Script::new(&[$(include_str!($file)),+]));)+
+        $(pub static $name: LazyLock<Script> = LazyLock::new(|| Script::new(&[$(include_str!(concat!("scripts/", $file))),+]));)+
     };
 }
 
@@ -46,7 +46,7 @@ impl Script {
         Self::call("EVALSHA", &self.digest, keys, args)
     }
 
-    /// The call by the script's text, after which the server knows it.
+    /// The call by the script's text, for a server that has not cached it. It caches it then.
     pub fn by_text(&self, keys: &[String], args: &Args) -> Cmd {
         Self::call("EVAL", &self.text, keys, args)
     }
@@ -62,11 +62,11 @@ impl Script {
 #[derive(Clone)]
 pub struct Args(Vec<Vec<u8>>);
 
-/// Later than any time that matters, and the last whole number that Lua counts up to.
+/// The latest time that can be stored: Lua's numbers are exact up to here.
 pub const FAR: u64 = (1 << 53) - 1;
 
 impl Args {
-    /// Every script is given the caller's time first.
+    /// The caller's time, the first argument of every script.
     pub fn at(now: u64) -> Self {
         Self(Vec::new()).time(now)
     }
@@ -75,7 +75,7 @@ impl Args {
         self.number(time.min(FAR))
     }
 
-    /// A time, or nothing.
+    /// A time, or an empty argument.
     pub fn time_if(self, time: Option<u64>) -> Self {
         match time {
             Some(time) => self.time(time),
@@ -100,7 +100,7 @@ impl Args {
         self.text(&key.to_hex())
     }
 
-    /// Which session is to be ended.
+    /// The condition of `DESTROY`.
     pub fn condition(self, only: &DestroyCondition) -> Self {
         match only {
             DestroyCondition::Any => self.bytes(b""),
@@ -109,7 +109,7 @@ impl Args {
         }
     }
 
-    /// An owner that is told apart from none: `+` and the owner, or nothing.
+    /// `+` and the owner, or an empty argument: an owner may be the empty string.
     pub fn owner(self, owner: Option<&str>) -> Self {
         match owner {
             Some(owner) => self.text(&format!("+{owner}")),

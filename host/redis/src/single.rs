@@ -7,9 +7,9 @@ use redis::{
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
 };
 
-use super::{options::Address, server::nodes};
+use super::options::Address;
 
-/// A connection that comes back by itself when it was lost, and is made anew when the server takes no writes.
+/// A connection that the client restores when it is lost, and that is replaced when the server has become a replica.
 pub struct Single {
     client: Client,
     config: ConnectionManagerConfig,
@@ -17,12 +17,12 @@ pub struct Single {
     renewing: tokio::sync::Mutex<()>,
 }
 
-/// How often the connection was made anew, and what it is now.
+/// How often the connection was replaced, and the connection.
 type Current = (u64, ConnectionManager);
 
 impl Single {
     pub async fn connect(address: &Address) -> RedisResult<Self> {
-        let info = nodes(address)?.pop().ok_or((ErrorKind::InvalidClientConfig, "no host"))?;
+        let info = address.connections()?.pop().ok_or((ErrorKind::InvalidClientConfig, "no host"))?;
         let client = match address.ca.clone() {
             Some(ca) => Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(ca) })?,
             None => Client::open(info)?,
@@ -37,8 +37,8 @@ impl Single {
         Ok(Self { client, config, current: Mutex::new((0, first)), renewing: tokio::sync::Mutex::default() })
     }
 
-    /// Sends a command. One that the server refused because another server is the primary by now, is sent once more over a new
-    /// connection: that may lead to the new primary, and nothing was done by the old one.
+    /// Sends a command. If the server refuses it because it has become a replica, sends it once more over a new
+    /// connection, which may lead to the new primary. The refused command has not taken effect.
     pub async fn send(&self, cmd: &Cmd) -> RedisResult<Value> {
         let (number, connection) = self.current();
         match send(connection, cmd).await {
@@ -54,7 +54,7 @@ impl Single {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A connection that is newer than the one of this number.
+    /// A connection newer than `number`.
     async fn renewed(&self, number: u64) -> RedisResult<ConnectionManager> {
         let _one_at_a_time = self.renewing.lock().await;
         let (now, connection) = self.current();
@@ -73,7 +73,7 @@ async fn send(mut connection: ConnectionManager, cmd: &Cmd) -> RedisResult<Value
 
 /// Whether the server has refused a call because it is a replica.
 fn is_no_primary(error: &RedisError) -> bool {
-    // Redis 6 quotes the error of a script's command in one of its own.
+    // Redis 6 quotes the error of a script's command in an error of its own.
     matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
         || error.detail().is_some_and(|detail| detail.contains("-READONLY "))
 }

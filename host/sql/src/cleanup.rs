@@ -1,21 +1,22 @@
-//! How the drivers of SQL servers clean up: in transactions that hold up nobody for long.
+//! The removal of expired sessions, in transactions that are short enough not to delay saves.
 
 use std::{future::Future, time::Duration};
 
 use lemon_session_store::Result;
 
-/// How many sessions one transaction of a cleanup removes.
+/// The most rows that one transaction removes.
 const CLEANUP_BATCH: u32 = 256;
 
-/// How often a cleanup looks again for what others hold, and how long it waits before.
+/// How often a cleanup looks again for rows that others have locked.
 const LOOKS: u32 = 50;
+/// How long it waits before that.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Runs transactions, each of which is given how many rows it may remove, and answers how many it has removed and whether
-/// there are more; returns how many were removed.
+/// Removes up to `limit` rows, and returns how many. A `batch` is one transaction: it is given the most rows to remove,
+/// and returns how many it has removed and whether there are more.
 ///
-/// They pass over rows that others hold: those are being saved, or removed by another cleanup, and it will show in a moment
-/// what became of them.
+/// A batch skips rows that others have locked, to save them or in another cleanup. If only such rows are left, this
+/// waits a moment and looks again.
 pub async fn clean_up<Batch: Future<Output = Result<(u32, bool)>>>(
     limit: u32,
     batch: impl Fn(u32) -> Batch,
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn cleanup_looks_again_for_what_others_hold() {
+    async fn cleanup_looks_again_for_rows_that_others_have_locked() {
         let held = RefCell::new(3);
         let removed = clean_up(300, async |most| {
             let mut held = held.borrow_mut();

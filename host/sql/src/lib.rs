@@ -1,11 +1,25 @@
-//! What the drivers of SQL servers for `lemon:session` share: [`server`] has the storage URL with its options, TLS, and the
-//! pool that calls run on; [`cleanup`] removes expired sessions in batches.
+//! What the drivers of SQL servers for `lemon:session` share.
+//!
+//! - [`server`]: the storage URL, its options, and the errors that name the server;
+//! - [`tls`]: how connections are encrypted;
+//! - [`pool`]: the pool of connections that calls run on, with their deadlines and repeats;
+//! - [`layout`]: the version of the tables;
+//! - [`limits`] and [`writes`]: what can be stored, and which writes of a change are;
+//! - [`cleanup`]: the removal of expired sessions in batches.
 //!
 //! # Features
 //!
-//! `testing` adds a test for every driver: how its tables are brought to a newer layout.
+//! `testing` adds a test for every driver: how its tables are upgraded to a newer layout.
 
 pub mod cleanup;
+mod errors;
+pub mod layout;
+pub mod limits;
 #[cfg(feature = "testing")]
 pub mod migrating;
+mod password;
+pub mod pool;
 pub mod server;
+pub mod tls;
+mod url;
+pub mod writes;

@@ -1,4 +1,4 @@
-//! How tables of SQL servers are brought from one layout to the next, on real servers.
+//! A test of the upgrade of tables to a newer layout, on a real server.
 
 use std::time::SystemTime;
 
@@ -7,7 +7,7 @@ use lemon_session_store::{Driver, Key, Record, Result, Snapshot, StorageOptions,
 
 const SESSIONS: usize = 50;
 
-/// Upgrades tables of the last layout to the one after it, which `next` adds and `fails` cannot.
+/// Upgrades tables of the current layout to a newer one: `next` succeeds, and the last statement of `fails` fails.
 pub async fn older_layout_is_upgraded<D: Driver>(
     url: &str,
     open: impl AsyncFn(&StorageOptions) -> Result<D>,
@@ -15,7 +15,7 @@ pub async fn older_layout_is_upgraded<D: Driver>(
     next: &'static [&'static str],
     fails: &'static [&'static str],
 ) {
-    // Whoever gives a server names no database on it.
+    // The variable that names the server may name no database.
     let url = if url.trim_end_matches('/').matches('/').count() > 2 {
         url.to_owned()
     } else {
@@ -30,7 +30,7 @@ pub async fn older_layout_is_upgraded<D: Driver>(
         Err(error) => {
             let line = "=".repeat(80);
             eprintln!("{line}\nSKIPPED: {error}\n{line}");
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "with CI=true every server has to be there");
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "with CI=true every server is needed");
             return;
         }
     };
@@ -54,8 +54,8 @@ pub async fn older_layout_is_upgraded<D: Driver>(
     assert!(before.iter().all(Option::is_some));
 
     migrate(&first, fails).await.expect_err("its last statement fails");
-    assert!(first.tables_exist().await.expect("tables_exist"), "the layout is the old one");
-    assert_eq!(all().await, before, "an upgrade that fails loses nothing");
+    assert!(first.tables_exist().await.expect("tables_exist"), "the layout is still the old one");
+    assert_eq!(all().await, before, "a failed upgrade loses nothing");
 
     let mut hosts = Vec::new();
     for _ in 0..6 {
@@ -64,13 +64,13 @@ pub async fn older_layout_is_upgraded<D: Driver>(
     let used = async { join_all((0..20).map(|_| all())).await };
     let (upgrades, seen) = futures::join!(join_all(hosts.iter().map(|host| migrate(host, next))), used);
     for upgraded in upgrades {
-        upgraded.expect("one host upgrades the tables, and the others find it done");
+        upgraded.expect("one host upgrades the tables; the others have nothing to do");
     }
-    assert!(seen.iter().all(|seen| *seen == before), "sessions are there all the time");
+    assert!(seen.iter().all(|seen| *seen == before), "sessions can be read all the time");
     assert_eq!(all().await, before, "no session is lost");
-    let newer = first.tables_exist().await.expect_err("this program knows no such layout");
+    let newer = first.tables_exist().await.expect_err("the layout is newer than this program");
     assert!(newer.to_string().contains("layout 3"), "{newer}");
-    first.create_tables().await.expect_err("an older program leaves them alone");
+    first.create_tables().await.expect_err("an older program does not change them");
     first.drop_tables().await.expect("drop_tables");
     for driver in hosts.iter().chain([&first]) {
         driver.close().await.expect("close");

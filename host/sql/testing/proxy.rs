@@ -1,4 +1,4 @@
-//! Stands between a driver and its server: counts round trips, and cuts connections.
+//! A proxy between a driver and its server, which counts round trips and cuts connections.
 
 use std::sync::{
     Arc,
@@ -37,22 +37,22 @@ impl Proxy {
         Self { port, state }
     }
 
-    /// How often a client spoke after the server had, since the last call: what its call waited for.
+    /// The number of round trips since the last call: how often a client sent something after an answer of the server.
     pub fn trips(&self) -> usize {
         self.state.trips.swap(0, Ordering::SeqCst)
     }
 
-    /// Has no answer come through any more. Connections that missed one are cut when answers come through again.
+    /// Holds back all answers, or no longer. A connection that has missed an answer is cut afterwards.
     pub fn hold_answers(&self, hold: bool) {
         self.state.holds.store(hold, Ordering::SeqCst);
     }
 
-    /// Ends all connections that are used, and takes no new ones: as a server that is gone.
+    /// Behaves as a server that is down: cuts connections when they are used, and accepts no new ones.
     pub fn refuse(&self) {
         self.state.refuses.store(true, Ordering::SeqCst);
     }
 
-    /// Lets the next request through, and cuts its connection in place of the answer.
+    /// Passes the next request on, and cuts its connection instead of returning the answer.
     pub fn cut_next_answer(&self) {
         self.state.cuts.store(true, Ordering::SeqCst);
     }

@@ -1,4 +1,4 @@
-//! Database servers that a test starts on free ports of this machine, in a temporary folder, and ends.
+//! Database servers that tests start and end, on free ports of this machine and in temporary folders.
 
 use std::{
     fs,
@@ -11,11 +11,11 @@ use std::{
 
 use tempfile::TempDir;
 
-/// The password of a server's only user. Letters that a URL has to encode are in it.
+/// The password of a server's users. It contains characters that a URL must encode.
 pub const PASSWORD: &str = "se:cret/@?";
 const ENCODED_PASSWORD: &str = "se%3Acret%2F%40%3F";
 
-/// A server of its own. It ends with this value, and also when the test is killed.
+/// A server for one test. It ends when this value is dropped, and also when the test is killed.
 pub struct OwnServer {
     pub port: u16,
     pub folder: TempDir,
@@ -24,7 +24,7 @@ pub struct OwnServer {
 }
 
 impl OwnServer {
-    /// MariaDB with the user `root` and a database `sessions`; none where it is not installed.
+    /// MariaDB with the users `root`, `owner` and `stranger` and a database `sessions`; none if it is not installed.
     pub fn mariadb() -> Option<Self> {
         let daemon = find("mariadbd")?;
         let folder = tempfile::tempdir().expect("a folder for a server");
@@ -55,7 +55,7 @@ impl OwnServer {
             format!("--socket={}", folder.path().join("socket").display()),
             format!("--pid-file={}", folder.path().join("pid").display()),
             format!("--init-file={}", script.display()),
-            // Not the folder of other servers: each removes temporary tables of an earlier run there.
+            // A server removes temporary tables of earlier runs from this folder, so servers must not share one.
             format!("--tmpdir={}", folder.path().display()),
             "--bind-address=127.0.0.1".to_owned(),
             "--skip-name-resolve".to_owned(),
@@ -64,7 +64,7 @@ impl OwnServer {
         Some(Self::start(folder, program, |program, port| program.push(format!("--port={port}"))))
     }
 
-    /// PostgreSQL with the user `owner`, who needs a password, and a database `sessions`; none where it is not installed.
+    /// PostgreSQL with the user `owner`, who needs a password, and a database `sessions`; none if it is not installed.
     pub fn postgres() -> Option<Self> {
         let binaries = find("postgres").map(|path| path.with_file_name("")).or_else(|| {
             let mut versions: Vec<PathBuf> =
@@ -132,7 +132,7 @@ impl OwnServer {
         server
     }
 
-    /// Starts it with the data that it has.
+    /// Starts it again, with its data.
     pub fn start_again(&mut self) {
         let started = Instant::now();
         while !self.try_start() {
@@ -141,9 +141,9 @@ impl OwnServer {
         }
     }
 
-    /// Whether it now listens. It refuses to start while remains of a killed one are still there.
+    /// Starts it, and returns whether it listens. It may refuse to start shortly after it was killed.
     fn try_start(&mut self) -> bool {
-        // The shell waits for its input to end, which it does with this process, however that ends.
+        // The shell waits for the end of its input, and that ends with this process, even if this process is killed.
         let script = "log=$1; shift; \"$@\" >>$log 2>&1 & pid=$!; read _; kill -9 $pid; wait";
         let child = Command::new("sh")
             .args(["-c", script, "sh"])

@@ -1,6 +1,6 @@
 //! Sizes and times, as `lemon.ini` and the options of drivers have them: a number with a unit, as `64K` and `24h`.
 
-use std::time::Duration;
+use std::{ops::RangeBounds, time::Duration};
 
 /// Reads a size: bytes, or a number with the unit `K` or `M` (1024 and 1048576 bytes).
 ///
@@ -42,6 +42,22 @@ pub fn duration(value: &str) -> Result<Duration, String> {
             u32::MAX / 86_400
         )
     })
+}
+
+/// Reads the option `name` as [`duration`] reads a time. It has to be within `range`, which `bounds` describes:
+/// `between 1 and 300 seconds`.
+///
+/// # Errors
+///
+/// Fails with the option's name and what would be right.
+pub fn duration_within(
+    name: &str,
+    value: &str,
+    range: impl RangeBounds<Duration>,
+    bounds: &str,
+) -> Result<Duration, String> {
+    let time = duration(value).map_err(|why| format!("{name}: {why}"))?;
+    if range.contains(&time) { Ok(time) } else { Err(format!("{name} is {value:?}: it has to be {bounds}")) }
 }
 
 /// Reads a time as [`duration`] does that has to be whole seconds.
@@ -89,5 +105,20 @@ mod tests {
         }
         assert_eq!(seconds("2m"), Ok(120));
         assert!(seconds("250ms").is_err());
+    }
+    #[test]
+    fn time_outside_its_range_is_refused_with_the_bounds() {
+        let read = |value| {
+            let range = Duration::from_secs(1)..=Duration::from_secs(300);
+            duration_within("timeout", value, range, "between 1 and 300 seconds")
+        };
+        for (text, seconds) in [("1", 1), ("5m", 300)] {
+            assert_eq!(read(text), Ok(Duration::from_secs(seconds)));
+        }
+        for text in ["999ms", "301"] {
+            let refused = format!("timeout is {text:?}: it has to be between 1 and 300 seconds");
+            assert_eq!(read(text), Err(refused));
+        }
+        assert!(read("soon").is_err_and(|why| why.starts_with("timeout: \"soon\" is not a time")));
     }
 }

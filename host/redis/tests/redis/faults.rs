@@ -1,4 +1,4 @@
-//! Servers that die, connections that are cut, slots that move.
+//! Servers that are killed or replaced, connections that break, slots that move.
 
 use std::{
     sync::{
@@ -22,7 +22,7 @@ use crate::{
     try_open, writing,
 };
 
-/// Saves a growing number in sessions of its own and loads it again, until it is told to stop.
+/// Tasks that each save a growing number in a session and load it again, until they are stopped.
 struct Load {
     stop: Arc<AtomicBool>,
     tasks: Vec<JoinHandle<Saved>>,
@@ -53,7 +53,7 @@ impl Load {
         self.stop.store(true, Ordering::Relaxed);
         let mut saved = Vec::new();
         for task in self.tasks {
-            saved.push(task.await.expect("no answer was a wrong one"));
+            saved.push(task.await.expect("no task got a wrong answer"));
         }
         saved
     }
@@ -77,7 +77,7 @@ async fn run(driver: Arc<dyn Driver>, key: Key, stop: Arc<AtomicBool>) -> Saved 
         }
         match driver.load(&key, APP, now(), u32::MAX).await {
             Ok(LoadOutcome::Found(_)) | Err(_) => {}
-            Ok(other) => panic!("a session that is there is found or an error, not {other:?}"),
+            Ok(other) => panic!("a live session is found or an error, not {other:?}"),
         }
     }
     saved
@@ -86,7 +86,7 @@ async fn run(driver: Arc<dyn Driver>, key: Key, stop: Arc<AtomicBool>) -> Saved 
 async fn stored(driver: &dyn Driver, key: &Key) -> u32 {
     match &found(driver, key).await.variables[0].value {
         Stored::Inline(bytes) => u32::from_be_bytes(bytes.as_slice().try_into().expect("four bytes")),
-        Stored::Large(_) => panic!("four bytes are answered inline"),
+        Stored::Large(_) => panic!("four bytes are inline"),
     }
 }
 
@@ -108,7 +108,7 @@ async fn server_killed_in_a_load_loses_no_acknowledged_save_and_is_found_again()
     }
     tokio::time::sleep(Duration::from_secs(4)).await;
     let all = load.stop().await;
-    assert!(all.iter().any(|saved| saved.errors > 0), "while the server is away, saves are errors");
+    assert!(all.iter().any(|saved| saved.errors > 0), "saves fail while the server is down");
     for saved in all {
         let recovered = saved.last_error.saturating_duration_since(restarted);
         assert!(recovered < Duration::from_secs(3), "recovers by itself, but only after {recovered:?}");
@@ -122,10 +122,10 @@ async fn server_killed_in_a_load_loses_no_acknowledged_save_and_is_found_again()
     }
 }
 
-/// Passes connections on to a server.
+/// A proxy to a server.
 struct Proxy {
     port: u16,
-    /// Has one connection cut after the server's answer has come.
+    /// Cuts one connection when the next answer arrives.
     cut: Arc<AtomicBool>,
     /// The port of the server that new connections lead to.
     to: Arc<AtomicU16>,
@@ -172,21 +172,21 @@ async fn connection_cut_before_the_answer_is_an_error_and_a_repeat_is_safe() {
     let driver = created(&format!("redis://127.0.0.1:{port}"), &own_table()).await;
     let key = Key::of("a");
     create(&*driver, &key, &record(), &[]).await;
-    // From here on the server knows the scripts: a call is one request.
+    // From now on the server has cached the scripts, and a call is one request.
     driver.update(&key, &writing([]), None, now()).await.expect("update");
     found(&*driver, &key).await;
     for n in 0..20_u64 {
         let before = found(&*driver, &key).await.record.version;
         cut.store(true, Ordering::SeqCst);
         let save = writing([put("x", &n.to_be_bytes())]);
-        let error = driver.update(&key, &save, None, now()).await.expect_err("nobody knows whether it was saved");
+        let error = driver.update(&key, &save, None, now()).await.expect_err("it is unknown whether it was saved");
         assert!(!error.to_string().contains(&key.to_hex()), "{error}");
         assert_eq!(found(&*driver, &key).await.record.version, before + 1, "saved once, not twice");
         let answer = driver.update(&key, &save, None, now()).await.expect("update");
-        assert_eq!(answer, UpdateOutcome::Committed(before + 2), "the connection is there again");
+        assert_eq!(answer, UpdateOutcome::Committed(before + 2), "the driver has reconnected");
 
         cut.store(true, Ordering::SeqCst);
-        assert!(matches!(load(&*driver, &key).await, LoadOutcome::Found(_)), "a load is repeated by itself");
+        assert!(matches!(load(&*driver, &key).await, LoadOutcome::Found(_)), "a load is repeated automatically");
     }
 }
 
@@ -198,9 +198,9 @@ async fn errors_tell_no_secrets() {
     let mut server = RedisServer::start(&["--requirepass", SECRET]);
     let (url, table) = (format!("redis://:{SECRET}@127.0.0.1:{}", server.port), own_table());
     let driver = created(&url, &table).await;
-    assert_eq!(failures(&*driver).await, 0, "a server that is well answers");
+    assert_eq!(failures(&*driver).await, 0, "intact data causes no error");
     let run = |command: &[&str]| server.cli(&[&["--no-auth-warning", "-a", SECRET], command].concat());
-    // What no driver has written, where a driver goes over all keys, and where it looks for an owner's.
+    // Data that no driver has written: in an entry, and in an owner's index.
     let (entry, index) = (format!("{table}:s:{}", Key::of("bad").to_hex()), format!("{table}:o:{SECRET}"));
     let mut failed = 0;
     for bad in [
@@ -215,7 +215,7 @@ async fn errors_tell_no_secrets() {
         failed += failures(&*driver).await;
         run(&["del", &entry, &index]);
     }
-    assert!(failed > 4, "bad data is noticed: {failed}");
+    assert!(failed > 4, "bad data causes errors: {failed}");
     tokio::task::block_in_place(|| server.kill());
     assert_eq!(failures(&*driver).await, CALLS, "the server is gone");
 }
@@ -255,22 +255,22 @@ async fn saves_go_on_when_another_server_is_the_primary() {
     let key = Key::of("a");
     create(&*driver, &key, &record(), &[]).await;
     wait_for("the replica", || replica.cli(&["info", "replication"]).contains("master_link_status:up"), String::new);
-    assert_eq!(primary.cli(&["wait", "1", "10000"]).trim(), "1", "the replica has it all");
+    assert_eq!(primary.cli(&["wait", "1", "10000"]).trim(), "1", "the replica has all data");
     replica.cli(&["replicaof", "no", "one"]);
     primary.cli(&["replicaof", "127.0.0.1", &replica.port.to_string()]);
     wait_for("the old primary", || primary.cli(&["role"]).contains("connected"), String::new);
     let save = writing([put("x", b"1")]);
-    let error = driver.update(&key, &save, None, now()).await.expect_err("it leads to the old primary");
+    let error = driver.update(&key, &save, None, now()).await.expect_err("the proxy leads to the old primary");
     assert!(error.to_string().contains("READONLY"), "{error}");
-    assert!(matches!(load(&*driver, &key).await, LoadOutcome::Found(_)), "and still answers what is stored");
+    assert!(matches!(load(&*driver, &key).await, LoadOutcome::Found(_)), "loads still work");
 
     proxy.to.store(replica.port, Ordering::SeqCst);
     for saved in futures::future::join_all((0..40).map(|_| driver.update(&key, &save, None, now()))).await {
-        let saved = saved.expect("a save that was refused is made again over a new connection");
+        let saved = saved.expect("a refused save is repeated over a new connection");
         assert!(matches!(saved, UpdateOutcome::Committed(_)), "{saved:?}");
     }
     let driver = open(&replica.url(), &table).await;
-    assert_eq!(found(&*driver, &key).await.record.version, 41, "each save was made once");
+    assert_eq!(found(&*driver, &key).await.record.version, 41, "each save took effect once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -289,10 +289,10 @@ async fn promoted_replica_has_all_sessions() {
     assert!(driver.destroy(&Key::of("1"), &DestroyCondition::Any, now(), HOUR as u32).await.expect("destroy"));
     driver.update(&Key::of("2"), &writing([put("y", b"2")]), None, now()).await.expect("update");
     wait_for("the replica", || replica.cli(&["info", "replication"]).contains("master_link_status:up"), String::new);
-    assert_eq!(primary.cli(&["wait", "1", "10000"]).trim(), "1", "the replica has it all");
+    assert_eq!(primary.cli(&["wait", "1", "10000"]).trim(), "1", "the replica has all data");
 
     tokio::task::block_in_place(|| primary.kill());
-    assert!(driver.load(&Key::of("3"), APP, now(), 0).await.is_err(), "no answer is made up");
+    assert!(driver.load(&Key::of("3"), APP, now(), 0).await.is_err(), "without a server, a load fails");
     replica.cli(&["replicaof", "no", "one"]);
     let driver = open(&replica.url(), &table).await;
     assert_eq!(driver.count(now()).await.expect("count"), 99);
@@ -302,7 +302,7 @@ async fn promoted_replica_has_all_sessions() {
     let answer = driver.update(&Key::of("3"), &writing([put("y", b"2")]), None, now()).await.expect("update");
     assert_eq!(answer, UpdateOutcome::Committed(2));
     let left: i64 = replica.cli(&["ttl", &format!("{table}:s:{}", Key::of("4").to_hex())]).trim().parse().expect("ttl");
-    assert!(left > 3600, "the session still goes by itself: {left}");
+    assert!(left > 3600, "the session still has a time to live: {left}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -371,7 +371,7 @@ async fn slot_that_moves_in_a_load_disturbs_no_call() {
     });
     for saved in load.stop().await {
         assert_eq!(saved.errors, 0, "no call fails");
-        assert_eq!(found(&*driver, &saved.key).await.record.version, 1 + saved.commits, "each save is made once");
+        assert_eq!(found(&*driver, &saved.key).await.record.version, 1 + saved.commits, "each save took effect once");
         assert_eq!(stored(&*driver, &saved.key).await, saved.acknowledged);
     }
 }

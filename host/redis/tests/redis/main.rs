@@ -1,12 +1,13 @@
-//! The drivers of Redis and Redis Cluster on real servers.
+//! The drivers of Redis and Redis Cluster, on real servers.
 //!
-//! The suite runs on the server that `LEMON_TEST_REDIS` names (redis://127.0.0.1:6379/), in a table of its own for each
-//! rule, and on a cluster of three masters that is started here. The faults have servers of their own.
+//! The conformance suite runs on the server that `LEMON_TEST_REDIS` names (redis://127.0.0.1:6379/ unless given) and on
+//! a cluster of three masters that the tests start, with a table for each rule. Tests of faults start servers of their
+//! own.
 
 mod faults;
 mod measure;
 mod opening;
-mod renames;
+mod rotations;
 mod servers;
 mod storing;
 
@@ -97,14 +98,14 @@ async fn open(url: &str, table: &TableName) -> Arc<dyn Driver> {
     try_open(url, table, &[]).await.expect("the store opens")
 }
 
-/// A store with tables.
+/// Opens a store and creates its tables.
 async fn created(url: &str, table: &TableName) -> Arc<dyn Driver> {
     let driver = open(url, table).await;
     driver.create_tables().await.expect("create_tables");
     driver
 }
 
-/// A table nobody else uses.
+/// A table that no other test uses.
 fn own_table() -> TableName {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! How fast the drivers are: `cargo test --release --test redis -- --ignored --nocapture measure`.
+//! The speed of the drivers: `cargo test --release --test redis -- --ignored --nocapture measure`.
 
 use std::{
     sync::{
@@ -19,7 +19,7 @@ fn key(n: u64) -> Key {
     Key::of(&(n % SESSIONS).to_string())
 }
 
-/// Calls per second of tasks that call one after the other.
+/// Calls per second of concurrent tasks, each of which makes one call after the other.
 async fn rate<T>(tasks: u64, driver: &Arc<dyn Driver>, call: fn(Arc<dyn Driver>, u64) -> T) -> f64
 where
     T: Future<Output = ()> + Send + 'static,

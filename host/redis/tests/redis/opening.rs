@@ -1,4 +1,4 @@
-//! What happens when a store is opened.
+//! Opening a store.
 
 use std::{
     net::TcpListener,
@@ -66,7 +66,7 @@ async fn missing_permission_says_so_and_no_key() {
     let url = format!("redis://app:secret@127.0.0.1:{}", server.port);
     let driver = try_open(&url, &table, &[]).await.expect("the password is right");
     let key = Key::of("a");
-    let error = driver.load(&key, "shop", 1, 0).await.expect_err("the user may not");
+    let error = driver.load(&key, "shop", 1, 0).await.expect_err("the user lacks the permission");
     assert!(error.to_string().contains("NOPERM"), "{error}");
     assert!(!format!("{error:?}").contains(&key.to_hex()), "{error:?}");
 }
@@ -107,7 +107,7 @@ async fn wrong_kind_of_server_is_refused_with_the_right_url() {
 }
 
 #[tokio::test]
-async fn newer_layout_is_no_missing_table() {
+async fn newer_layout_is_not_reported_as_missing_tables() {
     if !can_start() {
         return;
     }

@@ -1,4 +1,4 @@
-//! Redis servers that a test starts on free ports of this machine, in a temporary folder, and ends.
+//! Redis servers that tests start and end, on free ports of this machine and in temporary folders.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A server of its own. It ends with this value, and also when the test is killed.
+/// A server for one test. It ends when this value is dropped, and also when the test is killed.
 pub struct RedisServer {
     pub port: u16,
     options: Vec<String>,
@@ -25,7 +25,7 @@ impl RedisServer {
         server
     }
 
-    /// One that speaks TLS alone, or none if this redis-server cannot.
+    /// A server that accepts only TLS, or none if redis-server was built without it.
     pub fn start_tls(options: &[&str]) -> Option<Self> {
         let help =
             Command::new("redis-server").args(["--port", "0", "--tls-port", "1", "--tls-cert-file", "none"]).output();
@@ -41,9 +41,9 @@ impl RedisServer {
         Some(server)
     }
 
-    /// Starts it with the data that it had written, if any.
+    /// Starts it again, with the data that it has written to disk, if any.
     pub fn start_again(&mut self) {
-        // The shell waits for its input to end, which it does with this process, however that ends.
+        // The shell waits for the end of its input, and that ends with this process, even if this process is killed.
         let script = "redis-server \"$@\" >server.log 2>&1 & pid=$!; read _; kill -9 $pid; wait";
         let child = Command::new("sh")
             .args(["-c", script, "sh", "--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
@@ -60,7 +60,6 @@ impl RedisServer {
         }
     }
 
-    /// Kills it.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             drop(process.stdin.take());
@@ -72,7 +71,7 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
-    /// Begins to note down the commands that reach it.
+    /// Begins to record the commands that reach it.
     pub fn monitor(&self) -> Monitor {
         let child =
             Command::new("redis-cli").args(["-p", &self.port.to_string(), "monitor"]).stdout(Stdio::piped()).spawn();
@@ -89,14 +88,14 @@ impl RedisServer {
     }
 }
 
-/// Notes down the commands that reach a server.
+/// Records the commands that reach a server.
 pub struct Monitor {
     child: Child,
     lines: std::io::Lines<BufReader<ChildStdout>>,
 }
 
 impl Monitor {
-    /// The commands so far.
+    /// Ends the recording and returns the commands.
     pub fn stop(mut self, server: &RedisServer) -> Vec<String> {
         const LAST: &str = "the last command";
         server.cli(&["echo", LAST]);
@@ -113,7 +112,7 @@ impl Drop for RedisServer {
     }
 }
 
-/// Three masters, with a replica each if wanted.
+/// A cluster of three masters, each with a replica if there are any.
 pub struct RedisCluster {
     pub nodes: Vec<RedisServer>,
 }
@@ -145,13 +144,13 @@ impl RedisCluster {
         format!("redis+cluster://{}", nodes.join(","))
     }
 
-    /// The nodes, by their places, that are masters now.
+    /// The places of the nodes that are masters now.
     pub fn masters(&self) -> Vec<usize> {
         let is_master = |place: &usize| self.nodes[*place].cli(&["role"]).starts_with("master");
         (0..self.nodes.len()).filter(is_master).collect()
     }
 
-    /// The place of a replica of a master that follows it closely.
+    /// The place of a replica that is connected to a master.
     pub fn replica_of(&self, master: usize) -> Option<usize> {
         let port = self.nodes[master].port.to_string();
         (0..self.nodes.len()).find(|place| {
@@ -182,13 +181,13 @@ pub fn cli(port: u16, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A port that is free, and that no other test was given. A node of a cluster also uses the one 10,000 above.
+/// A free port that no other test was given. A node of a cluster also uses the port 10,000 above it.
 fn free_port() -> u16 {
     static GIVEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
     let mut given = GIVEN.lock().expect("no test panics here");
     loop {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
-        // Some way off the ports that the system gives out by itself.
+        // Outside the range of ports that the system assigns by itself.
         let port = 10_000 + port % 20_000;
         let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
         if !given.contains(&port) && free(port) && free(port + 10_000) {
@@ -198,7 +197,7 @@ fn free_port() -> u16 {
     }
 }
 
-/// Whether redis-server is there to be started. Without it, tests are skipped, loudly; with `CI=true` they fail.
+/// Whether redis-server is installed. If not, tests are skipped with a message; with `CI=true` they fail.
 pub fn can_start() -> bool {
     static THERE: LazyLock<bool> = LazyLock::new(|| {
         let there = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_ok();
@@ -210,7 +209,7 @@ pub fn can_start() -> bool {
     *THERE
 }
 
-/// Says that tests are skipped, past the test harness, which hides what tests that pass have printed.
+/// Reports that tests are skipped, directly to stderr: the test harness hides the output of tests that pass.
 pub fn skip(why: &str) {
     let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
     assert!(!ci, "{why}, and with CI=true no test is skipped");

@@ -1,4 +1,4 @@
-//! How sessions are kept: what the suite does not ask of every store.
+//! How sessions are stored, beyond the rules of the conformance suite.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,8 @@ use crate::{
     shared_cluster, shared_server, writing,
 };
 
-/// A session that was written to, renamed with and without a grace, an ended one, and one of an owner.
+/// Creates an owner's session, changes it and rotates its id with and without a grace, and creates and ends another
+/// session.
 async fn use_everything(driver: &dyn Driver) {
     let owned = Record { owner: Some("Ada".to_owned()), ..record() };
     create(driver, &Key::of("a"), &owned, &[put("x", b"1")]).await;
@@ -33,7 +34,7 @@ async fn use_everything(driver: &dyn Driver) {
     assert_eq!(load(driver, &Key::of("a")).await, LoadOutcome::Ended);
 }
 
-/// All keys of a table with their time to live in seconds, on all nodes of these ports.
+/// All Redis keys of a table with their time to live in seconds, on the nodes with these ports.
 fn times_to_live(ports: &[u16], table: &TableName) -> BTreeMap<String, i64> {
     let mut found = BTreeMap::new();
     for port in ports {
@@ -46,7 +47,7 @@ fn times_to_live(ports: &[u16], table: &TableName) -> BTreeMap<String, i64> {
 }
 
 #[tokio::test]
-async fn everything_but_the_layout_goes_by_itself() {
+async fn every_key_but_the_layout_has_a_time_to_live() {
     let mut stores = Vec::new();
     let single = can_start().then(|| RedisServer::start(&[]));
     stores.extend(single.as_ref().map(|server| (server.url(), vec![server.port])));
@@ -57,16 +58,19 @@ async fn everything_but_the_layout_goes_by_itself() {
         let driver = created(&url, &table).await;
         use_everything(&*driver).await;
         let mut left = times_to_live(&ports, &table);
-        assert_eq!(left.remove("layout"), Some(-1), "the tables stay");
+        assert_eq!(left.remove("layout"), Some(-1), "the layout has no time to live");
         let entry = |name: &str| format!("s:{}", Key::of(name).to_hex());
         let session = left[&entry("c")];
-        assert!((2 * 3600 + 200..=2 * 3600 + 300).contains(&session), "a session's time and five minutes: {session}");
+        assert!(
+            (2 * 3600 + 200..=2 * 3600 + 300).contains(&session),
+            "until the session's expiry and five minutes longer: {session}"
+        );
         let ended = left[&entry("d")];
-        assert!((300..=400).contains(&ended), "its memory and five minutes: {ended}");
+        assert!((300..=400).contains(&ended), "until the tombstone expires and five minutes longer: {ended}");
         let index = left["o:Ada"];
         assert!(index >= session, "an owner's index outlasts the sessions in it: {index}");
         for (name, left) in left {
-            assert!((1..=4 * 3600 + 300).contains(&left), "{name} goes by itself: {left}");
+            assert!((1..=4 * 3600 + 300).contains(&left), "{name} has a time to live: {left}");
         }
         driver.drop_tables().await.expect("drop_tables");
         assert_eq!(times_to_live(&ports, &table), BTreeMap::new(), "nothing is left of a dropped table");
@@ -89,7 +93,7 @@ async fn drop_tables_leaves_other_tables_alone() {
     }
 }
 
-/// How many commands reach the server while something is done, without those of scripts, by their names.
+/// The number of commands that reach the server while `done` runs, by their names. Those of scripts do not count.
 fn count_commands(server: &RedisServer, done: impl FnOnce()) -> BTreeMap<String, usize> {
     let monitor = server.monitor();
     done();
@@ -125,16 +129,16 @@ async fn load_and_save_are_one_round_trip_each() {
                 .expect("destroy");
         }
     };
-    // The server has not seen the scripts yet.
+    // Has the server cache the scripts.
     run(false).await;
     let handle = tokio::runtime::Handle::current();
     let counts = tokio::task::block_in_place(|| count_commands(&server, || handle.block_on(run(true))));
-    assert_eq!(counts, BTreeMap::from([("EVALSHA".to_owned(), 5 * 20)]), "create, load, save, rename and destroy");
+    assert_eq!(counts, BTreeMap::from([("EVALSHA".to_owned(), 5 * 20)]), "create, load, save, rotation and destroy");
 }
 
 /// docs/drivers.md has these numbers.
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_take_the_round_trips_that_the_guide_tells() {
+async fn calls_take_the_round_trips_that_the_guide_states() {
     if !can_start() {
         return;
     }
@@ -146,14 +150,14 @@ async fn calls_take_the_round_trips_that_the_guide_tells() {
     assert_eq!(counted, [2, 3, 1, 1, 4, 5, 2, 1, 1], "in a cluster");
 }
 
-/// Of a new session, one with an owner, a load, a save, a rename, one with an owner, a load by the former key, a destroy and a
-/// load of the ended key.
+/// Of a create, one with an owner, a load, a save, an id rotation, one with an owner, a load through a tombstone, a
+/// destroy and a load of an ended digest.
 async fn round_trips(url: &str, servers: &[&RedisServer]) -> [usize; 9] {
     let table = own_table();
     let driver = created(url, &table).await;
     let handle = tokio::runtime::Handle::current();
     let mut counted = [0; 9];
-    // The first time, the servers have not seen the scripts yet; a node sees each of them in some round.
+    // The last round is counted. By then, every node has cached every script.
     for round in 0..40 {
         let [a, b, new, owned] = ["a", "b", "new", "owned"].map(|name| Key::of(&format!("{round} {name}")));
         let mut call = 0;
@@ -215,7 +219,7 @@ async fn server_without_memory_refuses_saves_and_keeps_sessions() {
     assert!(error.to_string().contains("maxmemory"), "{error}");
     assert_eq!(found(&*driver, &Key::of("a")).await.record.version, 1, "nothing was written");
     for key in &stored {
-        assert_eq!(found(&*driver, key).await.variables.len(), 1, "every session that was stored is there");
+        assert_eq!(found(&*driver, key).await.variables.len(), 1, "every session that was stored still exists");
     }
     assert!(
         driver.destroy(&stored[0], &DestroyCondition::Any, now(), 0).await.expect("a full server still ends sessions")
@@ -241,7 +245,7 @@ async fn session_is_evicted_as_a_whole() {
             LoadOutcome::Absent => {
                 evicted += 1;
                 let answer = driver.update(key, &writing([put("z", b"3")]), None, now()).await.expect("update");
-                assert_eq!(answer, UpdateOutcome::Gone, "an evicted session is not begun again by a save");
+                assert_eq!(answer, UpdateOutcome::Gone, "a save does not recreate an evicted session");
             }
             other => panic!("an evicted session is absent, not {other:?}"),
         }
@@ -251,7 +255,7 @@ async fn session_is_evicted_as_a_whole() {
 }
 
 #[tokio::test]
-async fn scripts_that_the_server_forgot_are_sent_again() {
+async fn scripts_that_the_server_has_forgotten_are_sent_again() {
     if !can_start() {
         return;
     }
@@ -298,7 +302,7 @@ async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
         let (ended, took) = ending.await.expect("the task ends");
         assert_eq!(ended as usize, SESSIONS);
         assert_eq!(driver.count(now()).await.expect("count"), 1);
-        // What a busy machine adds to a wait, it adds to the whole more than once.
+        // A busy machine delays the whole operation by more than it delays one save.
         assert!(longest < Duration::from_millis(50).max(took / 5), "a save waited for {longest:?} of {took:?}");
         driver.drop_tables().await.expect("drop_tables");
     }

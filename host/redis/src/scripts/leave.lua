@@ -1,7 +1,6 @@
--- What the scripts share that end a key by giving its session another one.
+-- The old digest after an id rotation. Used by the scripts that rotate ids.
 
--- Makes the entry of a session's old key one that leads to the new key, or that has ended. `lasts` is until when it is kept
--- at least.
+-- Replaces the entry by a tombstone, which leads to the new digest during its grace. It is kept at least until `lasts`.
 local function leave(s, to, grace, nonce, remember, token, lasts)
   local remembered = (grace or now) + remember
   call('DEL', entry)
@@ -9,6 +8,6 @@ local function leave(s, to, grace, nonce, remember, token, lasts)
   call('HSET', entry, 'remembered', text(remembered), 'identity', s.identity, 'to', to)
   if grace then call('HSET', entry, 'grace', text(grace), 'nonce', nonce) end
   if token then call('HSET', entry, 'token', token) end
-  -- A key that led to this one leads on through it, for as long as its own grace.
+  -- An older tombstone leads on through this one until the end of its own grace (`reach`).
   keep(entry, math.max(remembered, lasts, tonumber(s.reach or 0)))
 end

@@ -1,5 +1,8 @@
--- ARGV: now, identity, until when the owner's index has the key, the version of the session that is replaced or nothing;
--- created, accessed, expires, ends, renewed, the owner after a +, version, size; then variables and their values.
+-- Stores a session at a free digest, or instead of a live session of a given version.
+--
+-- ARGV: now; the identity; until when the owner's index holds the digest; the version of the session to replace, or
+-- empty; created, accessed, expires, ends, renewed, + and the owner, version, size; then the fields of the variables
+-- and their values.
 local identity, indexed, ends, owner = ARGV[2], ARGV[3], ARGV[8], ARGV[10]
 local accessed, expires, reach = tonumber(ARGV[6]), tonumber(ARGV[7]), false
 if ARGV[4] == '' then

@@ -1,10 +1,10 @@
--- What the scripts share that change a session.
+-- A change of a session: its arguments, its plan and its commit. Used by the scripts that change sessions.
 --
--- ARGV: now; the expected version; the owner: nothing for no change, - for none, or the new one after a +; the expiry; the
--- largest size; for how long an ended key is remembered; the new key; until when the old one leads to it; the nonce; until
--- when the owner's index has the key; the token of a rename between two slots; how many prefixes of applications to clear
--- follow, how many variables with the length of their name and their value, and how many to remove with the length of their
--- name; and these. When the index has the key is given with its owner, as UNTIL:OWNER.
+-- ARGV: now; the expected version; the owner: empty to keep it, - for none, or + and the new one; the expiry; the
+-- largest size; for how many seconds a tombstone is kept; the new digest; the end of the grace; its nonce; UNTIL:OWNER,
+-- until when the owner's index is known to hold the digest; the token of an id rotation in a cluster; the numbers of
+-- clears, puts and removals; and then these: for a clear, the prefix of the application's fields; for a put, the field,
+-- the length of the variable's name and the value; for a removal, the field and the length of the name.
 local change = {
   expected = ARGV[2], owner = ARGV[3], expires = ARGV[4], max_size = tonumber(ARGV[5]), remember = tonumber(ARGV[6]),
   to = ARGV[7], grace = tonumber(ARGV[8]), nonce = ARGV[9], token = ARGV[11],
@@ -15,7 +15,7 @@ local first_write = first_clear + tonumber(ARGV[12])
 local first_removal = first_write + 3 * tonumber(ARGV[13])
 local after_change = first_removal + 2 * tonumber(ARGV[14])
 
--- What the change makes of a session, or nil and why it is refused. Writes nothing.
+-- The session after the change, or nil and the answer that refuses it. Writes nothing.
 local function plan(s)
   if change.expected ~= '' and change.expected ~= s.version then return nil, {'conflict', s.version} end
 
@@ -59,7 +59,7 @@ local function plan(s)
   return {size = size, version = version, owner = owner, expires = expires, removed = removed, set = set}
 end
 
--- Until when the index of the session's owner is known to have its key, in a cluster.
+-- In a cluster: until when the owner's index is known to hold the session's digest.
 local function covered(s, p, moves)
   if p.owner == indexed_owner then return tonumber(indexed) end
   if p.owner == s.owner and not moves then return tonumber(s.indexed or 0) end

@@ -1,4 +1,6 @@
--- The last step of a rename between two slots. ARGV: now, what is pending, whether it becomes the session or is removed.
+-- Step 3 of an id rotation in a cluster: makes a pending copy the session, or removes it.
+--
+-- ARGV: now; the value of the field `pending`, if it is still this one; keep or drop.
 if call('HGET', entry, 'pending') ~= ARGV[2] then return {'settled'} end
 if ARGV[3] == 'keep' then
   call('HDEL', entry, 'pending')

@@ -1,13 +1,15 @@
--- One batch, on a single server. KEYS[1] is the owner's index. ARGV: now, for how long the keys are remembered, the identity of
--- the session that is spared, and how many sessions are looked at. Answers how many were ended and how many were looked at:
--- none of them stays in the index, but the one that is spared.
+-- Ends one batch of an owner's sessions, on a single server. KEYS[1] is the owner's index.
+--
+-- ARGV: now; for how many seconds tombstones are kept; the identity of the session that is spared; the size of the
+-- batch. Answers how many sessions were ended and how many were in the batch. Only the one that is spared stays in the
+-- index.
 local remember, ended = tonumber(ARGV[2]), 0
 local members = call('ZRANGEBYSCORE', entry, '(' .. ARGV[1], '+inf', 'LIMIT', 0, ARGV[4])
 for _, member in ipairs(members) do
   local at = prefix .. 's:' .. member
   local s = read(at, ENTRY)
   if s.owner ~= key or not is_live(s) then
-    -- Evicted, for example.
+    -- For example, Redis has evicted it.
     call('ZREM', entry, member)
   elseif s.identity ~= ARGV[3] and finish(at, member, s, remember) then
     ended = ended + 1

@@ -1,5 +1,7 @@
--- ARGV: now, identity, the prefix of the application's variables, the longest value to be answered whole.
--- Answers a value that is longer by its size, a number.
+-- The record, and the variables of one application. A value that is too long is answered as its size, a number. Counts
+-- the use of an ended digest.
+--
+-- ARGV: now; the identity; the prefix of the application's fields; the size of the longest value to return.
 local s, answer = find(ARGV[2])
 if not s then
   if answer[1] == 'ended' then call('HINCRBY', entry, 'reused', 1) end
@@ -13,7 +15,7 @@ for _, field in ipairs(call('HKEYS', entry)) do
   if string.sub(field, 1, #app) == app then fields[#fields + 1] = field end
 end
 
--- Where the session is small, no value is long.
+-- In a small session no value is too long.
 if tonumber(s.size) <= inline then
   for first = 1, #fields, CHUNK do
     local last = math.min(first + CHUNK - 1, #fields)

@@ -1,4 +1,4 @@
-//! Renames in a cluster, where a session's old and new key are in two slots.
+//! Id rotations in a cluster, where a session's old and new digest are in two slots.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,14 +9,14 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn host_that_dies_in_a_rename_leaves_one_key_that_works() {
+async fn host_that_dies_in_a_rotation_leaves_one_digest_that_works() {
     let Some(cluster) = shared_cluster() else { return };
     let table = own_table();
     let driver = created(&cluster.url(), &table).await;
-    // A call that is dropped stops between any two steps, as with a host that dies.
+    // A dropped call stops between any two steps, as if the host died.
     let dying = open(&cluster.url(), &table).await;
 
-    // How long a whole rename takes here.
+    // The time that a whole rotation takes.
     let started = std::time::Instant::now();
     for n in 0..20 {
         let (old, new) = (Key::of(&format!("{n} timed")), Key::of(&format!("{n} timed new")));
@@ -37,9 +37,9 @@ async fn host_that_dies_in_a_rename_leaves_one_key_that_works() {
         let task = tokio::spawn(async move { host.update(&old, &change, None, now()).await });
         tokio::time::sleep(whole * n / 100).await;
         task.abort();
-        let answer = task.await.ok().map(|answer| answer.expect("a cluster that is there answers"));
+        let answer = task.await.ok().map(|answer| answer.expect("the cluster answers"));
 
-        // A copy that is pending is seen by nobody, or made the session by whoever comes first.
+        // A pending copy is invisible, or the first reader makes it the session.
         if cluster
             .nodes
             .iter()
@@ -57,7 +57,7 @@ async fn host_that_dies_in_a_rename_leaves_one_key_that_works() {
         let by_new = load(&*driver, &new).await;
         let (key, value) = match (&by_old, &by_new) {
             (LoadOutcome::Found(_), LoadOutcome::Absent) => {
-                assert_eq!(answer, None, "a rename that was answered has happened");
+                assert_eq!(answer, None, "an acknowledged rotation has taken effect");
                 kept += 1;
                 (old, b"1")
             }
@@ -65,24 +65,28 @@ async fn host_that_dies_in_a_rename_leaves_one_key_that_works() {
                 renamed += 1;
                 (new, b"2")
             }
-            other => panic!("exactly one of the keys leads to the session, not {other:?}"),
+            other => panic!("exactly one of the digests leads to the session, not {other:?}"),
         };
         let loaded = found(&*driver, &key).await;
-        assert_eq!(loaded.variables.len(), 2, "all of it is there");
+        assert_eq!(loaded.variables.len(), 2, "the session is complete");
         assert_eq!(driver.fetch(&key, APP, "x", now()).await.expect("fetch").as_deref(), Some(&value[..]));
         let answer = driver.update(&key, &writing([put("z", b"3")]), None, now()).await.expect("update");
-        assert!(matches!(answer, UpdateOutcome::Committed(_)), "the session goes on: {answer:?}");
-        assert_eq!(driver.destroy_owned(&owner, None, now(), 0).await.expect("destroy_owned"), 1, "it is its owner's");
+        assert!(matches!(answer, UpdateOutcome::Committed(_)), "the session can be changed: {answer:?}");
+        assert_eq!(
+            driver.destroy_owned(&owner, None, now(), 0).await.expect("destroy_owned"),
+            1,
+            "it is in the owner's index"
+        );
         assert!(!matches!(load(&*driver, &old).await, LoadOutcome::Found(_)));
         assert!(!matches!(load(&*driver, &new).await, LoadOutcome::Found(_)));
     }
-    assert!(renamed > 0 && kept > 0, "hosts died early and late: {renamed} renamed, {kept} kept");
-    assert!(pending > 0, "some died between two steps");
+    assert!(renamed > 0 && kept > 0, "hosts died early and late: {renamed} rotated, {kept} not");
+    assert!(pending > 0, "some hosts died between two steps");
     driver.drop_tables().await.expect("drop_tables");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn destroy_owned_ends_sessions_that_are_renamed_meanwhile() {
+async fn destroy_owned_ends_sessions_whose_id_is_rotated_at_the_same_time() {
     let Some(cluster) = shared_cluster() else { return };
     let table = own_table();
     let driver = created(&cluster.url(), &table).await;
@@ -103,17 +107,17 @@ async fn destroy_owned_ends_sessions_that_are_renamed_meanwhile() {
         });
         tokio::time::sleep(Duration::from_micros(500 * round)).await;
         let ended = driver.destroy_owned("Ada", None, now(), HOUR as u32).await.expect("destroy_owned");
-        assert_eq!(ended, 1, "the session is ended once, whatever its key");
-        renaming.await.expect("the renames end");
+        assert_eq!(ended, 1, "the session is ended once, whatever its digest");
+        renaming.await.expect("the rotations end");
         for key in &keys {
-            assert!(!matches!(load(&*driver, key).await, LoadOutcome::Found(_)), "no key leads to it any more");
+            assert!(!matches!(load(&*driver, key).await, LoadOutcome::Found(_)), "no digest leads to it any more");
         }
     }
     driver.drop_tables().await.expect("drop_tables");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rename_amid_saves_loses_none_of_them() {
+async fn rotation_during_saves_loses_none_of_them() {
     let Some(cluster) = shared_cluster() else { return };
     let table = own_table();
     let driver = created(&cluster.url(), &table).await;
@@ -138,7 +142,7 @@ async fn rename_amid_saves_loses_none_of_them() {
             })
             .collect();
         tokio::time::sleep(Duration::from_millis(3)).await;
-        let answer = driver.update(&old, &renaming_to(new, None), None, now()).await.expect("a rename comes through");
+        let answer = driver.update(&old, &renaming_to(new, None), None, now()).await.expect("the rotation succeeds");
         assert!(matches!(answer, UpdateOutcome::Committed(_)), "{answer:?}");
         let mut saved = Vec::new();
         for saver in savers {
@@ -146,7 +150,7 @@ async fn rename_amid_saves_loses_none_of_them() {
         }
         saved.sort();
         let kept: Vec<_> = found(&*driver, &new).await.variables.into_iter().map(|variable| variable.name).collect();
-        assert_eq!(kept, saved, "exactly the saves that were committed are there");
+        assert_eq!(kept, saved, "exactly the committed saves are stored");
     }
     driver.drop_tables().await.expect("drop_tables");
 }

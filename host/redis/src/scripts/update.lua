@@ -1,4 +1,5 @@
--- KEYS[3], with a rename on a single server: the entry of the new key.
+-- Changes a session. KEYS[3], for an id rotation on a single server: the entry of the new digest. In a cluster, an id
+-- rotation answers the session's fields for the script `place.lua`.
 local s = read(entry, ENTRY)
 if s.pending then return {'pending', s.pending} end
 if not is_live(s) then return {'gone'} end
@@ -9,7 +10,7 @@ local renames = change.to ~= ''
 if layout then
   if renames and not is_free(KEYS[3]) then return {'taken'} end
 else
-  -- Between two slots a rename takes more steps.
+  -- The new digest is in another slot: the rotation takes more steps.
   if renames then
     return {'move', text(p.expires), p.owner, s.identity, s.version, s.accessed, s.expires, call('HGETALL', entry)}
   end

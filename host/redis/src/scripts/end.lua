@@ -1,6 +1,6 @@
--- What the scripts share that end sessions.
+-- The end of a session. Used by the scripts that end sessions.
 
--- Ends a session, and tells whether it was live.
+-- Ends a session. Returns whether it was live.
 local function finish(at, name, s, remember)
   call('UNLINK', at)
   if layout and s.owner then call('ZREM', prefix .. 'o:' .. s.owner, name) end

@@ -1,5 +1,7 @@
--- The first step of a rename between two slots: puts a copy of the session, changed, where its new key is. It is pending until
--- the old key was left. After the change come the old key and the fields of the session.
+-- Step 1 of an id rotation in a cluster: stores a copy of the session, changed, at its new digest, KEYS[1]. It is
+-- pending until step 2 has been taken at the old digest.
+--
+-- ARGV: the change; the old digest; the session's fields and their values.
 if not is_free(entry) then return {'taken'} end
 clear(entry)
 for first = after_change + 1, #ARGV, CHUNK do

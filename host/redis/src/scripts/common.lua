@@ -1,7 +1,7 @@
--- What every script begins with.
+-- The beginning of every script.
 --
--- KEYS[1] is the entry of a session's key. KEYS[2] is given on a single server alone: the key that holds the version of the
--- layout. A cluster keeps that one elsewhere. ARGV[1] is the caller's time.
+-- KEYS[1] is the entry of a digest, or an owner's index. KEYS[2] is the version of the layout, but only on a single
+-- server: a cluster has that key in another slot. ARGV[1] is the caller's time.
 local call = redis.call
 local entry, layout, now = KEYS[1], KEYS[2], tonumber(ARGV[1])
 
@@ -10,17 +10,17 @@ if layout then
   if version ~= '1' then return {'layout', version} end
 end
 
--- By how much the clocks of two hosts may differ, in seconds.
+-- The most by which the clocks of two hosts may differ, in seconds.
 local SLACK = 300
--- How many values are given to one command.
+-- The most values that are passed to one command.
 local CHUNK = 1000
 
 local function text(number)
   return string.format('%.0f', number)
 end
 
--- For how long, in milliseconds, something is kept that means nothing any more from the time `at` on. Times are compared
--- with the caller's clock, and what has expired reads so: that Redis removes it in the end only saves memory.
+-- The time to live, in milliseconds, of a key that is not needed from the time `at` on. Scripts decide by the caller's
+-- clock what has expired. That Redis removes the key later only saves memory.
 local function left(at)
   return math.min(math.max(at - now, 0) + SLACK, 1e11) * 1000
 end
@@ -29,13 +29,22 @@ local function keep(key, at)
   call('PEXPIRE', key, text(left(at)))
 end
 
--- Some fields of a hash, by name; false for those that are not there.
+-- Some fields of a hash, by name; false for a field that does not exist.
 local function read(key, names)
   local found = {}
   for i, value in ipairs(call('HMGET', key, unpack(names))) do found[names[i]] = value end
   return found
 end
 
+-- The fields of an entry, without those of variables.
+--
+-- Of a session: its record; `identity`, which it keeps when its id is rotated; `reach`, the latest end of a grace among
+-- the tombstones that lead to it; and in a cluster `indexed`, until when its owner's index holds the digest, and
+-- `pending`, the old digest and the token of a rotation that has not been finished.
+--
+-- Of a tombstone: `remembered`, when it is forgotten; the `identity` of its session; `to`, the digest that it leads to
+-- until the time `grace`; and `nonce`. Not read here: `reused`, how often it was used; and in a cluster `token`, that
+-- of the rotation.
 local ENTRY = {
   'created', 'accessed', 'expires', 'ends', 'renewed', 'owner', 'version', 'size', 'identity', 'reach', 'indexed', 'pending',
   'remembered', 'grace', 'nonce', 'to',
@@ -49,20 +58,22 @@ local function is_live(s)
   return s.expires and now < tonumber(s.expires)
 end
 
--- Whether a key means nothing to anybody, so that a session may have it.
+-- Whether a session may get this entry: it does not exist, or it is a tombstone that has expired.
 local function is_free(key)
   local s = read(key, {'remembered', 'pending'})
   if s.remembered then return not s.pending and tonumber(s.remembered) <= now end
   return call('EXISTS', key) == 0
 end
 
--- Makes room for a session where `is_free`. A script that begins with a removal is let through where memory is short.
+-- Removes what the entry holds. Runs DEL only if it exists: a server that is out of memory refuses a script only if its
+-- first write needs memory, and a removal needs none.
 local function clear(key)
   if call('EXISTS', key) == 1 then call('DEL', key) end
 end
 
--- The entry of a session that can be read, or nil and what to answer instead. A former key within its grace answers where to
--- go on; what goes on there says by `identity` which session it is after, and may pass through any key with a grace.
+-- The entry, if it is a live session; otherwise nil and the answer of the script. A tombstone within its grace answers
+-- the digest to follow. The next call passes `identity`, so that it finds this session only, and follows tombstones
+-- whose own grace is over.
 local function find(identity)
   local s = read(entry, ENTRY)
   if s.pending then return nil, {'pending', s.pending} end
@@ -84,10 +95,10 @@ local function find(identity)
   return nil, {'absent'}
 end
 
--- The entry `Session:s:KEY` is beside the owner's index `Session:o:OWNER`.
+-- The names of the other keys have the prefix of this one: `Session:s:DIGEST`, `Session:o:OWNER`.
 local prefix, key = string.match(entry, '^([^:]*:).:(.*)$')
 
--- Adds a key to an owner's index, and removes some of what has expired there.
+-- Adds a digest to an owner's index, and removes some that have expired.
 local function index(name, member, expires)
   local expired = call('ZRANGEBYSCORE', name, '-inf', text(now - SLACK), 'LIMIT', 0, CHUNK)
   if #expired > 0 then call('ZREM', name, unpack(expired)) end

@@ -1,6 +1,7 @@
--- ARGV: now, for how long the key is remembered, which session is meant (any: nothing; one that has expired: -; a live one of
--- an owner: this one after a +), and the identity of the session that is spared.
--- A key that was given up answers to which other one.
+-- Ends a session that meets a condition. A tombstone answers the digest it leads to.
+--
+-- ARGV: now; for how many seconds the tombstone is kept; the condition: empty for any session, - for an expired one, +
+-- and the owner for a live one of this owner; the identity of a session that is spared.
 local s = read(entry, ENTRY)
 if s.pending then return {'pending', s.pending} end
 if not s.expires then return {'none', s.to} end

@@ -1,4 +1,4 @@
--- ARGV: now.
+-- The record, and all variables. ARGV: now.
 local s = read(entry, ENTRY)
 if s.pending then return {'pending', s.pending} end
 if not is_live(s) then return {'absent'} end

@@ -1,0 +1,92 @@
+//! New sessions, and sessions that are moved here from another store.
+
+use lemon_session_sql::pool::Repeat;
+use lemon_session_store::{Key, Record, Result, Write};
+
+use super::{
+    Postgres,
+    rows::{Columns, stored},
+};
+
+impl Postgres {
+    /// Stores a session at a digest that is free at `now`. Returns false if it is not free.
+    pub(super) async fn insert(&self, key: &Key, record: &Record, writes: &[Write], now: u64) -> Result<bool> {
+        let columns = Columns::of(record, writes)?;
+        let input = (self.sql(), *key, record.clone(), columns, stored(now));
+        let insert = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns, now)| {
+            Box::pin(async move {
+                let create = client.prepare_cached(&sql.create).await?;
+                let row = client
+                    .query_opt(
+                        &create,
+                        &[
+                            &&key.as_bytes()[..],
+                            &stored(record.created),
+                            &stored(record.accessed),
+                            &stored(record.expires),
+                            &record.ends.map(stored),
+                            &stored(record.renewed),
+                            &record.owner.as_deref().map(str::as_bytes),
+                            &stored(columns.size()),
+                            &columns.apps,
+                            &columns.names,
+                            &columns.values,
+                            &stored(record.version),
+                            now,
+                        ],
+                    )
+                    .await?;
+                Ok(row.is_some())
+            })
+        });
+        insert.await
+    }
+
+    /// Replaces a live session of the version `over`. Returns false if there is none.
+    pub(super) async fn replace(
+        &self,
+        key: &Key,
+        record: &Record,
+        writes: &[Write],
+        over: u64,
+        now: u64,
+    ) -> Result<bool> {
+        let columns = Columns::of(record, writes)?;
+        let input = (self.sql(), *key, record.clone(), columns, stored(over), stored(now));
+        let replace = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns, over, now)| {
+            Box::pin(async move {
+                // Rolled back if it is dropped.
+                let transaction = client.transaction().await?;
+                let find = transaction.prepare_cached(&sql.find).await?;
+                let found = transaction.query_opt(&find, &[&&key.as_bytes()[..], now, over]).await?;
+                let Some(session) = found.map(|row| row.try_get::<_, i64>(0)).transpose()? else {
+                    return Ok(false);
+                };
+                let clear = transaction.prepare_cached(&sql.clear).await?;
+                transaction.execute(&clear, &[&session]).await?;
+                let replace = transaction.prepare_cached(&sql.replace).await?;
+                transaction
+                    .execute(
+                        &replace,
+                        &[
+                            &session,
+                            &stored(record.created),
+                            &stored(record.accessed),
+                            &stored(record.expires),
+                            &record.ends.map(stored),
+                            &stored(record.renewed),
+                            &record.owner.as_deref().map(str::as_bytes),
+                            &stored(record.version),
+                            &stored(columns.size()),
+                        ],
+                    )
+                    .await?;
+                let write = transaction.prepare_cached(&sql.write).await?;
+                transaction.execute(&write, &[&session, &columns.apps, &columns.names, &columns.values]).await?;
+                transaction.commit().await?;
+                Ok(true)
+            })
+        });
+        replace.await
+    }
+}
