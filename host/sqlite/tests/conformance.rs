@@ -138,7 +138,7 @@ async fn errors_of_sqlite_tell_no_secrets() {
         "DROP TABLE Session_variable",
         "ALTER TABLE Session DROP COLUMN rotated",
         "CREATE TRIGGER t BEFORE INSERT ON Session BEGIN SELECT RAISE(ABORT, 'no'); END",
-        "UPDATE Session SET key = x'ff'",
+        "UPDATE Session SET digest = x'ff'",
     ] {
         assert!(failures_of_sqlite(run(sql)).await > 0, "{sql} breaks something");
     }
