@@ -1,9 +1,6 @@
 //! Parameters and rows: how the server is given what is stored, and answers it.
 
-use std::borrow::Borrow;
-
-use lemon_session_sql::server::last_writes;
-use lemon_session_store::{Key, LoadOutcome, Loaded, Record, Stored, Variable, Write};
+use lemon_session_store::{Key, LoadOutcome, Loaded, Record, Stored, Variable, Write, Writes};
 use mysql_async::{
     DriverError, Error as ClientError, Params, Row, Transaction, Value,
     prelude::{FromValue, Queryable},
@@ -54,7 +51,7 @@ pub fn text(bytes: Vec<u8>) -> String {
 }
 
 /// Writes as the procedures read them: the lengths of application, name and value in 4, 4 and 10 digits, and then these.
-pub fn pack(writes: &[&Write]) -> Vec<u8> {
+pub fn pack<'a>(writes: impl IntoIterator<Item = &'a Write>) -> Vec<u8> {
     let mut packed = Vec::new();
     for write in writes {
         let length = write.value.as_ref().map_or(-1, |value| value.len() as i64);
@@ -88,23 +85,13 @@ pub fn loaded(mut rows: Vec<Row>) -> Result<LoadOutcome, ClientError> {
     Ok(LoadOutcome::Found(Loaded { record, variables, renewal }))
 }
 
-/// The writes that a new session has: of each variable the last, unless it removes.
-pub fn stored_writes(writes: &[Write]) -> Vec<&Write> {
-    last_writes(writes).into_iter().filter(|write| write.value.is_some()).collect()
-}
-
-pub fn size<W: Borrow<Write>>(writes: &[W]) -> u64 {
-    let bytes = |write: &Write| write.name.len() + write.value.as_ref().map_or(0, Vec::len);
-    writes.iter().map(|write| bytes(write.borrow())).sum::<usize>() as u64
-}
-
 /// Writes another store's session, within a transaction; tells whether it may be kept.
 pub async fn import(
     transaction: &mut Transaction<'_>,
     sql: &Statements,
     key: &Key,
     mut fields: Vec<Value>,
-    writes: &[Write],
+    writes: &Writes,
     over: Option<u64>,
     now: u64,
 ) -> Result<bool, ClientError> {
@@ -130,8 +117,8 @@ pub async fn import(
         }
     };
     for Write { app, name, value } in writes {
-        let value = bytes(value.as_deref().unwrap_or_default());
-        let parameters = vec![number(session), bytes(app.as_bytes()), bytes(name.as_bytes()), value];
+        let Some(value) = value else { continue };
+        let parameters = vec![number(session), bytes(app.as_bytes()), bytes(name.as_bytes()), bytes(value)];
         transaction.exec_drop(&sql.write, Params::Positional(parameters)).await?;
     }
     Ok(true)

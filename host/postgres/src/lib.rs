@@ -23,8 +23,8 @@ use lemon_session_sql::{
     server::{Calls, Repeat, Server, check_change},
 };
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,
-    StorageOptions, UpdateOutcome, Write,
+    Change, CreateOutcome, DestroyCondition, Inspect, Key, Listed, LoadOutcome, Record, Result, Schema, Snapshot,
+    StorageOptions, Store, Transfer, UpdateOutcome, Write, Writes,
     batches::{DESTROY_BATCH, Destroyed, destroy_all},
     registry::{Open, Opening},
 };
@@ -48,7 +48,7 @@ pub struct Postgres {
 impl Postgres {
     /// Opens the store of a URL `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
     pub fn open(options: StorageOptions) -> Opening {
-        Box::pin(async move { Ok(Arc::new(Self::connect(&options).await?) as Arc<dyn Driver>) })
+        Box::pin(async move { Ok(Arc::new(Self::connect(&options).await?) as Arc<dyn Store>) })
     }
 
     async fn connect(options: &StorageOptions) -> Result<Self> {
@@ -67,9 +67,9 @@ impl Postgres {
     }
 
     /// Stores a session whose key is free at `now`; false when it is not.
-    async fn insert(&self, key: &Key, record: &Record, writes: &[Write], now: u64) -> Result<bool> {
+    async fn insert(&self, key: &Key, record: &Record, writes: &Writes, now: u64) -> Result<bool> {
         let columns = Columns::of(record, writes)?;
-        let input = (self.sql(), *key, record.clone(), columns, stored(now));
+        let input = (self.sql(), *key, Record { size: writes.size(), ..record.clone() }, columns, stored(now));
         let insert = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns, now)| {
             Box::pin(async move {
                 let create = client.prepare_cached(&sql.create).await?;
@@ -84,7 +84,7 @@ impl Postgres {
                             &record.ends.map(stored),
                             &stored(record.renewed),
                             &record.owner.as_deref().map(str::as_bytes),
-                            &stored(columns.size()),
+                            &stored(record.size),
                             &columns.apps,
                             &columns.names,
                             &columns.values,
@@ -100,9 +100,10 @@ impl Postgres {
     }
 
     /// Puts another session in place of a live one of the version `over`; false when there is none.
-    async fn replace(&self, key: &Key, record: &Record, writes: &[Write], over: u64, now: u64) -> Result<bool> {
+    async fn replace(&self, key: &Key, record: &Record, writes: &Writes, over: u64, now: u64) -> Result<bool> {
         let columns = Columns::of(record, writes)?;
-        let input = (self.sql(), *key, record.clone(), columns, stored(over), stored(now));
+        let record = Record { size: writes.size(), ..record.clone() };
+        let input = (self.sql(), *key, record, columns, stored(over), stored(now));
         let replace = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns, over, now)| {
             Box::pin(async move {
                 // Undone where it is dropped.
@@ -127,7 +128,7 @@ impl Postgres {
                             &stored(record.renewed),
                             &record.owner.as_deref().map(str::as_bytes),
                             &stored(record.version),
-                            &stored(columns.size()),
+                            &stored(record.size),
                         ],
                     )
                     .await?;
@@ -142,7 +143,7 @@ impl Postgres {
 }
 
 #[async_trait]
-impl Driver for Postgres {
+impl Store for Postgres {
     fn summary(&self) -> String {
         self.server().summary()
     }
@@ -187,7 +188,7 @@ impl Driver for Postgres {
         fetch.await
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         let created = self.insert(key, &Record { version: 1, ..record.clone() }, writes, record.accessed).await?;
         Ok(if created { CreateOutcome::Created } else { CreateOutcome::Exists })
     }
@@ -291,6 +292,26 @@ impl Driver for Postgres {
         .await
     }
 
+    async fn close(&self) -> Result<()> {
+        self.calls.close();
+        Ok(())
+    }
+
+    fn inspect(&self) -> Option<&dyn Inspect> {
+        Some(self)
+    }
+
+    fn transfer(&self) -> Option<&dyn Transfer> {
+        Some(self)
+    }
+
+    fn schema(&self) -> Option<&dyn Schema> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Inspect for Postgres {
     async fn count(&self, now: u64) -> Result<u64> {
         let count = self.calls.run(Repeat::Safe, (self.sql(), stored(now)), |client, (sql, now)| {
             Box::pin(async move {
@@ -348,6 +369,19 @@ impl Driver for Postgres {
         describe.await
     }
 
+    async fn clock(&self) -> Result<Option<u64>> {
+        let clock = self.calls.run(Repeat::Safe, (), |client, ()| {
+            Box::pin(async move {
+                let now = "SELECT extract(epoch FROM clock_timestamp())::bigint";
+                client.query_one(now, &[]).await?.try_get::<_, i64>(0)
+            })
+        });
+        Ok(Some(number(clock.await?)))
+    }
+}
+
+#[async_trait]
+impl Transfer for Postgres {
     async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
         let export = self.calls.run(Repeat::Safe, (self.sql(), *key, stored(now)), |client, (sql, key, now)| {
             Box::pin(async move {
@@ -360,7 +394,7 @@ impl Driver for Postgres {
                     let value = Some(row.try_get(10)?);
                     variables.push(Write { app: text(app), name: text(row.try_get(9)?), value });
                 }
-                Ok(Some(Snapshot { record: record(first)?, variables }))
+                Ok(Some(Snapshot { record: record(first)?, variables: variables.into() }))
             })
         });
         export.await
@@ -373,7 +407,10 @@ impl Driver for Postgres {
             Some(over) => self.replace(key, record, variables, over, now).await,
         }
     }
+}
 
+#[async_trait]
+impl Schema for Postgres {
     async fn create_tables(&self) -> Result<()> {
         self.migrate(LAYOUTS).await
     }
@@ -397,20 +434,5 @@ impl Driver for Postgres {
 
     async fn differences(&self) -> Result<Vec<String>> {
         self.compare().await
-    }
-
-    async fn clock(&self) -> Result<Option<u64>> {
-        let clock = self.calls.run(Repeat::Safe, (), |client, ()| {
-            Box::pin(async move {
-                let now = "SELECT extract(epoch FROM clock_timestamp())::bigint";
-                client.query_one(now, &[]).await?.try_get::<_, i64>(0)
-            })
-        });
-        Ok(Some(number(clock.await?)))
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.calls.close();
-        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Parameters and rows: how the server is given what is stored, and answers it.
 
-use lemon_session_sql::server::{check_owner, check_writes, known_until, last_writes};
-use lemon_session_store::{Change, Key, Loaded, Record, Result, Stored, Variable, Write};
+use lemon_session_sql::server::{check_owner, check_writes, known_until};
+use lemon_session_store::{Change, Key, Loaded, Record, Result, Stored, Variable, Write, Writes};
 use tokio_postgres::Row;
 
 /// How a time, a size or a version is stored: no one is ever past the most that PostgreSQL's integers hold.
@@ -43,14 +43,10 @@ pub struct Columns {
 
 impl Columns {
     /// The variables of a new session.
-    pub fn of(record: &Record, writes: &[Write]) -> Result<Self> {
+    pub fn of(record: &Record, writes: &Writes) -> Result<Self> {
         check_owner(record.owner.as_deref())?;
         check_writes(writes)?;
-        Ok(last_writes(writes).into_iter().filter(|write| write.value.is_some()).collect())
-    }
-
-    pub fn size(&self) -> u64 {
-        self.names.iter().map(Vec::len).chain(self.values.iter().flatten().map(Vec::len)).sum::<usize>() as u64
+        Ok(writes.iter().filter(|write| write.value.is_some()).collect())
     }
 }
 
@@ -90,7 +86,7 @@ impl Update {
             key: *key,
             expected: expected.map(stored),
             clears: change.clears.iter().map(|app| app.clone().into_bytes()).collect(),
-            writes: last_writes(&change.writes).into_iter().collect(),
+            writes: change.writes.iter().collect(),
             owns: change.owner.is_some(),
             owner: change.owner.clone().flatten().map(String::into_bytes),
             expires: change.expires.map(stored),

@@ -82,8 +82,9 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Rename, Result,
-    Snapshot, StorageOptions, Stored, TableName, UpdateOutcome, Variable, Write, registry::Open, registry::Opening,
+    Change, CreateOutcome, DestroyCondition, Error, Inspect, Key, Listed, LoadOutcome, Loaded, Record, Rename, Result,
+    Schema, Snapshot, StorageOptions, Store, Stored, TableName, Transfer, UpdateOutcome, Variable, Write, Writes,
+    registry::{Open, Opening},
 };
 use rand::{TryRng, rngs::SysRng};
 use redis::Value;
@@ -133,7 +134,7 @@ impl Redis {
         Box::pin(async move {
             let address = Address::new(&options).await?;
             let server = Server::connect(&address).await?;
-            Ok(Arc::new(Self { server, table: options.table }) as Arc<dyn Driver>)
+            Ok(Arc::new(Self { server, table: options.table }) as Arc<dyn Store>)
         })
     }
 
@@ -315,13 +316,14 @@ impl Redis {
 
     /// Stores a session whose key is free at `now`, or puts it in place of a live one of the version `over`; false when there
     /// is something else.
-    async fn store(&self, key: &Key, record: &Record, writes: &[Write], over: Option<u64>, now: u64) -> Result<bool> {
+    async fn store(&self, key: &Key, record: &Record, writes: &Writes, over: Option<u64>, now: u64) -> Result<bool> {
         if self.server.is_cluster() {
             self.check_layout().await?;
         }
-        let writes = last_writes(writes);
-        let puts = writes.iter().filter_map(|(field, write)| Some((field, write, write.value.as_ref()?)));
-        let size = puts.clone().map(|(_, write, value)| (write.name.len() + value.len()) as u64).sum();
+        let puts: Vec<_> = writes
+            .iter()
+            .filter_map(|Write { app, name, value }| Some((field(app, name), value.as_deref()?)))
+            .collect();
         let (mut expires, identity) = (record.expires, random_token()?);
         for _ in 0..STEPS {
             let mut indexed = None;
@@ -339,8 +341,8 @@ impl Redis {
                 .time(record.renewed)
                 .owner(record.owner.as_deref())
                 .number(record.version)
-                .number(size)
-                .many(puts.clone().flat_map(|(field, _, value)| [field.as_slice(), value]));
+                .number(writes.size())
+                .many(puts.iter().flat_map(|(field, value)| [field.as_slice(), value]));
             let mut reply = self.call(&script::CREATE, self.entry(key), &[], &args, Repeat::Never).await?;
             match reply.word() {
                 Word::Created => return Ok(true),
@@ -514,15 +516,9 @@ struct Changes<'a> {
     change: &'a Change,
     expected: Option<u64>,
     now: u64,
-    /// By their fields, of each variable the last write.
-    writes: BTreeMap<Vec<u8>, &'a Write>,
 }
 
-impl<'a> Changes<'a> {
-    fn new(change: &'a Change, expected: Option<u64>, now: u64) -> Self {
-        Self { change, expected, now, writes: last_writes(&change.writes) }
-    }
-
+impl Changes<'_> {
     fn args(&self, indexed: &str, token: &str) -> Args {
         let change = self.change;
         let owner = match &change.owner {
@@ -544,11 +540,11 @@ impl<'a> Changes<'a> {
             .text(token);
 
         let (mut puts, mut removals) = (Vec::new(), Vec::new());
-        for (field, write) in &self.writes {
-            let name = write.name.len().to_string().into_bytes();
-            match &write.value {
-                Some(value) => puts.extend([field.clone(), name, value.clone()]),
-                None => removals.extend([field.clone(), name]),
+        for Write { app, name, value } in &change.writes {
+            let (field, length) = (field(app, name), name.len().to_string().into_bytes());
+            match value {
+                Some(value) => puts.extend([field, length, value.clone()]),
+                None => removals.extend([field, length]),
             }
         }
         let args =
@@ -578,10 +574,6 @@ fn names(field: Vec<u8>) -> Result<(String, String)> {
     Ok((app.to_owned(), name.to_owned()))
 }
 
-fn last_writes(writes: &[Write]) -> BTreeMap<Vec<u8>, &Write> {
-    writes.iter().map(|write| (field(&write.app, &write.name), write)).collect()
-}
-
 /// Something that nothing else is named.
 fn random_token() -> Result<String> {
     let mut bytes = [0; 16];
@@ -591,7 +583,7 @@ fn random_token() -> Result<String> {
 }
 
 #[async_trait]
-impl Driver for Redis {
+impl Store for Redis {
     fn summary(&self) -> String {
         self.server.name().to_owned()
     }
@@ -629,14 +621,14 @@ impl Driver for Redis {
         }
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         let record = Record { version: 1, ..record.clone() };
         let created = self.store(key, &record, writes, None, record.accessed).await?;
         Ok(if created { CreateOutcome::Created } else { CreateOutcome::Exists })
     }
 
     async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
-        let changes = Changes::new(change, expected, now);
+        let changes = Changes { change, expected, now };
         let new = change.rename.iter().map(|rename| self.entry(&rename.to)).collect::<Vec<_>>();
         let mut indexed = String::new();
         for _ in 0..STEPS {
@@ -710,6 +702,21 @@ impl Driver for Redis {
         Ok(0)
     }
 
+    fn inspect(&self) -> Option<&dyn Inspect> {
+        Some(self)
+    }
+
+    fn transfer(&self) -> Option<&dyn Transfer> {
+        Some(self)
+    }
+
+    fn schema(&self) -> Option<&dyn Schema> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Inspect for Redis {
     async fn count(&self, now: u64) -> Result<u64> {
         self.check_layout().await?;
         let (mut seen, mut live) = (HashSet::new(), 0);
@@ -801,6 +808,13 @@ impl Driver for Redis {
         Err(self.restless())
     }
 
+    async fn clock(&self) -> Result<Option<u64>> {
+        self.server.time().await.map(Some)
+    }
+}
+
+#[async_trait]
+impl Transfer for Redis {
     async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
         for _ in 0..STEPS {
             let mut reply = self.call(&script::EXPORT, self.entry(key), &[], &Args::at(now), Repeat::Safe).await?;
@@ -812,8 +826,7 @@ impl Driver for Redis {
                         let (app, name) = names(reply::bytes_if(field)?.unwrap_or_default())?;
                         variables.push(Write { app, name, value: Some(reply.bytes()?) });
                     }
-                    variables.sort_unstable_by(|a, b| (&a.app, &a.name).cmp(&(&b.app, &b.name)));
-                    return Ok(Some(Snapshot { record, variables }));
+                    return Ok(Some(Snapshot { record, variables: variables.into() }));
                 }
                 Word::Pending if self.settle(key, &reply.text()?, now).await? => {}
                 _ => {
@@ -828,7 +841,10 @@ impl Driver for Redis {
     async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
         self.store(key, &snapshot.record, &snapshot.variables, over, now).await
     }
+}
 
+#[async_trait]
+impl Schema for Redis {
     async fn create_tables(&self) -> Result<()> {
         let mut set = redis::cmd("SET");
         set.arg(self.layout()).arg(LAYOUT).arg("NX");
@@ -861,9 +877,5 @@ impl Driver for Redis {
             Some(version) if version == LAYOUT.as_bytes() => Ok(true),
             other => Err(self.wrong_layout(other)),
         }
-    }
-
-    async fn clock(&self) -> Result<Option<u64>> {
-        self.server.time().await.map(Some)
     }
 }

@@ -17,22 +17,22 @@ use std::{
 use futures::future::join_all;
 use lemon_session_store::conformance::{CALLS, failures};
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, LoadOutcome, Loaded, Record, Registry, Rename,
-    StorageOptions, Stored, TableName, UpdateOutcome, Write,
+    Change, CreateOutcome, DestroyCondition, Error, Grace, Key, LoadOutcome, Loaded, Record, Registry, Rename,
+    StorageOptions, Store, Stored, TableName, UpdateOutcome, Write, Writes,
 };
 use proxy::Proxy;
 use servers::{OwnServer, PASSWORD};
 
 const APP: &str = "shop";
 
-pub async fn try_open(url: &str, table: &TableName, options: &[(&str, &str)]) -> Result<Arc<dyn Driver>, Error> {
+pub async fn try_open(url: &str, table: &TableName, options: &[(&str, &str)]) -> Result<Arc<dyn Store>, Error> {
     let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let mut registry = Registry::new();
     registry.register(&super::SCHEMES)?;
     registry.open(StorageOptions { url: url.to_owned(), table: table.clone(), options }).await
 }
 
-pub async fn open(url: &str, table: &TableName) -> Arc<dyn Driver> {
+pub async fn open(url: &str, table: &TableName) -> Arc<dyn Store> {
     try_open(url, table, &[]).await.expect("the store opens")
 }
 
@@ -79,16 +79,16 @@ pub fn write(name: &str, value: &[u8]) -> Write {
     Write { app: APP.to_owned(), name: name.to_owned(), value: Some(value.to_owned()) }
 }
 
-pub fn writing(writes: impl Into<Vec<Write>>) -> Change {
+pub fn writing(writes: impl Into<Writes>) -> Change {
     Change { writes: writes.into(), max_size: u64::MAX, remember: 60, ..Change::default() }
 }
 
-async fn create(driver: &dyn Driver, name: &str, writes: &[Write]) {
-    let created = driver.create(&key(name), &record(), writes).await.expect("create");
+async fn create(driver: &dyn Store, name: &str, writes: &[Write]) {
+    let created = driver.create(&key(name), &record(), &writes.to_vec().into()).await.expect("create");
     assert_eq!(created, CreateOutcome::Created);
 }
 
-pub async fn found(driver: &dyn Driver, name: &str) -> Loaded {
+pub async fn found(driver: &dyn Store, name: &str) -> Loaded {
     match driver.load(&key(name), APP, now(), u32::MAX).await.expect("load") {
         LoadOutcome::Found(loaded) => loaded,
         other => panic!("the session is live, but load answers {other:?}"),
@@ -103,15 +103,15 @@ fn assert_unavailable(error: &Error) {
 pub async fn with_tables<Checking: Future<Output = ()>>(
     url: &str,
     options: &[(&str, &str)],
-    rule: impl FnOnce(Arc<dyn Driver>, TableName) -> Checking,
+    rule: impl FnOnce(Arc<dyn Store>, TableName) -> Checking,
 ) {
     let table = own_table();
     let owner = open(url, &table).await;
-    owner.create_tables().await.expect("create_tables");
+    owner.schema().expect("schema").create_tables().await.expect("create_tables");
     let driver = try_open(url, &table, options).await.expect("the store opens");
     rule(Arc::clone(&driver), table).await;
     driver.close().await.expect("close");
-    owner.drop_tables().await.expect("drop_tables");
+    owner.schema().expect("schema").drop_tables().await.expect("drop_tables");
     owner.close().await.expect("close");
 }
 
@@ -185,9 +185,10 @@ pub async fn connection_that_is_cut_between_request_and_answer_is_an_error_and_a
         assert_eq!(found(&*driver, "a").await.record.version, 5, "a load is repeated by itself");
 
         proxy.cut_next_answer();
-        let error = driver.create(&key("c"), &record(), &[write("x", b"1")]).await.expect_err("the answer was cut");
+        let error =
+            driver.create(&key("c"), &record(), &[write("x", b"1")].into()).await.expect_err("the answer was cut");
         assert_unavailable(&error);
-        driver.create(&key("c"), &record(), &[write("x", b"1")]).await.expect("a repeat is answered");
+        driver.create(&key("c"), &record(), &[write("x", b"1")].into()).await.expect("a repeat is answered");
         assert_eq!(found(&*driver, "c").await.record.size, 2);
     })
     .await;
@@ -338,7 +339,7 @@ pub async fn summary_holds_no_password(url: &str) {
 pub async fn server_that_is_killed_and_restarted_loses_nothing(mut server: OwnServer, url: &str) {
     let table = own_table();
     let driver = try_open(url, &table, &[("timeout", "5"), ("pool-size", "4")]).await.expect("the store opens");
-    driver.create_tables().await.expect("create_tables");
+    driver.schema().expect("schema").create_tables().await.expect("create_tables");
     let restarted = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..8)
         .map(|number| {
@@ -395,7 +396,7 @@ pub async fn server_that_is_killed_and_restarted_loses_nothing(mut server: OwnSe
 /// A server that was restarted while nobody used it is used again without an error for loads.
 pub async fn server_that_was_restarted_in_silence_is_connected_to_again(mut server: OwnServer, url: &str) {
     let driver = try_open(url, &own_table(), &[("pool-size", "4")]).await.expect("the store opens");
-    driver.create_tables().await.expect("create_tables");
+    driver.schema().expect("schema").create_tables().await.expect("create_tables");
     create(&*driver, "a", &[write("x", b"1")]).await;
     join_all((0..4).map(|_| found(&*driver, "a"))).await;
     let _server = tokio::task::spawn_blocking(move || {
@@ -432,7 +433,7 @@ pub async fn saves_go_on_when_another_server_is_the_primary(
 ) {
     let table = own_table();
     let owner = open(url, &table).await;
-    owner.create_tables().await.expect("create_tables");
+    owner.schema().expect("schema").create_tables().await.expect("create_tables");
     create(&*owner, "a", &[write("x", b"1")]).await;
     owner.close().await.expect("close");
     read_only().await;
@@ -460,12 +461,12 @@ pub async fn saves_go_on_when_another_server_is_the_primary(
 pub async fn saves_go_on_while_all_sessions_of_an_owner_are_ended(url: &str, fill: impl AsyncFn(&TableName)) {
     with_tables(url, &[], |driver, table| async move {
         let owned = Record { owner: Some("Ada".to_owned()), ..record() };
-        driver.create(&key("a"), &owned, &[write("x", b"1")]).await.expect("create");
+        driver.create(&key("a"), &owned, &[write("x", b"1")].into()).await.expect("create");
         fill(&table).await;
         create(&*driver, "nobody's", &[]).await;
-        let sessions = driver.count(now()).await.expect("count") - 1;
+        let sessions = driver.inspect().expect("inspect").count(now()).await.expect("count") - 1;
         assert!(sessions > 5_000, "{sessions}");
-        let first = driver.list(now(), Some("Ada"), None, 1).await.expect("list")[0].key;
+        let first = driver.inspect().expect("inspect").list(now(), Some("Ada"), None, 1).await.expect("list")[0].key;
         let ending = tokio::spawn({
             let driver = Arc::clone(&driver);
             async move {
@@ -484,7 +485,7 @@ pub async fn saves_go_on_while_all_sessions_of_an_owner_are_ended(url: &str, fil
         }
         let (ended, took) = ending.await.expect("the task ends");
         assert_eq!(ended, sessions);
-        assert_eq!(driver.count(now()).await.expect("count"), 1);
+        assert_eq!(driver.inspect().expect("inspect").count(now()).await.expect("count"), 1);
         // What a busy machine adds to a wait, it adds to the whole more than once.
         assert!(longest < Duration::from_millis(50).max(took / 5), "a save waited for {longest:?} of {took:?}");
     })
@@ -497,7 +498,7 @@ pub async fn errors_tell_no_secrets(url: &str, changes: &[&str], change: impl As
         let change = &change;
         with_tables(url, &[("timeout", "2")], |driver, table| async move {
             assert_eq!(failures(&*driver).await, 0, "whole tables answer");
-            driver.create(&key("bad"), &record(), &[write("x", b"1")]).await.expect("create");
+            driver.create(&key("bad"), &record(), &[write("x", b"1")].into()).await.expect("create");
             change(sql.replace("{table}", table.as_str())).await;
             let failed = failures(&*driver).await;
             assert!(failed > 0, "{sql} breaks something");

@@ -7,7 +7,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use lemon_session_store::{Grace, Rename};
+use lemon_session_store::{Grace, Rename, Write};
 use proptest::{
     collection::vec,
     option,
@@ -49,7 +49,7 @@ fn record(owner: Option<&str>) -> Record {
 }
 
 async fn create(store: &Sqlite, key: &Key) {
-    assert_eq!(store.create(key, &record(None), &[]).await.expect("create"), CreateOutcome::Created);
+    assert_eq!(store.create(key, &record(None), &Writes::default()).await.expect("create"), CreateOutcome::Created);
 }
 
 fn write(app: &str, name: &str, value: Option<Vec<u8>>) -> Write {
@@ -58,7 +58,7 @@ fn write(app: &str, name: &str, value: Option<Vec<u8>>) -> Write {
 
 /// Sets a variable to so many bytes, in a session of at most 100.
 fn setting(name: &str, bytes: usize) -> Change {
-    Change { writes: vec![write("shop", name, Some(vec![0; bytes]))], max_size: 100, ..Change::default() }
+    Change { writes: [write("shop", name, Some(vec![0; bytes]))].into(), max_size: 100, ..Change::default() }
 }
 
 fn renaming(to: Key, grace: Option<Grace>) -> Change {
@@ -201,7 +201,7 @@ impl Step {
             Self::Load { key, app } => drop(store.load(&key_of(key), &app_of(app), now, INLINE as u32).await?),
             Self::Create { key, expires, owner } => {
                 let writes = [write("shop", "x", Some(vec![*key])), write("blog", "long", Some(vec![*key; 500]))];
-                store.create(&key_of(key), &new(*expires, owner.as_ref().map(owner_of)), &writes).await?;
+                store.create(&key_of(key), &new(*expires, owner.as_ref().map(owner_of)), &writes.into()).await?;
             }
             Self::Update { key, write: written, clear, owner, rename } => {
                 let change = Change {
@@ -236,7 +236,7 @@ impl Step {
                     Some((record, _)) if *is_over => Some(record.version),
                     _ => None,
                 };
-                let variables = vec![write("blog", "imported", Some(vec![1]))];
+                let variables = [write("blog", "imported", Some(vec![1]))].into();
                 let snapshot = Snapshot { record: Record { version: 7, ..new(*expires, None) }, variables };
                 store.import(&key_of(key), &snapshot, over, now).await?;
             }
@@ -382,7 +382,7 @@ async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
     create(&store, &saved).await;
     fill(&store, "Ada", 20_000);
     fill(&store, "Bob", 10);
-    store.create(&kept, &record(Some("Ada")), &[]).await.expect("create");
+    store.create(&kept, &record(Some("Ada")), &Writes::default()).await.expect("create");
     let ending = tokio::spawn({
         let store = Arc::clone(&store);
         async move { store.destroy_owned("Ada", Some(&kept), NOW, 100).await }
@@ -400,7 +400,7 @@ async fn no_session_escapes_its_end_by_a_new_key() {
     let (_folder, _, store) = store().await;
     fill(&store, "Ada", 3_000);
     let spared = Key::of("spared");
-    store.create(&spared, &record(Some("Ada")), &[]).await.expect("create");
+    store.create(&spared, &record(Some("Ada")), &Writes::default()).await.expect("create");
     let sessions = store.list(NOW, Some("Ada"), None, u32::MAX).await.expect("list");
     let ending = tokio::spawn({
         let store = Arc::clone(&store);
