@@ -8,7 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use lemon_session_host::store::{
-    Change, CreateOutcome, Driver, Key, LoadOutcome, Record, Registry, StorageOptions, TableName, UpdateOutcome, Write,
+    Change, CreateOutcome, Key, LoadOutcome, Record, Registry, StorageOptions, Store, TableName, UpdateOutcome, Write,
+    Writes,
 };
 
 use crate::{
@@ -45,16 +46,16 @@ pub async fn measure() -> Result<()> {
                 continue;
             }
         };
-        store.create_tables().await?;
+        store.set_up().await?;
         let measured = against(name, &store, &sqlite, &url).await;
-        store.drop_tables().await?;
+        store.try_schema()?.drop_tables().await?;
         store.close().await?;
         measured?;
     }
     Ok(())
 }
 
-async fn against(name: &str, store: &Arc<dyn Driver>, sqlite: &Arc<dyn Driver>, url: &str) -> Result<()> {
+async fn against(name: &str, store: &Arc<dyn Store>, sqlite: &Arc<dyn Store>, url: &str) -> Result<()> {
     fill(&**store).await?;
     for (what, call) in [("loads", Call::Load), ("saves", Call::Save)] {
         for clients in CLIENTS {
@@ -101,7 +102,7 @@ fn all() -> Registry {
     registry
 }
 
-async fn open(url: &str) -> Result<Arc<dyn Driver>> {
+async fn open(url: &str) -> Result<Arc<dyn Store>> {
     let table = TableName::new(&format!("Bench_{}", std::process::id())).map_err(anyhow::Error::msg)?;
     Ok(all().open(StorageOptions { table, url: url.to_owned(), options: BTreeMap::new() }).await?)
 }
@@ -122,12 +123,12 @@ fn write(name: usize, value: u8) -> Write {
 }
 
 /// Stores sessions of five variables of 100 bytes.
-async fn fill(store: &dyn Driver) -> Result<()> {
+async fn fill(store: &dyn Store) -> Result<()> {
     let now = now() as u64;
     let expires = now + 100_000;
     let record =
         Record { created: now, accessed: now, expires, ends: None, renewed: now, owner: None, version: 0, size: 0 };
-    let writes: Vec<_> = (0..5).map(|name| write(name, 7)).collect();
+    let writes: Writes = (0..5).map(|name| write(name, 7)).collect();
     for n in 0..SESSIONS {
         ensure!(store.create(&key(n), &record, &writes).await? == CreateOutcome::Created, "the session is there");
     }
@@ -140,7 +141,7 @@ enum Call {
     Save,
 }
 
-async fn run(store: &dyn Driver, call: Call, n: usize) -> Result<()> {
+async fn run(store: &dyn Store, call: Call, n: usize) -> Result<()> {
     let now = now() as u64;
     match call {
         Call::Load => {
@@ -148,7 +149,7 @@ async fn run(store: &dyn Driver, call: Call, n: usize) -> Result<()> {
             ensure!(matches!(loaded, LoadOutcome::Found(loaded) if loaded.variables.len() == 5), "it is not there");
         }
         Call::Save => {
-            let change = Change { writes: vec![write(3, n as u8)], max_size: u64::MAX, ..Change::default() };
+            let change = Change { writes: [write(3, n as u8)].into(), max_size: u64::MAX, ..Change::default() };
             let saved = store.update(&key(n), &change, None, now).await?;
             ensure!(matches!(saved, UpdateOutcome::Committed(_)), "it is not saved");
         }
@@ -157,7 +158,7 @@ async fn run(store: &dyn Driver, call: Call, n: usize) -> Result<()> {
 }
 
 /// Calls a second of clients that call one after the other.
-async fn rate(store: &Arc<dyn Driver>, clients: usize, call: Call) -> Result<f64> {
+async fn rate(store: &Arc<dyn Store>, clients: usize, call: Call) -> Result<f64> {
     let started = Instant::now();
     let clients: Vec<_> = (0..clients)
         .map(|client| {

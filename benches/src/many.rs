@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::{Result, ensure};
-use lemon_session_host::store::{Driver, Key, LoadOutcome};
+use lemon_session_host::store::{Key, LoadOutcome, Store};
 use rusqlite::{Connection, params};
 
 use crate::{
@@ -36,7 +36,7 @@ pub async fn measure(count: u64) -> Result<()> {
     Ok(())
 }
 
-async fn load(driver: &Arc<dyn Driver>, key: &Key, now: u64) -> Result<()> {
+async fn load(driver: &Arc<dyn Store>, key: &Key, now: u64) -> Result<()> {
     let loaded = driver.load(key, APP, now, 8192).await?;
     ensure!(matches!(loaded, LoadOutcome::Found(loaded) if loaded.variables.len() == 2), "the session is not there");
     Ok(())

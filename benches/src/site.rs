@@ -6,7 +6,7 @@ use anyhow::Result;
 use lemon_session_host::{
     SessionCtx, Sessions,
     sessions::Options,
-    store::{Driver, StorageOptions},
+    store::{StorageOptions, Store},
 };
 use lemon_session_sqlite::Sqlite;
 use tempfile::TempDir;
@@ -17,7 +17,7 @@ pub const SESSIONS: usize = 10_000;
 
 pub struct Site {
     folder: TempDir,
-    pub driver: Arc<dyn Driver>,
+    pub driver: Arc<dyn Store>,
     pub sessions: Sessions,
 }
 
@@ -36,7 +36,7 @@ impl Site {
             ..StorageOptions::default()
         })
         .await?;
-        driver.create_tables().await?;
+        driver.set_up().await?;
         let sessions = Sessions::new(SessionCtx::new(Arc::clone(&driver)))?;
         Ok(Self { folder, driver, sessions })
     }

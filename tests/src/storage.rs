@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use lemon_session_host::store::{Driver, Error, Registry, StorageOptions, TableName};
+use lemon_session_host::store::{Error, Registry, StorageOptions, Store, TableName};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 
@@ -68,7 +68,7 @@ impl Storage {
     }
 
     /// The store, opened.
-    pub async fn open(&self) -> Arc<dyn Driver> {
+    pub async fn open(&self) -> Arc<dyn Store> {
         open(&self.url, &self.table).await.expect("the store opens")
     }
 }
@@ -87,7 +87,7 @@ pub fn drivers() -> Registry {
     registry
 }
 
-async fn open(url: &str, table: &str) -> Result<Arc<dyn Driver>, Error> {
+async fn open(url: &str, table: &str) -> Result<Arc<dyn Store>, Error> {
     let table = TableName::new(table).expect("a table's name");
     drivers().open(StorageOptions { table, ..StorageOptions::new(url) }).await
 }
@@ -97,7 +97,7 @@ impl Drop for Storage {
         let (url, table) = (self.url.clone(), self.table.clone());
         let dropped = thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be started");
-            runtime.block_on(async { open(&url, &table).await?.drop_tables().await })
+            runtime.block_on(async { open(&url, &table).await?.try_schema()?.drop_tables().await })
         });
         let dropped = dropped.join().expect("no panic");
         if !thread::panicking() {

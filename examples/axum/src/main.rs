@@ -64,7 +64,7 @@ async fn main() -> Result<()> {
     let storage = arguments.next().unwrap_or("sqlite:sessions.db".to_owned());
 
     let driver = Sqlite::open(StorageOptions::new(storage)).await?;
-    driver.create_tables().await?;
+    driver.set_up().await?;
     let ctx = SessionCtx::new(driver);
     let site = Site { sessions: Sessions::new(ctx.clone())?, app: "visits", https: false };
 

@@ -13,7 +13,7 @@ use axum::{
 use lemon_session_host::{
     Caller, SessionCtx, Sessions, Settings, Stores,
     sessions::{Location, Options},
-    store::{Driver, memory::Memory},
+    store::{Inspect as _, memory::Memory},
 };
 use tower::ServiceExt as _;
 

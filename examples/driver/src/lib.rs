@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, Listed, LoadOutcome, Loaded, Record, Result,
-    Snapshot, StorageOptions, Stored, UpdateOutcome, Variable, Write,
+    Change, CreateOutcome, DestroyCondition, Error, Grace, Inspect, Key, Listed, LoadOutcome, Loaded, Record, Result,
+    Schema, Snapshot, StorageOptions, Store, Stored, Transfer, UpdateOutcome, Variable, Write, Writes,
     registry::{Open, Opening},
 };
 
@@ -22,7 +22,7 @@ fn open(options: StorageOptions) -> Opening {
             return Err(Error::invalid("the URL of this store is plain: and nothing after it"));
         }
         options.refuse_unknown(&[])?;
-        Ok(Arc::new(Plain::default()) as Arc<dyn Driver>)
+        Ok(Arc::new(Plain::default()) as Arc<dyn Store>)
     })
 }
 
@@ -64,8 +64,8 @@ impl Session {
         now < self.record.expires
     }
 
-    /// Applies writes in their order, and keeps the size exact.
-    fn write(&mut self, writes: &[Write]) {
+    /// Applies writes, and keeps the size exact.
+    fn write(&mut self, writes: &Writes) {
         for Write { app, name, value } in writes {
             let variable = (app.clone(), name.clone());
             match value {
@@ -111,7 +111,7 @@ impl State {
         }
     }
 
-    fn insert(&mut self, key: Key, record: Record, writes: &[Write]) {
+    fn insert(&mut self, key: Key, record: Record, writes: &Writes) {
         self.last += 1;
         let mut session = Session { number: self.last, record, variables: BTreeMap::new() };
         session.write(writes);
@@ -196,7 +196,7 @@ impl Plain {
 }
 
 #[async_trait]
-impl Driver for Plain {
+impl Store for Plain {
     fn summary(&self) -> String {
         "a list in memory".to_owned()
     }
@@ -227,7 +227,7 @@ impl Driver for Plain {
         Ok(self.state().follow(key, now).and_then(|(session, _)| session.variables.get(&variable).cloned()))
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         let mut state = self.state();
         if !state.is_free(key, record.accessed) {
             return Ok(CreateOutcome::Exists);
@@ -271,6 +271,21 @@ impl Driver for Plain {
         Ok(due.len() as u32)
     }
 
+    fn inspect(&self) -> Option<&dyn Inspect> {
+        Some(self)
+    }
+
+    fn transfer(&self) -> Option<&dyn Transfer> {
+        Some(self)
+    }
+
+    fn schema(&self) -> Option<&dyn Schema> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Inspect for Plain {
     async fn count(&self, now: u64) -> Result<u64> {
         Ok(self.state().sessions(now).count() as u64)
     }
@@ -301,7 +316,10 @@ impl Driver for Plain {
             (session.record.clone(), sizes.collect())
         }))
     }
+}
 
+#[async_trait]
+impl Transfer for Plain {
     async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
         Ok(self.state().live(key, now).map(|session| {
             let variables = session.variables.iter().map(|((app, name), value)| Write {
@@ -331,7 +349,10 @@ impl Driver for Plain {
         state.entries.insert(*key, Entry::Session(session));
         Ok(true)
     }
+}
 
+#[async_trait]
+impl Schema for Plain {
     async fn create_tables(&self) -> Result<()> {
         Ok(())
     }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use example_driver::Plain;
-use lemon_session_store::conformance::Store;
+use lemon_session_store::conformance::Subject;
 
 /// A store of its own for each rule. One that has tables and that a second host can open would be
-/// `Store::new(open().await).and(open().await)`.
-async fn plain() -> Store {
-    Store::new(Arc::new(Plain::default())).without_tables()
+/// `Subject::new(open().await).and(open().await)`.
+async fn plain() -> Subject {
+    Subject::new(Arc::new(Plain::default())).without_tables()
 }
 
 lemon_session_store::conformance!(

@@ -14,8 +14,8 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_host::store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot,
-    Stored, UpdateOutcome, Variable, Write,
+    Change, CreateOutcome, DestroyCondition, Error, Inspect, Key, Listed, LoadOutcome, Loaded, Record, Result, Schema,
+    Snapshot, Store, Stored, Transfer, UpdateOutcome, Variable, Write, Writes,
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct JsonFile {
 }
 
 impl JsonFile {
-    /// The store in this file, which [`Driver::create_tables`] creates.
+    /// The store in this file, which [`Schema::create_tables`] creates.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
@@ -135,7 +135,7 @@ struct RecordFields {
     size: u64,
 }
 
-/// What [`Driver::describe`] answers: a session, and the names and sizes of its variables.
+/// What [`Inspect::describe`] answers: a session, and the names and sizes of its variables.
 type Described = (Record, Vec<(String, String, u64)>);
 
 /// Bytes, in the file as hexadecimal digits.
@@ -166,7 +166,7 @@ impl Session {
     }
 }
 
-fn write(variables: &mut Variables, writes: Vec<Write>) {
+fn write(variables: &mut Variables, writes: Writes) {
     for Write { app, name, value } in writes {
         let own = variables.entry(app).or_default();
         match value {
@@ -243,7 +243,7 @@ impl State {
         }
     }
 
-    fn create(&mut self, key: String, record: Record, writes: Vec<Write>) -> CreateOutcome {
+    fn create(&mut self, key: String, record: Record, writes: Writes) -> CreateOutcome {
         if !self.is_free(&key, record.accessed) {
             return CreateOutcome::Exists;
         }
@@ -398,7 +398,7 @@ impl State {
 }
 
 #[async_trait]
-impl Driver for JsonFile {
+impl Store for JsonFile {
     fn summary(&self) -> String {
         format!("the file {}", self.path.display())
     }
@@ -417,8 +417,8 @@ impl Driver for JsonFile {
         .await
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
-        let (key, record, writes) = (key.to_hex(), record.clone(), writes.to_vec());
+    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
+        let (key, record, writes) = (key.to_hex(), record.clone(), writes.clone());
         self.run(move |state| Ok(state.create(key, record, writes))).await
     }
 
@@ -441,6 +441,21 @@ impl Driver for JsonFile {
         self.run(move |state| Ok(state.cleanup(now, limit))).await
     }
 
+    fn inspect(&self) -> Option<&dyn Inspect> {
+        Some(self)
+    }
+
+    fn transfer(&self) -> Option<&dyn Transfer> {
+        Some(self)
+    }
+
+    fn schema(&self) -> Option<&dyn Schema> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Inspect for JsonFile {
     async fn count(&self, now: u64) -> Result<u64> {
         self.run(move |state| Ok(state.sessions(now).count() as u64)).await
     }
@@ -458,7 +473,10 @@ impl Driver for JsonFile {
         let key = key.to_hex();
         self.run(move |state| Ok(state.describe(&key, now))).await
     }
+}
 
+#[async_trait]
+impl Transfer for JsonFile {
     async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
         let key = key.to_hex();
         self.run(move |state| Ok(state.export(&key, now))).await
@@ -468,7 +486,10 @@ impl Driver for JsonFile {
         let (key, snapshot) = (key.to_hex(), snapshot.clone());
         self.run(move |state| Ok(state.import(key, snapshot, over, now))).await
     }
+}
 
+#[async_trait]
+impl Schema for JsonFile {
     async fn create_tables(&self) -> Result<()> {
         let path = self.path.clone();
         blocking(move || {
@@ -504,15 +525,15 @@ impl Driver for JsonFile {
 mod tests {
     use std::sync::Arc;
 
-    use lemon_session_store::conformance::Store;
+    use lemon_session_store::conformance::Subject;
 
     use super::JsonFile;
 
     /// A store that nobody else uses, opened twice, as two processes would.
-    async fn open() -> Store {
+    async fn open() -> Subject {
         let folder = tempfile::tempdir().expect("there is room for a folder");
         let open = || Arc::new(JsonFile::new(folder.path().join("sessions.json")));
-        Store::new(open()).and(open()).keeping(folder)
+        Subject::new(open()).and(open()).keeping(folder)
     }
 
     lemon_session_store::conformance!(json_file, open);

@@ -17,7 +17,7 @@ use hyper::{Request, Response, body::Incoming, server::conn::http1, service::ser
 use lemon_session_host::{
     SessionCtx, SessionCtxView, SessionView, add_to_linker, compose,
     engine::{EngineOptions, engine},
-    store::Driver as _,
+    store::Schema as _,
 };
 use tokio::{net::TcpListener, sync::oneshot, time::sleep};
 use wasmtime::{

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use lemon_session_host::store::{DestroyCondition, Driver};
+use lemon_session_host::store::{DestroyCondition, Store};
 use serde_json::json;
 
 use crate::{confirm::confirm, digest::Digest, output, progress::Progress, storage};
@@ -60,7 +60,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
 /// How many were destroyed, and what there is to say of it; none when the operator would rather not.
 type Destroyed = Option<(u64, String)>;
 
-async fn destroy_owned(driver: &dyn Driver, owner: &str, args: &Args, now: u64, remember: u32) -> Result<Destroyed> {
+async fn destroy_owned(driver: &dyn Store, owner: &str, args: &Args, now: u64, remember: u32) -> Result<Destroyed> {
     let except = match &args.except {
         None => None,
         Some(digest) => match digest.resolve(driver, now).await? {
@@ -78,11 +78,15 @@ async fn destroy_owned(driver: &dyn Driver, owner: &str, args: &Args, now: u64, 
     Ok(Some((ended, format!("destroyed {} of {owner}", output::sessions(ended)))))
 }
 
-async fn destroy(driver: &dyn Driver, digest: &Digest, args: &Args, now: u64, remember: u32) -> Result<Destroyed> {
-    let key = match digest.resolve(driver, now).await? {
-        Some(key) if driver.describe(&key, now).await?.is_some() => key,
-        _ => bail!("there is no live session of the digest {digest}"),
+async fn destroy(driver: &dyn Store, digest: &Digest, args: &Args, now: u64, remember: u32) -> Result<Destroyed> {
+    let Some(key) = digest.resolve(driver, now).await? else {
+        bail!("there is no live session of the digest {digest}");
     };
+    if let Some(inspect) = driver.inspect()
+        && inspect.describe(&key, now).await?.is_none()
+    {
+        bail!("there is no live session of the digest {digest}");
+    }
     if !confirm(&format!("end the session {}", key.to_hex()), args.yes)? {
         return Ok(None);
     }

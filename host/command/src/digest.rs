@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use anyhow::{Result, bail};
-use lemon_session_host::store::{Driver, Key};
+use lemon_session_host::store::{Key, Store};
 
 /// The digest of a session's id, or its first digits.
 #[derive(Clone)]
@@ -34,11 +34,11 @@ impl fmt::Display for Digest {
 
 impl Digest {
     /// The key of the live session that is meant, or none.
-    pub async fn resolve(&self, driver: &dyn Driver, now: u64) -> Result<Option<Key>> {
+    pub async fn resolve(&self, driver: &dyn Store, now: u64) -> Result<Option<Key>> {
         if let Some(key) = Key::from_hex(&self.0) {
             return Ok(Some(key));
         }
-        let candidates = driver.list(now, None, self.before().as_ref(), 2).await?;
+        let candidates = driver.try_inspect()?.list(now, None, self.before().as_ref(), 2).await?;
         let mut matching = candidates.iter().filter(|listed| listed.key.to_hex().starts_with(&self.0));
         match (matching.next(), matching.next()) {
             (Some(_), Some(_)) => bail!("several sessions have a digest that begins with {self}: give more digits"),

@@ -46,7 +46,7 @@ const PAGE: u32 = 10_000;
 
 pub async fn run(args: Args) -> Result<ExitCode> {
     let store = storage::open(&args.storage).await?;
-    let driver = &*store.driver;
+    let (driver, inspect) = (&*store.driver, store.driver.try_inspect()?);
     let now = output::now();
 
     let mut after = match &args.after {
@@ -63,7 +63,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         // One more than is shown tells whether there is a next page.
         let wanted = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
         let progress = Progress::start("reading sessions");
-        let mut page = driver.list(now, args.owner.as_deref(), after.as_ref(), wanted + 1).await?;
+        let mut page = inspect.list(now, args.owner.as_deref(), after.as_ref(), wanted + 1).await?;
         more = page.len() > wanted as usize;
         page.truncate(wanted as usize);
         drop(progress);

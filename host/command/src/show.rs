@@ -25,10 +25,11 @@ pub struct Args {
 
 pub async fn run(args: Args) -> Result<ExitCode> {
     let store = storage::open(&args.storage).await?;
+    let inspect = store.driver.try_inspect()?;
     let now = output::now();
     let found = match args.digest.resolve(&*store.driver, now).await? {
         None => None,
-        Some(key) => store.driver.describe(&key, now).await?.map(|(record, variables)| (key, record, variables)),
+        Some(key) => inspect.describe(&key, now).await?.map(|(record, variables)| (key, record, variables)),
     };
     let Some((key, record, variables)) = found else {
         bail!("there is no live session of the digest {}", args.digest);

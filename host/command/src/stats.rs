@@ -21,10 +21,11 @@ pub struct Args {
 
 pub async fn run(args: Args) -> Result<ExitCode> {
     let store = storage::open(&args.storage).await?;
+    let inspect = store.driver.try_inspect()?;
     let now = output::now();
     let progress = Progress::start("counting sessions");
-    let live = store.driver.count(now).await?;
-    let reused = store.driver.reused(now).await?;
+    let live = inspect.count(now).await?;
+    let reused = inspect.reused(now).await?;
     drop(progress);
 
     if args.json {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
-use lemon_session_host::store::{Driver, TableName};
+use lemon_session_host::store::{self, TableName};
 
 use crate::{config::Config, drivers};
 
@@ -63,7 +63,7 @@ fn find(file: Option<&Path>) -> Option<&Path> {
 
 /// The store that an operator's command works on.
 pub struct Store {
-    pub driver: Arc<dyn Driver>,
+    pub driver: Arc<dyn store::Store>,
     pub table: TableName,
     /// For how many seconds ended sessions are remembered.
     pub remember: u32,

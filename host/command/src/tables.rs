@@ -58,28 +58,44 @@ pub async fn run(command: Command) -> Result<ExitCode> {
     let driver = &store.driver;
     let what = format!("the tables of {} in {}", store.table, driver.summary());
     let mut code = ExitCode::SUCCESS;
+    let schema = match (driver.schema(), &command) {
+        (Some(schema), _) => schema,
+        (None, Command::Create(_)) => {
+            args.report(&store, format!("{} needs no tables", driver.summary()), json!({ "created": false }))?;
+            return store.close(code).await;
+        }
+        (None, Command::Check(_)) => {
+            let answer = json!({ "exist": true, "differences": [] });
+            args.report(&store, format!("{} needs no tables", driver.summary()), answer)?;
+            return store.close(code).await;
+        }
+        (None, Command::Drop { .. }) => driver.try_schema()?,
+    };
 
     match command {
         Command::Create(_) => {
-            let there = driver.tables_exist().await?;
+            let there = schema.tables_exist().await?;
             let progress = Progress::start("creating the tables");
-            driver.create_tables().await?;
+            schema.create_tables().await?;
             drop(progress);
             let text = if there { format!("{what} were there already") } else { format!("created {what}") };
             args.report(&store, text, json!({ "created": !there }))?;
         }
         Command::Drop { yes, .. } => {
-            if !driver.tables_exist().await? {
+            if !schema.tables_exist().await? {
                 args.report(&store, format!("{what} are not there: nothing to drop"), json!({ "dropped": false }))?;
                 return store.close(code).await;
             }
             let progress = Progress::start("counting sessions");
-            let live = driver.count(output::now()).await?;
+            let live = match driver.inspect() {
+                Some(inspect) => Some(inspect.count(output::now()).await?),
+                None => None,
+            };
             drop(progress);
-            let sessions = output::sessions(live);
+            let sessions = live.map_or("all sessions".to_owned(), output::sessions);
             if confirm(&format!("remove {what}, with {sessions}"), yes)? {
                 let progress = Progress::start("removing the tables");
-                driver.drop_tables().await?;
+                schema.drop_tables().await?;
                 drop(progress);
                 let answer = json!({ "dropped": true, "sessions": live });
                 args.report(&store, format!("dropped {what}, with {sessions}"), answer)?;
@@ -89,8 +105,8 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             }
         }
         Command::Check(_) => {
-            let there = driver.tables_exist().await?;
-            let differences = driver.differences().await?;
+            let there = schema.tables_exist().await?;
+            let differences = schema.differences().await?;
             let text = if !there {
                 format!("{what} are not there, or are older than this program: `lemon-session tables create` helps")
             } else if !differences.is_empty() {

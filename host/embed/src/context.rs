@@ -7,7 +7,7 @@ use crate::{
     bindings::lemon::session::{settings, storage},
     new_sessions::NewSessions,
     settings::{Grant, InvalidSettings},
-    store::{self, Driver},
+    store::{self, Store},
 };
 
 /// What the session component is given by its host: the stores and the settings.
@@ -47,7 +47,7 @@ pub(crate) struct Shared {
 
 impl SessionCtx {
     /// A context that keeps all sessions in one store, with the default settings.
-    pub fn new(driver: Arc<dyn Driver>) -> Self {
+    pub fn new(driver: Arc<dyn Store>) -> Self {
         Self::of(Arc::new(Stores::single(driver)), Settings::default())
     }
 

@@ -46,7 +46,7 @@
 //!     let mut drivers = Registry::new();
 //!     drivers.register(&lemon_session_sqlite::SCHEMES)?;
 //!     let driver = drivers.open(StorageOptions::new("sqlite:sessions.db")).await?;
-//!     driver.create_tables().await?;
+//!     driver.set_up().await?;
 //!     let session = SessionCtx::new(driver);
 //!
 //!     // and the application, joined with the session component.

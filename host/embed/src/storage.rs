@@ -15,7 +15,7 @@ use crate::{
     },
     context::SessionCtxView,
     observer::{Operation, Outcome, observe},
-    store::{self, Driver, Key},
+    store::{self, Inspect, Key, Store, Writes},
 };
 
 /// The most sessions that one `list` returns, as all of them are in memory at once.
@@ -26,8 +26,12 @@ const CLEANUP_BATCH: u32 = 500;
 type Result<T> = std::result::Result<T, Failure>;
 
 impl SessionCtxView<'_> {
-    async fn driver(&self, location: &Location) -> Result<&dyn Driver> {
+    async fn driver(&self, location: &Location) -> Result<&dyn Store> {
         self.ctx.shared.stores.driver(location).await.map(|driver| &**driver).map_err(|error| self.failure(error))
+    }
+
+    async fn inspect(&self, location: &Location) -> Result<&dyn Inspect> {
+        self.driver(location).await?.try_inspect().map_err(|error| self.failure(error))
     }
 
     /// Waits for a driver's answer, and tells the observer of it.
@@ -142,7 +146,7 @@ impl Host for SessionCtxView<'_> {
     ) -> Result<CreateOutcome> {
         let key = to_key(&key)?;
         let record = record.into();
-        let writes: Vec<_> = writes.into_iter().map(store::Write::from).collect();
+        let writes: Writes = writes.into_iter().map(store::Write::from).collect();
         self.count_new_session()?;
         let call = self.driver(&location).await?.create(&key, &record, &writes);
         let outcome = self.answer(Operation::Create, call, |outcome| outcome.into()).await?;
@@ -220,7 +224,8 @@ impl Host for SessionCtxView<'_> {
     }
 
     async fn count(&mut self, location: Location, now: u64) -> Result<u64> {
-        let call = self.driver(&location).await?.count(now);
+        let inspect = self.inspect(&location).await?;
+        let call = inspect.count(now);
         self.answer(Operation::Count, call, |_| Outcome::Done).await
     }
 
@@ -236,24 +241,27 @@ impl Host for SessionCtxView<'_> {
             return Err(Failure::Unavailable(format!("a list of {limit} sessions; at most {LIST_LIMIT} are returned")));
         }
         let after = after.as_deref().map(to_key).transpose()?;
-        let call = self.driver(&location).await?.list(now, owner.as_deref(), after.as_ref(), limit);
+        let inspect = self.inspect(&location).await?;
+        let call = inspect.list(now, owner.as_deref(), after.as_ref(), limit);
         let listed = self.answer(Operation::List, call, |_| Outcome::Done).await?;
         Ok(listed.into_iter().map(Listed::from).collect())
     }
 
     async fn create_tables(&mut self, location: Location) -> Result<()> {
-        let call = self.driver(&location).await?.create_tables();
+        let call = self.driver(&location).await?.set_up();
         self.answer(Operation::CreateTables, call, |_| Outcome::Done).await
     }
 
     async fn drop_tables(&mut self, location: Location) -> Result<()> {
-        let call = self.driver(&location).await?.drop_tables();
+        let schema = self.driver(&location).await?.try_schema().map_err(|error| self.failure(error))?;
+        let call = schema.drop_tables();
         self.answer(Operation::DropTables, call, |_| Outcome::Done).await
     }
 
     async fn tables_exist(&mut self, location: Location) -> Result<bool> {
-        let call = self.driver(&location).await?.tables_exist();
-        self.answer(Operation::TablesExist, call, |_| Outcome::Done).await
+        // A store without tables lacks none.
+        let Some(schema) = self.driver(&location).await?.schema() else { return Ok(true) };
+        self.answer(Operation::TablesExist, schema.tables_exist(), |_| Outcome::Done).await
     }
 }
 

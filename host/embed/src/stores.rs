@@ -14,7 +14,7 @@ use crate::{
     log_limit::{LogLimit, LogLimits},
     observer::{Observer, Operation, Outcome, observe},
     settings::shown,
-    store::{Driver, Error, Registry, Result, StorageOptions, TableName},
+    store::{Error, Registry, Result, StorageOptions, Store, TableName},
 };
 
 /// How many sessions a background cleanup removes in one transaction.
@@ -93,14 +93,14 @@ impl Storage {
 
 /// The stores that are configured. Nothing that is not can be reached, whatever a guest asks for.
 pub struct Stores {
-    default: Store,
-    named: BTreeMap<String, Store>,
+    default: Configured,
+    named: BTreeMap<String, Configured>,
     observer: Option<Arc<dyn Observer>>,
     pub(crate) log: LogLimits,
 }
 
 /// One store with its tables: one driver for each.
-struct Store {
+struct Configured {
     default: Arc<Table>,
     tables: BTreeMap<String, Arc<Table>>,
 }
@@ -109,7 +109,7 @@ struct Store {
 struct Table {
     /// How the driver is opened; none if it was given.
     opening: Option<Opening>,
-    driver: OnceCell<Arc<dyn Driver>>,
+    driver: OnceCell<Arc<dyn Store>>,
     cleanup: Mutex<Option<JoinHandle<()>>>,
     /// What is logged when it fails.
     log: LogLimit,
@@ -125,19 +125,19 @@ impl Stores {
     /// The stores of a configuration: the default one and those that have a name. Each is opened when it is used first, or
     /// by [`open`](Self::open).
     pub fn new(default: Storage, named: BTreeMap<String, Storage>, registry: &Registry) -> Self {
-        let named = named.into_iter().map(|(name, storage)| (name, Store::new(storage, registry))).collect();
-        Self { default: Store::new(default, registry), named, observer: None, log: LogLimits::default() }
+        let named = named.into_iter().map(|(name, storage)| (name, Configured::new(storage, registry))).collect();
+        Self { default: Configured::new(default, registry), named, observer: None, log: LogLimits::default() }
     }
 
     /// One store that is open already, with its one table.
-    pub fn single(driver: Arc<dyn Driver>) -> Self {
+    pub fn single(driver: Arc<dyn Store>) -> Self {
         let table = Table {
             opening: None,
             driver: OnceCell::from(driver),
             cleanup: Mutex::default(),
             log: LogLimit::default(),
         };
-        let default = Store { default: Arc::new(table), tables: BTreeMap::new() };
+        let default = Configured { default: Arc::new(table), tables: BTreeMap::new() };
         Self { default, named: BTreeMap::new(), observer: None, log: LogLimits::default() }
     }
 
@@ -151,7 +151,7 @@ impl Stores {
     }
 
     /// Adds a store that is open already, with its one table, under a name. Replaces one of that name.
-    pub fn add(&mut self, name: impl Into<String>, driver: Arc<dyn Driver>) {
+    pub fn add(&mut self, name: impl Into<String>, driver: Arc<dyn Store>) {
         let Self { default, .. } = Self::single(driver);
         self.named.insert(name.into(), default);
     }
@@ -173,7 +173,7 @@ impl Stores {
     /// # Errors
     ///
     /// Fails for a location that is not configured, and when the store cannot be opened.
-    pub async fn driver(&self, location: &Location) -> Result<&Arc<dyn Driver>> {
+    pub async fn driver(&self, location: &Location) -> Result<&Arc<dyn Store>> {
         self.table(location)?.driver().await
     }
 
@@ -253,7 +253,7 @@ fn enumerate<'a>(names: impl Iterator<Item = &'a String>) -> String {
     names.map(|name| format!(", {name}")).collect()
 }
 
-impl Store {
+impl Configured {
     fn new(Storage { options, tables, origin }: Storage, registry: &Registry) -> Self {
         let open = |table: TableName| {
             let name = table.to_string();
@@ -275,7 +275,7 @@ impl Store {
 }
 
 impl Table {
-    async fn driver(&self) -> Result<&Arc<dyn Driver>> {
+    async fn driver(&self) -> Result<&Arc<dyn Store>> {
         self.driver
             .get_or_try_init(async || match &self.opening {
                 Some(Opening { registry, options, origin }) => {
@@ -337,7 +337,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Key, Record, memory::Memory};
+    use crate::store::{Key, Record, Writes, memory::Memory};
 
     fn location(storage: Option<&str>, table: Option<&str>) -> Location {
         Location { storage: storage.map(str::to_owned), table: table.map(str::to_owned) }
@@ -385,10 +385,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_cleanup_in_the_background_runs_until_none_is_left() {
-        let driver: Arc<dyn Driver> = Arc::new(Memory::new());
+        let driver: Arc<dyn Store> = Arc::new(Memory::new());
         let count = u64::from(CLEANUP_BATCH) * 2 + 1;
         for n in 0..count {
-            driver.create(&Key::of(&n.to_string()), &record(2), &[]).await.unwrap();
+            driver.create(&Key::of(&n.to_string()), &record(2), &Writes::default()).await.unwrap();
         }
         let stores = Stores::single(Arc::clone(&driver));
         stores.cleanup_later(&Location::default(), 3).unwrap();

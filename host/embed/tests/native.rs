@@ -11,9 +11,12 @@ use std::{
 use lemon_session_host::{
     SessionCtx, Sessions, Settings, Stores,
     sessions::{Error, Header, Location, Options, PoolOptions, Value},
-    store::{Driver, StorageOptions, memory::Memory},
+    store::{StorageOptions, Store, memory::Memory},
 };
 use lemon_session_sqlite::Sqlite;
+
+#[path = "../../store/tests/plain/mod.rs"]
+mod plain;
 
 /// A store in memory, and a clock that stands still until it is set.
 struct Host {
@@ -30,7 +33,7 @@ impl Host {
         Self::on(Arc::new(Memory::new()), pool, settings)
     }
 
-    fn on(driver: Arc<dyn Driver>, mut pool: PoolOptions, settings: Settings) -> Self {
+    fn on(driver: Arc<dyn Store>, mut pool: PoolOptions, settings: Settings) -> Self {
         let ctx = SessionCtx::with(Stores::single(driver), settings).unwrap();
         let now = Arc::new(AtomicU64::new(1_000_000));
         let clock = Arc::clone(&now);
@@ -218,6 +221,29 @@ async fn the_manager_lists_and_ends_sessions() {
 }
 
 #[tokio::test]
+async fn a_driver_for_requests_alone_serves_them() {
+    let host = Host::on(Arc::new(plain::Plain::default()), PoolOptions::default(), Settings::default());
+    let session = host.start(&[]).await;
+    session.set("a", 1).await.unwrap();
+    session.set_owner(Some("lemon")).await.unwrap();
+    let cookie = cookies(&session.save().await.unwrap());
+    let session = host.start(&cookie).await;
+    assert_eq!(session.get("a").await.unwrap(), Some(Value::Integer(1)));
+    session.regenerate_id().await.unwrap();
+    let cookie = cookies(&session.save().await.unwrap());
+    host.start(&cookie).await.destroy().await.unwrap();
+    assert!(host.start(&cookie).await.created().await.unwrap());
+
+    let (manager, here) = (host.sessions.manager(), Location::default());
+    assert_eq!(manager.destroy_owned(&here, "lemon", None).await.unwrap(), 0);
+    assert!(manager.tables_exist(&here).await.unwrap(), "it needs none");
+    manager.create_tables(&here).await.unwrap();
+    assert!(matches!(manager.count(&here).await, Err(Error::Storage(_))));
+    assert!(matches!(manager.list(&here, None, None, 2).await, Err(Error::Storage(_))));
+    assert!(matches!(&manager.drop_tables(&here).await.unwrap_err()[..], [Error::Storage(_)]));
+}
+
+#[tokio::test]
 async fn instances_are_bounded_and_come_back() {
     let pool = PoolOptions { instances: 2, wait: Duration::ZERO, ..PoolOptions::default() };
     let host = Host::with(pool, Settings::default()).await;
@@ -255,7 +281,7 @@ async fn a_session_in_sqlite_outlives_the_host() {
     let mut cookie = Vec::new();
     for visit in 1..=3 {
         let driver = Sqlite::open(StorageOptions::new(&url)).await.unwrap();
-        driver.create_tables().await.unwrap();
+        driver.set_up().await.unwrap();
         let host = Host::on(driver, PoolOptions::default(), Settings::default());
         let session = host.start(&cookie).await;
         assert_eq!(session.created().await.unwrap(), visit == 1);
@@ -288,7 +314,7 @@ async fn a_call_that_was_given_up_ends_the_session_and_not_the_pool() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("sessions.db").display());
     let driver = Sqlite::open(StorageOptions::new(url)).await.unwrap();
-    driver.create_tables().await.unwrap();
+    driver.set_up().await.unwrap();
     let pool = PoolOptions { instances: 1, ..PoolOptions::default() };
     let host = Host::on(driver, pool, Settings::default());
     let mut given_up = false;

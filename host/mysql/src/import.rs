@@ -1,6 +1,6 @@
 //! Sessions that are moved here from another store.
 
-use lemon_session_store::{Key, Write};
+use lemon_session_store::{Key, Write, Writes};
 use mysql_async::{Error as ClientError, Params, Transaction, Value, prelude::Queryable};
 
 use super::{
@@ -14,7 +14,7 @@ pub async fn import(
     sql: &Statements,
     key: &Key,
     mut fields: Vec<Value>,
-    writes: &[Write],
+    writes: &Writes,
     over: Option<u64>,
     now: u64,
 ) -> Result<bool, ClientError> {
@@ -40,8 +40,8 @@ pub async fn import(
         }
     };
     for Write { app, name, value } in writes {
-        let value = bytes(value.as_deref().unwrap_or_default());
-        let parameters = vec![number(session), bytes(app.as_bytes()), bytes(name.as_bytes()), value];
+        let Some(value) = value else { continue };
+        let parameters = vec![number(session), bytes(app.as_bytes()), bytes(name.as_bytes()), bytes(value)];
         transaction.exec_drop(&sql.write, Params::Positional(parameters)).await?;
     }
     Ok(true)

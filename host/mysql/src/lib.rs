@@ -27,11 +27,11 @@ use lemon_session_sql::{
     limits::{check_change, check_owner, check_writes},
     pool::{Calls, Repeat},
     server::Server,
-    writes::{known_until, last_writes, stored_writes},
+    tombstone::known_until,
 };
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,
-    StorageOptions, UpdateOutcome, Write,
+    Change, CreateOutcome, DestroyCondition, Inspect, Key, Listed, LoadOutcome, Record, Result, Schema, Snapshot,
+    StorageOptions, Store, Transfer, UpdateOutcome, Write, Writes,
     batches::{DESTROY_BATCH, Destroyed, destroy_all},
     registry::{Open, Opening},
 };
@@ -41,7 +41,7 @@ use self::{
     connection::Connections,
     import::import,
     layout::{LAYOUTS, lock, unlock},
-    rows::{bytes, column, loaded, number, optional, pack, pack_clears, record, size, text},
+    rows::{bytes, column, loaded, number, optional, pack, pack_clears, record, text},
     statements::Statements,
 };
 
@@ -62,7 +62,7 @@ impl MySql {
     /// Fails if the URL or an option is wrong, and if the server does not answer, refuses the user or has no such
     /// database.
     pub fn open(options: StorageOptions) -> Opening {
-        Box::pin(async move { Ok(Arc::new(Self::connect(&options).await?) as Arc<dyn Driver>) })
+        Box::pin(async move { Ok(Arc::new(Self::connect(&options).await?) as Arc<dyn Store>) })
     }
 
     async fn connect(options: &StorageOptions) -> Result<Self> {
@@ -82,7 +82,7 @@ impl MySql {
 }
 
 #[async_trait]
-impl Driver for MySql {
+impl Store for MySql {
     fn summary(&self) -> String {
         self.server().summary()
     }
@@ -133,10 +133,9 @@ impl Driver for MySql {
         fetch.await
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         check_owner(record.owner.as_deref())?;
         check_writes(writes)?;
-        let writes = stored_writes(writes);
         let parameters = vec![
             bytes(key.as_bytes()),
             number(record.created),
@@ -145,8 +144,8 @@ impl Driver for MySql {
             optional(record.ends, number),
             number(record.renewed),
             optional(record.owner.as_deref(), |owner| bytes(owner.as_bytes())),
-            number(size(&writes)),
-            Value::Bytes(pack(&writes)),
+            number(writes.size()),
+            Value::Bytes(pack(writes.iter().filter(|write| write.value.is_some()))),
         ];
         let create = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
             Box::pin(async move { column(&mut connection.save(&sql.create, parameters).await?, 0) })
@@ -161,7 +160,7 @@ impl Driver for MySql {
             bytes(key.as_bytes()),
             optional(expected, number),
             Value::Bytes(pack_clears(&change.clears)),
-            Value::Bytes(pack(&last_writes(&change.writes))),
+            Value::Bytes(pack(&change.writes)),
             Value::from(change.owner.is_some()),
             optional(change.owner.as_ref().and_then(Option::as_deref), |owner| bytes(owner.as_bytes())),
             optional(change.expires, number),
@@ -240,6 +239,26 @@ impl Driver for MySql {
         .await
     }
 
+    async fn close(&self) -> Result<()> {
+        self.calls.close();
+        Ok(())
+    }
+
+    fn inspect(&self) -> Option<&dyn Inspect> {
+        Some(self)
+    }
+
+    fn transfer(&self) -> Option<&dyn Transfer> {
+        Some(self)
+    }
+
+    fn schema(&self) -> Option<&dyn Schema> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Inspect for MySql {
     async fn count(&self, now: u64) -> Result<u64> {
         let count = self.calls.run(Repeat::Safe, (self.sql(), now), |connection, (sql, now)| {
             Box::pin(connection.value(&sql.count, vec![number(*now)]))
@@ -298,6 +317,16 @@ impl Driver for MySql {
         describe.await
     }
 
+    async fn clock(&self) -> Result<Option<u64>> {
+        let clock = self.calls.run(Repeat::Safe, (), |connection, ()| {
+            Box::pin(async move { connection.client.query_first("SELECT UNIX_TIMESTAMP()").await })
+        });
+        clock.await
+    }
+}
+
+#[async_trait]
+impl Transfer for MySql {
     async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
         let export = self.calls.run(Repeat::Safe, (self.sql(), *key, now), |connection, (sql, key, now)| {
             Box::pin(async move {
@@ -312,7 +341,7 @@ impl Driver for MySql {
                         value: Some(column(row, 10)?),
                     });
                 }
-                variables.sort_unstable_by(|a, b| (&a.app, &a.name).cmp(&(&b.app, &b.name)));
+                let variables = variables.into();
                 rows.first_mut().map(|first| Ok(Snapshot { record: record(first)?, variables })).transpose()
             })
         });
@@ -323,7 +352,6 @@ impl Driver for MySql {
         let Snapshot { record, variables } = snapshot;
         check_owner(record.owner.as_deref())?;
         check_writes(variables)?;
-        let writes: Vec<Write> = stored_writes(variables).into_iter().cloned().collect();
         let fields = vec![
             number(record.created),
             number(record.accessed),
@@ -332,9 +360,9 @@ impl Driver for MySql {
             number(record.renewed),
             optional(record.owner.as_deref(), |owner| bytes(owner.as_bytes())),
             number(record.version),
-            number(size(&writes)),
+            number(variables.size()),
         ];
-        let input = (self.sql(), *key, fields, writes, over, now);
+        let input = (self.sql(), *key, fields, variables.clone(), over, now);
         let import = self.calls.run(Repeat::Never, input, |connection, (sql, key, fields, writes, over, now)| {
             Box::pin(async move {
                 let longest = writes.iter().map(|write| write.value.as_ref().map_or(0, Vec::len)).max();
@@ -352,7 +380,10 @@ impl Driver for MySql {
         });
         import.await
     }
+}
 
+#[async_trait]
+impl Schema for MySql {
     async fn create_tables(&self) -> Result<()> {
         self.migrate(LAYOUTS).await
     }
@@ -379,17 +410,5 @@ impl Driver for MySql {
 
     async fn differences(&self) -> Result<Vec<String>> {
         self.compare().await
-    }
-
-    async fn clock(&self) -> Result<Option<u64>> {
-        let clock = self.calls.run(Repeat::Safe, (), |connection, ()| {
-            Box::pin(async move { connection.client.query_first("SELECT UNIX_TIMESTAMP()").await })
-        });
-        clock.await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.calls.close();
-        Ok(())
     }
 }

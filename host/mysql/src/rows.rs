@@ -1,7 +1,5 @@
 //! Parameters of statements, and the rows that they return.
 
-use std::borrow::Borrow;
-
 use lemon_session_store::{LoadOutcome, Loaded, Record, Stored, Variable, Write};
 use mysql_async::{DriverError, Error as ClientError, Row, Value, prelude::FromValue};
 
@@ -49,7 +47,7 @@ pub fn text(bytes: Vec<u8>) -> String {
 
 /// Writes, in the form that the procedures read: the lengths of application, name and value in 4, 4 and 10 digits,
 /// followed by the three. A removal has the length -1.
-pub fn pack(writes: &[&Write]) -> Vec<u8> {
+pub fn pack<'a>(writes: impl IntoIterator<Item = &'a Write>) -> Vec<u8> {
     let mut packed = Vec::new();
     for write in writes {
         let length = write.value.as_ref().map_or(-1, |value| value.len() as i64);
@@ -83,10 +81,4 @@ pub fn loaded(mut rows: Vec<Row>) -> Result<LoadOutcome, ClientError> {
     let Some(first) = rows.first_mut() else { return Ok(LoadOutcome::Absent) };
     let (record, renewal) = (record(first)?, column(first, 11)?);
     Ok(LoadOutcome::Found(Loaded { record, variables, renewal }))
-}
-
-/// The size of a session with these variables.
-pub fn size<W: Borrow<Write>>(writes: &[W]) -> u64 {
-    let bytes = |write: &Write| write.name.len() + write.value.as_ref().map_or(0, Vec::len);
-    writes.iter().map(|write| bytes(write.borrow())).sum::<usize>() as u64
 }

@@ -12,7 +12,7 @@ use std::sync::{
 };
 
 use lemon_session_mysql::SCHEMES;
-use lemon_session_store::{Key, TableName, conformance::Store};
+use lemon_session_store::{Key, TableName, Writes, conformance::Subject};
 use mysql_async::{Conn, prelude::Queryable};
 use sql::{
     Locking, open, own_table,
@@ -59,10 +59,10 @@ impl Drop for Database {
     }
 }
 
-async fn store() -> Option<Store> {
+async fn store() -> Option<Subject> {
     let database = Database::new().await?;
     let table = TableName::default();
-    let store = Store::new(open(&database.url, &table).await).and(open(&database.url, &table).await);
+    let store = Subject::new(open(&database.url, &table).await).and(open(&database.url, &table).await);
     Some(store.keeping(database))
 }
 
@@ -132,13 +132,16 @@ async fn tables_that_differ_only_in_case_are_refused() {
     let Some(database) = Database::new().await else { return };
     let [upper, lower] = ["Session", "session"].map(|name| TableName::new(name).expect("a table name"));
     let first = open(&database.url, &upper).await;
-    first.create_tables().await.expect("create_tables");
+    first.try_schema().expect("schema").create_tables().await.expect("create_tables");
     let second = open(&database.url, &lower).await;
-    match second.create_tables().await {
+    match second.try_schema().expect("schema").create_tables().await {
         Err(error) => assert!(error.is_invalid() && error.to_string().contains("Session"), "{error}"),
-        Ok(()) => assert!(first.tables_exist().await.expect("tables_exist"), "both names mean the same table"),
+        Ok(()) => assert!(
+            first.try_schema().expect("schema").tables_exist().await.expect("tables_exist"),
+            "both names mean the same table"
+        ),
     }
-    first.create_tables().await.expect("create_tables");
+    first.try_schema().expect("schema").create_tables().await.expect("create_tables");
     for driver in [first, second] {
         driver.close().await.expect("close");
     }
@@ -148,7 +151,7 @@ async fn tables_that_differ_only_in_case_are_refused() {
 async fn differences_lists_changes_of_the_tables() {
     let Some(database) = Database::new().await else { return };
     let driver = open(&database.url, &TableName::default()).await;
-    driver.create_tables().await.expect("create_tables");
+    driver.try_schema().expect("schema").create_tables().await.expect("create_tables");
     let mut connection = Conn::from_url(&database.url).await.expect("a connection");
     for change in [
         "ALTER TABLE Session DROP KEY owner, DROP KEY expires, ADD KEY expires (expires)",
@@ -161,7 +164,7 @@ async fn differences_lists_changes_of_the_tables() {
     }
     connection.disconnect().await.expect("disconnect");
     assert_eq!(
-        driver.differences().await.expect("differences"),
+        driver.try_schema().expect("schema").differences().await.expect("differences"),
         [
             "column Session.nonce is missing: varbinary(255)",
             "column Session.owner is varchar(255) collate utf8mb4_general_ci, and should be varbinary(1020)",
@@ -181,24 +184,24 @@ async fn incomplete_tables_are_completed_by_many_hosts_at_once() {
     let Some(database) = Database::new().await else { return };
     let table = TableName::default();
     let driver = open(&database.url, &table).await;
-    driver.create_tables().await.expect("create_tables");
-    driver.create(&Key::of("a"), &sql::record(), &[sql::write("x", b"1")]).await.expect("create");
+    driver.try_schema().expect("schema").create_tables().await.expect("create_tables");
+    driver.create(&Key::of("a"), &sql::record(), &[sql::write("x", b"1")].into()).await.expect("create");
     let mut connection = Conn::from_url(&database.url).await.expect("a connection");
     for change in ["UPDATE Session_meta SET layout = 0", "DROP PROCEDURE Session_cleanup"] {
         connection.query_drop(change).await.expect("a change");
     }
     connection.disconnect().await.expect("disconnect");
-    assert!(!driver.tables_exist().await.expect("tables_exist"));
+    assert!(!driver.try_schema().expect("schema").tables_exist().await.expect("tables_exist"));
     let hosts: Vec<_> = (0..8)
         .map(|_| {
             let (url, table) = (database.url.clone(), table.clone());
-            tokio::spawn(async move { open(&url, &table).await.create_tables().await })
+            tokio::spawn(async move { open(&url, &table).await.try_schema().expect("schema").create_tables().await })
         })
         .collect();
     for host in hosts {
         host.await.expect("no panic").expect("create_tables");
     }
-    assert_eq!(driver.differences().await.expect("differences"), [""; 0]);
+    assert_eq!(driver.try_schema().expect("schema").differences().await.expect("differences"), [""; 0]);
     assert_eq!(sql::found(&*driver, "a").await.record.size, 2, "the session still exists");
     driver.close().await.expect("close");
 }
@@ -209,7 +212,7 @@ async fn change_that_is_larger_than_a_packet_is_a_clear_error() {
     let url = &database.url;
     sql::with_tables(url, &[("pool-size", "1")], |driver, _| async move {
         let record = sql::record();
-        driver.create(&Key::of("a"), &record, &[]).await.expect("create");
+        driver.create(&Key::of("a"), &record, &Writes::default()).await.expect("create");
         let mut connection = Conn::from_url(url).await.expect("a connection");
         let most: usize =
             connection.query_first("SELECT @@max_allowed_packet").await.expect("a setting").expect("a row");

@@ -1,7 +1,7 @@
 //! New sessions, and sessions that are moved here from another store.
 
 use lemon_session_sql::pool::Repeat;
-use lemon_session_store::{Key, Record, Result, Write};
+use lemon_session_store::{Key, Record, Result, Writes};
 
 use super::{
     Postgres,
@@ -10,9 +10,10 @@ use super::{
 
 impl Postgres {
     /// Stores a session at a digest that is free at `now`. Returns false if it is not free.
-    pub(super) async fn insert(&self, key: &Key, record: &Record, writes: &[Write], now: u64) -> Result<bool> {
+    pub(super) async fn insert(&self, key: &Key, record: &Record, writes: &Writes, now: u64) -> Result<bool> {
         let columns = Columns::of(record, writes)?;
-        let input = (self.sql(), *key, record.clone(), columns, stored(now));
+        let record = Record { size: writes.size(), ..record.clone() };
+        let input = (self.sql(), *key, record, columns, stored(now));
         let insert = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns, now)| {
             Box::pin(async move {
                 let create = client.prepare_cached(&sql.create).await?;
@@ -27,7 +28,7 @@ impl Postgres {
                             &record.ends.map(stored),
                             &stored(record.renewed),
                             &record.owner.as_deref().map(str::as_bytes),
-                            &stored(columns.size()),
+                            &stored(record.size),
                             &columns.apps,
                             &columns.names,
                             &columns.values,
@@ -47,12 +48,13 @@ impl Postgres {
         &self,
         key: &Key,
         record: &Record,
-        writes: &[Write],
+        writes: &Writes,
         over: u64,
         now: u64,
     ) -> Result<bool> {
         let columns = Columns::of(record, writes)?;
-        let input = (self.sql(), *key, record.clone(), columns, stored(over), stored(now));
+        let record = Record { size: writes.size(), ..record.clone() };
+        let input = (self.sql(), *key, record, columns, stored(over), stored(now));
         let replace = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns, over, now)| {
             Box::pin(async move {
                 // Rolled back if it is dropped.
@@ -77,7 +79,7 @@ impl Postgres {
                             &stored(record.renewed),
                             &record.owner.as_deref().map(str::as_bytes),
                             &stored(record.version),
-                            &stored(columns.size()),
+                            &stored(record.size),
                         ],
                     )
                     .await?;

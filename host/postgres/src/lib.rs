@@ -26,8 +26,8 @@ use lemon_session_sql::{
     server::Server,
 };
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,
-    StorageOptions, UpdateOutcome, Write,
+    Change, CreateOutcome, DestroyCondition, Inspect, Key, Listed, LoadOutcome, Record, Result, Schema, Snapshot,
+    StorageOptions, Store, Transfer, UpdateOutcome, Write, Writes,
     batches::{DESTROY_BATCH, Destroyed, destroy_all},
     registry::{Open, Opening},
 };
@@ -56,7 +56,7 @@ impl Postgres {
     /// Fails if the URL or an option is wrong, and if the server does not answer, refuses the user or has no such
     /// database.
     pub fn open(options: StorageOptions) -> Opening {
-        Box::pin(async move { Ok(Arc::new(Self::connect(&options).await?) as Arc<dyn Driver>) })
+        Box::pin(async move { Ok(Arc::new(Self::connect(&options).await?) as Arc<dyn Store>) })
     }
 
     async fn connect(options: &StorageOptions) -> Result<Self> {
@@ -76,7 +76,7 @@ impl Postgres {
 }
 
 #[async_trait]
-impl Driver for Postgres {
+impl Store for Postgres {
     fn summary(&self) -> String {
         self.server().summary()
     }
@@ -121,7 +121,7 @@ impl Driver for Postgres {
         fetch.await
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         let created = self.insert(key, &Record { version: 1, ..record.clone() }, writes, record.accessed).await?;
         Ok(if created { CreateOutcome::Created } else { CreateOutcome::Exists })
     }
@@ -225,6 +225,26 @@ impl Driver for Postgres {
         .await
     }
 
+    async fn close(&self) -> Result<()> {
+        self.calls.close();
+        Ok(())
+    }
+
+    fn inspect(&self) -> Option<&dyn Inspect> {
+        Some(self)
+    }
+
+    fn transfer(&self) -> Option<&dyn Transfer> {
+        Some(self)
+    }
+
+    fn schema(&self) -> Option<&dyn Schema> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Inspect for Postgres {
     async fn count(&self, now: u64) -> Result<u64> {
         let count = self.calls.run(Repeat::Safe, (self.sql(), stored(now)), |client, (sql, now)| {
             Box::pin(async move {
@@ -282,6 +302,19 @@ impl Driver for Postgres {
         describe.await
     }
 
+    async fn clock(&self) -> Result<Option<u64>> {
+        let clock = self.calls.run(Repeat::Safe, (), |client, ()| {
+            Box::pin(async move {
+                let now = "SELECT extract(epoch FROM clock_timestamp())::bigint";
+                client.query_one(now, &[]).await?.try_get::<_, i64>(0)
+            })
+        });
+        Ok(Some(number(clock.await?)))
+    }
+}
+
+#[async_trait]
+impl Transfer for Postgres {
     async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
         let export = self.calls.run(Repeat::Safe, (self.sql(), *key, stored(now)), |client, (sql, key, now)| {
             Box::pin(async move {
@@ -294,7 +327,7 @@ impl Driver for Postgres {
                     let value = Some(row.try_get(10)?);
                     variables.push(Write { app: text(app), name: text(row.try_get(9)?), value });
                 }
-                Ok(Some(Snapshot { record: record(first)?, variables }))
+                Ok(Some(Snapshot { record: record(first)?, variables: variables.into() }))
             })
         });
         export.await
@@ -307,7 +340,10 @@ impl Driver for Postgres {
             Some(over) => self.replace(key, record, variables, over, now).await,
         }
     }
+}
 
+#[async_trait]
+impl Schema for Postgres {
     async fn create_tables(&self) -> Result<()> {
         self.migrate(LAYOUTS).await
     }
@@ -331,20 +367,5 @@ impl Driver for Postgres {
 
     async fn differences(&self) -> Result<Vec<String>> {
         self.compare().await
-    }
-
-    async fn clock(&self) -> Result<Option<u64>> {
-        let clock = self.calls.run(Repeat::Safe, (), |client, ()| {
-            Box::pin(async move {
-                let now = "SELECT extract(epoch FROM clock_timestamp())::bigint";
-                client.query_one(now, &[]).await?.try_get::<_, i64>(0)
-            })
-        });
-        Ok(Some(number(clock.await?)))
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.calls.close();
-        Ok(())
     }
 }

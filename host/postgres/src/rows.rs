@@ -2,9 +2,9 @@
 
 use lemon_session_sql::{
     limits::{check_owner, check_writes},
-    writes::{known_until, last_writes, stored_writes},
+    tombstone::known_until,
 };
-use lemon_session_store::{Change, Key, Loaded, Record, Result, Stored, Variable, Write};
+use lemon_session_store::{Change, Key, Loaded, Record, Result, Stored, Variable, Write, Writes};
 use tokio_postgres::Row;
 
 /// A time, a size or a version as PostgreSQL stores it: its largest integer replaces larger numbers.
@@ -46,15 +46,10 @@ pub struct Columns {
 
 impl Columns {
     /// The variables of a new session.
-    pub fn of(record: &Record, writes: &[Write]) -> Result<Self> {
+    pub fn of(record: &Record, writes: &Writes) -> Result<Self> {
         check_owner(record.owner.as_deref())?;
         check_writes(writes)?;
-        Ok(stored_writes(writes).into_iter().collect())
-    }
-
-    /// The size of a session with these variables.
-    pub fn size(&self) -> u64 {
-        self.names.iter().map(Vec::len).chain(self.values.iter().flatten().map(Vec::len)).sum::<usize>() as u64
+        Ok(writes.iter().filter(|write| write.value.is_some()).collect())
     }
 }
 
@@ -94,7 +89,7 @@ impl Update {
             key: *key,
             expected: expected.map(stored),
             clears: change.clears.iter().map(|app| app.clone().into_bytes()).collect(),
-            writes: last_writes(&change.writes).into_iter().collect(),
+            writes: change.writes.iter().collect(),
             owns: change.owner.is_some(),
             owner: change.owner.clone().flatten().map(String::into_bytes),
             expires: change.expires.map(stored),

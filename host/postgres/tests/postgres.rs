@@ -10,7 +10,7 @@ mod sql;
 use std::sync::LazyLock;
 
 use lemon_session_postgres::SCHEMES;
-use lemon_session_store::{Key, TableName, conformance::Store};
+use lemon_session_store::{Key, TableName, conformance::Subject};
 use sql::{
     Locking, open, own_table,
     servers::{OwnServer, PASSWORD},
@@ -36,10 +36,10 @@ async fn shared() -> Option<&'static str> {
     }
 }
 
-async fn store() -> Option<Store> {
+async fn store() -> Option<Subject> {
     let url = shared().await?;
     let table = own_table();
-    Some(Store::new(open(url, &table).await).and(open(url, &table).await))
+    Some(Subject::new(open(url, &table).await).and(open(url, &table).await))
 }
 
 lemon_session_store::conformance!(conformance, store);
@@ -128,7 +128,7 @@ async fn differences_lists_changes_of_the_tables() {
         ];
         let expected =
             expected.map(|line| line.replace("T_", &format!("{table}_")).replace("T.", &format!("{table}.")));
-        assert_eq!(driver.differences().await.expect("differences"), expected);
+        assert_eq!(driver.try_schema().expect("schema").differences().await.expect("differences"), expected);
     })
     .await;
 }

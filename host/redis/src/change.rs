@@ -1,8 +1,6 @@
 //! Changes, as arguments of scripts.
 
-use std::collections::BTreeMap;
-
-use lemon_session_store::{Change, Write};
+use lemon_session_store::Change;
 
 use super::{
     keys::{field, prefix},
@@ -14,13 +12,11 @@ pub struct Changes<'a> {
     pub change: &'a Change,
     expected: Option<u64>,
     now: u64,
-    /// The last write of each variable, by its field.
-    writes: BTreeMap<Vec<u8>, &'a Write>,
 }
 
 impl<'a> Changes<'a> {
     pub(super) fn new(change: &'a Change, expected: Option<u64>, now: u64) -> Self {
-        Self { change, expected, now, writes: last_writes(&change.writes) }
+        Self { change, expected, now }
     }
 
     /// The arguments that `change.lua` reads. `indexed` and `token` are empty unless a cluster needs them.
@@ -45,11 +41,12 @@ impl<'a> Changes<'a> {
             .text(token);
 
         let (mut puts, mut removals) = (Vec::new(), Vec::new());
-        for (field, write) in &self.writes {
+        for write in &change.writes {
+            let field = field(&write.app, &write.name);
             let name = write.name.len().to_string().into_bytes();
             match &write.value {
-                Some(value) => puts.extend([field.clone(), name, value.clone()]),
-                None => removals.extend([field.clone(), name]),
+                Some(value) => puts.extend([field, name, value.clone()]),
+                None => removals.extend([field, name]),
             }
         }
         let args =
@@ -57,9 +54,4 @@ impl<'a> Changes<'a> {
         let clears: Vec<_> = change.clears.iter().map(|app| prefix(app)).collect();
         args.many(clears.iter().chain(&puts).chain(&removals).map(Vec::as_slice))
     }
-}
-
-/// The last write of each variable, by its field.
-pub fn last_writes(writes: &[Write]) -> BTreeMap<Vec<u8>, &Write> {
-    writes.iter().map(|write| (field(&write.app, &write.name), write)).collect()
 }

@@ -1,11 +1,11 @@
 //! New sessions, and sessions that are moved here from another store.
 
-use lemon_session_store::{Error, Key, Record, Result, Write};
+use lemon_session_store::{Error, Key, Record, Result, Write, Writes};
 use rand::{TryRng, rngs::SysRng};
 
 use super::{
     Redis, STEPS,
-    change::last_writes,
+    keys::field,
     reply::Word,
     script::{self, Args},
     server::Repeat,
@@ -18,16 +18,17 @@ impl Redis {
         &self,
         key: &Key,
         record: &Record,
-        writes: &[Write],
+        writes: &Writes,
         over: Option<u64>,
         now: u64,
     ) -> Result<bool> {
         if self.server.is_cluster() {
             self.check_layout().await?;
         }
-        let writes = last_writes(writes);
-        let puts = writes.iter().filter_map(|(field, write)| Some((field, write, write.value.as_ref()?)));
-        let size = puts.clone().map(|(_, write, value)| (write.name.len() + value.len()) as u64).sum();
+        let puts: Vec<_> = writes
+            .iter()
+            .filter_map(|Write { app, name, value }| Some((field(app, name), value.as_deref()?)))
+            .collect();
         let (mut expires, identity) = (record.expires, random_token()?);
         for _ in 0..STEPS {
             let mut indexed = None;
@@ -45,8 +46,8 @@ impl Redis {
                 .time(record.renewed)
                 .owner(record.owner.as_deref())
                 .number(record.version)
-                .number(size)
-                .many(puts.clone().flat_map(|(field, _, value)| [field.as_slice(), value]));
+                .number(writes.size())
+                .many(puts.iter().flat_map(|(field, value)| [field.as_slice(), value]));
             let mut reply = self.call(&script::CREATE, self.entry(key), &[], &args, Repeat::Never).await?;
             match reply.word() {
                 Word::Created => return Ok(true),

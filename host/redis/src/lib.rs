@@ -109,8 +109,9 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot,
-    StorageOptions, Stored, TableName, UpdateOutcome, Variable, Write, registry::Open, registry::Opening,
+    Change, CreateOutcome, DestroyCondition, Error, Inspect, Key, Listed, LoadOutcome, Loaded, Record, Result, Schema,
+    Snapshot, StorageOptions, Store, Stored, TableName, Transfer, UpdateOutcome, Variable, Write, Writes,
+    registry::{Open, Opening},
 };
 use redis::Value;
 
@@ -154,7 +155,7 @@ impl Redis {
         Box::pin(async move {
             let address = Address::new(&options).await?;
             let server = Server::connect(&address).await?;
-            Ok(Arc::new(Self { server, table: options.table }) as Arc<dyn Driver>)
+            Ok(Arc::new(Self { server, table: options.table }) as Arc<dyn Store>)
         })
     }
 
@@ -192,7 +193,7 @@ impl Redis {
 }
 
 #[async_trait]
-impl Driver for Redis {
+impl Store for Redis {
     fn summary(&self) -> String {
         self.server.name().to_owned()
     }
@@ -230,7 +231,7 @@ impl Driver for Redis {
         }
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         let record = Record { version: 1, ..record.clone() };
         let created = self.store(key, &record, writes, None, record.accessed).await?;
         Ok(if created { CreateOutcome::Created } else { CreateOutcome::Exists })
@@ -311,6 +312,21 @@ impl Driver for Redis {
         Ok(0)
     }
 
+    fn inspect(&self) -> Option<&dyn Inspect> {
+        Some(self)
+    }
+
+    fn transfer(&self) -> Option<&dyn Transfer> {
+        Some(self)
+    }
+
+    fn schema(&self) -> Option<&dyn Schema> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Inspect for Redis {
     async fn count(&self, now: u64) -> Result<u64> {
         self.check_layout().await?;
         let (mut seen, mut live) = (HashSet::new(), 0);
@@ -402,6 +418,13 @@ impl Driver for Redis {
         Err(self.restless())
     }
 
+    async fn clock(&self) -> Result<Option<u64>> {
+        self.server.time().await.map(Some)
+    }
+}
+
+#[async_trait]
+impl Transfer for Redis {
     async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
         for _ in 0..STEPS {
             let mut reply = self.call(&script::EXPORT, self.entry(key), &[], &Args::at(now), Repeat::Safe).await?;
@@ -413,8 +436,7 @@ impl Driver for Redis {
                         let (app, name) = names(reply::bytes_if(field)?.unwrap_or_default())?;
                         variables.push(Write { app, name, value: Some(reply.bytes()?) });
                     }
-                    variables.sort_unstable_by(|a, b| (&a.app, &a.name).cmp(&(&b.app, &b.name)));
-                    return Ok(Some(Snapshot { record, variables }));
+                    return Ok(Some(Snapshot { record, variables: variables.into() }));
                 }
                 Word::Pending if self.settle(key, &reply.text()?, now).await? => {}
                 _ => {
@@ -429,7 +451,10 @@ impl Driver for Redis {
     async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
         self.store(key, &snapshot.record, &snapshot.variables, over, now).await
     }
+}
 
+#[async_trait]
+impl Schema for Redis {
     async fn create_tables(&self) -> Result<()> {
         let mut set = redis::cmd("SET");
         set.arg(self.layout()).arg(LAYOUT).arg("NX");
@@ -462,9 +487,5 @@ impl Driver for Redis {
             Some(version) if version == LAYOUT.as_bytes() => Ok(true),
             other => Err(self.wrong_layout(other)),
         }
-    }
-
-    async fn clock(&self) -> Result<Option<u64>> {
-        self.server.time().await.map(Some)
     }
 }

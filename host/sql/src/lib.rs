@@ -4,7 +4,8 @@
 //! - [`tls`]: how connections are encrypted;
 //! - [`pool`]: the pool of connections that calls run on, with their deadlines and repeats;
 //! - [`layout`]: the version of the tables;
-//! - [`limits`] and [`writes`]: what can be stored, and which writes of a change are;
+//! - [`limits`]: what can be stored;
+//! - [`tombstone`]: how long the end of a digest is remembered;
 //! - [`cleanup`]: the removal of expired sessions in batches.
 //!
 //! # Features
@@ -21,5 +22,5 @@ mod password;
 pub mod pool;
 pub mod server;
 pub mod tls;
+pub mod tombstone;
 mod url;
-pub mod writes;

@@ -3,12 +3,12 @@
 use std::time::SystemTime;
 
 use futures::future::join_all;
-use lemon_session_store::{Driver, Key, Record, Result, Snapshot, StorageOptions, TableName, Write};
+use lemon_session_store::{Key, Record, Result, Schema, Snapshot, StorageOptions, Store, TableName, Transfer, Write};
 
 const SESSIONS: usize = 50;
 
 /// Upgrades tables of the current layout to a newer one: `next` succeeds, and the last statement of `fails` fails.
-pub async fn older_layout_is_upgraded<D: Driver>(
+pub async fn older_layout_is_upgraded<D: Store + Transfer + Schema>(
     url: &str,
     open: impl AsyncFn(&StorageOptions) -> Result<D>,
     migrate: impl AsyncFn(&D, &'static [&'static str]) -> Result<()>,
@@ -45,7 +45,7 @@ pub async fn older_layout_is_upgraded<D: Driver>(
     for key in &keys {
         let value = Some(key.as_bytes().to_vec());
         let write = Write { app: "shop".to_owned(), name: "x".to_owned(), value };
-        first.create(key, &record, &[write]).await.expect("create");
+        first.create(key, &record, &[write].into()).await.expect("create");
     }
     let all = async || -> Vec<Option<Snapshot>> {
         join_all(keys.iter().map(async |key| first.export(key, now).await.expect("export"))).await

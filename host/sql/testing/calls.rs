@@ -80,9 +80,10 @@ pub async fn connection_that_is_cut_between_request_and_answer_is_an_error_and_a
         assert_eq!(found(&*driver, "a").await.record.version, 5, "a load is repeated automatically");
 
         proxy.cut_next_answer();
-        let error = driver.create(&key("c"), &record(), &[write("x", b"1")]).await.expect_err("the answer was cut");
+        let error =
+            driver.create(&key("c"), &record(), &[write("x", b"1")].into()).await.expect_err("the answer was cut");
         assert_unavailable(&error);
-        driver.create(&key("c"), &record(), &[write("x", b"1")]).await.expect("a repeat is answered");
+        driver.create(&key("c"), &record(), &[write("x", b"1")].into()).await.expect("a repeat is answered");
         assert_eq!(found(&*driver, "c").await.record.size, 2);
     })
     .await;

@@ -20,7 +20,8 @@ use std::{
 };
 
 use lemon_session_store::{
-    Change, CreateOutcome, Driver, Error, Key, LoadOutcome, Loaded, Record, Registry, StorageOptions, TableName, Write,
+    Change, CreateOutcome, Error, Key, LoadOutcome, Loaded, Record, Registry, StorageOptions, Store, TableName, Write,
+    Writes,
 };
 use proxy::Proxy;
 
@@ -28,14 +29,14 @@ pub use self::{calls::*, opening::*, restarts::*, secrets::*, waits::*};
 
 const APP: &str = "shop";
 
-pub async fn try_open(url: &str, table: &TableName, options: &[(&str, &str)]) -> Result<Arc<dyn Driver>, Error> {
+pub async fn try_open(url: &str, table: &TableName, options: &[(&str, &str)]) -> Result<Arc<dyn Store>, Error> {
     let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let mut registry = Registry::new();
     registry.register(&super::SCHEMES)?;
     registry.open(StorageOptions { url: url.to_owned(), table: table.clone(), options }).await
 }
 
-pub async fn open(url: &str, table: &TableName) -> Arc<dyn Driver> {
+pub async fn open(url: &str, table: &TableName) -> Arc<dyn Store> {
     try_open(url, table, &[]).await.expect("the store opens")
 }
 
@@ -82,16 +83,16 @@ pub fn write(name: &str, value: &[u8]) -> Write {
     Write { app: APP.to_owned(), name: name.to_owned(), value: Some(value.to_owned()) }
 }
 
-pub fn writing(writes: impl Into<Vec<Write>>) -> Change {
+pub fn writing(writes: impl Into<Writes>) -> Change {
     Change { writes: writes.into(), max_size: u64::MAX, remember: 60, ..Change::default() }
 }
 
-async fn create(driver: &dyn Driver, name: &str, writes: &[Write]) {
-    let created = driver.create(&key(name), &record(), writes).await.expect("create");
+async fn create(driver: &dyn Store, name: &str, writes: &[Write]) {
+    let created = driver.create(&key(name), &record(), &writes.to_vec().into()).await.expect("create");
     assert_eq!(created, CreateOutcome::Created);
 }
 
-pub async fn found(driver: &dyn Driver, name: &str) -> Loaded {
+pub async fn found(driver: &dyn Store, name: &str) -> Loaded {
     match driver.load(&key(name), APP, now(), u32::MAX).await.expect("load") {
         LoadOutcome::Found(loaded) => loaded,
         other => panic!("the session is live, but load answers {other:?}"),
@@ -106,14 +107,14 @@ fn assert_unavailable(error: &Error) {
 pub async fn with_tables<Checking: Future<Output = ()>>(
     url: &str,
     options: &[(&str, &str)],
-    rule: impl FnOnce(Arc<dyn Driver>, TableName) -> Checking,
+    rule: impl FnOnce(Arc<dyn Store>, TableName) -> Checking,
 ) {
     let table = own_table();
     let owner = open(url, &table).await;
-    owner.create_tables().await.expect("create_tables");
+    owner.schema().expect("schema").create_tables().await.expect("create_tables");
     let driver = try_open(url, &table, options).await.expect("the store opens");
     rule(Arc::clone(&driver), table).await;
     driver.close().await.expect("close");
-    owner.drop_tables().await.expect("drop_tables");
+    owner.schema().expect("schema").drop_tables().await.expect("drop_tables");
     owner.close().await.expect("close");
 }

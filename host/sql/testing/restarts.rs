@@ -20,7 +20,7 @@ use super::{
 pub async fn server_that_is_killed_and_restarted_loses_nothing(mut server: OwnServer, url: &str) {
     let table = own_table();
     let driver = try_open(url, &table, &[("timeout", "5"), ("pool-size", "4")]).await.expect("the store opens");
-    driver.create_tables().await.expect("create_tables");
+    driver.try_schema().expect("schema").create_tables().await.expect("create_tables");
     let restarted = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..8)
         .map(|number| {
@@ -79,7 +79,7 @@ pub async fn server_that_is_killed_and_restarted_loses_nothing(mut server: OwnSe
 /// After a restart of an idle server, loads reconnect without an error.
 pub async fn restart_of_an_idle_server_fails_no_load(mut server: OwnServer, url: &str) {
     let driver = try_open(url, &own_table(), &[("pool-size", "4")]).await.expect("the store opens");
-    driver.create_tables().await.expect("create_tables");
+    driver.try_schema().expect("schema").create_tables().await.expect("create_tables");
     create(&*driver, "a", &[write("x", b"1")]).await;
     join_all((0..4).map(|_| found(&*driver, "a"))).await;
     let _server = tokio::task::spawn_blocking(move || {
@@ -117,7 +117,7 @@ pub async fn saves_go_on_when_another_server_is_the_primary(
 ) {
     let table = own_table();
     let owner = open(url, &table).await;
-    owner.create_tables().await.expect("create_tables");
+    owner.try_schema().expect("schema").create_tables().await.expect("create_tables");
     create(&*owner, "a", &[write("x", b"1")]).await;
     owner.close().await.expect("close");
     read_only().await;

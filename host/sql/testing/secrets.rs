@@ -10,7 +10,7 @@ pub async fn errors_tell_no_secrets(url: &str, changes: &[&str], change: impl As
         let change = &change;
         with_tables(url, &[("timeout", "2")], |driver, table| async move {
             assert_eq!(failures(&*driver).await, 0, "intact tables cause no error");
-            driver.create(&key("bad"), &record(), &[write("x", b"1")]).await.expect("create");
+            driver.create(&key("bad"), &record(), &[write("x", b"1")].into()).await.expect("create");
             change(sql.replace("{table}", table.as_str())).await;
             let failed = failures(&*driver).await;
             assert!(failed > 0, "{sql} breaks something");

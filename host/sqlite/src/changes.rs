@@ -3,13 +3,10 @@
 //! A change decides whether it is refused before it writes anything: a refused change has nothing to undo, and the others in
 //! its transaction go on.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Error, Key, Record, Rename, Result, Snapshot, UpdateOutcome, Write,
+    Change, CreateOutcome, DestroyCondition, Error, Key, Record, Rename, Result, Snapshot, UpdateOutcome, Write, Writes,
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
@@ -25,14 +22,6 @@ const REMOVING: Duration = Duration::from_millis(2);
 
 /// The answer of a change. An error of SQLite undoes the transaction.
 pub type Changed<T> = rusqlite::Result<Result<T>>;
-
-/// Values by application and name.
-type Latest<'a> = BTreeMap<(&'a str, &'a str), Option<&'a [u8]>>;
-
-/// The last value of each variable.
-fn latest(writes: &[Write]) -> Latest<'_> {
-    writes.iter().map(|Write { app, name, value }| ((&**app, &**name), value.as_deref())).collect()
-}
 
 /// A session as an update finds it.
 struct Found {
@@ -62,14 +51,14 @@ impl<'a> Changes<'a> {
         self.connection.prepare_cached(sql)
     }
 
-    pub fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Changed<CreateOutcome> {
+    pub fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Changed<CreateOutcome> {
         let record = Record { version: 1, ..record.clone() };
-        let created = self.insert(key, &record, latest(writes), record.accessed)?;
+        let created = self.insert(key, &record, writes, record.accessed)?;
         Ok(Ok(if created { CreateOutcome::Created } else { CreateOutcome::Exists }))
     }
 
     /// Stores a session unless its digest is taken. Tells whether it was stored.
-    fn insert(&self, key: &Key, record: &Record, writes: Latest<'_>, now: u64) -> rusqlite::Result<bool> {
+    fn insert(&self, key: &Key, record: &Record, writes: &Writes, now: u64) -> rusqlite::Result<bool> {
         if !self.is_no_former(key, now)? {
             return Ok(false);
         }
@@ -82,7 +71,7 @@ impl<'a> Changes<'a> {
             seconds(record.renewed),
             record.owner,
             seconds(record.version),
-            size_of(&writes),
+            writes.size() as i64,
         ])?;
         if created == 0 {
             return Ok(false);
@@ -92,9 +81,9 @@ impl<'a> Changes<'a> {
     }
 
     /// Writes the variables of a session that has none.
-    fn fill(&self, session: i64, writes: Latest<'_>) -> rusqlite::Result<()> {
-        for (name, value) in writes {
-            self.write(session, name, value, None)?;
+    fn fill(&self, session: i64, writes: &Writes) -> rusqlite::Result<()> {
+        for write in writes {
+            self.write(session, write, None)?;
         }
         Ok(())
     }
@@ -107,12 +96,11 @@ impl<'a> Changes<'a> {
         over: Option<u64>,
         now: u64,
     ) -> Changed<bool> {
-        let Some(over) = over else { return self.insert(key, record, latest(variables), now).map(Ok) };
+        let Some(over) = over else { return self.insert(key, record, variables, now).map(Ok) };
         let Some(Found { session, expires, version, .. }) = self.find(key)? else { return Ok(Ok(false)) };
         if expires <= seconds(now) || version != seconds(over) {
             return Ok(Ok(false));
         }
-        let writes = latest(variables);
         self.prepare(&self.sql.remove_large)?.execute([session])?;
         self.prepare(&self.sql.remove_variables)?.execute([session])?;
         self.prepare(&self.sql.replace)?.execute(params![
@@ -124,14 +112,14 @@ impl<'a> Changes<'a> {
             seconds(record.renewed),
             record.owner,
             seconds(record.version),
-            size_of(&writes),
+            variables.size() as i64,
         ])?;
-        self.fill(session, writes)?;
+        self.fill(session, variables)?;
         Ok(Ok(true))
     }
 
     pub fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Changed<UpdateOutcome> {
-        let writes = latest(&change.writes);
+        let writes = &change.writes;
         let Some(Found { session, accessed, expires, ends, version, size: old_size }) = self.find(key)? else {
             return Ok(Ok(UpdateOutcome::Gone));
         };
@@ -142,13 +130,13 @@ impl<'a> Changes<'a> {
             return Ok(Ok(UpdateOutcome::Conflict(version as u64)));
         }
 
-        let mut size = old_size + size_of(&writes);
+        let mut size = old_size + writes.size() as i64;
         for app in &change.clears {
             size -= self.prepare(&self.sql.app_size)?.query_row((session, app), |row| row.get::<_, i64>(0))?;
         }
-        let olds = self.olds(session, &change.clears, &writes)?;
-        for ((_, name), old) in writes.keys().zip(&olds) {
-            size -= old.map_or(0, |old| name.len() as i64 + old.bytes);
+        let olds = self.olds(session, &change.clears, writes)?;
+        for (write, old) in writes.iter().zip(&olds) {
+            size -= old.map_or(0, |old| write.name.len() as i64 + old.bytes);
         }
         if size > old_size && size as u64 > change.max_size {
             return Ok(Ok(UpdateOutcome::TooLarge(size as u64)));
@@ -163,8 +151,8 @@ impl<'a> Changes<'a> {
             self.prepare(&self.sql.clear_large)?.execute((session, app))?;
             self.prepare(&self.sql.clear)?.execute((session, app))?;
         }
-        for ((name, value), old) in writes.into_iter().zip(olds) {
-            self.write(session, name, value, old)?;
+        for (write, old) in writes.iter().zip(olds) {
+            self.write(session, write, old)?;
         }
         let changes = !change.clears.is_empty() || !change.writes.is_empty() || change.owner.is_some();
         let version = version + i64::from(changes);
@@ -197,24 +185,17 @@ impl<'a> Changes<'a> {
         self.prepare(&self.sql.find)?.query_row([key.as_bytes()], found).optional()
     }
 
-    fn olds(&self, session: i64, clears: &[String], writes: &Latest<'_>) -> rusqlite::Result<Vec<Option<Old>>> {
+    fn olds(&self, session: i64, clears: &[String], writes: &Writes) -> rusqlite::Result<Vec<Option<Old>>> {
         let mut old_value = self.prepare(&self.sql.old_value)?;
-        let mut old = |app, name| {
+        let mut old = |Write { app, name, .. }: &Write| {
             let old = |row: &Row<'_>| Ok(Old { bytes: row.get(0)?, large: row.get(1)? });
             old_value.query_row((session, app, name), old).optional()
         };
-        let is_cleared = |app| clears.iter().any(|cleared| cleared == app);
-        writes.keys().map(|(app, name)| if is_cleared(*app) { Ok(None) } else { old(*app, *name) }).collect()
+        writes.iter().map(|write| if clears.contains(&write.app) { Ok(None) } else { old(write) }).collect()
     }
 
     /// Writes or removes one variable.
-    fn write(
-        &self,
-        session: i64,
-        (app, name): (&str, &str),
-        value: Option<&[u8]>,
-        old: Option<Old>,
-    ) -> rusqlite::Result<()> {
+    fn write(&self, session: i64, Write { app, name, value }: &Write, old: Option<Old>) -> rusqlite::Result<()> {
         let is_there = old.is_some();
         let old_large = old.and_then(|old| old.large);
         match value {
@@ -374,10 +355,4 @@ impl<'a> Changes<'a> {
         removed += forgotten as u32;
         Ok(Ok((removed, removed < limit)))
     }
-}
-
-/// The bytes of the names and values that are written.
-fn size_of(writes: &Latest<'_>) -> i64 {
-    let sizes = writes.iter().map(|((_, name), value)| value.map_or(0, |value| name.len() + value.len()));
-    sizes.sum::<usize>() as i64
 }

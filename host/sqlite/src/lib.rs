@@ -48,8 +48,8 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot,
-    StorageOptions, UpdateOutcome, Write,
+    Change, CreateOutcome, DestroyCondition, Error, Inspect, Key, Listed, LoadOutcome, Record, Result, Schema,
+    Snapshot, StorageOptions, Store, Transfer, UpdateOutcome, Writes,
     registry::{Open, Opening},
 };
 use tokio::task::JoinHandle;
@@ -81,7 +81,7 @@ impl Sqlite {
         Box::pin(async move {
             let store = Arc::new(Self::new(&options)?);
             store.watch_file();
-            Ok(store as Arc<dyn Driver>)
+            Ok(store as Arc<dyn Store>)
         })
     }
 
@@ -149,7 +149,7 @@ impl Pace {
 }
 
 #[async_trait]
-impl Driver for Sqlite {
+impl Store for Sqlite {
     fn summary(&self) -> String {
         format!("SQLite in {}", self.options.file.name())
     }
@@ -167,8 +167,8 @@ impl Driver for Sqlite {
         self.readers.fetch(key, app, name, now)
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
-        let (key, record, writes) = (*key, record.clone(), writes.to_vec());
+    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
+        let (key, record, writes) = (*key, record.clone(), writes.clone());
         self.writer.write(move |changes| changes.create(&key, &record, &writes)).await
     }
 
@@ -220,6 +220,27 @@ impl Driver for Sqlite {
         Ok(removed)
     }
 
+    async fn close(&self) -> Result<()> {
+        self.readers.close();
+        self.options.file.close();
+        self.writer.close().await
+    }
+
+    fn inspect(&self) -> Option<&dyn Inspect> {
+        Some(self)
+    }
+
+    fn transfer(&self) -> Option<&dyn Transfer> {
+        Some(self)
+    }
+
+    fn schema(&self) -> Option<&dyn Schema> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Inspect for Sqlite {
     async fn count(&self, now: u64) -> Result<u64> {
         self.aside(move |readers, _| readers.count(now)).await
     }
@@ -237,7 +258,10 @@ impl Driver for Sqlite {
         let key = *key;
         self.aside(move |readers, _| readers.describe(&key, now)).await
     }
+}
 
+#[async_trait]
+impl Transfer for Sqlite {
     async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
         let key = *key;
         self.aside(move |readers, _| readers.export(&key, now)).await
@@ -247,7 +271,10 @@ impl Driver for Sqlite {
         let (key, snapshot) = (*key, snapshot.clone());
         self.writer.write(move |changes| changes.import(&key, &snapshot, over, now)).await
     }
+}
 
+#[async_trait]
+impl Schema for Sqlite {
     async fn create_tables(&self) -> Result<()> {
         self.aside(|_, options| {
             options.create_file()?;
@@ -281,11 +308,5 @@ impl Driver for Sqlite {
 
     async fn differences(&self) -> Result<Vec<String>> {
         self.aside(|_, options| options.differences()).await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.readers.close();
-        self.options.file.close();
-        self.writer.close().await
     }
 }

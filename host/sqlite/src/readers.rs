@@ -157,15 +157,15 @@ impl Readers {
             let mut rows = export.query((key.as_bytes(), seconds(now)))?;
             let mut snapshot = None;
             while let Some(row) = rows.next()? {
-                let Snapshot { variables, .. } = match &mut snapshot {
+                let (_, variables) = match &mut snapshot {
                     Some(snapshot) => snapshot,
-                    none => none.insert(Snapshot { record: record(row)?, variables: Vec::new() }),
+                    none => none.insert((record(row)?, Vec::new())),
                 };
                 if let Some(app) = row.get(8)? {
                     variables.push(Write { app, name: row.get(9)?, value: Some(row.get(10)?) });
                 }
             }
-            Ok(snapshot)
+            Ok(snapshot.map(|(record, variables)| Snapshot { record, variables: variables.into() }))
         })
     }
 }

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use lemon_session_store::{Grace, Rename};
+use lemon_session_store::{Grace, Rename, Write};
 use rusqlite::Connection;
 
 use super::{
@@ -41,7 +41,7 @@ fn record(owner: Option<&str>) -> Record {
 }
 
 async fn create(store: &Sqlite, key: &Key) {
-    assert_eq!(store.create(key, &record(None), &[]).await.expect("create"), CreateOutcome::Created);
+    assert_eq!(store.create(key, &record(None), &Writes::default()).await.expect("create"), CreateOutcome::Created);
 }
 
 fn write(app: &str, name: &str, value: Option<Vec<u8>>) -> Write {
@@ -50,7 +50,7 @@ fn write(app: &str, name: &str, value: Option<Vec<u8>>) -> Write {
 
 /// Sets a variable to so many bytes, in a session of at most 100.
 fn setting(name: &str, bytes: usize) -> Change {
-    Change { writes: vec![write("shop", name, Some(vec![0; bytes]))], max_size: 100, ..Change::default() }
+    Change { writes: [write("shop", name, Some(vec![0; bytes]))].into(), max_size: 100, ..Change::default() }
 }
 
 fn renaming(to: Key, grace: Option<Grace>) -> Change {
@@ -194,7 +194,7 @@ async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
     create(&store, &saved).await;
     fill(&store, "Ada", 20_000);
     fill(&store, "Bob", 10);
-    store.create(&kept, &record(Some("Ada")), &[]).await.expect("create");
+    store.create(&kept, &record(Some("Ada")), &Writes::default()).await.expect("create");
     let ending = tokio::spawn({
         let store = Arc::clone(&store);
         async move { store.destroy_owned("Ada", Some(&kept), NOW, 100).await }
@@ -212,7 +212,7 @@ async fn no_session_escapes_its_end_by_a_new_key() {
     let (_folder, _, store) = store().await;
     fill(&store, "Ada", 3_000);
     let spared = Key::of("spared");
-    store.create(&spared, &record(Some("Ada")), &[]).await.expect("create");
+    store.create(&spared, &record(Some("Ada")), &Writes::default()).await.expect("create");
     let sessions = store.list(NOW, Some("Ada"), None, u32::MAX).await.expect("list");
     let ending = tokio::spawn({
         let store = Arc::clone(&store);

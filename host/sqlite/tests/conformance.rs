@@ -11,14 +11,14 @@ use std::{
 use async_trait::async_trait;
 use lemon_session_sqlite::Sqlite;
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot,
-    StorageOptions, UpdateOutcome, Write,
-    conformance::{CALLS, Store, failures},
+    Change, CreateOutcome, DestroyCondition, Inspect, Key, LoadOutcome, Record, Result, Schema, StorageOptions, Store,
+    Transfer, UpdateOutcome, Writes,
+    conformance::{CALLS, Subject, failures},
 };
 use tempfile::TempDir;
 
 /// So many handles on a new file, and the folder it is in.
-async fn open<const HANDLES: usize>(synchronous: &str) -> ([Arc<dyn Driver>; HANDLES], TempDir) {
+async fn open<const HANDLES: usize>(synchronous: &str) -> ([Arc<dyn Store>; HANDLES], TempDir) {
     let folder = TempDir::new().expect("a temporary folder");
     let url = format!("sqlite:{}", folder.path().join("sessions.db").display());
     let options = [("synchronous".to_owned(), synchronous.to_owned())].into();
@@ -31,36 +31,36 @@ async fn open<const HANDLES: usize>(synchronous: &str) -> ([Arc<dyn Driver>; HAN
 }
 
 /// Two handles that take turns, as two processes do.
-async fn sqlite() -> Store {
+async fn sqlite() -> Subject {
     let ([first, second], folder) = open("NORMAL").await;
-    Store::new(first).and(second).keeping(folder)
+    Subject::new(first).and(second).keeping(folder)
 }
 
 /// One handle.
-async fn sqlite_alone() -> Store {
+async fn sqlite_alone() -> Subject {
     let ([only], folder) = open("NORMAL").await;
-    Store::new(only).keeping(folder)
+    Subject::new(only).keeping(folder)
 }
 
 /// A handle with nine of ten calls, and another one with the rest.
-async fn sqlite_skewed() -> Store {
+async fn sqlite_skewed() -> Subject {
     let (handles, folder) = open("NORMAL").await;
-    Store::new(Arc::new(Skewed { handles, calls: AtomicUsize::new(0) })).keeping(folder)
+    Subject::new(Arc::new(Skewed { handles, calls: AtomicUsize::new(0) })).keeping(folder)
 }
 
-async fn sqlite_full() -> Store {
+async fn sqlite_full() -> Subject {
     let ([first, second], folder) = open("FULL").await;
-    Store::new(first).and(second).keeping(folder)
+    Subject::new(first).and(second).keeping(folder)
 }
 
 /// Every tenth call goes to the second handle, all others to the first.
 struct Skewed {
-    handles: [Arc<dyn Driver>; 2],
+    handles: [Arc<dyn Store>; 2],
     calls: AtomicUsize,
 }
 
 impl Skewed {
-    fn next(&self) -> &dyn Driver {
+    fn next(&self) -> &dyn Store {
         let is_tenth = self.calls.fetch_add(1, Ordering::Relaxed) % 10 == 9;
         &*self.handles[usize::from(is_tenth)]
     }
@@ -69,7 +69,7 @@ impl Skewed {
 macro_rules! forward {
     ($(async fn $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)+) => {
         #[async_trait]
-        impl Driver for Skewed {
+        impl Store for Skewed {
             fn summary(&self) -> String {
                 self.next().summary()
             }
@@ -84,6 +84,18 @@ macro_rules! forward {
                 }
                 Ok(())
             }
+
+            fn inspect(&self) -> Option<&dyn Inspect> {
+                self.next().inspect()
+            }
+
+            fn transfer(&self) -> Option<&dyn Transfer> {
+                self.next().transfer()
+            }
+
+            fn schema(&self) -> Option<&dyn Schema> {
+                self.next().schema()
+            }
         }
     };
 }
@@ -91,21 +103,11 @@ macro_rules! forward {
 forward! {
     async fn load(key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome>;
     async fn fetch(key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>>;
-    async fn create(key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome>;
+    async fn create(key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome>;
     async fn update(key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome>;
     async fn destroy(key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool>;
     async fn destroy_owned(owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64>;
     async fn cleanup(now: u64, limit: u32) -> Result<u32>;
-    async fn count(now: u64) -> Result<u64>;
-    async fn reused(now: u64) -> Result<u64>;
-    async fn list(now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>>;
-    async fn describe(key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>>;
-    async fn export(key: &Key, now: u64) -> Result<Option<Snapshot>>;
-    async fn import(key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool>;
-    async fn create_tables() -> Result<()>;
-    async fn drop_tables() -> Result<()>;
-    async fn tables_exist() -> Result<bool>;
-    async fn differences() -> Result<Vec<String>>;
 }
 
 lemon_session_store::conformance!(sqlite_driver, sqlite);
@@ -119,7 +121,7 @@ async fn failures_of_sqlite(change: impl FnOnce(&Path)) -> usize {
     let file = folder.path().join("sessions.db");
     let options = StorageOptions::new(format!("sqlite:{}", file.display()));
     let store = Sqlite::open(options.clone()).await.expect("the store opens");
-    store.create_tables().await.expect("create_tables");
+    store.schema().expect("schema").create_tables().await.expect("create_tables");
     assert_eq!(failures(&*store).await, 0, "a whole store answers");
     store.close().await.expect("close");
     change(&file);

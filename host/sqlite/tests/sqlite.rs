@@ -12,8 +12,8 @@ use std::{
 
 use lemon_session_sqlite::Sqlite;
 use lemon_session_store::{
-    Change, CreateOutcome, Driver, Key, LoadOutcome, Record, Rename, StorageOptions, Stored, TableName, UpdateOutcome,
-    Write,
+    Change, CreateOutcome, Key, LoadOutcome, Record, Rename, StorageOptions, Store, Stored, TableName, UpdateOutcome,
+    Write, Writes,
 };
 use tempfile::TempDir;
 
@@ -29,7 +29,7 @@ const RECORD: Record = Record {
     size: 0,
 };
 
-async fn open_with(file: &Path, table: &str, options: &[(&str, &str)]) -> Arc<dyn Driver> {
+async fn open_with(file: &Path, table: &str, options: &[(&str, &str)]) -> Arc<dyn Store> {
     let options = StorageOptions {
         url: format!("sqlite:{}", file.display()),
         table: TableName::new(table).expect("a table's name"),
@@ -38,20 +38,20 @@ async fn open_with(file: &Path, table: &str, options: &[(&str, &str)]) -> Arc<dy
     Sqlite::open(options).await.expect("the store opens")
 }
 
-async fn open(file: &Path) -> Arc<dyn Driver> {
+async fn open(file: &Path) -> Arc<dyn Store> {
     open_with(file, "Session", &[]).await
 }
 
-async fn create(store: &dyn Driver, key: &Key) {
-    assert_eq!(store.create(key, &RECORD, &[]).await.expect("create"), CreateOutcome::Created);
+async fn create(store: &dyn Store, key: &Key) {
+    assert_eq!(store.create(key, &RECORD, &Writes::default()).await.expect("create"), CreateOutcome::Created);
 }
 
 /// A new database with the session "a" in it, and the store on it.
-async fn with_session_a() -> (TempDir, PathBuf, Arc<dyn Driver>) {
+async fn with_session_a() -> (TempDir, PathBuf, Arc<dyn Store>) {
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("sessions.db");
     let store = open(&file).await;
-    store.create_tables().await.expect("create_tables");
+    store.try_schema().expect("schema").create_tables().await.expect("create_tables");
     create(&*store, &Key::of("a")).await;
     (folder, file, store)
 }
@@ -60,12 +60,12 @@ fn put(name: &str, value: &[u8]) -> Write {
     Write { app: "shop".to_owned(), name: name.to_owned(), value: Some(value.to_owned()) }
 }
 
-fn writing(writes: impl Into<Vec<Write>>) -> Change {
+fn writing(writes: impl Into<Writes>) -> Change {
     Change { writes: writes.into(), max_size: u64::MAX, ..Change::default() }
 }
 
 /// The names and values of a live session's variables.
-async fn variables(store: &dyn Driver, key: &Key) -> Vec<(String, Vec<u8>)> {
+async fn variables(store: &dyn Store, key: &Key) -> Vec<(String, Vec<u8>)> {
     let LoadOutcome::Found(loaded) = store.load(key, "shop", NOW, u32::MAX).await.expect("load") else {
         panic!("the session is live");
     };
@@ -80,7 +80,7 @@ async fn variables(store: &dyn Driver, key: &Key) -> Vec<(String, Vec<u8>)> {
 async fn a_new_file_is_for_its_owner_alone() {
     let folder = TempDir::new().expect("a temporary folder");
     let store = open(&folder.path().join("sessions.db")).await;
-    store.create_tables().await.expect("create_tables");
+    store.try_schema().expect("schema").create_tables().await.expect("create_tables");
     create(&*store, &Key::of("a")).await;
     let mut files = 0;
     for file in fs::read_dir(folder.path()).expect("the folder") {
@@ -99,18 +99,21 @@ async fn no_file_is_made_before_its_tables() {
     let store = open(&file).await;
     for error in [
         store.load(&Key::of("a"), "shop", NOW, 0).await.err(),
-        store.create(&Key::of("a"), &RECORD, &[]).await.err(),
-        store.count(NOW).await.err(),
+        store.create(&Key::of("a"), &RECORD, &Writes::default()).await.err(),
+        store.try_inspect().expect("inspect").count(NOW).await.err(),
     ] {
         let error = error.expect("there are no tables");
         assert!(error.is_missing_tables(), "{error}");
         assert!(error.to_string().contains("lemon-session tables create"), "{error}");
     }
-    assert!(!store.tables_exist().await.expect("tables_exist"));
-    store.drop_tables().await.expect("there is nothing to drop");
+    assert!(!store.try_schema().expect("schema").tables_exist().await.expect("tables_exist"));
+    store.try_schema().expect("schema").drop_tables().await.expect("there is nothing to drop");
     assert!(!file.exists(), "a mistyped path leaves no file");
-    store.create_tables().await.expect("create_tables");
-    assert!(store.tables_exist().await.expect("tables_exist"), "the same handle sees them");
+    store.try_schema().expect("schema").create_tables().await.expect("create_tables");
+    assert!(
+        store.try_schema().expect("schema").tables_exist().await.expect("tables_exist"),
+        "the same handle sees them"
+    );
     create(&*store, &Key::of("a")).await;
 }
 
@@ -120,14 +123,14 @@ async fn several_tables_live_in_one_file() {
     let file = folder.path().join("sessions.db");
     let stores = [open_with(&file, "Session", &[]).await, open_with(&file, "select", &[]).await];
     for store in &stores {
-        store.create_tables().await.expect("create_tables");
+        store.try_schema().expect("schema").create_tables().await.expect("create_tables");
         create(&**store, &Key::of("a")).await;
     }
     stores[0].update(&Key::of("a"), &writing([put("x", b"1")]), None, NOW).await.expect("update");
     assert_eq!(variables(&*stores[1], &Key::of("a")).await, []);
-    stores[0].drop_tables().await.expect("drop_tables");
-    assert_eq!(stores[1].count(NOW).await.expect("count"), 1, "the other table stays");
-    assert!(!stores[0].tables_exist().await.expect("tables_exist"));
+    stores[0].try_schema().expect("schema").drop_tables().await.expect("drop_tables");
+    assert_eq!(stores[1].try_inspect().expect("inspect").count(NOW).await.expect("count"), 1, "the other table stays");
+    assert!(!stores[0].try_schema().expect("schema").tables_exist().await.expect("tables_exist"));
 }
 
 #[tokio::test]
@@ -145,7 +148,7 @@ async fn tables_of_another_version_are_refused_and_left_as_they_are() {
     for error in [
         store.load(&Key::of("a"), "shop", NOW, 0).await.err(),
         store.update(&Key::of("a"), &writing([]), None, NOW).await.err(),
-        store.create_tables().await.err(),
+        store.try_schema().expect("schema").create_tables().await.err(),
     ] {
         let error = error.expect("the tables are unknown");
         assert!(error.to_string().contains("layout 99"), "{error}");
@@ -163,7 +166,7 @@ async fn a_file_that_is_no_database_is_a_clear_error() {
     let store = open(&file).await;
     let error = store.load(&Key::of("a"), "shop", NOW, 0).await.expect_err("it is no database");
     assert!(error.to_string().ends_with("notes.txt is not an SQLite database"), "{error}");
-    store.create_tables().await.expect_err("it is no database");
+    store.try_schema().expect("schema").create_tables().await.expect_err("it is no database");
     assert!(fs::read_to_string(&file).expect("the file").starts_with("Dear diary"), "it is left as it is");
 }
 
@@ -173,8 +176,8 @@ async fn session_with_the_digest_of_an_expired_one_has_nothing_of_it() {
         let (_folder, file, store) = with_session_a().await;
         let key = Key::of("b");
         let old = [put("old", b"1"), Write { app: "blog".to_owned(), ..put("old", b"1") }];
-        store.create(&key, &RECORD, &old).await.expect("create");
-        let load = async |store: &dyn Driver, app: &str, now| store.load(&key, app, now, 100).await.expect("load");
+        store.create(&key, &RECORD, &old.into()).await.expect("create");
+        let load = async |store: &dyn Store, app: &str, now| store.load(&key, app, now, 100).await.expect("load");
         for app in ["shop", "blog", "shop", "blog"] {
             load(&*store, app, NOW).await;
         }
@@ -188,8 +191,14 @@ async fn session_with_the_digest_of_an_expired_one_has_nothing_of_it() {
             let rename = Some(Rename { to: key, grace: None });
             store.update(&Key::of("a"), &Change { rename, ..writing([]) }, None, now).await.expect("update");
         } else {
-            let snapshot = store.export(&Key::of("a"), now).await.expect("export").expect("it is live");
-            assert!(store.import(&key, &snapshot, None, now).await.expect("import"));
+            let snapshot = store
+                .try_transfer()
+                .expect("transfer")
+                .export(&Key::of("a"), now)
+                .await
+                .expect("export")
+                .expect("it is live");
+            assert!(store.try_transfer().expect("transfer").import(&key, &snapshot, None, now).await.expect("import"));
         }
         for round in 0..3 {
             let saved = writing([put("new", &[round])]);
@@ -228,7 +237,7 @@ async fn loads_go_on_while_another_process_writes_and_saves_wait_for_it() {
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("sessions.db");
     let store = open_with(&file, "Session", &[("busy-timeout", "60s")]).await;
-    store.create_tables().await.expect("create_tables");
+    store.try_schema().expect("schema").create_tables().await.expect("create_tables");
     let key = Key::of("a");
     create(&*store, &key).await;
 
@@ -260,7 +269,7 @@ async fn saves_give_up_after_busy_timeout_however_many_wait() {
     let file = folder.path().join("sessions.db");
     for synchronous in ["NORMAL", "FULL"] {
         let store = open_with(&file, "Session", &[("busy-timeout", "200ms"), ("synchronous", synchronous)]).await;
-        store.create_tables().await.expect("create_tables");
+        store.try_schema().expect("schema").create_tables().await.expect("create_tables");
         let key = Key::of(synchronous);
         create(&*store, &key).await;
 
@@ -292,7 +301,7 @@ async fn each_save_waits_for_other_processes_until_its_own_deadline() {
         let folder = TempDir::new().expect("a temporary folder");
         let file = folder.path().join("sessions.db");
         let store = open_with(&file, "Session", &[("busy-timeout", "2s"), ("synchronous", synchronous)]).await;
-        store.create_tables().await.expect("create_tables");
+        store.try_schema().expect("schema").create_tables().await.expect("create_tables");
         let key = Key::of("a");
         create(&*store, &key).await;
         let occupied = Occupied::new(&file);
@@ -327,7 +336,7 @@ async fn saves_that_are_given_up_are_done_whole_or_not_at_all() {
     let file = folder.path().join("sessions.db");
     for synchronous in ["NORMAL", "FULL"] {
         let store = open_with(&file, "Session", &[("synchronous", synchronous)]).await;
-        store.create_tables().await.expect("create_tables");
+        store.try_schema().expect("schema").create_tables().await.expect("create_tables");
         let key = Key::of(synchronous);
         create(&*store, &key).await;
         let saves: Vec<_> = (0..300)
@@ -362,7 +371,14 @@ async fn saves_that_are_given_up_are_done_whole_or_not_at_all() {
         let (a, b): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(name, _)| name.starts_with('a'));
         assert!(a.len() >= kept, "those that were answered are there");
         assert_eq!(a.len(), b.len(), "both variables of a save or neither");
-        let record = store.describe(&key, NOW).await.expect("describe").expect("a live session").0;
+        let record = store
+            .try_inspect()
+            .expect("inspect")
+            .describe(&key, NOW)
+            .await
+            .expect("describe")
+            .expect("a live session")
+            .0;
         assert_eq!(record.version, 1 + a.len() as u64, "the version counts those that are there");
     }
 }
@@ -371,12 +387,12 @@ async fn saves_that_are_given_up_are_done_whole_or_not_at_all() {
 async fn saves_go_on_while_a_backlog_is_cleaned_up() {
     let folder = TempDir::new().expect("a temporary folder");
     let store = open(&folder.path().join("sessions.db")).await;
-    store.create_tables().await.expect("create_tables");
+    store.try_schema().expect("schema").create_tables().await.expect("create_tables");
     for n in 0..3000 {
         create(&*store, &Key::of(&n.to_string())).await;
     }
     let live = Record { expires: NOW + 100_000, ..RECORD };
-    store.create(&Key::of("live"), &live, &[]).await.expect("create");
+    store.create(&Key::of("live"), &live, &Writes::default()).await.expect("create");
     let cleanup = tokio::spawn({
         let store = Arc::clone(&store);
         async move { store.cleanup(NOW + 1440, u32::MAX).await }
@@ -446,7 +462,7 @@ async fn saves_on_a_full_disk_use_the_room_of_the_log_and_recover_by_themselves(
     for synchronous in ["NORMAL", "FULL"] {
         let file = disk.0.path().join(format!("{synchronous}.db"));
         let store = open_with(&file, "Session", &[("synchronous", synchronous)]).await;
-        store.create_tables().await.expect("create_tables");
+        store.try_schema().expect("schema").create_tables().await.expect("create_tables");
         let key = Key::of("a");
         create(&*store, &key).await;
         let save = async |name: &str, value: &[u8]| store.update(&key, &writing([put(name, value)]), None, NOW).await;

@@ -1,27 +1,27 @@
-//! How drivers end all sessions of an owner: in transactions that hold up nobody for long.
+//! How drivers end all sessions of an owner: in several transactions, so that no save waits for all of them.
 
 use std::future::Future;
 
 use super::Result;
 
-/// How many sessions one transaction ends: a save of one of them waits for no more than these.
+/// How many sessions one transaction ends, and thus how many a save waits for.
 pub const DESTROY_BATCH: u32 = 64;
 
-/// What one transaction of `destroy_owned` has found and done, in the order of the sessions' digests.
+/// The result of one transaction of `destroy_owned`, which goes through the sessions in the order of their digests.
 pub struct Destroyed {
     /// How many live sessions of the owner it found, at most [`DESTROY_BATCH`].
     pub found: u64,
-    /// How many of them it ended: not those that were given another key in between.
+    /// How many of them it ended: fewer if the id of one was rotated in between.
     pub ended: u64,
     /// The digest of the last one it found.
     pub last: Option<Vec<u8>>,
 }
 
-/// Runs transactions, each of which is given the digest to go on behind, until the owner has no session any more; returns how
-/// many were ended.
+/// Runs transactions until the owner has no session left, and returns how many were ended. Each transaction is given the digest
+/// after which it continues.
 ///
-/// A session that is given a lower digest meanwhile is passed by, so that this begins anew until one transaction has seen and
-/// ended all that there were.
+/// A session whose new digest is lower than that is missed. The transactions therefore start over until a single one has found
+/// and ended all sessions that exist.
 pub async fn destroy_all<Batch: Future<Output = Result<Destroyed>>>(batch: impl Fn(Vec<u8>) -> Batch) -> Result<u64> {
     let (mut ended, mut after) = (0, Vec::new());
     loop {
@@ -60,9 +60,9 @@ mod tests {
         for (answers, ended, asked) in [
             (&[(0, 0)][..], 0, &[&[][..]][..]),
             (&[(3, 3)], 3, &[&[]]),
-            // One was given another key.
+            // The id of one was rotated.
             (&[(3, 2), (1, 1)], 3, &[&[], &[]]),
-            // More than one transaction: those that were passed by are looked for.
+            // After more than one transaction, those that were missed are looked for.
             (&[(64, 64), (5, 5), (0, 0)], 69, &[&[], &[1], &[]]),
             (&[(64, 64), (64, 63), (0, 0), (1, 1)], 128, &[&[], &[1], &[2], &[]]),
         ] {

@@ -1,9 +1,10 @@
 use std::fmt;
 
-/// What a driver's methods return.
+/// What a store's methods return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Trouble with a store. Its text and its sources are for the operator's log, and hold no key, no value and no password.
+/// A call that a store could not complete. The text and the sources are for the operator's log and contain no digest, no value
+/// and no password.
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
@@ -16,6 +17,7 @@ enum Kind {
     MissingTables,
     UnknownLocation,
     Invalid,
+    Unsupported,
     Unavailable,
 }
 
@@ -33,6 +35,11 @@ impl Error {
     /// The storage URL or an option beside it cannot be used; the message says what would be right.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(Kind::Invalid, message)
+    }
+
+    /// The driver does not implement the trait that the call needs.
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unsupported, message)
     }
 
     /// Anything else: the store cannot be reached, is too busy, is full or is broken.
@@ -61,7 +68,12 @@ impl Error {
         self.kind == Kind::Invalid
     }
 
-    /// The same trouble for one more caller who met it; without its source.
+    /// Whether the driver lacks what the call needs.
+    pub fn is_unsupported(&self) -> bool {
+        self.kind == Kind::Unsupported
+    }
+
+    /// The same error for another caller, without its source.
     pub fn again(&self) -> Self {
         Self::new(self.kind, self.message.clone())
     }

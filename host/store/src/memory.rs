@@ -1,7 +1,7 @@
-//! `memory:`: sessions in this process's memory, for tests, for trying things out, and for sites that can do without
-//! their sessions after a restart.
+//! `memory:`: sessions in this process's memory, for tests, for first steps, and for sites that can lose their sessions at a
+//! restart.
 //!
-//! Every store that is opened is one of its own. It has no tables: they are always there, and dropping them empties it.
+//! Each open creates a separate store. It needs no tables: they always exist, and dropping them empties the store.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,8 +12,8 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, Listed, LoadOutcome, Loaded, Record, Result,
-    Snapshot, StorageOptions, Stored, UpdateOutcome, Variable, Write,
+    Change, CreateOutcome, DestroyCondition, Error, Grace, Inspect, Key, Listed, LoadOutcome, Loaded, Record, Result,
+    Schema, Snapshot, StorageOptions, Store, Stored, Transfer, UpdateOutcome, Variable, Write, Writes,
     batches::{DESTROY_BATCH, Destroyed, destroy_all},
     registry::{Open, Opening},
 };
@@ -40,7 +40,7 @@ impl Memory {
                 return Err(Error::invalid("the URL of the store in memory is memory: and nothing after it"));
             }
             options.refuse_unknown(&[])?;
-            Ok(Arc::new(Self::new()) as Arc<dyn Driver>)
+            Ok(Arc::new(Self::new()) as Arc<dyn Store>)
         })
     }
 
@@ -50,39 +50,39 @@ impl Memory {
     }
 }
 
-/// All sessions, under all keys that mean something.
+/// All sessions and tombstones.
 #[derive(Default)]
 struct State {
     keys: BTreeMap<Key, Held>,
     sessions: BTreeMap<u64, Session>,
-    /// The number of the last session. No number is used twice, so a former key never leads to another session.
+    /// The number of the last session. No number is used twice, so a former digest never leads to another session.
     last: u64,
-    /// When each key's entry may be removed: a session's expiry, or the end of an ended key's being remembered.
+    /// When each entry may be removed: at the expiry of the session or of the tombstone.
     removable: BTreeSet<(u64, Key)>,
     owned: BTreeSet<(String, Key)>,
 }
 
-/// What is known of a key.
+/// What a digest means.
 enum Held {
-    /// It is that of the session of this number.
+    /// It is the digest of the session with this number.
     Current(u64),
-    /// It has ended, or leads to a session for the time of its grace.
+    /// It is a tombstone, or a former digest within its grace period.
     Former(Former),
 }
 
 struct Former {
-    /// The session it leads to, and until when.
+    /// The session that a former digest leads to.
     leads: Option<(u64, Grace)>,
-    /// Until when it is remembered.
+    /// When the tombstone expires.
     until: u64,
-    /// How often it was presented after its end.
+    /// How often it was loaded after its end.
     reused: u64,
 }
 
 struct Session {
     record: Record,
     variables: Variables,
-    /// The former keys that may lead here.
+    /// The former digests that may lead here.
     former: Vec<Key>,
 }
 
@@ -99,7 +99,7 @@ fn size(variables: &Variables) -> u64 {
     variables.values().flatten().map(|(name, value)| (name.len() + value.len()) as u64).sum()
 }
 
-fn write(variables: &mut Variables, writes: &[Write]) {
+fn write(variables: &mut Variables, writes: &Writes) {
     for Write { app, name, value } in writes {
         match value {
             Some(value) => {
@@ -118,7 +118,7 @@ fn write(variables: &mut Variables, writes: &[Write]) {
 }
 
 impl State {
-    /// The live session whose key this is.
+    /// The live session of this digest.
     fn live(&self, key: &Key, now: u64) -> Option<&Session> {
         match self.keys.get(key)? {
             Held::Current(number) => self.sessions.get(number).filter(|session| session.is_live(now)),
@@ -126,7 +126,7 @@ impl State {
         }
     }
 
-    /// The number of the session a key leads to: its own, or the one of a former key within its grace.
+    /// The number of the session that a digest leads to: its own, or that of a former digest within its grace period.
     fn number(&self, key: &Key, now: u64) -> Option<u64> {
         match self.keys.get(key)? {
             Held::Current(number) => Some(*number),
@@ -136,7 +136,7 @@ impl State {
         }
     }
 
-    /// The live session a key leads to, and the nonce if it is a former key within its grace.
+    /// The live session that a digest leads to, with the nonce of a former digest within its grace period.
     fn follow(&self, key: &Key, now: u64) -> Option<(&Session, Option<&[u8]>)> {
         match self.keys.get(key)? {
             Held::Current(_) => self.live(key, now).map(|session| (session, None)),
@@ -148,7 +148,7 @@ impl State {
         }
     }
 
-    /// Whether there is nothing of this key; what was remembered until `now` is forgotten.
+    /// Whether nothing has this digest. Removes a tombstone that has expired.
     fn is_free(&mut self, key: &Key, now: u64) -> bool {
         match self.keys.get(key) {
             None => true,
@@ -170,7 +170,7 @@ impl State {
         }
     }
 
-    /// Takes a session out, whether live or expired. Its former keys lead nowhere from then on.
+    /// Removes a session, live or expired. Its former digests become tombstones.
     fn remove(&mut self, key: &Key) -> Option<Session> {
         let Some(Held::Current(number)) = self.keys.get(key) else { return None };
         let session = self.sessions.remove(number)?;
@@ -205,7 +205,7 @@ impl State {
         live
     }
 
-    /// Ends some sessions of an owner whose keys follow `after`, but the one with the number `spared`.
+    /// Ends some sessions of an owner whose digests follow `after`, except the one with the number `spared`.
     fn destroy_owned(&mut self, owner: &str, spared: Option<u64>, after: &[u8], now: u64, remember: u32) -> Destroyed {
         let from = (owner.to_owned(), Key::try_from(after).unwrap_or(Key::from([0; 32])));
         let from = if after.is_empty() { Bound::Included(from) } else { Bound::Excluded(from) };
@@ -220,8 +220,8 @@ impl State {
         Destroyed { found: number, ended: number, last }
     }
 
-    /// Stores a session under a key that is free.
-    fn insert(&mut self, key: Key, record: Record, writes: &[Write]) {
+    /// Stores a session under a digest that is free.
+    fn insert(&mut self, key: Key, record: Record, writes: &Writes) {
         let mut variables = Variables::new();
         write(&mut variables, writes);
         let record = Record { size: size(&variables), ..record };
@@ -234,7 +234,7 @@ impl State {
         self.sessions.insert(self.last, Session { record, variables, former: Vec::new() });
     }
 
-    /// Puts another session in place of a live one.
+    /// Replaces a live session by a copy of another store's.
     fn replace(&mut self, key: &Key, Snapshot { record, variables }: &Snapshot, over: u64, now: u64) -> bool {
         let Some(Held::Current(number)) = self.keys.get(key) else { return false };
         let Some(session) = self.sessions.get_mut(number) else { return false };
@@ -319,7 +319,7 @@ impl State {
         if let Some(rename) = &change.rename {
             let sealed = match &rename.grace {
                 Some(_) => {
-                    // Forgotten ones would add up where a session is renewed for months.
+                    // Otherwise removed ones would add up while a session is renewed for months.
                     session.former.retain(|former| keys.contains_key(former));
                     session.former.push(*key);
                     Vec::new()
@@ -337,7 +337,7 @@ impl State {
 }
 
 #[async_trait]
-impl Driver for Memory {
+impl Store for Memory {
     fn summary(&self) -> String {
         "this process's memory".to_owned()
     }
@@ -371,7 +371,7 @@ impl Driver for Memory {
         Ok(found.map(|value| value.to_vec()))
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         let mut state = self.state();
         if !state.is_free(key, record.accessed) {
             return Ok(CreateOutcome::Exists);
@@ -410,6 +410,21 @@ impl Driver for Memory {
         Ok(due.len() as u32)
     }
 
+    fn inspect(&self) -> Option<&dyn Inspect> {
+        Some(self)
+    }
+
+    fn transfer(&self) -> Option<&dyn Transfer> {
+        Some(self)
+    }
+
+    fn schema(&self) -> Option<&dyn Schema> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Inspect for Memory {
     async fn count(&self, now: u64) -> Result<u64> {
         Ok(self.state().sessions.values().filter(|session| session.is_live(now)).count() as u64)
     }
@@ -444,7 +459,10 @@ impl Driver for Memory {
             (session.record.clone(), variables.collect())
         }))
     }
+}
 
+#[async_trait]
+impl Transfer for Memory {
     async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
         let state = self.state();
         Ok(state.live(key, now).map(|session| {
@@ -470,7 +488,10 @@ impl Driver for Memory {
         }
         Ok(free)
     }
+}
 
+#[async_trait]
+impl Schema for Memory {
     async fn create_tables(&self) -> Result<()> {
         Ok(())
     }

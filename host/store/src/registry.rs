@@ -1,22 +1,22 @@
-//! Which driver a storage URL means.
+//! Maps storage URLs to drivers.
 
 use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
 
-use super::{Driver, Error, Result, TableName, memory};
+use super::{Error, Result, Store, TableName, memory};
 
-/// What a driver is opened with.
+/// What a store is opened with.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct StorageOptions {
-    /// The storage URL, `sqlite:sessions.db` for example. May hold a password: it is not for logs.
+    /// The storage URL, `sqlite:sessions.db` for example. It can contain a password and does not belong in a log.
     pub url: String,
     /// The table the sessions are kept in.
     pub table: TableName,
-    /// The driver's own options, by name. A driver refuses those it does not know.
+    /// The driver's own options by name. A driver refuses options that it does not know.
     pub options: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for StorageOptions {
-    /// Without the URL and the options' values, which can hold passwords.
+    /// Without the URL and the options' values, which can contain passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = self.url.split_once(':').map_or("", |(scheme, _)| scheme);
         f.debug_struct("StorageOptions")
@@ -33,7 +33,11 @@ impl StorageOptions {
         Self { url: url.into(), ..Self::default() }
     }
 
-    /// Fails when there is an option that is not among the `known` ones.
+    /// Checks that all options are among the `known` ones.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the name of the first option that is not.
     pub fn refuse_unknown(&self, known: &[&str]) -> Result<()> {
         let Some(name) = self.options.keys().find(|name| !known.contains(&name.as_str())) else { return Ok(()) };
         let scheme = self.url.split_once(':').map_or("", |(scheme, _)| scheme);
@@ -44,10 +48,10 @@ impl StorageOptions {
     }
 }
 
-/// A driver that is being opened.
-pub type Opening = Pin<Box<dyn Future<Output = Result<Arc<dyn Driver>>> + Send>>;
+/// A store that is being opened.
+pub type Opening = Pin<Box<dyn Future<Output = Result<Arc<dyn Store>>> + Send>>;
 
-/// Opens a driver.
+/// Opens a store.
 pub type Open = fn(StorageOptions) -> Opening;
 
 /// Maps the schemes of storage URLs to drivers.
@@ -63,16 +67,16 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// A registry with the driver `memory:` alone.
+    /// A registry with only the driver `memory:`.
     pub fn new() -> Self {
         Self { drivers: memory::SCHEMES.into() }
     }
 
-    /// Adds a driver for each of these schemes: those of its crate's `SCHEMES`, for example.
+    /// Adds a driver for each of these schemes, such as the `SCHEMES` of its crate.
     ///
     /// # Errors
     ///
-    /// Fails, and adds none, when there is a driver for one of the schemes.
+    /// Fails and adds none if one of the schemes has a driver already.
     pub fn register(&mut self, schemes: &[(&'static str, Open)]) -> Result<()> {
         if let Some((scheme, _)) = schemes.iter().find(|(scheme, _)| self.drivers.contains_key(scheme)) {
             return Err(Error::invalid(format!("there is a driver for {scheme}: already")));
@@ -82,7 +86,11 @@ impl Registry {
     }
 
     /// Opens the store that `options.url` names.
-    pub async fn open(&self, options: StorageOptions) -> Result<Arc<dyn Driver>> {
+    ///
+    /// # Errors
+    ///
+    /// Fails if no driver has the scheme of the URL, or if the driver cannot open the store.
+    pub async fn open(&self, options: StorageOptions) -> Result<Arc<dyn Store>> {
         let scheme = options.url.split_once(':').map_or("", |(scheme, _)| scheme);
         let open = self.drivers.get(scheme).ok_or_else(|| {
             let known: Vec<_> = self.drivers.keys().map(|scheme| format!("{scheme}:")).collect();

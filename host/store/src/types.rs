@@ -2,12 +2,14 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-/// What a store knows a session by: the SHA-256 digest of its id.
+use super::Writes;
+
+/// A session's digest: the SHA-256 of its id. A store never holds an id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key([u8; 32]);
 
 impl Key {
-    /// The key of a session id.
+    /// The digest of a session id.
     pub fn of(id: &str) -> Self {
         Self(Sha256::digest(id.as_bytes()).into())
     }
@@ -17,7 +19,7 @@ impl Key {
         &self.0
     }
 
-    /// The key as 64 hexadecimal digits, the form operators see and type.
+    /// The digest as 64 hexadecimal digits, the form that operators see and type.
     pub fn to_hex(&self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -55,37 +57,37 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What a store keeps of a session beside its variables. Times are in seconds since 1970-01-01T00:00:00Z.
+/// A session without its variables. Times are in seconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// When it was created.
     pub created: u64,
-    /// When a use of it was last written down.
+    /// When a use of it was last stored.
     pub accessed: u64,
     /// When it expires.
     pub expires: u64,
-    /// When it expires however often it is used; `expires` is never later.
+    /// Its absolute expiry: when it expires however often it is used. `expires` is never later.
     pub ends: Option<u64>,
-    /// When its key was last changed.
+    /// When its id was last rotated.
     pub renewed: u64,
-    /// Whose it is.
+    /// The owner, if it has one.
     pub owner: Option<String>,
-    /// Counts the updates that changed variables or the owner; 1 after `create`.
+    /// 1 after `create`; grows by one with each update of variables or the owner.
     pub version: u64,
-    /// The bytes of the names and values of its variables, of all applications.
+    /// The bytes of the names and values of all its variables, summed over all applications.
     pub size: u64,
 }
 
-/// The value of a variable as [`load`](super::Driver::load) returns it.
+/// The value of a variable as [`load`](super::Store::load) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored {
     /// The bytes.
     Inline(Vec<u8>),
-    /// It is longer than was asked for: so many bytes, which [`fetch`](super::Driver::fetch) gets.
+    /// The value is longer than `inline_bytes`: its length in bytes. [`fetch`](super::Store::fetch) returns it.
     Large(u64),
 }
 
-/// One variable as [`load`](super::Driver::load) returns it.
+/// One variable as [`load`](super::Store::load) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variable {
     /// Its name.
@@ -101,20 +103,20 @@ pub struct Loaded {
     pub record: Record,
     /// The application's variables, sorted by name.
     pub variables: Vec<Variable>,
-    /// Set when the session was found under a former key within its grace: the nonce of [`Grace`].
+    /// Set if the session was found by a former digest within its grace period: the nonce of [`Grace`].
     pub renewal: Option<Vec<u8>>,
 }
 
-/// The answer of [`load`](super::Driver::load).
+/// The answer of [`load`](super::Store::load).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoadOutcome {
     /// The session is live.
     Found(Loaded),
-    /// There is none of this key.
+    /// No session has this digest.
     Absent,
-    /// There is one that has expired and was not cleaned up yet.
+    /// The session has expired and was not removed yet.
     Expired,
-    /// There was one that was ended, or was given another key, and is remembered.
+    /// The digest has a tombstone: its session was destroyed, or its id was rotated.
     Ended,
 }
 
@@ -125,25 +127,25 @@ pub struct Write {
     pub app: String,
     /// The variable's name.
     pub name: String,
-    /// Its new value; none removes it.
+    /// The new value; `None` removes the variable.
     pub value: Option<Vec<u8>>,
 }
 
-/// How a former key leads to its session for a while.
+/// How long a former digest leads to its session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grace {
-    /// Until when.
+    /// When the grace period ends.
     pub until: u64,
-    /// What [`Loaded::renewal`] answers then.
+    /// What [`Loaded::renewal`] returns within the grace period.
     pub nonce: Vec<u8>,
 }
 
-/// A change of a session's key.
+/// An id rotation: the session gets another digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rename {
-    /// The new key.
+    /// The new digest.
     pub to: Key,
-    /// None: the old key is dead at once.
+    /// `None` ends the old digest at once.
     pub grace: Option<Grace>,
 }
 
@@ -152,56 +154,56 @@ pub struct Rename {
 pub struct Change {
     /// Applications that lose all their variables.
     pub clears: Vec<String>,
-    /// Variables to be written; of one variable, the last entry counts.
-    pub writes: Vec<Write>,
+    /// Variables to be written.
+    pub writes: Writes,
     /// The new owner, if it changes.
     pub owner: Option<Option<String>>,
-    /// The new expiry, if it changes: only ever moved to a later time, and never past `ends`.
+    /// The new expiry, if it changes: only moved to a later time, and never past the absolute expiry.
     pub expires: Option<u64>,
-    /// The new key, if it changes; the record's `renewed` becomes `now`.
+    /// The new digest, if the id is rotated; the record's `renewed` becomes `now`.
     pub rename: Option<Rename>,
-    /// The change is refused when the session grows by it and is larger than this afterwards.
+    /// The change is refused if it makes the session grow to more bytes than this.
     pub max_size: u64,
-    /// For how many seconds a key that the change ends is remembered; 0: not at all. A key with a grace is remembered
-    /// for so long after it.
+    /// For how many seconds a digest that the change ends has a tombstone; 0 for none. A digest with a grace period has it
+    /// for as long after that period.
     pub remember: u32,
 }
 
-/// The answer of [`create`](super::Driver::create).
+/// The answer of [`create`](super::Store::create).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CreateOutcome {
-    /// It was created.
+    /// The session was created.
     Created,
-    /// There is something of this key. Nothing was written.
+    /// The digest is taken. Nothing was written.
     Exists,
 }
 
-/// The answer of [`update`](super::Driver::update).
+/// The answer of [`update`](super::Store::update).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpdateOutcome {
-    /// All was written; the session's version now.
+    /// All was written; the session's new version.
     Committed(u64),
-    /// The version is not the expected one but this one. Nothing was written.
+    /// The session has this version and not the expected one. Nothing was written.
     Conflict(u64),
-    /// There is no live session of this key. Nothing was written.
+    /// No live session has this digest. Nothing was written.
     Gone,
     /// The session would have grown to this many bytes. Nothing was written.
     TooLarge(u64),
 }
 
-/// Which session [`destroy`](super::Driver::destroy) ends.
+/// Which session [`destroy`](super::Store::destroy) ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DestroyCondition {
     /// Any.
     Any,
-    /// Only one that has expired: one that was extended since it was read stays.
+    /// Only an expired one: a session that was extended since it was read stays.
     Expired,
     /// Only a live session of this owner.
     Owned(String),
 }
 
 impl DestroyCondition {
-    /// Whether a session of this owner meets the condition, by whether it is live.
+    /// Whether a session of this owner, live or expired, meets the condition.
     pub fn is_met(&self, live: bool, owner: Option<&str>) -> bool {
         match self {
             Self::Any => true,
@@ -211,22 +213,22 @@ impl DestroyCondition {
     }
 }
 
-/// A live session as [`list`](super::Driver::list) returns it.
+/// A live session as [`list`](super::Inspect::list) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Its key.
+    /// Its digest.
     pub key: Key,
     /// The session.
     pub record: Record,
 }
 
-/// All of a live session, as [`export`](super::Driver::export) returns it and [`import`](super::Driver::import) takes it.
+/// All of a live session, as [`export`](super::Transfer::export) returns it and [`import`](super::Transfer::import) takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// The session.
     pub record: Record,
-    /// The variables of all applications with their values, sorted by application and name.
-    pub variables: Vec<Write>,
+    /// The variables of all applications with their values.
+    pub variables: Writes,
 }
 
 /// The name of the table sessions are kept in: a letter, then letters, digits and `_`, at most 48 characters. Safe to be

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use lemon_session_host::store::{Key, Record, StorageOptions};
+use lemon_session_host::store::{Key, Record, StorageOptions, Writes};
 use lemon_session_tests::{Client, Launch, Server, build};
 
 /// A store with so many sessions, of owners whose names grow longer.
@@ -17,7 +17,7 @@ fn filled(sessions: u64) -> Launch {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let driver = lemon_session_tests::drivers().open(StorageOptions::new(url)).await.unwrap();
-        driver.create_tables().await.unwrap();
+        driver.set_up().await.unwrap();
         for i in 0..sessions {
             let mut bytes = [0; 32];
             bytes[..8].copy_from_slice(&(i << 20).to_be_bytes());
@@ -32,7 +32,7 @@ fn filled(sessions: u64) -> Launch {
                 version: 1,
                 size: 0,
             };
-            driver.create(&Key::from(bytes), &record, &[]).await.unwrap();
+            driver.create(&Key::from(bytes), &record, &Writes::default()).await.unwrap();
         }
         driver.close().await.unwrap();
     });

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use lemon_session_host::store::{DestroyCondition, Driver, Key, Record, Write};
+use lemon_session_host::store::{DestroyCondition, Key, Record, Store, Write};
 use lemon_session_tests::{Client, Launch, Server, Storage, client::get_with_cookie, command, storage::KINDS};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -48,8 +48,8 @@ impl Pair {
 }
 
 /// Stores sessions of two applications, some with an owner, an end and a large value, one of which has been saved.
-async fn fill(store: &dyn Driver, count: usize) {
-    store.create_tables().await.expect("create_tables");
+async fn fill(store: &dyn Store, count: usize) {
+    store.set_up().await.expect("set_up");
     let write = |app: &str, name: &str, value: Vec<u8>| Write {
         app: app.to_owned(),
         name: name.to_owned(),
@@ -68,10 +68,10 @@ async fn fill(store: &dyn Driver, count: usize) {
         };
         let large = if n % 10 == 0 { 60_000 } else { 20 };
         let writes = [write("shop", "n", n.to_be_bytes().into()), write("forum", "é", vec![n as u8; large])];
-        store.create(&Key::of(&n.to_string()), &record, &writes).await.expect("create");
+        store.create(&Key::of(&n.to_string()), &record, &writes.into()).await.expect("create");
     }
     let change = lemon_session_host::store::Change {
-        writes: vec![write("shop", "saved", vec![0, 255])],
+        writes: [write("shop", "saved", vec![0, 255])].into(),
         max_size: u64::MAX,
         ..Default::default()
     };
@@ -90,7 +90,13 @@ fn sessions_move_between_any_two_kinds_of_store() {
                 let mut before = Vec::new();
                 for n in 0..COUNT {
                     before.push(
-                        store.export(&Key::of(&n.to_string()), now()).await.expect("export").expect("it is live"),
+                        store
+                            .transfer()
+                            .expect("transfer")
+                            .export(&Key::of(&n.to_string()), now())
+                            .await
+                            .expect("export")
+                            .expect("it is live"),
                     );
                 }
                 store.close().await.expect("close");
@@ -102,8 +108,13 @@ fn sessions_move_between_any_two_kinds_of_store() {
             block_on(async {
                 let store = pair.to.open().await;
                 for (n, before) in before.iter().enumerate() {
-                    let copy =
-                        store.export(&Key::of(&n.to_string()), now()).await.expect("export").expect("it is live");
+                    let copy = store
+                        .transfer()
+                        .expect("transfer")
+                        .export(&Key::of(&n.to_string()), now())
+                        .await
+                        .expect("export")
+                        .expect("it is live");
                     assert!(
                         copy == *before,
                         "{from} to {to}: session {n} is {:?}, not {:?}",
@@ -111,7 +122,8 @@ fn sessions_move_between_any_two_kinds_of_store() {
                         before.record
                     );
                 }
-                let owned = store.list(now(), Some("owner é 2"), None, 100).await.expect("list");
+                let owned =
+                    store.inspect().expect("inspect").list(now(), Some("owner é 2"), None, 100).await.expect("list");
                 assert_eq!(owned.len(), COUNT / 10, "{from} to {to}");
                 store.close().await.expect("close");
             });
@@ -198,19 +210,19 @@ fn a_move_that_is_killed_goes_on_where_it_was() {
     block_on(async {
         let (from, to) = (pair.from.open().await, pair.to.open().await);
         fill(&*from, COUNT).await;
-        to.create_tables().await.expect("create_tables");
+        to.set_up().await.expect("set_up");
         let mut child =
             command::command(pair.folder.path(), &pair.arguments()).spawn().expect("the command can be run");
         let started = Instant::now();
-        while to.count(now()).await.expect("count") < 300 {
+        while to.inspect().expect("inspect").count(now()).await.expect("count") < 300 {
             assert!(started.elapsed() < Duration::from_secs(60), "nothing is copied");
         }
         child.kill().expect("the command is ours");
         child.wait().expect("the command is ours");
-        let there = to.count(now()).await.expect("count") as usize;
+        let there = to.inspect().expect("inspect").count(now()).await.expect("count") as usize;
         assert!((300..COUNT).contains(&there), "it was killed in the middle: {there}");
         // One that was copied is logged out before the move goes on.
-        let copied = to.list(now(), None, None, 1).await.expect("list").remove(0).key;
+        let copied = to.inspect().expect("inspect").list(now(), None, None, 1).await.expect("list").remove(0).key;
         assert!(from.destroy(&copied, &DestroyCondition::Any, now(), 0).await.expect("destroy"));
 
         let moved = pair.run();
@@ -218,7 +230,7 @@ fn a_move_that_is_killed_goes_on_where_it_was() {
         assert_eq!(moved["copied"].as_u64().zip(moved["present"].as_u64()).map(|(a, b)| a + b), Some(COUNT as u64 - 1));
         assert!(moved["present"].as_u64() > Some(100), "what was there was not copied again: {moved}");
         assert_eq!(moved["removed"], 1, "{moved}");
-        assert_eq!(to.count(now()).await.expect("count"), COUNT as u64 - 1);
+        assert_eq!(to.inspect().expect("inspect").count(now()).await.expect("count"), COUNT as u64 - 1);
     });
 }
 

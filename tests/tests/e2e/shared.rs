@@ -37,10 +37,11 @@ impl Pair {
             let store = self.storage.open().await;
             let key = Key::of(cookie.trim_start_matches("counter="));
             let now = SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
-            let mut session = store.export(&key, now).await.expect("export").expect("it is live");
+            let transfer = store.transfer().expect("transfer");
+            let mut session = transfer.export(&key, now).await.expect("export").expect("it is live");
             session.record.created -= seconds;
             session.record.renewed -= seconds;
-            assert!(store.import(&key, &session, Some(session.record.version), now).await.expect("import"));
+            assert!(transfer.import(&key, &session, Some(session.record.version), now).await.expect("import"));
             store.close().await.expect("close");
         });
     }

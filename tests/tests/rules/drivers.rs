@@ -105,11 +105,11 @@ fn on(rule: Rule, url: String, times: i64) {
     run(async move {
         let options = StorageOptions { table, ..StorageOptions::new(url) };
         let driver = lemon_session_tests::drivers().open(options).await.expect("the store opens");
-        driver.create_tables().await.expect("tables can be created");
+        driver.set_up().await.expect("tables can be created");
         let mut site = Site::new(Arc::clone(&driver));
         site.times = times;
         let outcome = AssertUnwindSafe(rule(site)).catch_unwind().await;
-        driver.drop_tables().await.expect("tables can be dropped");
+        driver.schema().expect("schema").drop_tables().await.expect("tables can be dropped");
         driver.close().await.expect("the store closes");
         if let Err(panic) = outcome {
             resume_unwind(panic);

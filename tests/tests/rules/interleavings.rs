@@ -13,7 +13,7 @@ use lemon_session_host::{
     SessionCtx, Sessions, Settings, Stores,
     engine::{EngineOptions, engine},
     sessions::{Error, Options, PoolOptions, Value},
-    store::{Driver, Key, LoadOutcome, memory::Memory},
+    store::{Inspect, Key, LoadOutcome, Store, memory::Memory},
 };
 
 use crate::{
@@ -185,7 +185,7 @@ async fn visited(memory: &Memory, id: &str) {
         version: 1,
         size: 0,
     };
-    memory.create(&Key::of(id), &record, &[write("old"), write("sum")]).await.unwrap();
+    memory.create(&Key::of(id), &record, &[write("old"), write("sum")].into()).await.unwrap();
 }
 
 fn before() -> Variables {

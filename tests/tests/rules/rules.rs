@@ -30,11 +30,15 @@ async fn in_flight(sessions: &Sessions, id: &str) -> Session {
 }
 
 async fn assert_gone(site: &Site, sessions: &Sessions, late: &Session, id: &str) {
-    let before = site.driver.count(site.now()).await.unwrap();
+    let before = site.driver.inspect().unwrap().count(site.now()).await.unwrap();
     assert_eq!(late.save().await, Err(Error::Gone), "a save that comes too late");
     assert_eq!(late.get("a").await, Err(Error::Gone), "a handle of a session that has ended");
     assert!(is_dead(sessions, id).await, "the session came back");
-    assert_eq!(site.driver.count(site.now()).await.unwrap(), before, "a session was made up in its place");
+    assert_eq!(
+        site.driver.inspect().unwrap().count(site.now()).await.unwrap(),
+        before,
+        "a session was made up in its place"
+    );
 }
 
 pub async fn every_kind_of_value_is_there_on_the_next_request(site: Site) {
@@ -194,9 +198,13 @@ pub async fn a_login_keeps_all_variables_and_ends_the_old_id_at_once(site: Site)
     let new = sent_id(&session.save().await.unwrap()).unwrap();
     assert_ne!(new, old);
 
-    assert_eq!(site.driver.reused(site.now()).await.unwrap(), 0);
+    assert_eq!(site.driver.inspect().unwrap().reused(site.now()).await.unwrap(), 0);
     assert!(is_dead(&sessions, &old).await);
-    assert_eq!(site.driver.reused(site.now()).await.unwrap(), 1, "the reuse of an ended id is counted");
+    assert_eq!(
+        site.driver.inspect().unwrap().reused(site.now()).await.unwrap(),
+        1,
+        "the reuse of an ended id is counted"
+    );
     let session = resume(&sessions, &new).await;
     assert_eq!(session.keys().await.unwrap(), ["a", "b"]);
     assert_eq!(session.application("shop").await.unwrap().get("cart").await.unwrap(), Some(Value::Integer(3)));
@@ -216,7 +224,7 @@ pub async fn however_many_race_for_a_renewal_there_is_one_successor(site: Site) 
     drop(requests);
     let new = &sent[0];
     assert!(sent.iter().all(|id| id == new && *id != old), "all are sent the same new id");
-    assert_eq!(site.driver.count(site.now()).await.unwrap(), 1);
+    assert_eq!(site.driver.inspect().unwrap().count(site.now()).await.unwrap(), 1);
 
     site.wait(59);
     let late = resume(&sessions, &old).await;
@@ -297,7 +305,7 @@ pub async fn trouble_in_the_store_reaches_the_application(site: Site) {
     }
     failing.fails_before.store(false, Relaxed);
     assert_eq!(resume(&sessions, &id).await.get("late").await.unwrap(), None, "nothing is half written");
-    assert_eq!(site.driver.count(site.now()).await.unwrap(), 1);
+    assert_eq!(site.driver.inspect().unwrap().count(site.now()).await.unwrap(), 1);
 
     // The connection is cut after the store has done it: nobody knows, and a repeat is safe.
     failing.fails_after.store(true, Relaxed);
@@ -384,7 +392,7 @@ pub async fn data_of_an_unknown_format_is_refused_and_left_as_it_is(site: Site) 
     let sessions = site.sessions(|_| ());
     let id = visited(&sessions).await;
     let future = Write { app: "session".into(), name: "f".into(), value: Some(vec![2, 1, 2, 3]) };
-    let change = Change { writes: vec![future], max_size: 1 << 20, ..Change::default() };
+    let change = Change { writes: [future].into(), max_size: 1 << 20, ..Change::default() };
     site.driver.update(&Key::of(&id), &change, None, site.now()).await.unwrap();
     let session = resume(&sessions, &id).await;
     assert!(matches!(session.get("f").await, Err(Error::Unreadable(text)) if text.contains("format 2")));

@@ -7,8 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_host::store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Key, Listed, LoadOutcome, Record, Result, Snapshot, UpdateOutcome,
-    Write,
+    Change, CreateOutcome, DestroyCondition, Key, LoadOutcome, Record, Result, Store, UpdateOutcome, Writes,
 };
 use tokio::sync::oneshot;
 
@@ -129,7 +128,7 @@ pub async fn explore(
 }
 
 /// The run that is under way, and the store that it works on.
-pub type Current = Arc<Mutex<Option<(Arc<Run>, Arc<dyn Driver>)>>>;
+pub type Current = Arc<Mutex<Option<(Arc<Run>, Arc<dyn Store>)>>>;
 
 /// One actor's way to the current run's store: every call is a step.
 pub struct Stepped {
@@ -138,11 +137,11 @@ pub struct Stepped {
 }
 
 impl Stepped {
-    fn inner(&self) -> Arc<dyn Driver> {
+    fn inner(&self) -> Arc<dyn Store> {
         Arc::clone(&self.current.lock().unwrap().as_ref().expect("a run is under way").1)
     }
 
-    async fn step(&self, call: &'static str, now: u64) -> Arc<dyn Driver> {
+    async fn step(&self, call: &'static str, now: u64) -> Arc<dyn Store> {
         let (run, inner) = self.current.lock().unwrap().clone().expect("a run is under way");
         run.step(self.actor, call, now).await;
         inner
@@ -150,7 +149,7 @@ impl Stepped {
 }
 
 #[async_trait]
-impl Driver for Stepped {
+impl Store for Stepped {
     fn summary(&self) -> String {
         self.inner().summary()
     }
@@ -163,7 +162,7 @@ impl Driver for Stepped {
         self.step("fetch", now).await.fetch(key, app, name, now).await
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         self.step("create", record.accessed).await.create(key, record, writes).await
     }
 
@@ -181,41 +180,5 @@ impl Driver for Stepped {
 
     async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
         self.step("cleanup", now).await.cleanup(now, limit).await
-    }
-
-    async fn count(&self, now: u64) -> Result<u64> {
-        self.inner().count(now).await
-    }
-
-    async fn reused(&self, now: u64) -> Result<u64> {
-        self.inner().reused(now).await
-    }
-
-    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
-        self.inner().list(now, owner, after, limit).await
-    }
-
-    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
-        self.inner().describe(key, now).await
-    }
-
-    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
-        self.inner().export(key, now).await
-    }
-
-    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
-        self.inner().import(key, snapshot, over, now).await
-    }
-
-    async fn create_tables(&self) -> Result<()> {
-        self.inner().create_tables().await
-    }
-
-    async fn drop_tables(&self) -> Result<()> {
-        self.inner().drop_tables().await
-    }
-
-    async fn tables_exist(&self) -> Result<bool> {
-        self.inner().tables_exist().await
     }
 }

@@ -12,7 +12,7 @@ use lemon_session_host::{
     Session, SessionCtx, Sessions, Settings, Stores,
     engine::{EngineOptions, engine},
     sessions::{Header, Options, PoolOptions},
-    store::Driver,
+    store::Store,
 };
 use wasmtime::Engine;
 
@@ -24,7 +24,7 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
 
 /// What a rule is tested on.
 pub struct Site {
-    pub driver: Arc<dyn Driver>,
+    pub driver: Arc<dyn Store>,
     /// How often each client of the counter rules adds one.
     pub times: i64,
     clock: Arc<AtomicU64>,
@@ -32,7 +32,7 @@ pub struct Site {
 
 impl Site {
     /// A site on an empty store. Its clock begins at the machine's time: a store may expire sessions by its own.
-    pub fn new(driver: Arc<dyn Driver>) -> Self {
+    pub fn new(driver: Arc<dyn Store>) -> Self {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is set").as_secs();
         Self { driver, times: 100, clock: Arc::new(AtomicU64::new(now)) }
     }
@@ -51,7 +51,7 @@ impl Site {
     }
 
     /// The same on another driver, one that fails or counts.
-    pub fn sessions_on(&self, driver: Arc<dyn Driver>, change: impl FnOnce(&mut Settings)) -> Sessions {
+    pub fn sessions_on(&self, driver: Arc<dyn Store>, change: impl FnOnce(&mut Settings)) -> Sessions {
         let mut settings = Settings { cleanup: 0.0, ..Settings::default() };
         change(&mut settings);
         let ctx = SessionCtx::with(Stores::single(driver), settings).expect("the settings are possible");

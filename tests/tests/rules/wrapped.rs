@@ -7,20 +7,19 @@ use std::sync::{
 
 use async_trait::async_trait;
 use lemon_session_host::store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot,
-    UpdateOutcome, Write,
+    Change, CreateOutcome, DestroyCondition, Error, Key, LoadOutcome, Record, Result, Store, UpdateOutcome, Writes,
 };
 
 /// Fails before or after the store has done what it was asked, and counts writes.
 pub struct Wrapped {
-    inner: Arc<dyn Driver>,
+    inner: Arc<dyn Store>,
     pub fails_before: AtomicBool,
     pub fails_after: AtomicBool,
     pub writes: AtomicUsize,
 }
 
 impl Wrapped {
-    pub fn new(inner: Arc<dyn Driver>) -> Arc<Self> {
+    pub fn new(inner: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self {
             inner,
             fails_before: AtomicBool::new(false),
@@ -40,7 +39,7 @@ impl Wrapped {
 }
 
 #[async_trait]
-impl Driver for Wrapped {
+impl Store for Wrapped {
     fn summary(&self) -> String {
         self.inner.summary()
     }
@@ -53,7 +52,7 @@ impl Driver for Wrapped {
         self.around(self.inner.fetch(key, app, name, now)).await
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         self.writes.fetch_add(1, Relaxed);
         self.around(self.inner.create(key, record, writes)).await
     }
@@ -73,42 +72,5 @@ impl Driver for Wrapped {
 
     async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
         self.around(self.inner.cleanup(now, limit)).await
-    }
-
-    async fn count(&self, now: u64) -> Result<u64> {
-        self.around(self.inner.count(now)).await
-    }
-
-    async fn reused(&self, now: u64) -> Result<u64> {
-        self.around(self.inner.reused(now)).await
-    }
-
-    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
-        self.around(self.inner.list(now, owner, after, limit)).await
-    }
-
-    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
-        self.around(self.inner.describe(key, now)).await
-    }
-
-    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
-        self.around(self.inner.export(key, now)).await
-    }
-
-    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
-        self.writes.fetch_add(1, Relaxed);
-        self.around(self.inner.import(key, snapshot, over, now)).await
-    }
-
-    async fn create_tables(&self) -> Result<()> {
-        self.around(self.inner.create_tables()).await
-    }
-
-    async fn drop_tables(&self) -> Result<()> {
-        self.around(self.inner.drop_tables()).await
-    }
-
-    async fn tables_exist(&self) -> Result<bool> {
-        self.around(self.inner.tables_exist()).await
     }
 }

@@ -121,7 +121,7 @@ async fn start(args: &Args) -> Result<(Arc<Platform>, Application)> {
         // On the connection that the application will use.
         let looked = store.load(&Key::of(""), "", 0, 0).await;
         if looked.is_err_and(|error| error.is_missing_tables()) {
-            store.create_tables().await?;
+            store.set_up().await?;
             tracing::info!("created the tables of {} in {}", config.storage.options.table, store.summary());
         }
     }

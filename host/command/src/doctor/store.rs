@@ -10,7 +10,9 @@ use anyhow::{Result, anyhow, bail, ensure};
 use lemon_session_host::{
     Stores,
     bindings::lemon::session::types::Location,
-    store::{Change, CreateOutcome, DestroyCondition, Driver, Key, LoadOutcome, Record, Stored, UpdateOutcome, Write},
+    store::{
+        self, Change, CreateOutcome, DestroyCondition, Key, LoadOutcome, Record, Store, Stored, UpdateOutcome, Write,
+    },
     stores::Storage,
 };
 
@@ -33,10 +35,13 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
     let now = output::now();
     let table = location.table.as_deref().unwrap_or(storage.options.table.as_str());
     let path = storage.options.url.strip_prefix("sqlite:").map(Path::new);
-    let there = match driver.tables_exist().await {
-        // Tables of another layout answer as missing ones do: what reads them can tell.
-        Ok(false) => driver.count(now).await.map(|_| true),
-        other => other,
+    let there = match driver.schema() {
+        Some(schema) => match schema.tables_exist().await {
+            // Tables of another layout answer as missing ones do: what reads them can tell.
+            Ok(false) => read(driver, now).await,
+            other => other,
+        },
+        None => read(driver, now).await,
     };
     match there {
         Ok(true) => tables(driver, table, report).await?,
@@ -67,6 +72,7 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
         }
         Err(error) => report.fail("storage", &format!("{name}: {error:#}"), None)?,
     }
+    abilities(driver, report)?;
     clock(driver, &name, report).await?;
     if let Some(path) = path {
         sqlite::check(path, report)?;
@@ -74,10 +80,19 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
     Ok(())
 }
 
+/// Reads all sessions, or one that does not exist if the driver cannot.
+async fn read(driver: &dyn Store, now: u64) -> store::Result<bool> {
+    match driver.inspect() {
+        Some(inspect) => inspect.count(now).await.map(|_| true),
+        None => driver.load(&Key::of(""), APP, now, 0).await.map(|_| true),
+    }
+}
+
 /// Whether the tables are those that this version makes.
-async fn tables(driver: &dyn Driver, table: &str, report: &mut Report) -> Result<()> {
+async fn tables(driver: &dyn Store, table: &str, report: &mut Report) -> Result<()> {
     let name = driver.summary();
-    let differences = match driver.differences().await {
+    let Some(schema) = driver.schema() else { return report.ok("tables", &format!("{name} needs no tables")) };
+    let differences = match schema.differences().await {
         Ok(differences) => differences,
         Err(error) => return report.fail("tables", &format!("{:#}", anyhow!(error)), None),
     };
@@ -94,7 +109,7 @@ async fn tables(driver: &dyn Driver, table: &str, report: &mut Report) -> Result
 }
 
 /// Writes a session, reads it, changes it and ends it; how long a load takes.
-async fn round_trip(driver: &dyn Driver, now: u64) -> Result<Duration> {
+async fn round_trip(driver: &dyn Store, now: u64) -> Result<Duration> {
     let key = Key::of(&format!("lemon-session doctor {} {:?}", process::id(), SystemTime::now()));
     let walked = walk(driver, &key, now).await;
     // Whatever went wrong, nothing is left behind.
@@ -107,7 +122,7 @@ async fn round_trip(driver: &dyn Driver, now: u64) -> Result<Duration> {
 
 const APP: &str = "lemon-session-doctor";
 
-async fn walk(driver: &dyn Driver, key: &Key, now: u64) -> Result<Duration> {
+async fn walk(driver: &dyn Store, key: &Key, now: u64) -> Result<Duration> {
     let write = |value: &[u8]| Write { app: APP.to_owned(), name: "probe".to_owned(), value: Some(value.to_vec()) };
     let record = Record {
         created: now,
@@ -119,9 +134,9 @@ async fn walk(driver: &dyn Driver, key: &Key, now: u64) -> Result<Duration> {
         version: 1,
         size: 0,
     };
-    let created = driver.create(key, &record, &[write(b"first")]).await?;
+    let created = driver.create(key, &record, &[write(b"first")].into()).await?;
     ensure!(created == CreateOutcome::Created, "a new session cannot be written: there is one already");
-    let change = Change { writes: vec![write(b"second")], max_size: 1024, ..Change::default() };
+    let change = Change { writes: [write(b"second")].into(), max_size: 1024, ..Change::default() };
     let updated = driver.update(key, &change, Some(1), now).await?;
     ensure!(
         matches!(updated, UpdateOutcome::Committed(_)),
@@ -137,9 +152,21 @@ async fn walk(driver: &dyn Driver, key: &Key, now: u64) -> Result<Duration> {
     Ok(took)
 }
 
+/// Whether every command can be used on the store.
+fn abilities(driver: &dyn Store, report: &mut Report) -> Result<()> {
+    if let Err(error) = driver.try_inspect() {
+        report.warning("commands", &error.to_string(), "`list`, `show`, `stats` and `move` need it")?;
+    }
+    if let Err(error) = driver.try_transfer() {
+        report.warning("commands", &error.to_string(), "`move` needs it")?;
+    }
+    Ok(())
+}
+
 /// Whether the store's clock and this machine's agree.
-async fn clock(driver: &dyn Driver, name: &str, report: &mut Report) -> Result<()> {
-    let theirs = match driver.clock().await {
+async fn clock(driver: &dyn Store, name: &str, report: &mut Report) -> Result<()> {
+    let Some(inspect) = driver.inspect() else { return Ok(()) };
+    let theirs = match inspect.clock().await {
         Ok(Some(clock)) => clock,
         Ok(None) => return Ok(()),
         Err(error) => return report.fail("clock", &format!("{:#}", anyhow!(error)), None),

@@ -72,8 +72,11 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     if args.from == args.to || source == target {
         return Err(Usage(format!("--from and --to are the same store, {source}")).into());
     }
-    let total = from.count(output::now()).await.context("--from")?;
-    to.create_tables().await.context("--to")?;
+    for (store, flag) in [(&from, "--from"), (&to, "--to")] {
+        store.try_inspect().and(store.try_transfer()).context(flag)?;
+    }
+    let total = from.try_inspect()?.count(output::now()).await.context("--from")?;
+    to.set_up().await.context("--to")?;
 
     let journal = Journal::open(&args.journal, &source, &target)?;
     let (clock, remember) = (output::now, config.settings.remember_ended);

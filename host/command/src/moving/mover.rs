@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, stream};
-use lemon_session_host::store::{self, DestroyCondition, Driver, Key, Listed, Record, Snapshot};
+use lemon_session_host::store::{self, DestroyCondition, Key, Listed, Record, Snapshot, Store};
 
 use super::journal::{Begun, Counts, Entry, Journal, Outcome};
 
@@ -18,8 +18,8 @@ const AT_ONCE: usize = 16;
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub struct Mover {
-    pub from: Arc<dyn Driver>,
-    pub to: Arc<dyn Driver>,
+    pub from: Arc<dyn Store>,
+    pub to: Arc<dyn Store>,
     pub journal: Journal,
     /// The time, in seconds since 1970.
     pub clock: fn() -> u64,
@@ -67,7 +67,7 @@ impl Mover {
     async fn copy_all(&mut self, mut progress: impl FnMut(u64)) -> Result<u64> {
         let (mut after, mut copied, mut done) = (None, 0, 0);
         loop {
-            let page = self.from.list((self.clock)(), None, after.as_ref(), PAGE).await?;
+            let page = self.from.try_inspect()?.list((self.clock)(), None, after.as_ref(), PAGE).await?;
             let Some(last) = page.last() else { return Ok(copied) };
             after = Some(last.key);
             for chunk in page.chunks(CHUNK) {
@@ -204,14 +204,14 @@ fn listed(chunk: &[Listed], key: &Key, copy: Option<u64>, outcome: Outcome) -> O
 }
 
 /// Whether a copy that is equal to its session is still there. If not, it has ended there.
-async fn verify(to: &dyn Driver, key: &Key, now: u64) -> store::Result<Outcome> {
-    Ok(if to.describe(key, now).await?.is_some() { Outcome::Present } else { Outcome::Kept })
+async fn verify(to: &dyn Store, key: &Key, now: u64) -> store::Result<Outcome> {
+    Ok(if to.try_inspect()?.describe(key, now).await?.is_some() { Outcome::Present } else { Outcome::Kept })
 }
 
 /// A session at the source. Before another copy of it is begun, the entry learns whether the last one was made.
 async fn read(
-    from: &dyn Driver,
-    to: &dyn Driver,
+    from: &dyn Store,
+    to: &dyn Store,
     key: &Key,
     entry: Option<&mut Entry>,
     now: u64,
@@ -219,13 +219,13 @@ async fn read(
     if let Some(entry) = entry {
         resolve(to, entry, now).await?;
     }
-    from.export(key, now).await
+    from.try_transfer()?.export(key, now).await
 }
 
 /// Finds out whether the copy that was begun was made.
-async fn resolve(to: &dyn Driver, entry: &mut Entry, now: u64) -> store::Result<()> {
+async fn resolve(to: &dyn Store, entry: &mut Entry, now: u64) -> store::Result<()> {
     if let Some(begun) = &entry.begun {
-        if to.export(&entry.key, now).await?.is_some_and(|there| Begun::new(&there) == *begun) {
+        if to.try_transfer()?.export(&entry.key, now).await?.is_some_and(|there| Begun::new(&there) == *begun) {
             entry.copy = Some(begun.version);
         }
         entry.begun = None;
@@ -235,7 +235,7 @@ async fn resolve(to: &dyn Driver, entry: &mut Entry, now: u64) -> store::Result<
 
 /// Writes a copy where there is none, or an older one.
 async fn store(
-    to: &dyn Driver,
+    to: &dyn Store,
     key: &Key,
     snapshot: &Snapshot,
     entry: Option<&Entry>,
@@ -244,18 +244,18 @@ async fn store(
     let record = &snapshot.record;
     let copied = entry.and_then(|entry| Some((entry.copy?, entry.expires)));
     // A copy of this move that was not saved at the target since has the version it was made with.
-    let is_stored = to.import(key, snapshot, copied.map(|(version, _)| version), now).await?;
+    let is_stored = to.try_transfer()?.import(key, snapshot, copied.map(|(version, _)| version), now).await?;
     if is_stored {
         return Ok(Outcome::Copied);
     }
-    match (to.export(key, now).await?, copied) {
+    match (to.try_transfer()?.export(key, now).await?, copied) {
         // It was saved there since it was copied.
         (Some(_), Some(_)) => Ok(Outcome::Kept),
         (Some(there), None) if is_same(&there, snapshot) => Ok(Outcome::Present),
         // Of two that were used in the same second, either may be newer: the target decides.
         (Some(Snapshot { record: there, .. }), None) => {
             let is_older = there.version <= record.version && there.accessed < record.accessed;
-            let replaced = is_older && to.import(key, snapshot, Some(there.version), now).await?;
+            let replaced = is_older && to.try_transfer()?.import(key, snapshot, Some(there.version), now).await?;
             Ok(if replaced { Outcome::Copied } else { Outcome::Kept })
         }
         // It was ended there, before its time.
@@ -263,7 +263,7 @@ async fn store(
         (None, _) => {
             // Removes what has expired, and leaves what has ended.
             to.destroy(key, &DestroyCondition::Expired, now, 0).await?;
-            Ok(if to.import(key, snapshot, None, now).await? { Outcome::Copied } else { Outcome::Kept })
+            Ok(if to.try_transfer()?.import(key, snapshot, None, now).await? { Outcome::Copied } else { Outcome::Kept })
         }
     }
 }
@@ -276,17 +276,19 @@ fn is_same(there: &Snapshot, here: &Snapshot) -> bool {
 /// What becomes of a copy whose session the source does not list any more, and whether it was ended; nothing if the source
 /// has the session after all.
 async fn end(
-    from: &dyn Driver,
-    to: &dyn Driver,
+    from: &dyn Store,
+    to: &dyn Store,
     entry: &mut Entry,
     now: u64,
     remember: u32,
 ) -> store::Result<Option<(Outcome, bool)>> {
-    if from.describe(&entry.key, now).await?.is_some() {
+    if from.try_inspect()?.describe(&entry.key, now).await?.is_some() {
         return Ok(None);
     }
     resolve(to, entry, now).await?;
-    let Some((there, _)) = to.describe(&entry.key, now).await? else { return Ok(Some((Outcome::Ended, false))) };
+    let Some((there, _)) = to.try_inspect()?.describe(&entry.key, now).await? else {
+        return Ok(Some((Outcome::Ended, false)));
+    };
     // What was saved there is its own by now. What has expired here and not there was used there.
     if now >= entry.expires || entry.copy != Some(there.version) {
         return Ok(Some((Outcome::Kept, false)));

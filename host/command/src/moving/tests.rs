@@ -11,8 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_host::store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Error, Grace, Key, Listed, LoadOutcome, Record, Rename, Result,
-    Snapshot, UpdateOutcome, Write, memory::Memory,
+    Change, CreateOutcome, DestroyCondition, Error, Grace, Inspect, Key, LoadOutcome, Record, Rename, Result, Schema,
+    Snapshot, Store, Transfer, UpdateOutcome, Write, Writes, memory::Memory,
 };
 use tempfile::TempDir;
 
@@ -37,8 +37,8 @@ fn wait(seconds: u64) {
 
 /// Two stores, and the journal of the move between them.
 struct Site {
-    from: Arc<dyn Driver>,
-    to: Arc<dyn Driver>,
+    from: Arc<dyn Store>,
+    to: Arc<dyn Store>,
     folder: TempDir,
 }
 
@@ -63,7 +63,7 @@ impl Site {
     }
 }
 
-async fn create(store: &dyn Driver, name: &str) {
+async fn create(store: &dyn Store, name: &str) {
     let record = Record {
         created: now(),
         accessed: now(),
@@ -74,7 +74,8 @@ async fn create(store: &dyn Driver, name: &str) {
         version: 0,
         size: 0,
     };
-    let created = store.create(&Key::of(name), &record, &[write("a", b"1"), write("b", b"2")]).await.expect("create");
+    let created =
+        store.create(&Key::of(name), &record, &[write("a", b"1"), write("b", b"2")].into()).await.expect("create");
     assert_eq!(created, CreateOutcome::Created);
 }
 
@@ -82,22 +83,22 @@ fn write(app: &str, value: &[u8]) -> Write {
     Write { app: app.to_owned(), name: "x".to_owned(), value: Some(value.to_owned()) }
 }
 
-async fn save(store: &dyn Driver, name: &str, value: &[u8]) {
+async fn save(store: &dyn Store, name: &str, value: &[u8]) {
     let expires = Some(now() + 1440);
-    let change = Change { writes: vec![write("a", value)], expires, max_size: u64::MAX, ..Change::default() };
+    let change = Change { writes: [write("a", value)].into(), expires, max_size: u64::MAX, ..Change::default() };
     let saved = store.update(&Key::of(name), &change, None, now()).await.expect("update");
     assert!(matches!(saved, UpdateOutcome::Committed(_)), "{saved:?}");
 }
 
-async fn get(store: &dyn Driver, name: &str) -> Option<Snapshot> {
-    store.export(&Key::of(name), now()).await.expect("export")
+async fn get(store: &dyn Store, name: &str) -> Option<Snapshot> {
+    store.transfer().expect("transfer").export(&Key::of(name), now()).await.expect("export")
 }
 
-async fn value(store: &dyn Driver, name: &str) -> Option<Vec<u8>> {
+async fn value(store: &dyn Store, name: &str) -> Option<Vec<u8>> {
     get(store, name).await.and_then(|snapshot| snapshot.variables[0].value.clone())
 }
 
-async fn destroy(store: &dyn Driver, name: &str, remember: u32) {
+async fn destroy(store: &dyn Store, name: &str, remember: u32) {
     assert!(store.destroy(&Key::of(name), &DestroyCondition::Any, now(), remember).await.expect("destroy"));
 }
 
@@ -195,7 +196,7 @@ async fn save_at_the_target_is_kept_though_the_source_saved_in_the_same_second()
 async fn save_at_the_target_is_kept_where_a_copy_of_its_version_was_begun() {
     for ends in [false, true] {
         let to = Arc::new(Troubled { inner: Memory::new(), fails: AtomicBool::new(false), makes: false });
-        let site = Site { to: Arc::clone(&to) as Arc<dyn Driver>, ..Site::new() };
+        let site = Site { to: Arc::clone(&to) as Arc<dyn Store>, ..Site::new() };
         create(&*site.from, "a").await;
         site.move_all().await;
         wait(5);
@@ -324,7 +325,7 @@ struct Troubled {
 }
 
 #[async_trait]
-impl Driver for Troubled {
+impl Store for Troubled {
     fn summary(&self) -> String {
         self.inner.summary()
     }
@@ -334,7 +335,7 @@ impl Driver for Troubled {
     async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
         self.inner.fetch(key, app, name, now).await
     }
-    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         self.inner.create(key, record, writes).await
     }
     async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
@@ -349,18 +350,19 @@ impl Driver for Troubled {
     async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
         self.inner.cleanup(now, limit).await
     }
-    async fn count(&self, now: u64) -> Result<u64> {
-        self.inner.count(now).await
+    fn inspect(&self) -> Option<&dyn Inspect> {
+        self.inner.inspect()
     }
-    async fn reused(&self, now: u64) -> Result<u64> {
-        self.inner.reused(now).await
+    fn transfer(&self) -> Option<&dyn Transfer> {
+        Some(self)
     }
-    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
-        self.inner.list(now, owner, after, limit).await
+    fn schema(&self) -> Option<&dyn Schema> {
+        self.inner.schema()
     }
-    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
-        self.inner.describe(key, now).await
-    }
+}
+
+#[async_trait]
+impl Transfer for Troubled {
     async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
         self.inner.export(key, now).await
     }
@@ -373,22 +375,13 @@ impl Driver for Troubled {
         }
         Err(Error::unavailable("the connection was cut"))
     }
-    async fn create_tables(&self) -> Result<()> {
-        self.inner.create_tables().await
-    }
-    async fn drop_tables(&self) -> Result<()> {
-        self.inner.drop_tables().await
-    }
-    async fn tables_exist(&self) -> Result<bool> {
-        self.inner.tables_exist().await
-    }
 }
 
 #[tokio::test]
 async fn import_of_which_nothing_is_known_is_made_once_or_ended() {
     for makes in [false, true] {
         let to = Arc::new(Troubled { inner: Memory::new(), fails: AtomicBool::new(true), makes });
-        let site = Site { to: Arc::clone(&to) as Arc<dyn Driver>, ..Site::new() };
+        let site = Site { to: Arc::clone(&to) as Arc<dyn Store>, ..Site::new() };
         for name in ["live", "saved", "logged out"] {
             create(&*site.from, name).await;
         }
@@ -410,7 +403,7 @@ async fn import_of_which_nothing_is_known_is_made_once_or_ended() {
 #[tokio::test]
 async fn move_to_a_store_that_fails_is_broken_off_and_goes_on_later() {
     let to = Arc::new(Troubled { inner: Memory::new(), fails: AtomicBool::new(true), makes: false });
-    let site = Site { to: Arc::clone(&to) as Arc<dyn Driver>, ..Site::new() };
+    let site = Site { to: Arc::clone(&to) as Arc<dyn Store>, ..Site::new() };
     for n in 0..1000 {
         create(&*site.from, &n.to_string()).await;
     }

@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioTimer, server::graceful::GracefulShutdown};
-use lemon_session_host::store::Driver;
+use lemon_session_host::store::{Error, Key, Store};
 use prometheus::TEXT_FORMAT;
 use tokio::{
     net::TcpListener,
@@ -28,7 +28,7 @@ const MOMENT: Duration = Duration::from_secs(2);
 pub struct Admin {
     pub site: Arc<Site>,
     pub platform: Arc<Platform>,
-    pub store: Arc<dyn Driver>,
+    pub store: Arc<dyn Store>,
 }
 
 /// Answers for ever.
@@ -78,13 +78,21 @@ impl Admin {
         if self.site.is_stopping() {
             return text(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
         }
-        match timeout(MOMENT, self.store.tables_exist()).await {
+        match timeout(MOMENT, self.answers()).await {
             Ok(Ok(true)) => text(StatusCode::OK, "ok\n"),
             Ok(Ok(false)) => {
                 unwell("the tables of the sessions are missing; `lemon-session tables create` creates them")
             }
             Ok(Err(error)) => unwell(&format!("the store of the sessions is in trouble: {error}")),
             Err(_) => unwell("the store of the sessions does not answer"),
+        }
+    }
+
+    /// Asks the store for something; false if its tables are missing.
+    async fn answers(&self) -> Result<bool, Error> {
+        match self.store.schema() {
+            Some(schema) => schema.tables_exist().await,
+            None => self.store.load(&Key::of(""), "", 0, 0).await.map(|_| true),
         }
     }
 

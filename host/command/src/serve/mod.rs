@@ -109,8 +109,10 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let session = SessionCtx::with(stores, config.settings.clone())?.limit_new_sessions(config.new_sessions);
     session.stores().open().await?;
     let store = session.stores().driver(&Location { storage: None, table: None }).await?.clone();
-    if !store.tables_exist().await? {
-        store.create_tables().await?;
+    if let Some(schema) = store.schema()
+        && !schema.tables_exist().await?
+    {
+        schema.create_tables().await?;
         tracing::info!("created the tables of {} in {}", config.storage.options.table, store.summary());
     }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use lemon_session_store::conformance::{CALLS, SECRET, failures};
-use lemon_session_store::{DestroyCondition, Driver, Grace, Key, LoadOutcome, Stored, UpdateOutcome};
+use lemon_session_store::{DestroyCondition, Grace, Key, LoadOutcome, Store, Stored, UpdateOutcome};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -38,7 +38,7 @@ struct Saved {
 }
 
 impl Load {
-    async fn start(driver: &Arc<dyn Driver>, tasks: usize) -> Self {
+    async fn start(driver: &Arc<dyn Store>, tasks: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut load = Self { stop: Arc::clone(&stop), tasks: Vec::new() };
         for task in 0..tasks {
@@ -59,7 +59,7 @@ impl Load {
     }
 }
 
-async fn run(driver: Arc<dyn Driver>, key: Key, stop: Arc<AtomicBool>) -> Saved {
+async fn run(driver: Arc<dyn Store>, key: Key, stop: Arc<AtomicBool>) -> Saved {
     let mut saved = Saved { key, attempted: 0, acknowledged: 0, commits: 0, errors: 0, last_error: Instant::now() };
     while !stop.load(Ordering::Relaxed) {
         saved.attempted += 1;
@@ -83,7 +83,7 @@ async fn run(driver: Arc<dyn Driver>, key: Key, stop: Arc<AtomicBool>) -> Saved 
     saved
 }
 
-async fn stored(driver: &dyn Driver, key: &Key) -> u32 {
+async fn stored(driver: &dyn Store, key: &Key) -> u32 {
     match &found(driver, key).await.variables[0].value {
         Stored::Inline(bytes) => u32::from_be_bytes(bytes.as_slice().try_into().expect("four bytes")),
         Stored::Large(_) => panic!("four bytes are inline"),
@@ -227,7 +227,7 @@ async fn server_that_hangs_is_waited_for_no_longer_than_the_timeout() {
     }
     let (server, table) = (RedisServer::start(&[]), own_table());
     let driver = try_open(&server.url(), &table, &[("timeout", "1")]).await.expect("the store opens");
-    driver.create_tables().await.expect("create_tables");
+    driver.try_schema().expect("schema").create_tables().await.expect("create_tables");
     create(&*driver, &Key::of("a"), &record(), &[]).await;
     server.cli(&["client", "pause", "2500", "all"]);
     let started = Instant::now();
@@ -295,7 +295,7 @@ async fn promoted_replica_has_all_sessions() {
     assert!(driver.load(&Key::of("3"), APP, now(), 0).await.is_err(), "without a server, a load fails");
     replica.cli(&["replicaof", "no", "one"]);
     let driver = open(&replica.url(), &table).await;
-    assert_eq!(driver.count(now()).await.expect("count"), 99);
+    assert_eq!(driver.try_inspect().expect("inspect").count(now()).await.expect("count"), 99);
     assert_eq!(found(&*driver, &Key::of("0")).await.renewal.as_deref(), Some(&b"nonce"[..]));
     assert_eq!(load(&*driver, &Key::of("1")).await, LoadOutcome::Ended);
     assert_eq!(found(&*driver, &Key::of("2")).await.variables.len(), 2);

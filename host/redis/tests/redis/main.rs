@@ -21,8 +21,8 @@ use std::{
 
 use lemon_session_redis::Redis;
 use lemon_session_store::{
-    Change, CreateOutcome, Driver, Error, Grace, Key, LoadOutcome, Loaded, Record, Rename, StorageOptions, TableName,
-    Write, conformance::Store,
+    Change, CreateOutcome, Error, Grace, Key, LoadOutcome, Loaded, Record, Rename, StorageOptions, Store, TableName,
+    Write, Writes, conformance::Subject,
 };
 use servers::{RedisCluster, can_start, skip};
 
@@ -55,17 +55,17 @@ lemon_session_store::conformance!(
     ]
 );
 
-async fn single_server() -> Option<Store> {
+async fn single_server() -> Option<Subject> {
     Some(store(&shared_server().await?).await)
 }
 
-async fn cluster() -> Option<Store> {
+async fn cluster() -> Option<Subject> {
     Some(store(&shared_cluster()?.url()).await)
 }
 
-async fn store(url: &str) -> Store {
+async fn store(url: &str) -> Subject {
     let table = own_table();
-    Store::new(open(url, &table).await).and(open(url, &table).await).expiring_by_itself()
+    Subject::new(open(url, &table).await).and(open(url, &table).await).expiring_by_itself()
 }
 
 /// The server that tests share, or none.
@@ -89,19 +89,19 @@ fn shared_cluster() -> Option<&'static RedisCluster> {
     CLUSTER.as_ref()
 }
 
-async fn try_open(url: &str, table: &TableName, options: &[(&str, &str)]) -> Result<Arc<dyn Driver>, Error> {
+async fn try_open(url: &str, table: &TableName, options: &[(&str, &str)]) -> Result<Arc<dyn Store>, Error> {
     let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Redis::open(StorageOptions { url: url.to_owned(), table: table.clone(), options }).await
 }
 
-async fn open(url: &str, table: &TableName) -> Arc<dyn Driver> {
+async fn open(url: &str, table: &TableName) -> Arc<dyn Store> {
     try_open(url, table, &[]).await.expect("the store opens")
 }
 
 /// Opens a store and creates its tables.
-async fn created(url: &str, table: &TableName) -> Arc<dyn Driver> {
+async fn created(url: &str, table: &TableName) -> Arc<dyn Store> {
     let driver = open(url, table).await;
-    driver.create_tables().await.expect("create_tables");
+    driver.try_schema().expect("schema").create_tables().await.expect("create_tables");
     driver
 }
 
@@ -137,7 +137,7 @@ fn put(name: &str, value: &[u8]) -> Write {
     Write { app: APP.to_owned(), name: name.to_owned(), value: Some(value.to_owned()) }
 }
 
-fn writing(writes: impl Into<Vec<Write>>) -> Change {
+fn writing(writes: impl Into<Writes>) -> Change {
     Change { writes: writes.into(), max_size: u64::MAX, remember: HOUR as u32, ..Change::default() }
 }
 
@@ -145,15 +145,15 @@ fn renaming_to(to: Key, grace: Option<Grace>) -> Change {
     Change { rename: Some(Rename { to, grace }), ..writing([]) }
 }
 
-async fn create(driver: &dyn Driver, key: &Key, record: &Record, writes: &[Write]) {
-    assert_eq!(driver.create(key, record, writes).await.expect("create"), CreateOutcome::Created);
+async fn create(driver: &dyn Store, key: &Key, record: &Record, writes: &[Write]) {
+    assert_eq!(driver.create(key, record, &writes.to_vec().into()).await.expect("create"), CreateOutcome::Created);
 }
 
-async fn load(driver: &dyn Driver, key: &Key) -> LoadOutcome {
+async fn load(driver: &dyn Store, key: &Key) -> LoadOutcome {
     driver.load(key, APP, now(), u32::MAX).await.expect("load")
 }
 
-async fn found(driver: &dyn Driver, key: &Key) -> Loaded {
+async fn found(driver: &dyn Store, key: &Key) -> Loaded {
     match load(driver, key).await {
         LoadOutcome::Found(loaded) => loaded,
         other => panic!("the session is live, but load answers {other:?}"),

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lemon_session_store::{Driver, Key, LoadOutcome, UpdateOutcome};
+use lemon_session_store::{Key, LoadOutcome, Store, UpdateOutcome};
 
 use crate::{create, created, load, now, own_table, put, record, shared_cluster, shared_server, writing};
 
@@ -20,7 +20,7 @@ fn key(n: u64) -> Key {
 }
 
 /// Calls per second of concurrent tasks, each of which makes one call after the other.
-async fn rate<T>(tasks: u64, driver: &Arc<dyn Driver>, call: fn(Arc<dyn Driver>, u64) -> T) -> f64
+async fn rate<T>(tasks: u64, driver: &Arc<dyn Store>, call: fn(Arc<dyn Store>, u64) -> T) -> f64
 where
     T: Future<Output = ()> + Send + 'static,
 {
@@ -67,6 +67,6 @@ async fn measure_loads_and_saves() {
             .await;
             println!("{tasks:>3} tasks: {loads:>8.0} loads/s {saves:>8.0} saves/s");
         }
-        driver.drop_tables().await.expect("drop_tables");
+        driver.try_schema().expect("schema").drop_tables().await.expect("drop_tables");
     }
 }

@@ -49,7 +49,7 @@ async fn wrong_password_says_what_to_check_and_no_password() {
     let options = [("password-file", file.to_str().expect("a path"))];
     let driver = try_open(&server.url(), &own_table(), &options).await.expect("the right password opens");
     assert!(!driver.summary().contains("secret"), "{}", driver.summary());
-    driver.create_tables().await.expect("create_tables");
+    driver.try_schema().expect("schema").create_tables().await.expect("create_tables");
     let url = format!("redis://:top-secret@127.0.0.1:{}", server.port);
     let driver = try_open(&url, &own_table(), &[]).await.expect("the right password opens");
     assert_eq!(driver.summary(), format!("Redis at 127.0.0.1:{}", server.port));
@@ -116,8 +116,8 @@ async fn newer_layout_is_not_reported_as_missing_tables() {
     server.cli(&["set", &format!("{table}:layout"), "2"]);
     for error in [
         driver.load(&Key::of("a"), "shop", 1, 0).await.expect_err("another layout"),
-        driver.create_tables().await.expect_err("another layout"),
-        driver.tables_exist().await.expect_err("another layout"),
+        driver.try_schema().expect("schema").create_tables().await.expect_err("another layout"),
+        driver.try_schema().expect("schema").tables_exist().await.expect_err("another layout"),
     ] {
         assert!(!error.is_missing_tables() && error.to_string().contains("\"2\""), "{error}");
     }
@@ -150,7 +150,7 @@ async fn tls_is_spoken_and_the_certificate_checked() {
     let url = format!("rediss://127.0.0.1:{}", tls.port);
 
     let driver = try_open(&url, &own_table(), &[("ca-file", &ca)]).await.expect("the certificate is trusted");
-    driver.create_tables().await.expect("create_tables");
+    driver.try_schema().expect("schema").create_tables().await.expect("create_tables");
     create(&*driver, &Key::of("a"), &record(), &[put("x", b"1")]).await;
     assert_eq!(found(&*driver, &Key::of("a")).await.variables.len(), 1);
     assert!(driver.summary().contains("TLS"));

@@ -32,7 +32,7 @@ async fn host_that_dies_in_a_rotation_leaves_one_digest_that_works() {
         let owned = Record { owner: Some(owner.clone()), ..record() };
         create(&*driver, &old, &owned, &[put("x", b"1"), put("large", &[7; 20_000])]).await;
         let mut change = renaming_to(new, None);
-        change.writes = vec![put("x", b"2")];
+        change.writes = [put("x", b"2")].into();
         let host = Arc::clone(&dying);
         let task = tokio::spawn(async move { host.update(&old, &change, None, now()).await });
         tokio::time::sleep(whole * n / 100).await;
@@ -48,9 +48,13 @@ async fn host_that_dies_in_a_rotation_leaves_one_digest_that_works() {
             pending += 1;
         }
         match n % 4 {
-            0 => assert_eq!(driver.list(now(), Some(&owner), None, 9).await.expect("list").len(), 1, "one session"),
+            0 => assert_eq!(
+                driver.try_inspect().expect("inspect").list(now(), Some(&owner), None, 9).await.expect("list").len(),
+                1,
+                "one session"
+            ),
             1 => drop(driver.update(&new, &writing([]), None, now()).await.expect("update")),
-            2 => drop(driver.describe(&new, now()).await.expect("describe")),
+            2 => drop(driver.try_inspect().expect("inspect").describe(&new, now()).await.expect("describe")),
             _ => {}
         }
         let by_old = load(&*driver, &old).await;
@@ -82,7 +86,7 @@ async fn host_that_dies_in_a_rotation_leaves_one_digest_that_works() {
     }
     assert!(renamed > 0 && kept > 0, "hosts died early and late: {renamed} rotated, {kept} not");
     assert!(pending > 0, "some hosts died between two steps");
-    driver.drop_tables().await.expect("drop_tables");
+    driver.try_schema().expect("schema").drop_tables().await.expect("drop_tables");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,7 +117,7 @@ async fn destroy_owned_ends_sessions_whose_id_is_rotated_at_the_same_time() {
             assert!(!matches!(load(&*driver, key).await, LoadOutcome::Found(_)), "no digest leads to it any more");
         }
     }
-    driver.drop_tables().await.expect("drop_tables");
+    driver.try_schema().expect("schema").drop_tables().await.expect("drop_tables");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,5 +156,5 @@ async fn rotation_during_saves_loses_none_of_them() {
         let kept: Vec<_> = found(&*driver, &new).await.variables.into_iter().map(|variable| variable.name).collect();
         assert_eq!(kept, saved, "exactly the committed saves are stored");
     }
-    driver.drop_tables().await.expect("drop_tables");
+    driver.try_schema().expect("schema").drop_tables().await.expect("drop_tables");
 }

@@ -7,9 +7,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use lemon_session_store::{
-    Change, DestroyCondition, Driver, Grace, Key, LoadOutcome, Record, TableName, UpdateOutcome,
-};
+use lemon_session_store::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, Store, TableName, UpdateOutcome};
 
 use crate::{
     APP, HOUR, create, created, found, load, now, own_table, put, record, renaming_to,
@@ -19,7 +17,7 @@ use crate::{
 
 /// Creates an owner's session, changes it and rotates its id with and without a grace, and creates and ends another
 /// session.
-async fn use_everything(driver: &dyn Driver) {
+async fn use_everything(driver: &dyn Store) {
     let owned = Record { owner: Some("Ada".to_owned()), ..record() };
     create(driver, &Key::of("a"), &owned, &[put("x", b"1")]).await;
     driver.update(&Key::of("a"), &writing([put("y", b"2")]), None, now()).await.expect("update");
@@ -72,7 +70,7 @@ async fn every_key_but_the_layout_has_a_time_to_live() {
         for (name, left) in left {
             assert!((1..=4 * 3600 + 300).contains(&left), "{name} has a time to live: {left}");
         }
-        driver.drop_tables().await.expect("drop_tables");
+        driver.try_schema().expect("schema").drop_tables().await.expect("drop_tables");
         assert_eq!(times_to_live(&ports, &table), BTreeMap::new(), "nothing is left of a dropped table");
     }
 }
@@ -86,10 +84,10 @@ async fn drop_tables_leaves_other_tables_alone() {
         for driver in [&one, &other] {
             create(&**driver, &Key::of("a"), &record(), &[put("x", b"1")]).await;
         }
-        one.drop_tables().await.expect("drop_tables");
-        assert!(!one.tables_exist().await.expect("tables_exist"));
+        one.try_schema().expect("schema").drop_tables().await.expect("drop_tables");
+        assert!(!one.try_schema().expect("schema").tables_exist().await.expect("tables_exist"));
         assert_eq!(found(&*other, &Key::of("a")).await.variables.len(), 1);
-        other.drop_tables().await.expect("drop_tables");
+        other.try_schema().expect("schema").drop_tables().await.expect("drop_tables");
     }
 }
 
@@ -192,7 +190,7 @@ async fn round_trips(url: &str, servers: &[&RedisServer]) -> [usize; 9] {
             count(&mut || assert_eq!(handle.block_on(load(&*driver, &owned)), LoadOutcome::Ended));
         });
     }
-    driver.drop_tables().await.expect("drop_tables");
+    driver.try_schema().expect("schema").drop_tables().await.expect("drop_tables");
     counted
 }
 
@@ -207,7 +205,7 @@ async fn server_without_memory_refuses_saves_and_keeps_sessions() {
     let mut stored = Vec::new();
     let error = loop {
         let key = Key::of(&stored.len().to_string());
-        match driver.create(&key, &record(), &[put("large", &[7; 500_000])]).await {
+        match driver.create(&key, &record(), &[put("large", &[7; 500_000])].into()).await {
             Ok(_) => stored.push(key),
             Err(error) => break error,
         }
@@ -251,7 +249,10 @@ async fn session_is_evicted_as_a_whole() {
         }
     }
     assert!(evicted > 100, "36 MB do not fit into 20: {evicted} were evicted");
-    assert!(driver.tables_exist().await.expect("tables_exist"), "the tables are not evicted");
+    assert!(
+        driver.try_schema().expect("schema").tables_exist().await.expect("tables_exist"),
+        "the tables are not evicted"
+    );
 }
 
 #[tokio::test]
@@ -301,9 +302,9 @@ async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
         }
         let (ended, took) = ending.await.expect("the task ends");
         assert_eq!(ended as usize, SESSIONS);
-        assert_eq!(driver.count(now()).await.expect("count"), 1);
+        assert_eq!(driver.try_inspect().expect("inspect").count(now()).await.expect("count"), 1);
         // A busy machine delays the whole operation by more than it delays one save.
         assert!(longest < Duration::from_millis(50).max(took / 5), "a save waited for {longest:?} of {took:?}");
-        driver.drop_tables().await.expect("drop_tables");
+        driver.try_schema().expect("schema").drop_tables().await.expect("drop_tables");
     }
 }

@@ -1,17 +1,17 @@
 use super::{
-    APP, HOUR, Outcome, Store, change, key, pairs, put, put_in,
+    APP, HOUR, Outcome, Subject, change, key, pairs, put, put_in,
     races::{ROUNDS, race},
     renaming_to, writing,
 };
 use crate::{Change, DestroyCondition, Grace, LoadOutcome, Record, UpdateOutcome};
 
-impl Store {
+impl Subject {
     async fn cleanup(&self, now: u64, limit: u32) -> u32 {
         self.driver.cleanup(now, limit).await.expect("cleanup")
     }
 }
 
-pub async fn cleanup_removes_what_has_expired_and_nothing_else(store: &Store) -> Result<(), Outcome> {
+pub async fn cleanup_removes_what_has_expired_and_nothing_else(store: &Subject) -> Result<(), Outcome> {
     store.removes_by_cleanup()?;
     for n in 0..5 {
         let record = Record { expires: store.now + 10 + n, ..store.record() };
@@ -29,7 +29,7 @@ pub async fn cleanup_removes_what_has_expired_and_nothing_else(store: &Store) ->
     Ok(())
 }
 
-pub async fn cleanup_leaves_what_is_live_or_remembered(store: &Store) {
+pub async fn cleanup_leaves_what_is_live_or_remembered(store: &Subject) {
     store.create(&key("touched"), &[put("x", b"1")]).await;
     let longer = Change { expires: Some(store.now + 2 * HOUR), ..change() };
     store.driver.update(&key("touched"), &longer, None, store.now).await.expect("update");
@@ -47,7 +47,7 @@ pub async fn cleanup_leaves_what_is_live_or_remembered(store: &Store) {
     assert!(matches!(store.load(&key("new"), now).await, LoadOutcome::Found(_)));
 }
 
-pub async fn cleanup_removes_at_most_the_limit_and_fewer_when_none_is_left(store: &Store) -> Result<(), Outcome> {
+pub async fn cleanup_removes_at_most_the_limit_and_fewer_when_none_is_left(store: &Subject) -> Result<(), Outcome> {
     store.removes_by_cleanup()?;
     for n in 0..250 {
         store.create(&key(&n.to_string()), &[put("x", b"1")]).await;
@@ -60,11 +60,11 @@ pub async fn cleanup_removes_at_most_the_limit_and_fewer_when_none_is_left(store
     }
     assert_eq!(removed, [100, 100, 50, 0]);
     assert_eq!(store.cleanup(now, 0).await, 0);
-    assert_eq!(store.count(store.now).await, 1, "the live one is left");
+    store.assert_live(store.now, &[key("live")]).await;
     Ok(())
 }
 
-pub async fn cleanup_forgets_keys_in_time(store: &Store) -> Result<(), Outcome> {
+pub async fn cleanup_forgets_keys_in_time(store: &Subject) -> Result<(), Outcome> {
     store.removes_by_cleanup()?;
     store.create(&key("ended"), &[]).await;
     store.driver.destroy(&key("ended"), &DestroyCondition::Any, store.now, 100).await.expect("destroy");
@@ -88,7 +88,7 @@ pub async fn cleanup_forgets_keys_in_time(store: &Store) -> Result<(), Outcome> 
     Ok(())
 }
 
-pub async fn cleanup_leaves_no_variables_behind(store: &Store) -> Result<(), Outcome> {
+pub async fn cleanup_leaves_no_variables_behind(store: &Subject) -> Result<(), Outcome> {
     store.removes_by_cleanup()?;
     let k = key("a");
     let record = Record { owner: Some("Ada".to_owned()), ..store.record() };
@@ -97,12 +97,11 @@ pub async fn cleanup_leaves_no_variables_behind(store: &Store) -> Result<(), Out
     store.cleanup(now, 100).await;
     store.driver.destroy(&k, &DestroyCondition::Any, now, 0).await.expect("destroy");
     store.create(&k, &[]).await;
-    let (record, variables) = store.driver.describe(&k, store.now).await.expect("describe").expect("a live session");
-    assert_eq!((record.size, variables), (0, vec![]), "a session of the same key has nothing of the one that expired");
+    store.assert_empty(&k, store.now, "a session of the same key has nothing of the one that expired").await;
     Ok(())
 }
 
-pub async fn cleanup_ends_the_former_keys_of_an_expired_session(store: &Store) -> Result<(), Outcome> {
+pub async fn cleanup_ends_the_former_keys_of_an_expired_session(store: &Subject) -> Result<(), Outcome> {
     store.removes_by_cleanup()?;
     store.create(&key("old"), &[put("x", b"1")]).await;
     let grace = Some(Grace { until: store.now + 9 * HOUR, nonce: b"n".to_vec() });
@@ -114,7 +113,7 @@ pub async fn cleanup_ends_the_former_keys_of_an_expired_session(store: &Store) -
     Ok(())
 }
 
-pub async fn concurrent_cleanups_count_each_session_once(store: &Store) -> Result<(), Outcome> {
+pub async fn concurrent_cleanups_count_each_session_once(store: &Subject) -> Result<(), Outcome> {
     store.removes_by_cleanup()?;
     for n in 0..100 {
         store.create(&key(&n.to_string()), &[put("x", b"1"), put("y", b"2")]).await;
@@ -130,11 +129,11 @@ pub async fn concurrent_cleanups_count_each_session_once(store: &Store) -> Resul
     })
     .await;
     assert_eq!(removed.iter().sum::<u32>(), 100, "each was removed once: {removed:?}");
-    assert_eq!(store.count(store.now).await, 1);
+    store.assert_live(store.now, &[key("live")]).await;
     Ok(())
 }
 
-pub async fn cleanup_that_removes_fewer_than_the_limit_has_left_none(store: &Store) -> Result<(), Outcome> {
+pub async fn cleanup_that_removes_fewer_than_the_limit_has_left_none(store: &Subject) -> Result<(), Outcome> {
     store.removes_by_cleanup()?;
     const SESSIONS: usize = 60;
     for n in 0..SESSIONS {
@@ -162,7 +161,7 @@ pub async fn cleanup_that_removes_fewer_than_the_limit_has_left_none(store: &Sto
     Ok(())
 }
 
-pub async fn update_racing_cleanup_never_brings_back(store: &Store) -> Result<(), Outcome> {
+pub async fn update_racing_cleanup_never_brings_back(store: &Subject) -> Result<(), Outcome> {
     store.removes_by_cleanup()?;
     for round in 0..ROUNDS {
         let k = key(&round.to_string());

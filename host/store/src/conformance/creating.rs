@@ -1,7 +1,7 @@
-use super::{APP, HOUR, Store, change, key, pairs, put, put_in, removal, renaming_to};
+use super::{APP, HOUR, Subject, change, key, pairs, put, put_in, removal, renaming_to};
 use crate::{Change, CreateOutcome, DestroyCondition, Grace, LoadOutcome, Record, UpdateOutcome};
 
-pub async fn create_stores_the_record_and_the_variables(store: &Store) {
+pub async fn create_stores_the_record_and_the_variables(store: &Subject) {
     let k = key("a");
     let record = Record {
         created: store.now - 50,
@@ -25,7 +25,7 @@ pub async fn create_stores_the_record_and_the_variables(store: &Store) {
     assert_eq!(store.variables(&k, "other", store.now).await, pairs(&[("c", b"xyz")]));
 }
 
-pub async fn create_sets_version_and_size_by_itself(store: &Store) {
+pub async fn create_sets_version_and_size_by_itself(store: &Subject) {
     let k = key("a");
     let record = Record { version: 77, size: 12345, ..store.record() };
     store.create_as(&k, &record, &[put("name", b"12345"), put_in("other", "é", b"")]).await;
@@ -34,20 +34,20 @@ pub async fn create_sets_version_and_size_by_itself(store: &Store) {
     assert_eq!(found.size, 11, "the size is the bytes of all names and values, whatever the record says");
 }
 
-pub async fn create_keeps_the_last_write_of_a_variable_and_ignores_removals(store: &Store) {
+pub async fn create_keeps_the_last_write_of_a_variable_and_ignores_removals(store: &Subject) {
     let k = key("a");
     store.create(&k, &[put("x", b"first"), removal("y"), put("z", b"1"), put("x", b"last"), removal("z")]).await;
     assert_eq!(store.variables(&k, APP, store.now).await, pairs(&[("x", b"last")]));
     assert_eq!(store.found(&k, APP, store.now).await.record.size, 5);
 }
 
-async fn assert_exists(store: &Store, name: &str, record: &Record, why: &str) {
-    let writes = [put("intruder", b"1")];
+async fn assert_exists(store: &Subject, name: &str, record: &Record, why: &str) {
+    let writes = [put("intruder", b"1")].into();
     let answer = store.driver.create(&key(name), record, &writes).await.expect("create");
     assert_eq!(answer, CreateOutcome::Exists, "{why}");
 }
 
-pub async fn create_never_overwrites_a_live_session(store: &Store) {
+pub async fn create_never_overwrites_a_live_session(store: &Subject) {
     let k = key("a");
     store.create(&k, &[put("x", b"1")]).await;
     let before = store.found(&k, APP, store.now).await;
@@ -56,7 +56,7 @@ pub async fn create_never_overwrites_a_live_session(store: &Store) {
     assert_eq!(store.found(&k, APP, store.now).await, before, "create that answers exists writes nothing");
 }
 
-pub async fn create_of_an_expired_key_answers_exists(store: &Store) {
+pub async fn create_of_an_expired_key_answers_exists(store: &Subject) {
     store.create(&key("a"), &[put("x", b"1")]).await;
     let later = store.now + 2 * HOUR;
     let record = Record { created: later, accessed: later, expires: later + HOUR, ..store.record() };
@@ -68,7 +68,7 @@ pub async fn create_of_an_expired_key_answers_exists(store: &Store) {
     assert_eq!(variables, pairs(&[("y", b"2")]), "nothing of the expired session comes back");
 }
 
-pub async fn create_of_an_ended_key_answers_exists(store: &Store) {
+pub async fn create_of_an_ended_key_answers_exists(store: &Subject) {
     store.create(&key("destroyed"), &[]).await;
     store.driver.destroy(&key("destroyed"), &DestroyCondition::Any, store.now, HOUR as u32).await.expect("destroy");
     assert_exists(store, "destroyed", &store.record(), "a destroyed key that is remembered is there").await;
@@ -81,7 +81,7 @@ pub async fn create_of_an_ended_key_answers_exists(store: &Store) {
     assert_eq!(store.load(&key("renamed"), store.now).await, LoadOutcome::Ended);
 }
 
-pub async fn create_of_a_former_key_answers_exists(store: &Store) {
+pub async fn create_of_a_former_key_answers_exists(store: &Subject) {
     store.create(&key("old"), &[]).await;
     let grace = Grace { until: store.now + HOUR, nonce: b"n".to_vec() };
     store.driver.update(&key("old"), &renaming_to(key("new"), Some(grace)), None, store.now).await.expect("update");
@@ -91,7 +91,7 @@ pub async fn create_of_a_former_key_answers_exists(store: &Store) {
     assert_exists(store, "old", &record, "a former key after its grace is there while it is remembered").await;
 }
 
-pub async fn create_of_a_forgotten_key_succeeds(store: &Store) {
+pub async fn create_of_a_forgotten_key_succeeds(store: &Subject) {
     let k = key("a");
     store.create(&k, &[put("x", b"1")]).await;
     store.driver.destroy(&k, &DestroyCondition::Any, store.now, 100).await.expect("destroy");

@@ -1,17 +1,13 @@
-use super::{APP, HOUR, Store, key, pairs, put, put_in, renaming_to};
+use super::{APP, HOUR, Outcome, Subject, key, pairs, put, put_in, renaming_to};
 use crate::{DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
 
-impl Store {
+impl Subject {
     async fn destroy(&self, key: &Key, now: u64, remember: u64) -> bool {
         self.driver.destroy(key, &DestroyCondition::Any, now, remember as u32).await.expect("destroy")
     }
-
-    async fn reused(&self, now: u64) -> u64 {
-        self.driver.reused(now).await.expect("reused")
-    }
 }
 
-pub async fn destroy_removes_a_session_at_once(store: &Store) {
+pub async fn destroy_removes_a_session_at_once(store: &Subject) {
     let k = key("a");
     store.create(&k, &[put("x", b"1"), put("large", &[1; 50_000]), put_in("other", "y", b"2")]).await;
     assert!(store.destroy(&k, store.now, HOUR).await, "there was a live session");
@@ -19,19 +15,21 @@ pub async fn destroy_removes_a_session_at_once(store: &Store) {
         assert_eq!(handle.load(&k, APP, store.now, u32::MAX).await.expect("load"), LoadOutcome::Ended);
         assert_eq!(handle.fetch(&k, APP, "x", store.now).await.expect("fetch"), None);
         assert_eq!(handle.fetch(&k, APP, "large", store.now).await.expect("fetch"), None);
-        assert_eq!(handle.describe(&k, store.now).await.expect("describe"), None);
-        assert_eq!(handle.count(store.now).await.expect("count"), 0);
-        assert_eq!(handle.list(store.now, None, None, 10).await.expect("list"), []);
+        if let Some(inspect) = handle.inspect() {
+            assert_eq!(inspect.describe(&k, store.now).await.expect("describe"), None);
+            assert_eq!(inspect.count(store.now).await.expect("count"), 0);
+            assert_eq!(inspect.list(store.now, None, None, 10).await.expect("list"), []);
+        }
     }
     assert!(!store.destroy(&k, store.now, HOUR).await, "it is ended already");
 }
 
-pub async fn destroy_of_an_unknown_key_answers_false_and_remembers_nothing(store: &Store) {
+pub async fn destroy_of_an_unknown_key_answers_false_and_remembers_nothing(store: &Subject) {
     assert!(!store.destroy(&key("a"), store.now, HOUR).await);
     assert_eq!(store.load(&key("a"), store.now).await, LoadOutcome::Absent);
 }
 
-pub async fn destroy_of_an_expired_session_answers_false_and_removes_it(store: &Store) {
+pub async fn destroy_of_an_expired_session_answers_false_and_removes_it(store: &Subject) {
     let k = key("a");
     store.create(&k, &[put("x", b"1"), put_in("other", "y", b"2")]).await;
     let expires = store.now + HOUR;
@@ -41,7 +39,7 @@ pub async fn destroy_of_an_expired_session_answers_false_and_removes_it(store: &
     assert_eq!(store.variables(&k, APP, store.now).await, [], "its variables are removed with it");
 }
 
-pub async fn destroy_of_a_former_key_answers_false_and_changes_nothing(store: &Store) {
+pub async fn destroy_of_a_former_key_answers_false_and_changes_nothing(store: &Subject) {
     store.create(&key("old"), &[put("x", b"1")]).await;
     let grace = Some(Grace { until: store.now + 100, nonce: b"n".to_vec() });
     store.driver.update(&key("old"), &renaming_to(key("new"), grace), None, store.now).await.expect("update");
@@ -53,7 +51,7 @@ pub async fn destroy_of_a_former_key_answers_false_and_changes_nothing(store: &S
     );
 }
 
-pub async fn destroy_of_what_has_expired_leaves_a_live_session(store: &Store) {
+pub async fn destroy_of_what_has_expired_leaves_a_live_session(store: &Subject) {
     let k = key("a");
     store.create(&k, &[put("x", b"1")]).await;
     let destroy = async |now| store.driver.destroy(&k, &DestroyCondition::Expired, now, HOUR as u32).await;
@@ -68,7 +66,7 @@ pub async fn destroy_of_what_has_expired_leaves_a_live_session(store: &Store) {
     assert!(!destroy(store.now).await.expect("destroy"), "there is none");
 }
 
-pub async fn destroy_of_an_owners_session_leaves_every_other_one(store: &Store) {
+pub async fn destroy_of_an_owners_session_leaves_every_other_one(store: &Subject) {
     let owned = |owner: &str| Record { owner: Some(owner.to_owned()), ..store.record() };
     store.create_as(&key("ada"), &owned("Ada"), &[put("x", b"1")]).await;
     store.create_as(&key("bob"), &owned("Bob"), &[put("x", b"1")]).await;
@@ -81,7 +79,7 @@ pub async fn destroy_of_an_owners_session_leaves_every_other_one(store: &Store) 
     for name in ["bob", "nobody", "old", "unknown"] {
         assert!(!destroy(name, store.now).await.expect("destroy"), "{name} is not a key of a session of Ada's");
     }
-    assert_eq!(store.count(store.now).await, 4);
+    store.assert_live(store.now, &["ada", "bob", "nobody", "new"].map(key)).await;
     assert!(!destroy("ada", store.now + HOUR).await.expect("destroy"), "it has expired");
     assert_ne!(store.load(&key("ada"), store.now).await, LoadOutcome::Absent, "an expired session stays");
     assert!(destroy("ada", store.now).await.expect("destroy"), "a live session of hers is ended");
@@ -92,7 +90,7 @@ pub async fn destroy_of_an_owners_session_leaves_every_other_one(store: &Store) 
     }
 }
 
-pub async fn ended_key_is_remembered_to_the_second(store: &Store) {
+pub async fn ended_key_is_remembered_to_the_second(store: &Subject) {
     let k = key("a");
     store.create(&k, &[]).await;
     assert!(store.destroy(&k, store.now + 5, 100).await);
@@ -101,17 +99,17 @@ pub async fn ended_key_is_remembered_to_the_second(store: &Store) {
     assert_eq!(store.load(&k, store.now + 105).await, LoadOutcome::Absent, "forgotten from the 100th second on");
 }
 
-pub async fn ended_key_is_not_remembered_when_asked_not_to(store: &Store) {
+pub async fn ended_key_is_not_remembered_when_asked_not_to(store: &Subject) {
     let k = key("a");
     store.create(&k, &[put("x", b"1")]).await;
     assert!(store.destroy(&k, store.now, 0).await);
     assert_eq!(store.load(&k, store.now).await, LoadOutcome::Absent);
-    assert_eq!(store.reused(store.now).await, 0);
+    store.assert_reused(store.now, 0, "nothing is remembered").await;
     store.create(&k, &[]).await;
     assert_eq!(store.variables(&k, APP, store.now).await, [], "the variables of the ended session are removed");
 }
 
-pub async fn second_destroy_does_not_extend_the_memory(store: &Store) {
+pub async fn second_destroy_does_not_extend_the_memory(store: &Subject) {
     let k = key("a");
     store.create(&k, &[]).await;
     assert!(store.destroy(&k, store.now, 100).await);
@@ -121,28 +119,30 @@ pub async fn second_destroy_does_not_extend_the_memory(store: &Store) {
     assert_eq!(store.load(&k, store.now + 100).await, LoadOutcome::Absent);
 }
 
-pub async fn every_ended_answer_is_counted_until_the_key_is_forgotten(store: &Store) {
+pub async fn every_ended_answer_is_counted_until_the_key_is_forgotten(store: &Subject) -> Result<(), Outcome> {
+    store.inspect()?;
     store.create(&key("a"), &[]).await;
     store.create(&key("b"), &[]).await;
     store.create(&key("live"), &[]).await;
     assert!(store.destroy(&key("a"), store.now, 100).await);
     let rename = renaming_to(key("c"), None);
     store.driver.update(&key("b"), &rename, None, store.now).await.expect("update");
-    assert_eq!(store.reused(store.now).await, 0, "no ended key was presented yet");
+    store.assert_reused(store.now, 0, "no ended key was presented yet").await;
     for _ in 0..3 {
         store.load(&key("a"), store.now).await;
         store.load(&key("live"), store.now).await;
         store.load(&key("unknown"), store.now).await;
     }
     store.other().load(&key("b"), APP, store.now, 0).await.expect("load");
-    assert_eq!(store.reused(store.now).await, 4, "three uses of one ended key, one of another");
-    assert_eq!(store.reused(store.now + 99).await, 4);
-    assert_eq!(store.reused(store.now + 100).await, 1, "the uses of a forgotten key are forgotten with it");
+    store.assert_reused(store.now, 4, "three uses of one ended key, one of another").await;
+    store.assert_reused(store.now + 99, 4, "both keys are remembered").await;
+    store.assert_reused(store.now + 100, 1, "the uses of a forgotten key are forgotten with it").await;
     store.load(&key("a"), store.now + 100).await;
-    assert_eq!(store.reused(store.now + 100).await, 1, "a forgotten key is like an unknown one");
+    store.assert_reused(store.now + 100, 1, "a forgotten key is like an unknown one").await;
+    Ok(())
 }
 
-pub async fn destroy_owned_ends_all_live_sessions_of_an_owner_but_one(store: &Store) {
+pub async fn destroy_owned_ends_all_live_sessions_of_an_owner_but_one(store: &Subject) {
     let owned = |owner: &str| Record { owner: Some(owner.to_owned()), ..store.record() };
     for name in ["a", "b", "c"] {
         store.create_as(&key(name), &owned("Ada"), &[put("x", b"1"), put("large", &[1; 20_000])]).await;
@@ -170,36 +170,36 @@ pub async fn destroy_owned_ends_all_live_sessions_of_an_owner_but_one(store: &St
     for name in ["b", "bob"] {
         assert_eq!(store.fetched_x(&key(name), now).await, Some(b"1".to_vec()), "{name} is live");
     }
-    assert_eq!(store.count(now).await, 4, "b, bob, nobody and left");
+    store.assert_live(now, &["b", "bob", "nobody", "left"].map(key)).await;
     assert_eq!(destroy(Some(key("bob"))).await, 1, "a key of another owner excepts nothing");
     assert_eq!(destroy(None).await, 0, "none is left");
-    assert_eq!(store.count(now).await, 3);
+    store.assert_live(now, &["bob", "nobody", "left"].map(key)).await;
 }
 
-impl Store {
+impl Subject {
     async fn fetched_x(&self, key: &Key, now: u64) -> Option<Vec<u8>> {
         self.driver.fetch(key, APP, "x", now).await.expect("fetch")
     }
 }
 
-pub async fn destroy_owned_tells_similar_owners_apart(store: &Store) {
+pub async fn destroy_owned_tells_similar_owners_apart(store: &Subject) {
     let owners = ["ada", "Ada", "ada ", " ada", "", "%", "_", "ádá", "a\u{301}da", "ad", "adaa", "*", "a'da"];
     for owner in owners {
         store.create_as(&key(owner), &Record { owner: Some(owner.to_owned()), ..store.record() }, &[]).await;
     }
     store.create(&key("nobody's"), &[]).await;
-    let mut left = owners.len() as u64 + 1;
+    let mut left: Vec<Key> = owners.into_iter().rev().map(key).collect();
+    left.insert(0, key("nobody's"));
     for owner in owners {
-        let listed = store.driver.list(store.now, Some(owner), None, 100).await.expect("list");
-        assert_eq!(listed.iter().map(|listed| listed.key).collect::<Vec<_>>(), [key(owner)], "the list of {owner:?}");
+        store.assert_owned(store.now, owner, &[key(owner)]).await;
         let ended = store.driver.destroy_owned(owner, None, store.now, 0).await.expect("destroy_owned");
         assert_eq!(ended, 1, "{owner:?} has one session");
-        left -= 1;
-        assert_eq!(store.count(store.now).await, left);
+        left.pop();
+        store.assert_live(store.now, &left).await;
     }
 }
 
-pub async fn destroy_owned_spares_the_session_that_a_former_key_leads_to(store: &Store) {
+pub async fn destroy_owned_spares_the_session_that_a_former_key_leads_to(store: &Subject) {
     let owned = Record { owner: Some("Ada".to_owned()), ..store.record() };
     let renew = async |from: &str, to: &str, until| {
         let grace = Some(Grace { until, nonce: b"n".to_vec() });
@@ -218,7 +218,8 @@ pub async fn destroy_owned_spares_the_session_that_a_former_key_leads_to(store: 
     assert_eq!(store.fetched_x(&key("c"), store.now).await, Some(b"1".to_vec()));
     assert_eq!(destroy("b", store.now + 199).await, 0, "b leads to c");
     assert_eq!(destroy("a", store.now + 100).await, 1, "the grace of a is over");
-    assert_eq!(store.count(store.now).await, 0);
+    assert_eq!(store.load(&key("c"), store.now).await, LoadOutcome::Ended);
+    store.assert_count(store.now, 0).await;
 
     store.create_as(&key("d"), &owned, &[]).await;
     renew("d", "e", store.now + 100).await;

@@ -1,13 +1,13 @@
 //! Races for one key.
 
 use super::{
-    APP, HOUR, Store, key, pairs, put,
+    APP, HOUR, Outcome, Subject, key, pairs, put,
     races::{ROUNDS, race},
     renaming_to,
 };
 use crate::{Change, CreateOutcome, DestroyCondition, LoadOutcome, Record, Snapshot, UpdateOutcome};
 
-impl Store {
+impl Subject {
     /// Has a key end that is forgotten at `self.now`: from then on it is free, and a store may have to remove what is left of
     /// it.
     async fn forget(&self, name: &str) {
@@ -17,7 +17,7 @@ impl Store {
     }
 }
 
-pub async fn of_two_renames_to_one_key_exactly_one_wins(store: &Store) {
+pub async fn of_two_renames_to_one_key_exactly_one_wins(store: &Subject) {
     let now = store.now;
     for round in 0..ROUNDS {
         let old = move |number: usize| key(&format!("{round} {number}"));
@@ -29,7 +29,7 @@ pub async fn of_two_renames_to_one_key_exactly_one_wins(store: &Store) {
             store.create(&old(number), &[put("own", &[number as u8])]).await;
         }
         let answers = race(store, 2, |number, handle| async move {
-            let change = Change { writes: vec![put("winner", &[number as u8])], ..renaming_to(to, None) };
+            let change = Change { writes: [put("winner", &[number as u8])].into(), ..renaming_to(to, None) };
             handle.update(&old(number), &change, None, now).await.ok()
         })
         .await;
@@ -43,11 +43,11 @@ pub async fn of_two_renames_to_one_key_exactly_one_wins(store: &Store) {
         let loser = 1 - winner;
         assert_eq!(store.variables(&old(loser.into()), APP, now).await, pairs(&[("own", &[loser])]), "nothing changed");
         assert_eq!(store.load(&old(winner.into()), now).await, LoadOutcome::Ended);
-        assert_eq!(store.count(now).await, 2 * (round as u64 + 1));
+        store.assert_count(now, 2 * (round as u64 + 1)).await;
     }
 }
 
-pub async fn of_a_create_and_a_rename_to_one_key_exactly_one_wins(store: &Store) {
+pub async fn of_a_create_and_a_rename_to_one_key_exactly_one_wins(store: &Subject) {
     let now = store.now;
     for round in 0..ROUNDS {
         let (old, to) = (key(&format!("{round} old")), key(&format!("{round} to")));
@@ -66,7 +66,7 @@ pub async fn of_a_create_and_a_rename_to_one_key_exactly_one_wins(store: &Store)
                     }
                     true
                 } else {
-                    let answer = handle.create(&to, &record, &[put("x", b"created")]).await.expect("create");
+                    let answer = handle.create(&to, &record, &[put("x", b"created")].into()).await.expect("create");
                     answer == CreateOutcome::Created
                 }
             }
@@ -81,14 +81,15 @@ pub async fn of_a_create_and_a_rename_to_one_key_exactly_one_wins(store: &Store)
         } else {
             assert_eq!(store.variables(&old, APP, now).await, pairs(&[("x", b"renamed")]), "nothing changed");
         }
-        assert_eq!(store.count(now).await, sessions);
+        store.assert_count(now, sessions).await;
         for key in [&old, &to] {
             store.driver.destroy(key, &DestroyCondition::Any, now, 0).await.expect("destroy");
         }
     }
 }
 
-pub async fn import_racing_destroy_never_brings_back(store: &Store) {
+pub async fn import_racing_destroy_never_brings_back(store: &Subject) -> Result<(), Outcome> {
+    store.transfer()?;
     let now = store.now;
     for round in 0..ROUNDS {
         // One that replaces the session is before its end or finds nothing; one that does not, is after it or finds it.
@@ -96,12 +97,12 @@ pub async fn import_racing_destroy_never_brings_back(store: &Store) {
         let remember = if over.is_some() { HOUR as u32 } else { 0 };
         store.create(&k, &[put("x", b"1"), put("y", b"1")]).await;
         let record = Record { version: 7, ..store.record() };
-        let snapshot = Snapshot { record, variables: vec![put("x", b"copy"), put("z", b"copy")] };
+        let snapshot = Snapshot { record, variables: [put("x", b"copy"), put("z", b"copy")].into() };
         let answers = race(store, 2, |number, handle| {
             let snapshot = snapshot.clone();
             async move {
                 if number == round / 2 % 2 {
-                    handle.import(&k, &snapshot, over, now).await.expect("import")
+                    handle.transfer().expect("transfer").import(&k, &snapshot, over, now).await.expect("import")
                 } else {
                     handle.destroy(&k, &DestroyCondition::Any, now, remember).await.expect("destroy")
                 }
@@ -120,6 +121,7 @@ pub async fn import_racing_destroy_never_brings_back(store: &Store) {
             other => assert_eq!((other, imported, over), (LoadOutcome::Absent, false, None)),
         }
         store.driver.destroy(&k, &DestroyCondition::Any, now, 0).await.expect("destroy");
-        assert_eq!(store.count(now).await, 0);
+        store.assert_count(now, 0).await;
     }
+    Ok(())
 }

@@ -1,13 +1,13 @@
-use super::{APP, HOUR, Store, key, pairs, put, put_in};
+use super::{APP, HOUR, Subject, key, pairs, put, put_in};
 use crate::{LoadOutcome, Stored};
 
-pub async fn load_of_an_unknown_key_answers_absent(store: &Store) {
+pub async fn load_of_an_unknown_key_answers_absent(store: &Subject) {
     store.create(&key("a"), &[]).await;
     assert_eq!(store.load(&key("b"), store.now).await, LoadOutcome::Absent);
-    assert_eq!(store.driver.reused(store.now).await.expect("reused"), 0, "an unknown key is no ended one");
+    store.assert_reused(store.now, 0, "an unknown key is no ended one").await;
 }
 
-pub async fn load_answers_the_variables_of_one_application_sorted_by_name(store: &Store) {
+pub async fn load_answers_the_variables_of_one_application_sorted_by_name(store: &Subject) {
     let k = key("a");
     let writes = [
         put("é", b"5"),
@@ -25,17 +25,17 @@ pub async fn load_answers_the_variables_of_one_application_sorted_by_name(store:
     assert_eq!(store.variables(&k, "none", store.now).await, []);
 }
 
-pub async fn load_at_the_expiry_answers_expired(store: &Store) {
+pub async fn load_at_the_expiry_answers_expired(store: &Subject) {
     let k = key("a");
     store.create(&k, &[put("x", b"1")]).await;
     let expires = store.now + HOUR;
     assert!(matches!(store.load(&k, expires - 1).await, LoadOutcome::Found(_)), "live a second before its expiry");
     assert_eq!(store.load(&k, expires).await, LoadOutcome::Expired, "expired from the second of its expiry");
     assert_eq!(store.load(&k, expires + HOUR).await, LoadOutcome::Expired);
-    assert_eq!(store.driver.reused(store.now).await.expect("reused"), 0, "an expired key is no ended one");
+    store.assert_reused(store.now, 0, "an expired key is no ended one").await;
 }
 
-pub async fn load_answers_short_values_inline_and_long_ones_at_least_by_their_size(store: &Store) {
+pub async fn load_answers_short_values_inline_and_long_ones_at_least_by_their_size(store: &Subject) {
     let k = key("a");
     let sizes = [0_usize, 1, 99, 100, 101, 5_000, 100_000];
     let value = |size: usize| vec![b'v'; size];
@@ -63,7 +63,7 @@ pub async fn load_answers_short_values_inline_and_long_ones_at_least_by_their_si
     }
 }
 
-pub async fn fetch_gets_one_value_or_none(store: &Store) {
+pub async fn fetch_gets_one_value_or_none(store: &Subject) {
     let k = key("a");
     store.create(&k, &[put("x", b"1"), put_in("other", "y", b"2")]).await;
     let fetch = async |k, app, name| store.driver.fetch(k, app, name, store.now).await.expect("fetch");
@@ -74,7 +74,7 @@ pub async fn fetch_gets_one_value_or_none(store: &Store) {
     assert_eq!(fetch(&key("b"), APP, "x").await, None, "no such session");
 }
 
-pub async fn fetch_at_the_expiry_gets_none(store: &Store) {
+pub async fn fetch_at_the_expiry_gets_none(store: &Subject) {
     let k = key("a");
     store.create(&k, &[put("x", b"1")]).await;
     let fetch = async |now| store.driver.fetch(&k, APP, "x", now).await.expect("fetch");

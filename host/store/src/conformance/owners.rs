@@ -1,14 +1,14 @@
 //! Races of `destroy_owned` with what changes the keys or the owners of sessions.
 
 use super::{
-    APP, HOUR, Store, change, key, put,
+    APP, HOUR, Subject, change, key, put,
     races::{ROUNDS, race},
     renaming_to,
 };
 use crate::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
 
 /// More than a store ends in one transaction.
-pub async fn destroy_owned_ends_any_number_of_sessions(store: &Store) {
+pub async fn destroy_owned_ends_any_number_of_sessions(store: &Subject) {
     const SESSIONS: usize = 300;
     let ada = |expires| Record { owner: Some("Ada".to_owned()), expires, ..store.record() };
     let keys: Vec<Key> = (0..SESSIONS).map(|n| key(&n.to_string())).collect();
@@ -28,10 +28,10 @@ pub async fn destroy_owned_ends_any_number_of_sessions(store: &Store) {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(store.count(now).await, 2, "the one that is spared, and Bob's");
+    store.assert_live(now, &[keys[100], key("bob")]).await;
 }
 
-pub async fn destroy_owned_ends_sessions_that_are_given_other_keys_meanwhile(store: &Store) {
+pub async fn destroy_owned_ends_sessions_that_are_given_other_keys_meanwhile(store: &Subject) {
     const SESSIONS: usize = 6;
     const RENAMES: usize = 8;
     let now = store.now;
@@ -57,16 +57,16 @@ pub async fn destroy_owned_ends_sessions_that_are_given_other_keys_meanwhile(sto
             0
         })
         .await[SESSIONS];
-        assert_eq!(store.count(now).await, 0, "a session does not survive by changing its key");
+        store.assert_count(now, 0).await;
         assert_eq!(ended as usize, SESSIONS, "each was ended once");
         for (session, rename) in (0..SESSIONS).flat_map(|session| (0..=RENAMES).map(move |rename| (session, rename))) {
             let answer = store.load(&names(session, rename), now).await;
-            assert!(!matches!(answer, LoadOutcome::Found(_)), "no key leads to a session that was ended");
+            assert!(!matches!(answer, LoadOutcome::Found(_)), "a session does not survive by changing its key");
         }
     }
 }
 
-pub async fn destroy_owned_spares_a_session_that_is_given_other_keys_meanwhile(store: &Store) {
+pub async fn destroy_owned_spares_a_session_that_is_given_other_keys_meanwhile(store: &Subject) {
     let now = store.now;
     for round in 0..ROUNDS {
         let names = move |rename: usize| key(&format!("{round} spared {rename}"));
@@ -90,14 +90,14 @@ pub async fn destroy_owned_spares_a_session_that_is_given_other_keys_meanwhile(s
         })
         .await;
         assert_eq!(answers[round % 2], 4, "the others were ended");
-        assert_eq!(store.count(now).await, 1);
+        store.assert_live(now, &[names(4)]).await;
         assert_eq!(store.found(&names(4), APP, now).await.record.owner.as_deref(), Some("Ada"));
         store.driver.destroy_owned("Ada", None, now, 0).await.expect("destroy_owned");
     }
 }
 
 /// A session gets its owner, as at a login with a new key or without, while all the owner's sessions are ended; or loses it.
-pub async fn update_of_the_owner_racing_destroy_owned_comes_before_or_after(store: &Store) {
+pub async fn update_of_the_owner_racing_destroy_owned_comes_before_or_after(store: &Subject) {
     const SESSIONS: usize = 6;
     let now = store.now;
     for round in 0..ROUNDS {
@@ -146,13 +146,13 @@ pub async fn update_of_the_owner_racing_destroy_owned_comes_before_or_after(stor
                 (_, false) => assert!(updated, "what had no owner yet was not ended"),
             }
         }
-        assert_eq!(store.count(now).await, live);
+        store.assert_count(now, live).await;
         assert_eq!(ended + live, SESSIONS as u64, "each session that was counted is ended, and no other one");
         let rest = store.driver.destroy_owned("Ada", None, now, 0).await.expect("destroy_owned");
         assert_eq!(rest, owned, "a session that has its owner is found");
         for session in 0..SESSIONS {
             store.driver.destroy(&new(session), &DestroyCondition::Any, now, 0).await.expect("destroy");
         }
-        assert_eq!(store.count(now).await, 0);
+        store.assert_count(now, 0).await;
     }
 }

@@ -10,16 +10,16 @@ use std::{
 
 use tokio::sync::Barrier;
 
-use super::{APP, HOUR, Store, key, pairs, put, put_in, renaming_to, writing};
-use crate::{Change, CreateOutcome, DestroyCondition, Driver, Grace, LoadOutcome, Record, Stored, UpdateOutcome};
+use super::{APP, HOUR, Subject, key, pairs, put, put_in, renaming_to, writing};
+use crate::{Change, CreateOutcome, DestroyCondition, Grace, Key, LoadOutcome, Record, Store, Stored, UpdateOutcome};
 
 pub const ROUNDS: usize = 20;
 
 /// Runs tasks that all begin at the same time, and returns their answers in order.
 pub async fn race<T: Send + 'static, Task: Future<Output = T> + Send + 'static>(
-    store: &Store,
+    store: &Subject,
     racers: usize,
-    task: impl Fn(usize, Arc<dyn Driver>) -> Task,
+    task: impl Fn(usize, Arc<dyn Store>) -> Task,
 ) -> Vec<T> {
     let start = Arc::new(Barrier::new(racers));
     let tasks: Vec<_> = (0..racers)
@@ -42,7 +42,7 @@ pub fn count_of<T: PartialEq>(answers: &[T], answer: &T) -> usize {
     answers.iter().filter(|given| *given == answer).count()
 }
 
-pub async fn fifty_concurrent_updates_of_different_variables_all_survive(store: &Store) {
+pub async fn fifty_concurrent_updates_of_different_variables_all_survive(store: &Subject) {
     let (k, now) = (key("a"), store.now);
     store.create(&k, &[]).await;
     let answers = race(store, 50, |number, handle| async move {
@@ -67,7 +67,7 @@ pub async fn fifty_concurrent_updates_of_different_variables_all_survive(store: 
     assert_eq!((record.version, record.size), (51, 50 * 2 + 45 * 10 + 5 * 20_000));
 }
 
-pub async fn concurrent_updates_of_one_variable_leave_one_of_them(store: &Store) {
+pub async fn concurrent_updates_of_one_variable_leave_one_of_them(store: &Subject) {
     let (k, now) = (key("a"), store.now);
     store.create(&k, &[]).await;
     race(store, 20, |number, handle| async move {
@@ -82,7 +82,7 @@ pub async fn concurrent_updates_of_one_variable_leave_one_of_them(store: &Store)
     assert_eq!(store.found(&k, APP, now).await.record.size, 2 + 2 * x.len() as u64);
 }
 
-pub async fn of_concurrent_strict_updates_exactly_one_commits(store: &Store) {
+pub async fn of_concurrent_strict_updates_exactly_one_commits(store: &Subject) {
     let now = store.now;
     for round in 0..ROUNDS {
         let k = key(&round.to_string());
@@ -102,7 +102,7 @@ pub async fn of_concurrent_strict_updates_exactly_one_commits(store: &Store) {
     }
 }
 
-pub async fn concurrent_updates_never_grow_past_the_limit(store: &Store) {
+pub async fn concurrent_updates_never_grow_past_the_limit(store: &Subject) {
     let now = store.now;
     for round in 0..ROUNDS {
         let k = key(&round.to_string());
@@ -123,7 +123,7 @@ pub async fn concurrent_updates_never_grow_past_the_limit(store: &Store) {
     }
 }
 
-pub async fn strict_increments_that_are_repeated_lose_nothing(store: &Store) {
+pub async fn strict_increments_that_are_repeated_lose_nothing(store: &Subject) {
     let (k, now) = (key("a"), store.now);
     store.create(&k, &[put("n", &0_u32.to_be_bytes())]).await;
     race(store, 8, |_, handle| async move {
@@ -146,12 +146,12 @@ pub async fn strict_increments_that_are_repeated_lose_nothing(store: &Store) {
     assert_eq!(store.variables(&k, APP, now).await, pairs(&[("n", &80_u32.to_be_bytes())]), "8 × 10 increments");
 }
 
-pub async fn of_concurrent_creates_exactly_one_succeeds(store: &Store) {
+pub async fn of_concurrent_creates_exactly_one_succeeds(store: &Subject) {
     for round in 0..ROUNDS {
         let k = key(&round.to_string());
         let answers = race(store, 8, |number, handle| {
             let record = Record { owner: Some(number.to_string()), ..store.record() };
-            async move { handle.create(&k, &record, &[put("x", &[number as u8])]).await.expect("create") }
+            async move { handle.create(&k, &record, &[put("x", &[number as u8])].into()).await.expect("create") }
         })
         .await;
         assert_eq!(count_of(&answers, &CreateOutcome::Created), 1, "exactly one succeeds: {answers:?}");
@@ -161,7 +161,7 @@ pub async fn of_concurrent_creates_exactly_one_succeeds(store: &Store) {
     }
 }
 
-pub async fn of_concurrent_destroys_exactly_one_ends_the_session(store: &Store) {
+pub async fn of_concurrent_destroys_exactly_one_ends_the_session(store: &Subject) {
     let now = store.now;
     for round in 0..ROUNDS {
         let k = key(&round.to_string());
@@ -176,8 +176,8 @@ pub async fn of_concurrent_destroys_exactly_one_ends_the_session(store: &Store) 
 
 /// Races updates with something that ends the session, remembering nothing, and checks that nothing is left of it.
 async fn update_racing<End: Future<Output = ()> + Send + 'static>(
-    store: &Store,
-    end: impl Fn(crate::Key, Arc<dyn Driver>, u64) -> End,
+    store: &Subject,
+    end: impl Fn(Key, Arc<dyn Store>, u64) -> End,
 ) {
     let now = store.now;
     let end = &end;
@@ -207,16 +207,15 @@ async fn update_racing<End: Future<Output = ()> + Send + 'static>(
             assert!(matches!(answer, UpdateOutcome::Committed(_) | UpdateOutcome::Gone), "{answer:?}");
         }
         assert_eq!(store.load(&k, now).await, LoadOutcome::Absent, "an update never brings a session back");
-        assert_eq!(store.driver.describe(&k, now).await.expect("describe"), None);
-        assert_eq!(store.count(now).await, 0, "nothing is left");
+        store.assert_count(now, 0).await;
         store.create(&k, &[]).await;
-        let (record, variables) = store.driver.describe(&k, now).await.expect("describe").expect("a live session");
-        assert_eq!((record.version, record.size, variables), (1, 0, vec![]), "no variable was left behind");
+        assert_eq!(store.found(&k, APP, now).await.record.version, 1);
+        store.assert_empty(&k, now, "no variable was left behind").await;
         store.driver.destroy(&k, &DestroyCondition::Any, now, 0).await.expect("destroy");
     }
 }
 
-pub async fn update_racing_destroy_leaves_nothing(store: &Store) {
+pub async fn update_racing_destroy_leaves_nothing(store: &Subject) {
     update_racing(store, |key, handle, now| async move {
         assert!(
             handle.destroy(&key, &DestroyCondition::Any, now, 0).await.expect("destroy"),
@@ -226,14 +225,14 @@ pub async fn update_racing_destroy_leaves_nothing(store: &Store) {
     .await;
 }
 
-pub async fn update_racing_destroy_owned_leaves_nothing(store: &Store) {
+pub async fn update_racing_destroy_owned_leaves_nothing(store: &Subject) {
     update_racing(store, |_, handle, now| async move {
         assert_eq!(handle.destroy_owned("Ada", None, now, 0).await.expect("destroy_owned"), 1);
     })
     .await;
 }
 
-pub async fn of_concurrent_renames_exactly_one_wins(store: &Store) {
+pub async fn of_concurrent_renames_exactly_one_wins(store: &Subject) {
     let now = store.now;
     for round in 0..ROUNDS {
         let old = key(&format!("{round} old"));
@@ -242,7 +241,7 @@ pub async fn of_concurrent_renames_exactly_one_wins(store: &Store) {
         let answers = race(store, 8, |number, handle| {
             let nonce = number.to_string().into_bytes();
             let grace = (round % 2 == 0).then_some(Grace { until: now + 100, nonce });
-            let change = Change { writes: vec![put("winner", &[number as u8])], ..renaming_to(new(number), grace) };
+            let change = Change { writes: [put("winner", &[number as u8])].into(), ..renaming_to(new(number), grace) };
             async move { handle.update(&old, &change, None, now).await.expect("update") }
         })
         .await;
@@ -265,7 +264,7 @@ pub async fn of_concurrent_renames_exactly_one_wins(store: &Store) {
     }
 }
 
-pub async fn update_racing_rename_is_kept_or_gone(store: &Store) {
+pub async fn update_racing_rename_is_kept_or_gone(store: &Subject) {
     let now = store.now;
     for round in 0..ROUNDS {
         let (old, new) = (key(&format!("{round} old")), key(&format!("{round} new")));
@@ -296,7 +295,7 @@ pub async fn update_racing_rename_is_kept_or_gone(store: &Store) {
     }
 }
 
-pub async fn rename_racing_destroy_leaves_one_answer(store: &Store) {
+pub async fn rename_racing_destroy_leaves_one_answer(store: &Subject) {
     let now = store.now;
     for round in 0..ROUNDS {
         let (old, new) = (key(&format!("{round} old")), key(&format!("{round} new")));
@@ -315,11 +314,11 @@ pub async fn rename_racing_destroy_leaves_one_answer(store: &Store) {
         let found = matches!(store.load(&new, now).await, LoadOutcome::Found(_));
         assert_eq!(found, renamed[0]);
         store.driver.destroy(&new, &DestroyCondition::Any, now, 0).await.expect("destroy");
-        assert_eq!(store.count(now).await, 0);
+        store.assert_count(now, 0).await;
     }
 }
 
-pub async fn load_never_sees_half_an_update(store: &Store) {
+pub async fn load_never_sees_half_an_update(store: &Subject) {
     let (k, now) = (key("a"), store.now);
     let value = |n: u32| n.to_be_bytes().repeat(1 + 500 * (n as usize % 4));
     store.create(&k, &[put("a", &value(0)), put("b", &value(0)), put("c", &value(0))]).await;

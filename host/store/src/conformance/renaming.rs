@@ -1,7 +1,7 @@
-use super::{APP, HOUR, Store, key, pairs, put, put_in, renaming_to};
+use super::{APP, HOUR, Subject, key, pairs, put, put_in, renaming_to, writing};
 use crate::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
 
-impl Store {
+impl Subject {
     async fn rename(&self, from: &Key, to: &Key, grace: Option<Grace>, now: u64) {
         let answer = self.driver.update(from, &renaming_to(*to, grace), None, now).await.expect("update");
         assert!(matches!(answer, UpdateOutcome::Committed(_)), "a rename of a live session to a new key is committed");
@@ -16,7 +16,7 @@ fn grace(until: u64, nonce: &[u8]) -> Option<Grace> {
     Some(Grace { until, nonce: nonce.to_vec() })
 }
 
-pub async fn rename_moves_everything(store: &Store) {
+pub async fn rename_moves_everything(store: &Subject) {
     let large = vec![3; 50_000];
     let writes = [put("x", b"1"), put("large", &large), put_in("other", "y", b"2")];
     let record = Record { owner: Some("Ada".to_owned()), ends: Some(store.now + 9 * HOUR), ..store.record() };
@@ -30,19 +30,14 @@ pub async fn rename_moves_everything(store: &Store) {
     assert_eq!(after.renewal, None);
     assert_eq!(store.variables(&key("new"), APP, store.now).await, pairs(&[("large", &large), ("x", b"1")]));
     assert_eq!(store.variables(&key("new"), "other", store.now).await, pairs(&[("y", b"2")]));
-    assert_eq!(store.count(store.now).await, 1);
-    let listed = store.driver.list(store.now, Some("Ada"), None, 10).await.expect("list");
-    assert_eq!(
-        listed.iter().map(|listed| listed.key).collect::<Vec<_>>(),
-        [key("new")],
-        "the owner's list has the new key"
-    );
+    store.assert_live(store.now, &[key("new")]).await;
+    store.assert_owned(store.now, "Ada", &[key("new")]).await;
 }
 
-pub async fn rename_and_writes_are_one_transaction(store: &Store) {
+pub async fn rename_and_writes_are_one_transaction(store: &Subject) {
     store.create(&key("old"), &[put("x", b"1"), put("y", b"1")]).await;
     let change = Change {
-        writes: vec![put("x", b"2")],
+        writes: [put("x", b"2")].into(),
         owner: Some(Some("Ada".to_owned())),
         expires: Some(store.now + 3 * HOUR),
         ..renaming_to(key("new"), None)
@@ -55,18 +50,17 @@ pub async fn rename_and_writes_are_one_transaction(store: &Store) {
     assert_eq!(store.load(&key("old"), store.now).await, LoadOutcome::Ended);
 }
 
-pub async fn rename_without_grace_ends_the_old_key(store: &Store) {
+pub async fn rename_without_grace_ends_the_old_key(store: &Subject) {
     store.create(&key("old"), &[put("x", b"1")]).await;
     store.rename(&key("old"), &key("new"), None, store.now).await;
     assert_eq!(store.fetched(&key("old"), "x", store.now).await, None, "the old key is dead at once");
-    assert_eq!(store.driver.describe(&key("old"), store.now).await.expect("describe"), None);
     let remembered = store.now + HOUR;
     assert_eq!(store.load(&key("old"), store.now).await, LoadOutcome::Ended);
     assert_eq!(store.load(&key("old"), remembered - 1).await, LoadOutcome::Ended);
     assert_eq!(store.load(&key("old"), remembered).await, LoadOutcome::Absent, "remembered for an hour, to the second");
 }
 
-pub async fn rename_without_grace_and_without_memory_leaves_no_trace(store: &Store) {
+pub async fn rename_without_grace_and_without_memory_leaves_no_trace(store: &Subject) {
     store.create(&key("old"), &[put("x", b"1")]).await;
     let change = Change { remember: 0, ..renaming_to(key("new"), None) };
     let answer = store.driver.update(&key("old"), &change, None, store.now).await.expect("update");
@@ -76,12 +70,12 @@ pub async fn rename_without_grace_and_without_memory_leaves_no_trace(store: &Sto
     assert_eq!(store.variables(&key("new"), APP, store.now).await, pairs(&[("x", b"1")]));
 }
 
-pub async fn former_key_within_its_grace_leads_to_the_session(store: &Store) {
+pub async fn former_key_within_its_grace_leads_to_the_session(store: &Subject) {
     store.create(&key("old"), &[put("x", b"1"), put_in("other", "y", b"2")]).await;
     let until = store.now + 100;
     let nonce = [0, 255, 10, 39, 0];
     store.rename(&key("old"), &key("new"), grace(until, &nonce), store.now).await;
-    let write = Change { writes: vec![put("x", b"two")], rename: None, ..renaming_to(key("new"), None) };
+    let write = writing([put("x", b"two")]);
     store.driver.update(&key("new"), &write, None, store.now).await.expect("update");
 
     for now in [store.now, until - 1] {
@@ -93,21 +87,16 @@ pub async fn former_key_within_its_grace_leads_to_the_session(store: &Store) {
         assert_eq!(store.variables(&key("old"), "other", now).await, pairs(&[("y", b"2")]));
         assert_eq!(store.fetched(&key("old"), "x", now).await, Some(b"two".to_vec()), "fetch follows as well");
     }
-    assert_eq!(store.count(store.now).await, 1, "a former key is no session");
-    assert_eq!(
-        store.driver.list(store.now, None, None, 10).await.expect("list").len(),
-        1,
-        "a former key is not listed"
-    );
-    assert_eq!(store.driver.describe(&key("old"), store.now).await.expect("describe"), None);
-    assert_eq!(
-        store.driver.reused(store.now).await.expect("reused"),
-        0,
-        "a use within the grace is none of an ended key"
-    );
+    store.assert_live(store.now, &[key("new")]).await;
+    if let Some(inspect) = store.driver.inspect() {
+        let listed = inspect.list(store.now, None, None, 10).await.expect("list");
+        assert_eq!(listed.len(), 1, "a former key is not listed");
+        assert_eq!(inspect.describe(&key("old"), store.now).await.expect("describe"), None);
+    }
+    store.assert_reused(store.now, 0, "a use within the grace is none of an ended key").await;
 }
 
-pub async fn former_key_after_its_grace_answers_ended_until_it_is_forgotten(store: &Store) {
+pub async fn former_key_after_its_grace_answers_ended_until_it_is_forgotten(store: &Subject) {
     store.create_as(&key("old"), &Record { expires: store.now + 9 * HOUR, ..store.record() }, &[put("x", b"1")]).await;
     let until = store.now + 100;
     store.rename(&key("old"), &key("new"), grace(until, b"n"), store.now).await;
@@ -127,7 +116,7 @@ pub async fn former_key_after_its_grace_answers_ended_until_it_is_forgotten(stor
     assert_eq!(store.load(&key("new"), until).await, LoadOutcome::Absent, "not remembered after its grace");
 }
 
-pub async fn former_key_follows_a_second_rename_with_grace(store: &Store) {
+pub async fn former_key_follows_a_second_rename_with_grace(store: &Subject) {
     store.create(&key("a"), &[put("x", b"1")]).await;
     store.rename(&key("a"), &key("b"), grace(store.now + 100, b"first"), store.now).await;
     store.rename(&key("b"), &key("c"), grace(store.now + 200, b"second"), store.now + 50).await;
@@ -141,7 +130,7 @@ pub async fn former_key_follows_a_second_rename_with_grace(store: &Store) {
     assert!(matches!(store.load(&key("b"), store.now + 100).await, LoadOutcome::Found(_)));
 }
 
-pub async fn former_key_ends_with_a_rename_without_grace(store: &Store) {
+pub async fn former_key_ends_with_a_rename_without_grace(store: &Subject) {
     store.create(&key("a"), &[put("x", b"1")]).await;
     store.rename(&key("a"), &key("b"), grace(store.now + 1000, b"n"), store.now).await;
     store.rename(&key("b"), &key("c"), grace(store.now + 1000, b"n"), store.now).await;
@@ -157,7 +146,7 @@ pub async fn former_key_ends_with_a_rename_without_grace(store: &Store) {
     assert_eq!(store.fetched(&key("d"), "x", store.now).await, Some(b"1".to_vec()));
 }
 
-pub async fn former_key_of_a_destroyed_session_answers_ended(store: &Store) {
+pub async fn former_key_of_a_destroyed_session_answers_ended(store: &Subject) {
     for (old, new, remember) in [("a", "b", 0), ("c", "d", HOUR as u32)] {
         store.create(&key(old), &[put("x", b"1")]).await;
         store.rename(&key(old), &key(new), grace(store.now + 1000, b"n"), store.now).await;
@@ -167,7 +156,7 @@ pub async fn former_key_of_a_destroyed_session_answers_ended(store: &Store) {
     }
 }
 
-pub async fn former_key_of_an_expired_session_answers_ended(store: &Store) {
+pub async fn former_key_of_an_expired_session_answers_ended(store: &Subject) {
     store.create(&key("old"), &[put("x", b"1")]).await;
     store.rename(&key("old"), &key("new"), grace(store.now + 9 * HOUR, b"n"), store.now).await;
     let expires = store.now + HOUR;
@@ -176,7 +165,7 @@ pub async fn former_key_of_an_expired_session_answers_ended(store: &Store) {
     assert_eq!(store.fetched(&key("old"), "x", expires).await, None);
 }
 
-pub async fn former_key_never_leads_to_another_session(store: &Store) {
+pub async fn former_key_never_leads_to_another_session(store: &Subject) {
     store.create(&key("old"), &[put("x", b"1")]).await;
     store.rename(&key("old"), &key("new"), grace(store.now + 1000, b"n"), store.now).await;
     assert!(store.driver.destroy(&key("new"), &DestroyCondition::Any, store.now, 0).await.expect("destroy"));
@@ -190,7 +179,7 @@ pub async fn former_key_never_leads_to_another_session(store: &Store) {
     assert_eq!(store.fetched(&key("old"), "x", store.now).await, None);
 }
 
-pub async fn rename_to_a_key_that_is_there_is_an_error_and_changes_nothing(store: &Store) {
+pub async fn rename_to_a_key_that_is_there_is_an_error_and_changes_nothing(store: &Subject) {
     store.create(&key("live"), &[put("x", b"live")]).await;
     store.create_as(&key("expired"), &Record { expires: store.now + 1, ..store.record() }, &[]).await;
     store.create(&key("ended"), &[]).await;
@@ -203,7 +192,7 @@ pub async fn rename_to_a_key_that_is_there_is_an_error_and_changes_nothing(store
     for taken in ["live", "expired", "ended", "former", "a"] {
         let change = Change {
             clears: vec![APP.to_owned()],
-            writes: vec![put("y", b"2")],
+            writes: [put("y", b"2")].into(),
             owner: Some(Some("Eve".to_owned())),
             expires: Some(store.now + 2 * HOUR),
             ..renaming_to(key(taken), grace(store.now + HOUR, b"n"))

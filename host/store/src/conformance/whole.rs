@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use super::{APP, HOUR, Store, change, key, put, put_in, races::race, renaming_to, writing};
-use crate::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, Snapshot, Stored, UpdateOutcome};
+use super::{APP, HOUR, Subject, change, key, put, put_in, races::race, renaming_to, writing};
+use crate::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, Snapshot, Stored, UpdateOutcome, Writes};
 
 /// How often an update changes everything there is.
 const CHANGES: u64 = 25;
 
-pub async fn load_sees_all_of_an_update_of_everything_or_nothing(store: &Store) {
+pub async fn load_sees_all_of_an_update_of_everything_or_nothing(store: &Subject) {
     let names = |n: u64| key(&format!("{n} renamed"));
     let value = |n: u64| n.to_be_bytes().repeat(1 + 200 * (n as usize % 3));
     let ends = store.now + 9 * HOUR;
@@ -33,7 +33,7 @@ pub async fn load_sees_all_of_an_update_of_everything_or_nothing(store: &Store) 
                         clears: vec![APP.to_owned()],
                         owner: Some(Some(n.to_string())),
                         expires: Some(now + HOUR + n),
-                        writes: vec![put("a", &value(n)), put("b", &value(n)), put(&format!("of {n}"), b"")],
+                        writes: [put("a", &value(n)), put("b", &value(n)), put(&format!("of {n}"), b"")].into(),
                         ..renaming_to(names(n), Some(Grace { until: now + HOUR, nonce: b"n".to_vec() }))
                     };
                     let answer = handle.update(&names(n - 1), &change, Some(n), now + n).await.expect("update");
@@ -91,9 +91,20 @@ async fn give_up<T>(call: impl Future<Output = T>, after: usize) {
     }
 }
 
-impl Store {
-    async fn exported(&self, key: &Key) -> Option<Snapshot> {
-        self.driver.export(key, self.now).await.expect("export")
+impl Subject {
+    /// All of a live session, as two loads see it between which it did not change.
+    async fn whole(&self, key: &Key) -> Option<Snapshot> {
+        loop {
+            let LoadOutcome::Found(own) = self.load(key, self.now).await else { return None };
+            let own_variables = self.variables(key, APP, self.now).await;
+            let other_variables = self.variables(key, "other", self.now).await;
+            let LoadOutcome::Found(after) = self.load(key, self.now).await else { continue };
+            if own == after {
+                let own_writes = own_variables.iter().map(|(name, value)| put(name, value));
+                let other_writes = other_variables.iter().map(|(name, value)| put_in("other", name, value));
+                return Some(Snapshot { record: own.record, variables: own_writes.chain(other_writes).collect() });
+            }
+        }
     }
 
     /// A call that was given up leaves nothing behind that others would wait for: under one of these keys, the last one at the
@@ -114,12 +125,12 @@ impl Store {
 /// How often the calls of a rule are given up, each after one more poll.
 const GIVEN_UP: usize = 24;
 
-pub async fn update_that_is_given_up_is_whole_or_not_at_all(store: &Store) {
+pub async fn update_that_is_given_up_is_whole_or_not_at_all(store: &Subject) {
     let variables = |value: &[u8]| [put("a", value), put("b", &value.repeat(20_000)), put_in("other", "c", value)];
     for n in 0..GIVEN_UP {
         let (old, new) = (key(&format!("{n} old")), key(&format!("{n} new")));
         store.create(&old, &variables(b"1")).await;
-        let before = store.exported(&old).await;
+        let before = store.whole(&old).await;
         let renames = n % 4 >= 2;
         let change = Change {
             clears: vec!["other".to_owned()],
@@ -132,16 +143,14 @@ pub async fn update_that_is_given_up_is_whole_or_not_at_all(store: &Store) {
         let size = before.as_ref().map_or(0, |before| before.record.size);
         let owner = Some(n.to_string());
         let record = Record { owner, expires: store.now + 2 * HOUR, version: 2, size, ..store.record() };
-        let mut expected = variables(b"2").to_vec();
-        expected.sort_by(|a, b| (&a.app, &a.name).cmp(&(&b.app, &b.name)));
-        let after = Some(Snapshot { record, variables: expected });
+        let after = Some(Snapshot { record, variables: variables(b"2").into() });
 
         give_up(store.handle(n).update(&old, &change, None, store.now), n / 2).await;
         if renames {
             // Between the two looks it may still happen, once.
             let mut looks = 0;
             loop {
-                let (by_new, by_old) = (store.exported(&new).await, store.exported(&old).await);
+                let (by_new, by_old) = (store.whole(&new).await, store.whole(&old).await);
                 let is_before = by_old == before && by_new.is_none();
                 if is_before || (by_old.is_none() && by_new == after) {
                     break;
@@ -151,36 +160,37 @@ pub async fn update_that_is_given_up_is_whole_or_not_at_all(store: &Store) {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         } else {
-            let found = store.exported(&old).await;
+            let found = store.whole(&old).await;
             assert!(found == before || found == after, "the session is as before or as afterwards: {found:?}");
         }
         store.goes_on(&[old, new]).await;
     }
 }
 
-pub async fn create_that_is_given_up_is_whole_or_not_at_all(store: &Store) {
+pub async fn create_that_is_given_up_is_whole_or_not_at_all(store: &Subject) {
     for n in 0..GIVEN_UP {
         let k = key(&n.to_string());
         let record = Record { owner: Some(n.to_string()), version: 1, size: 20_002, ..store.record() };
-        let writes = vec![put("a", b""), put("b", &[7; 20_000])];
+        let writes = Writes::from([put("a", b""), put("b", &[7; 20_000])]);
         let whole = Snapshot { record: record.clone(), variables: writes.clone() };
         let handle = store.handle(n);
-        if n % 4 < 2 {
-            give_up(handle.create(&k, &record, &writes), n / 2).await;
-        } else {
-            give_up(handle.import(&k, &whole, None, store.now), n / 2).await;
+        match handle.transfer() {
+            Some(transfer) if n % 4 >= 2 => give_up(transfer.import(&k, &whole, None, store.now), n / 2).await,
+            _ => give_up(handle.create(&k, &record, &writes), n / 2).await,
         }
-        if let Some(found) = store.exported(&k).await {
+        if let Some(found) = store.whole(&k).await {
             assert_eq!(found, whole, "all of it is there");
             store.goes_on(&[k]).await;
         }
-        let listed = store.driver.list(store.now, Some(&n.to_string()), None, 9).await.expect("list");
-        let found = store.exported(&k).await;
-        assert!(listed.len() <= usize::from(found.is_some()), "what is listed is there");
+        if let Some(inspect) = store.driver.inspect() {
+            let listed = inspect.list(store.now, Some(&n.to_string()), None, 9).await.expect("list");
+            let found = store.whole(&k).await;
+            assert!(listed.len() <= usize::from(found.is_some()), "what is listed is there");
+        }
     }
 }
 
-pub async fn end_that_is_given_up_is_whole_or_not_at_all(store: &Store) {
+pub async fn end_that_is_given_up_is_whole_or_not_at_all(store: &Subject) {
     for n in 0..GIVEN_UP {
         let owner = n.to_string();
         let record = Record { owner: Some(owner.clone()), ..store.record() };
@@ -188,7 +198,7 @@ pub async fn end_that_is_given_up_is_whole_or_not_at_all(store: &Store) {
         for key in &keys {
             store.create_as(key, &record, &[put("a", b"1"), put("b", &[7; 20_000])]).await;
         }
-        let whole = store.exported(&keys[0]).await;
+        let whole = store.whole(&keys[0]).await;
         let handle = store.handle(n);
         if n % 4 < 2 {
             give_up(handle.destroy(&keys[1], &DestroyCondition::Any, store.now, HOUR as u32), n / 2).await;
@@ -196,7 +206,7 @@ pub async fn end_that_is_given_up_is_whole_or_not_at_all(store: &Store) {
             give_up(handle.destroy_owned(&owner, Some(&keys[2]), store.now, HOUR as u32), n / 2).await;
         }
         for key in &keys {
-            let found = store.exported(key).await;
+            let found = store.whole(key).await;
             assert!(found == whole || found.is_none(), "a session is as before, or has ended: {found:?}");
             if found.is_none() {
                 assert_eq!(store.load(key, store.now).await, LoadOutcome::Ended);
@@ -205,7 +215,9 @@ pub async fn end_that_is_given_up_is_whole_or_not_at_all(store: &Store) {
         store.goes_on(&keys[2..]).await;
         let ends = store.driver.destroy_owned(&owner, None, store.now, 0);
         tokio::time::timeout(Duration::from_secs(20), ends).await.expect("no lock is left behind").expect("an answer");
-        let listed = store.driver.list(store.now, Some(&owner), None, 9).await.expect("list");
-        assert_eq!(listed, [], "all have ended");
+        for key in &keys {
+            assert!(store.whole(key).await.is_none(), "all have ended");
+        }
+        store.assert_owned(store.now, &owner, &[]).await;
     }
 }

@@ -8,9 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Driver, Error, Key, Listed, LoadOutcome, Record, Result, Snapshot,
-    UpdateOutcome, Write,
-    conformance::{Outcome, Store, check},
+    Change, CreateOutcome, DestroyCondition, Error, Inspect, Key, Listed, LoadOutcome, Record, Result, Schema,
+    Snapshot, Store, Transfer, UpdateOutcome, Write, Writes,
+    conformance::{Outcome, Subject, check},
     memory::Memory,
 };
 
@@ -72,7 +72,7 @@ impl Broken {
 }
 
 #[async_trait]
-impl Driver for Broken {
+impl Store for Broken {
     fn summary(&self) -> String {
         "a driver with a mistake".to_owned()
     }
@@ -85,14 +85,14 @@ impl Driver for Broken {
         self.inner.fetch(key, app, name, now).await
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &[Write]) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         if !self.has(CreatesInSteps) {
             return self.inner.create(key, record, writes).await;
         }
-        let created = self.inner.create(key, record, &[]).await?;
+        let created = self.inner.create(key, record, &Writes::default()).await?;
         if created == CreateOutcome::Created {
             others().await;
-            let change = Change { writes: writes.to_vec(), max_size: u64::MAX, ..Change::default() };
+            let change = Change { writes: writes.clone(), max_size: u64::MAX, ..Change::default() };
             self.inner.update(key, &change, None, record.accessed).await?;
         }
         Ok(created)
@@ -122,7 +122,7 @@ impl Driver for Broken {
             }
             UpdatesInSteps => {
                 let first = Change { rename: None, owner: None, expires: None, ..change.clone() };
-                let rest = Change { clears: Vec::new(), writes: Vec::new(), ..change.clone() };
+                let rest = Change { clears: Vec::new(), writes: Writes::default(), ..change.clone() };
                 match self.inner.update(key, &first, expected, now).await? {
                     UpdateOutcome::Committed(version) => {
                         others().await;
@@ -176,22 +176,21 @@ impl Driver for Broken {
         }
     }
 
-    async fn count(&self, now: u64) -> Result<u64> {
-        self.inner.count(now).await
+    fn inspect(&self) -> Option<&dyn Inspect> {
+        self.inner.inspect()
     }
 
-    async fn reused(&self, now: u64) -> Result<u64> {
-        self.inner.reused(now).await
+    fn transfer(&self) -> Option<&dyn Transfer> {
+        Some(self)
     }
 
-    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
-        self.inner.list(now, owner, after, limit).await
+    fn schema(&self) -> Option<&dyn Schema> {
+        self.inner.schema()
     }
+}
 
-    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
-        self.inner.describe(key, now).await
-    }
-
+#[async_trait]
+impl Transfer for Broken {
     async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
         self.inner.export(key, now).await
     }
@@ -210,22 +209,10 @@ impl Driver for Broken {
         }
         self.inner.import(key, snapshot, over, now).await
     }
-
-    async fn create_tables(&self) -> Result<()> {
-        Ok(())
-    }
-
-    async fn drop_tables(&self) -> Result<()> {
-        self.inner.drop_tables().await
-    }
-
-    async fn tables_exist(&self) -> Result<bool> {
-        Ok(true)
-    }
 }
 
 fn keeps(mistake: Mistake, rule: &str) -> bool {
-    let open = || async move { Store::new(Arc::new(Broken { inner: Memory::new(), mistake })).without_tables() };
+    let open = || async move { Subject::new(Arc::new(Broken { inner: Memory::new(), mistake })).without_tables() };
     catch_unwind(AssertUnwindSafe(|| assert_eq!(check(open, rule), Outcome::Kept))).is_ok()
 }
 
@@ -255,7 +242,7 @@ fn every_mistake_breaks_the_rule_about_it() {
 
 #[test]
 fn rule_that_does_not_apply_is_neither_kept_nor_broken() {
-    let open = || async { Store::new(Arc::new(Memory::new())).without_tables().expiring_by_itself() };
+    let open = || async { Subject::new(Arc::new(Memory::new())).without_tables().expiring_by_itself() };
     let outcome = |rule| check(open, rule);
     assert!(matches!(outcome("cleanup_forgets_keys_in_time"), Outcome::NotApplicable(_)));
     assert!(matches!(outcome("operations_without_tables_say_that_they_are_missing"), Outcome::NotApplicable(_)));
@@ -271,7 +258,7 @@ fn rule_that_does_not_apply_is_neither_kept_nor_broken() {
 
 #[tokio::test]
 async fn stores_without_a_server_are_left_out() {
-    let open = || async { Option::<Store>::None };
+    let open = || async { Option::<Subject>::None };
     let outcome = tokio::task::spawn_blocking(move || check(open, "destroy_removes_a_session_at_once"));
     assert_eq!(outcome.await.expect("no panic"), Outcome::Unchecked);
 }

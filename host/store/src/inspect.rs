@@ -1,0 +1,28 @@
+use async_trait::async_trait;
+
+use super::{Key, Listed, Record, Result};
+
+/// What the operator's commands (`list`, `show`, `stats`, `doctor`) need of a store.
+#[async_trait]
+pub trait Inspect: Send + Sync {
+    /// Returns how many sessions are live.
+    async fn count(&self, now: u64) -> Result<u64>;
+
+    /// Returns how often [`Store::load`](super::Store::load) answered [`LoadOutcome::Ended`](super::LoadOutcome::Ended), summed
+    /// over all tombstones that have not expired.
+    async fn reused(&self, now: u64) -> Result<u64>;
+
+    /// Returns at most `limit` live sessions in the order of their digests' bytes: those of `owner`, if given, that follow
+    /// the digest `after`, which need not exist.
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>>;
+
+    /// Returns a live session with the names of all its variables and the sizes of their values in bytes, as
+    /// `(application, name, bytes)`, sorted; `None` if there is no such session. Does not follow a former digest.
+    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>>;
+
+    /// Returns the time by the store's own clock, in seconds since 1970-01-01T00:00:00Z; `None` if that is this machine's
+    /// clock.
+    async fn clock(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+}
