@@ -1,4 +1,4 @@
-//! Log lines that each request can cause, by a store that fails or an id that has ended: of each kind, one a minute.
+//! Limits log lines that any request can cause to one a minute of each kind.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -17,7 +17,7 @@ struct State {
     left_out: u64,
 }
 
-/// How many lines were left out before the one that is logged now, if any: as a field of it.
+/// The number of lines that were suppressed since the previous one, if any: a field of the next line.
 pub(crate) type LeftOut = Option<u64>;
 
 impl LogLimit {
@@ -34,7 +34,7 @@ impl LogLimit {
     }
 }
 
-/// What the interface `lemon:session/storage` logs.
+/// The kinds of line that the interface `lemon:session/storage` logs.
 #[derive(Default)]
 pub(crate) struct LogLimits {
     pub(crate) ended: LogLimit,
