@@ -13,11 +13,11 @@ use tracing::level_filters::LevelFilter;
 #[group(skip)]
 #[command(next_help_heading = "Log")]
 pub struct Args {
-    /// How log lines look.
+    /// The format of log lines.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     log_format: Format,
 
-    /// What is logged. `debug` has a line for each request.
+    /// The least severe level that is logged. `debug` logs each request.
     #[arg(
         long,
         global = true,
@@ -30,14 +30,14 @@ pub struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
-    /// For people.
+    /// Text for people.
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 pub fn init(args: &Args) {
-    // Of what the libraries below have to say, an operator wants to hear of trouble alone.
+    // From libraries, only warnings and errors matter to an operator.
     let filter = tracing_subscriber::filter::Targets::new()
         .with_default(args.log_level.min(LevelFilter::WARN))
         .with_target("lemon_session", args.log_level)

@@ -287,7 +287,7 @@ fn a_file_with_a_shebang_stands_for_the_component_beside_it() {
         outcome(command, b"")
     };
     let missing = run();
-    assert!(missing.stderr.contains("page.wasm, which is not there"), "{missing:?}");
+    assert!(missing.stderr.contains("page.wasm, which does not exist"), "{missing:?}");
     assert_eq!(missing.reply().status, 500);
 
     fs::copy(build::component("visits-cgi"), folder.path().join("page.wasm")).unwrap();
@@ -306,7 +306,7 @@ fn flags_behind_the_application_are_refused_and_words_of_a_query_are_no_flags() 
     for query in ["", "a=b"] {
         let refused = with(query, "--help");
         assert_eq!(refused.status, 2, "{refused:?}");
-        assert!(refused.stderr.contains("all flags stand before it"), "{refused:?}");
+        assert!(refused.stderr.contains("pass all flags before it"), "{refused:?}");
     }
     assert!(with("--help", "--help").reply().body.contains("first visit"));
 }
@@ -316,7 +316,7 @@ fn without_a_request_it_says_who_runs_it() {
     let launch = lemon_session_tests::Launch::new("visits");
     let outcome = launch.command(&["cgi", "visits.wasm"]);
     assert_eq!(outcome.status, 2);
-    assert!(outcome.stderr.contains("run by a web server"), "{outcome:?}");
+    assert!(outcome.stderr.contains("a web server runs `cgi`"), "{outcome:?}");
 }
 
 #[test]

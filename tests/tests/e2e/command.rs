@@ -61,7 +61,7 @@ fn tables_can_be_dropped_and_created_again() {
     let created = launch.command(&["tables", "create"]).ok();
     assert_eq!(created.stdout, "created the tables of Session in SQLite in sessions.db\n");
     let again = launch.command(&["tables", "create"]).ok();
-    assert!(again.stdout.contains("were there already"), "{again:?}");
+    assert!(again.stdout.contains("already exist"), "{again:?}");
     assert!(server.get(&visitor, "/").body.contains("This is your first visit"));
 }
 
@@ -117,7 +117,7 @@ fn sessions_are_listed_shown_and_destroyed() {
 
     // Page by page they are the same.
     let page = launch.command(&["list", "--limit", "3"]).ok().stdout;
-    let next = page.lines().last().and_then(|line| line.strip_prefix("There are more: --after ")).expect("a next page");
+    let next = page.lines().last().and_then(|line| line.strip_prefix("For more, pass --after ")).expect("a next page");
     assert_eq!(next, digests[2]);
     let rest = launch.command(&["list", "--json", "--after", next]).ok().json();
     assert_eq!(rest, all[3..]);
@@ -140,7 +140,7 @@ fn sessions_are_listed_shown_and_destroyed() {
     for arguments in [["show", digest], ["destroy", digest]] {
         let output = launch.command(&arguments);
         assert_eq!(output.status, 1, "{output:?}");
-        assert!(output.stderr.contains(&format!("no live session of the digest {digest}")), "{output:?}");
+        assert!(output.stderr.contains(&format!("no live session with the digest {digest}")), "{output:?}");
     }
 
     let live = visitors.iter().filter(|visitor| server.get(visitor, "/get?key=colour").status == 200).count();
