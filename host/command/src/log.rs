@@ -1,10 +1,6 @@
 //! The log, on stderr.
 
-use std::{
-    io::stderr,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::io::stderr;
 
 use clap::{ValueEnum, builder::TypedValueParser};
 use tracing::level_filters::LevelFilter;
@@ -52,19 +48,4 @@ pub fn init(args: &Args) {
         Format::Json => layer.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry().with(layer.with_filter(filter)).init();
-}
-
-/// Keeps what a client can cause over and over from filling the log: it is time once a minute.
-#[derive(Default)]
-pub struct Occasionally(Mutex<Option<Instant>>);
-
-impl Occasionally {
-    pub fn is_time(&self) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = last.is_none_or(|last| last.elapsed() >= Duration::from_secs(60));
-        if is_time {
-            *last = Some(Instant::now());
-        }
-        is_time
-    }
 }

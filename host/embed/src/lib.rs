@@ -104,6 +104,7 @@ pub mod stores;
 pub use component::COMPONENT;
 pub use context::{Caller, HasSession, SessionCtx, SessionCtxView, SessionView, add_to_linker};
 pub use lemon_session_store as store;
+pub use log_limit::LogLimit;
 pub use new_sessions::network_of;
 pub use observer::Observer;
 pub use sessions::{Session, Sessions};

@@ -46,7 +46,7 @@ fn tables_can_be_dropped_and_created_again() {
     server.get(&visitor, "/");
     let launch = &server.launch;
 
-    assert!(launch.command(&["tables", "check"]).ok().stdout.contains("are there"));
+    assert!(launch.command(&["tables", "check"]).ok().stdout.contains("exist and are up to date"));
     let dropped = launch.command(&["tables", "drop", "--yes"]).ok();
     assert_eq!(dropped.stdout, "dropped the tables of Session in SQLite in sessions.db, with 1 session\n");
     let check = launch.command(&["tables", "check"]);
@@ -54,7 +54,7 @@ fn tables_can_be_dropped_and_created_again() {
     assert!(check.stdout.contains("lemon-session tables create"), "{check:?}");
     assert!(launch.command(&["tables", "drop", "--yes"]).ok().stdout.contains("nothing to drop"));
 
-    // A store without tables is trouble, not a first visit.
+    // A store without tables is an error, not a first visit.
     let reply = server.get(&visitor, "/");
     assert_eq!(reply.status, 503, "{reply:?}");
 
@@ -69,7 +69,7 @@ fn tables_can_be_dropped_and_created_again() {
 fn tables_check_prints_what_differs_and_exits_with_1() {
     let launch = Launch::new("visits");
     launch.command(&["tables", "create"]).ok();
-    assert!(launch.command(&["tables", "check"]).ok().stdout.contains("as they should be"));
+    assert!(launch.command(&["tables", "check"]).ok().stdout.contains("up to date"));
     let database = rusqlite::Connection::open(launch.folder().join("sessions.db")).unwrap();
     database.execute_batch("DROP INDEX Session_expires").unwrap();
     let check = launch.command(&["tables", "check"]);
