@@ -209,15 +209,14 @@ impl Server {
         self.signal("TERM");
     }
 
-    /// Tells it to reload, and waits until it says that it did, or why not: returns what it says.
+    /// Tells the server to reload, waits for the result, and returns its log line.
     pub fn reload(&self) -> String {
         let before = self.log().len();
         self.signal("HUP");
         let until = Instant::now() + PATIENCE;
         loop {
             let log = self.log();
-            let said =
-                log[before..].split_inclusive('\n').find(|line| line.ends_with('\n') && line.contains("reloaded"));
+            let said = log[before..].split_inclusive('\n').find(|line| line.ends_with('\n') && says_so(line));
             if let Some(said) = said {
                 return said.to_owned();
             }

@@ -1,4 +1,4 @@
-//! A store: whether it can be reached, has its tables, and keeps what is written.
+//! Checks of a store: whether it can be reached, has its tables, and stores a session.
 
 use std::{
     path::Path,
@@ -17,11 +17,11 @@ use lemon_session_host::{
 use super::{Report, sqlite};
 use crate::output;
 
-/// A load that takes longer holds every page up.
+/// A longer load delays every page noticeably.
 const SLOW: Duration = Duration::from_millis(50);
-/// From so many seconds on clocks differ: both are read to the second.
+/// Clocks that differ by fewer seconds count as equal, because both are read in whole seconds.
 const SAME: u64 = 3;
-/// Seconds that a store which expires sessions by its own clock may be off.
+/// The tolerated difference in seconds of a store that expires sessions by its own clock.
 const OFF: u64 = 60;
 
 pub async fn check(stores: &Stores, location: &Location, storage: &Storage, report: &mut Report) -> Result<()> {
@@ -34,7 +34,8 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
     let table = location.table.as_deref().unwrap_or(storage.options.table.as_str());
     let path = storage.options.url.strip_prefix("sqlite:").map(Path::new);
     let there = match driver.tables_exist().await {
-        // Tables of another layout answer as missing ones do: what reads them can tell.
+        // `tables_exist` is also false for tables of another layout. Reading them returns an error that tells them
+        // apart.
         Ok(false) => driver.count(now).await.map(|_| true),
         other => other,
     };
@@ -42,7 +43,7 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
         Ok(true) => tables(driver, table, report).await?,
         Ok(false) => {}
         Err(error) if error.is_missing_tables() => {
-            let found = format!("the tables of {table} are not in {name}");
+            let found = format!("{name} does not have the tables of {table}");
             if let Some(path) = path {
                 sqlite::check_folder(path, report)?;
             }
@@ -58,9 +59,9 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
 
     match round_trip(driver, now).await {
         Ok(took) => {
-            let found = format!("{name} keeps what is written, and answers within {took:.1?}");
+            let found = format!("{name} stores sessions, and a load takes {took:.1?}");
             if took > SLOW {
-                report.warning("storage", &found, "each page waits for it: keep the store near")?;
+                report.warning("storage", &found, "each page waits for it: move the store closer to this machine")?;
             } else {
                 report.ok("storage", &found)?;
             }
@@ -74,7 +75,7 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
     Ok(())
 }
 
-/// Whether the tables are those that this version makes.
+/// Checks that the tables are those that this version creates.
 async fn tables(driver: &dyn Driver, table: &str, report: &mut Report) -> Result<()> {
     let name = driver.summary();
     let differences = match driver.differences().await {
@@ -82,26 +83,28 @@ async fn tables(driver: &dyn Driver, table: &str, report: &mut Report) -> Result
         Err(error) => return report.fail("tables", &format!("{:#}", anyhow!(error)), None),
     };
     if differences.is_empty() {
-        return report.ok("tables", &format!("the tables of {table} are in {name}, as they should be"));
+        return report.ok("tables", &format!("{name} has the tables of {table}, and they are up to date"));
     }
-    let found =
-        format!("the tables of {table} in {name} are not as this version makes them: {}", differences.join(", "));
+    let found = format!(
+        "the tables of {table} in {name} differ from those that this version creates: {}",
+        differences.join(", ")
+    );
     report.fail(
         "tables",
         &found,
-        Some("undo what was changed; `lemon-session tables create` helps where they are older"),
+        Some("revert the changes, or run `lemon-session tables create` if the tables are of an older version"),
     )
 }
 
-/// Writes a session, reads it, changes it and ends it; how long a load takes.
+/// Writes a session, reads it, changes it and ends it. Returns the time that a load takes.
 async fn round_trip(driver: &dyn Driver, now: u64) -> Result<Duration> {
     let key = Key::of(&format!("lemon-session doctor {} {:?}", process::id(), SystemTime::now()));
     let walked = walk(driver, &key, now).await;
-    // Whatever went wrong, nothing is left behind.
+    // Removes the session even if a step failed.
     let destroyed = driver.destroy(&key, &DestroyCondition::Any, now, 0).await;
     let took = walked?;
     ensure!(destroyed?, "a session that was written cannot be ended");
-    ensure!(driver.load(&key, APP, now, 1024).await? == LoadOutcome::Absent, "a session that was ended is still there");
+    ensure!(driver.load(&key, APP, now, 1024).await? == LoadOutcome::Absent, "a session that was ended still exists");
     Ok(took)
 }
 
@@ -120,7 +123,7 @@ async fn walk(driver: &dyn Driver, key: &Key, now: u64) -> Result<Duration> {
         size: 0,
     };
     let created = driver.create(key, &record, &[write(b"first")]).await?;
-    ensure!(created == CreateOutcome::Created, "a new session cannot be written: there is one already");
+    ensure!(created == CreateOutcome::Created, "a new session cannot be written: it already exists");
     let change = Change { writes: vec![write(b"second")], max_size: 1024, ..Change::default() };
     let updated = driver.update(key, &change, Some(1), now).await?;
     ensure!(
@@ -133,11 +136,14 @@ async fn walk(driver: &dyn Driver, key: &Key, now: u64) -> Result<Duration> {
     let took = begun.elapsed();
     let LoadOutcome::Found(loaded) = loaded else { bail!("a session that was written cannot be read: {loaded:?}") };
     let value = loaded.variables.first().map(|variable| &variable.value);
-    ensure!(value == Some(&Stored::Inline(b"second".to_vec())), "what is read is not what was written");
+    ensure!(
+        value == Some(&Stored::Inline(b"second".to_vec())),
+        "a session that was read differs from what was written"
+    );
     Ok(took)
 }
 
-/// Whether the store's clock and this machine's agree.
+/// Checks that the clocks of the store and of this machine agree.
 async fn clock(driver: &dyn Driver, name: &str, report: &mut Report) -> Result<()> {
     let theirs = match driver.clock().await {
         Ok(Some(clock)) => clock,
@@ -146,7 +152,8 @@ async fn clock(driver: &dyn Driver, name: &str, report: &mut Report) -> Result<(
     };
     let difference = theirs.abs_diff(output::now());
     let found = format!("the clock of {name} and that of this machine differ by {difference} seconds");
-    let advice = "have both follow a time server (chrony, systemd-timesyncd): sessions end too early or too late";
+    let advice =
+        "synchronise both with a time server (chrony, systemd-timesyncd), or sessions end too early or too late";
     match difference {
         ..SAME => report.ok("clock", &format!("{name} and this machine agree on the time")),
         SAME..=OFF => report.warning("clock", &found, advice),
