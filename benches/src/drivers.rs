@@ -9,13 +9,14 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use lemon_session_host::store::{
-    Change, CreateOutcome, Driver, Key, LoadOutcome, Record, Registry, StorageOptions, TableName, UpdateOutcome, Write,
+    Change, CreateOutcome, Driver, Key, LoadOutcome, Record, StorageOptions, TableName, UpdateOutcome, Write,
 };
 
 use crate::{
     hand::now,
     harness::{Comparison, Dice, Goal, compare, report},
     proxy::Proxy,
+    registry,
     site::{APP, Site},
 };
 
@@ -88,23 +89,9 @@ async fn against(name: &str, store: &Arc<dyn Driver>, sqlite: &Arc<dyn Driver>, 
     Ok(through.close().await?)
 }
 
-/// The registry of all drivers of this project.
-fn all() -> Registry {
-    let mut registry = Registry::new();
-    for schemes in [
-        &lemon_session_sqlite::SCHEMES[..],
-        &lemon_session_mysql::SCHEMES,
-        &lemon_session_postgres::SCHEMES,
-        &lemon_session_redis::SCHEMES,
-    ] {
-        registry.register(schemes).expect("no two drivers have a scheme in common");
-    }
-    registry
-}
-
 async fn open(url: &str) -> Result<Arc<dyn Driver>> {
     let table = TableName::new(&format!("Bench_{}", std::process::id())).map_err(anyhow::Error::msg)?;
-    Ok(all().open(StorageOptions { table, url: url.to_owned(), options: BTreeMap::new() }).await?)
+    Ok(registry::drivers().open(StorageOptions { table, url: url.to_owned(), options: BTreeMap::new() }).await?)
 }
 
 /// The server and the path of a URL.

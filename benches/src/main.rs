@@ -18,6 +18,8 @@ mod many;
 #[path = "../../host/sql/testing/proxy.rs"]
 #[allow(dead_code, reason = "the drivers' tests use the rest")]
 mod proxy;
+#[path = "../../tests/src/drivers.rs"]
+mod registry;
 mod site;
 mod warm;
 
