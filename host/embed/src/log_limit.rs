@@ -15,9 +15,6 @@ struct State {
     left_out: u64,
 }
 
-/// The number of lines that were suppressed since the previous one, if any: a field of the next line.
-pub(crate) type LeftOut = Option<u64>;
-
 impl LogLimit {
     /// Calls `log` unless it was called less than a minute ago. Passes the number of lines that were suppressed since,
     /// if any: make it the field `left_out` of the line.
