@@ -9,7 +9,7 @@ use std::{
 use lemon_session_host::store::{Key, Record, StorageOptions};
 use lemon_session_tests::{Client, Launch, Server, build};
 
-/// A store with so many sessions, of owners whose names grow longer.
+/// A store with this number of sessions, whose owners' names grow longer.
 fn filled(sessions: u64) -> Launch {
     let launch = Launch::new("visits");
     let url = format!("sqlite:{}", launch.folder().join("sessions.db").display());
