@@ -7,7 +7,8 @@
 # make check  is the inner loop: format, clippy, and the tests that need no server
 # make component  builds the session component that is part of the crate lemon-session-host anew
 # make bench  measures, also against other session libraries, and writes benches/RESULTS.md
-# make lint   checks format and style, and that the crates can be packaged
+# make lint   checks format and style, the list of the public API, and that the crates can be packaged
+# make api    updates docs/api.txt, the list of the public API of lemon-session-host
 # make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
 # make mutants changes the rules of sessions and the settings in many ways, one at a time, and shows what no test notices
 # make deny   checks the licences of what is depended on, and advisories against it (needs cargo-deny)
@@ -20,7 +21,7 @@ EXAMPLES = -p welcome -p visits -p visits-cgi -p counter
 COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p rogue-cgi -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build dist component languages setup test check bench lint fuzz mutants deny clean target
+.PHONY: run build dist component languages setup test check bench lint api fuzz mutants deny clean target
 
 # Without the drivers of servers, and without the optimisations that take minutes: `make build` has both.
 run: target
@@ -74,7 +75,11 @@ lint: target
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(WASM) -p lemon-session-component -- -D warnings
 	$(CARGO) clippy $(WASM) $(COMPONENTS) -- -D warnings
+	$(CARGO) run --quiet -p lemon-session-api
 	$(CARGO) publish --workspace --dry-run --no-verify --allow-dirty --quiet
+
+api: target
+	$(CARGO) run --quiet -p lemon-session-api -- --write
 
 fuzz:
 	cd guest/rules && for target in codec cookie json options; do \

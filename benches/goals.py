@@ -4,6 +4,9 @@ import statistics
 
 import servers
 
+# How much the memory may grow and still count as the same.
+TOLERANCE = 0.05
+
 
 def median(measured, name, page, what):
     return statistics.median(one[what] for one in measured[name][page])
@@ -59,7 +62,9 @@ def endured(measured):
         growth = row["after"] / row["before"]
         text = f"{growth:.2f}× ({megabytes(row['before'])} to {megabytes(row['after'])})"
         what = f"memory after {row['requests']:,} requests, {name}"
-        yield what, f"after {row['first']:,}", "≤ 1.05×", text, growth <= 1.05
+        # Free blocks of the allocator vary by a few per cent from run to run. A leak of 3 bytes a request exceeds this.
+        goal = f"the same, within {TOLERANCE:.0%}"
+        yield what, f"memory after {row['first']:,} requests", goal, text, growth <= 1 + TOLERANCE
         if "idle" in row:
             text = f"{row['idle_milliseconds']:.2f} ms a page, {megabytes(row['idle_memory'])} more memory"
             yield f"{row['idle']:,} idle connections, {name}", "", "< 100 ms a page", text, row["idle_milliseconds"] < 100

@@ -23,7 +23,7 @@ FEW = 0.01
 
 
 class Server:
-    """A server in a folder of its own, on a free port. Its processes end with `stop`."""
+    """A server in a separate folder, on a free port. Its processes end with `stop`."""
 
     def __init__(self, name, folder, commands):
         self.name = name

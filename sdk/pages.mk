@@ -1,5 +1,5 @@
-# Pages in Python and JavaScript, each made a component by the tool of its language. The tools are fetched once, at the versions
-# that sdk/python/requirements.txt and sdk/js/package-lock.json pin, into target/languages.
+# Builds the pages in Python and JavaScript as components, with the tool of each language. The tools are installed once into
+# target/languages, at the versions pinned in sdk/python/requirements.txt and sdk/js/package-lock.json.
 
 PAGES = target/languages
 PYTHON ?= python3
@@ -21,12 +21,12 @@ $(PAGES)/%-js.wasm: sdk/js/lemon-session.js $(PAGES)/wit/world.wit $(COMPONENTIZ
 	cp $(filter %.js,$(filter-out $(COMPONENTIZE_JS),$^)) $(PAGES)/$*-js/
 	$(COMPONENTIZE_JS) $(PAGES)/$*-js/$*.js -w $(PAGES)/wit -n page -o $@
 
-# Whether the types for TypeScript take what they should and refuse what they should.
+# Checks that the types for TypeScript accept and refuse what they should.
 $(PAGES)/types: tests/values/types.ts sdk/js/lemon-session.d.ts $(COMPONENTIZE_JS)
 	$(PAGES)/js/node_modules/.bin/tsc --noEmit --strict --target es2023 --module nodenext --lib es2023,dom $<
 	touch $@
 
-# A copy without symbolic links, which the tools of JavaScript do not follow.
+# A copy without symbolic links, which the JavaScript tools do not follow.
 $(PAGES)/wit/world.wit: sdk/wit/world.wit $(wildcard sdk/wit/deps/*.wit wit/*.wit)
 	rm -rf $(PAGES)/wit && mkdir -p $(PAGES)
 	cp -RL sdk/wit $(PAGES)/wit

@@ -2,7 +2,7 @@
 # Installs what the tests need beside Rust, where it is missing: a browser, a load generator, the tools that the pages in
 # Python and JavaScript are built with, web servers that run CGI programs or speak HTTPS, the shell of SQLite, and what checks
 # units of systemd.
-# Debian and its kin only.
+# Only for Debian and derivatives.
 set -euo pipefail
 
 packages=()

@@ -1,4 +1,4 @@
-//! Starts while a million expired sessions are cleaned up, against starts while nothing is.
+//! Starts during a cleanup of a million expired sessions, compared with starts without one.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 const EXPIRED: u64 = 1_000_000;
-/// Starts between two looks at the clock of the cleanup.
+/// Starts in one measurement.
 const STARTS: usize = 20_000;
 
 pub async fn measure() -> Result<()> {
@@ -24,7 +24,7 @@ pub async fn measure() -> Result<()> {
         let mut times = Vec::with_capacity(STARTS);
         for number in 0..STARTS {
             let mut options = options(Some(&ids[dice.below(ids.len())]));
-            // As in a site: one start in many asks for a cleanup, which goes on beside the others.
+            // As on a site, one start in a hundred triggers a cleanup in the background.
             options.cleanup = Some(if cleanup && number % 100 == 0 { 1.0 } else { 0.0 });
             let started = Instant::now();
             let session = site.sessions.start(options).await?;
@@ -41,7 +41,7 @@ pub async fn measure() -> Result<()> {
     let before = expired(&site).await?;
     let busy = starts(true).await?;
     let after = expired(&site).await?;
-    ensure!(after < before, "nothing was cleaned up meanwhile");
+    ensure!(after < before, "nothing was cleaned up during the measurement");
     ensure!(after > 0, "the cleanup ended before the measurement did");
     let p99 = |times: &[f64]| percentile(times.iter().copied(), 0.99);
     let (ours, floor) = (p99(&busy), p99(&idle));

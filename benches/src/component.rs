@@ -1,4 +1,4 @@
-//! The size of the session component, and what it adds to the instantiation of an application.
+//! The size of the session component, and the time that it adds to the instantiation of an application.
 
 use std::path::PathBuf;
 
@@ -36,7 +36,7 @@ pub async fn measure() -> Result<()> {
     Ok(())
 }
 
-/// A component that is instantiated but not called: whatever it imports need not work.
+/// A component that is instantiated but not called, so its imports can be traps.
 fn prepare(engine: &Engine, component: &[u8]) -> Result<InstancePre<()>> {
     let component = Component::new(engine, component)?;
     let mut linker = Linker::new(engine);

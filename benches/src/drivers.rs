@@ -1,4 +1,5 @@
-//! Loads and saves of every driver whose server runs, beside those of SQLite from its file, and their round trips on the wire.
+//! Loads and saves of every driver whose server runs, compared with those of SQLite without its cache, and their round
+//! trips on the wire.
 
 use std::{
     collections::BTreeMap,
@@ -8,14 +9,14 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use lemon_session_host::store::{
-    Change, CreateOutcome, Key, LoadOutcome, Record, Registry, StorageOptions, Store, TableName, UpdateOutcome, Write,
-    Writes,
+    Change, CreateOutcome, Key, LoadOutcome, Record, StorageOptions, Store, TableName, UpdateOutcome, Write, Writes,
 };
 
 use crate::{
     hand::now,
     harness::{Comparison, Dice, Goal, compare, report},
     proxy::Proxy,
+    registry,
     site::{APP, Site},
 };
 
@@ -37,12 +38,12 @@ pub async fn measure() -> Result<()> {
     fill(&*sqlite).await?;
     for (name, variable, default, database) in STORES {
         let given = std::env::var(variable).unwrap_or_else(|_| default.to_owned());
-        let (server, path) = split(&given).with_context(|| format!("{variable} is no URL"))?;
+        let (server, path) = split(&given).with_context(|| format!("{variable} is not a URL"))?;
         let url = format!("{server}/{}", if path.is_empty() { database } else { path });
         let store = match open(&url).await {
             Ok(store) => store,
             Err(error) => {
-                eprintln!("{name} is left out: {error:#}");
+                eprintln!("skipping {name}: {error:#}");
                 continue;
             }
         };
@@ -63,16 +64,16 @@ async fn against(name: &str, store: &Arc<dyn Store>, sqlite: &Arc<dyn Store>, ur
             let floor = async || rate(sqlite, clients, call).await;
             let measured = compare(ROUNDS, ours, floor).await?;
             let what = format!("{what}, {clients} at once, {name}");
-            report("drivers", &what, "SQLite, from the file", "a second", None, &measured);
+            report("drivers", &what, "SQLite, without its cache", "a second", None, &measured);
         }
     }
-    // The address of a server stands after its user.
+    // The address of a server follows its user.
     let authority = url.split('/').nth(2).context("a URL with a host")?;
     let address = authority.rsplit('@').next().unwrap_or(authority);
     let proxy = Proxy::to(address.to_owned()).await;
     let through = open(&url.replacen(address, &format!("127.0.0.1:{}", proxy.port), 1)).await?;
     for (what, call) in [("load", Call::Load), ("save", Call::Save)] {
-        // The first one has its statement prepared, on each connection.
+        // The first call on each connection prepares its statement.
         for _ in 0..4 {
             run(&*through, call, 0).await?;
         }
@@ -88,23 +89,9 @@ async fn against(name: &str, store: &Arc<dyn Store>, sqlite: &Arc<dyn Store>, ur
     Ok(through.close().await?)
 }
 
-/// The registry of all drivers of this project.
-fn all() -> Registry {
-    let mut registry = Registry::new();
-    for schemes in [
-        &lemon_session_sqlite::SCHEMES[..],
-        &lemon_session_mysql::SCHEMES,
-        &lemon_session_postgres::SCHEMES,
-        &lemon_session_redis::SCHEMES,
-    ] {
-        registry.register(schemes).expect("no two drivers have a scheme in common");
-    }
-    registry
-}
-
 async fn open(url: &str) -> Result<Arc<dyn Store>> {
     let table = TableName::new(&format!("Bench_{}", std::process::id())).map_err(anyhow::Error::msg)?;
-    Ok(all().open(StorageOptions { table, url: url.to_owned(), options: BTreeMap::new() }).await?)
+    Ok(registry::drivers().open(StorageOptions { table, url: url.to_owned(), options: BTreeMap::new() }).await?)
 }
 
 /// The server and the path of a URL.

@@ -1,4 +1,4 @@
-//! 32 clients that save at the same time, each save to survive a power failure.
+//! 32 clients that save at the same time, with saves that survive a power failure.
 
 use std::{
     sync::{Arc, Mutex},

@@ -1,4 +1,4 @@
-//! The floor: what a program that needs nothing but these statements writes by hand, on the same tables.
+//! The baseline: the same statements on the same tables, written by hand, without a cache.
 
 use std::{path::Path, time::SystemTime};
 

@@ -1,10 +1,10 @@
-//! Two measurements in turns, their medians, and the line that tells them.
+//! Takes two measurements in turns, computes their medians, and prints them.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-/// How often two measurements take turns.
+/// The number of rounds in which two measurements take turns.
 pub const ROUNDS: usize = 15;
 
 /// The medians of two measurements, and of their ratios.
@@ -14,13 +14,13 @@ pub struct Comparison {
     pub ratio: f64,
 }
 
-/// Measures two things in turns, so that what else happens on the machine happens to both.
+/// Takes two measurements in turns, so that other activity on the machine affects both.
 pub async fn compare(
     rounds: usize,
     mut ours: impl AsyncFnMut() -> Result<f64>,
     mut floor: impl AsyncFnMut() -> Result<f64>,
 ) -> Result<Comparison> {
-    // What is done once, and what the processor has to learn, is nobody's.
+    // Not counted: one-time work and cold caches.
     ours().await?;
     floor().await?;
     let mut measured = Vec::with_capacity(rounds);
@@ -86,7 +86,7 @@ pub fn report(row: &str, what: &str, floor: &str, unit: &str, goal: Option<Goal>
     );
 }
 
-/// Numbers that are random enough to pick sessions by, and cost nothing.
+/// A cheap random number generator to select sessions.
 pub struct Dice(u64);
 
 impl Dice {

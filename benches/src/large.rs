@@ -1,4 +1,4 @@
-//! One variable saved in a session of 1 MB, against one of 1 KB.
+//! Saving one variable of a session of 1 MB, compared with a session of 1 KB.
 
 use anyhow::Result;
 use lemon_session_host::{Session, sessions::Value};

@@ -1,5 +1,5 @@
-//! What a session costs inside one process. Every row is held against a floor: the same work by hand, or the same work on
-//! less data, measured in turns with it in one run.
+//! Measures the cost of a session inside one process. Every row is compared with a baseline, which is the same work by
+//! hand or the same work on less data. Both are measured in turns in one run.
 //!
 //! ```text
 //! cargo run --release -p lemon-session-benches -- [--sessions N] [ROW…]
@@ -18,12 +18,14 @@ mod many;
 #[path = "../../host/sql/testing/proxy.rs"]
 #[allow(dead_code, reason = "the drivers' tests use the rest")]
 mod proxy;
+#[path = "../../tests/src/drivers.rs"]
+mod registry;
 mod site;
 mod warm;
 
 use anyhow::{Context as _, Result, bail};
 
-/// How many sessions the large store has unless `--sessions` says otherwise.
+/// The number of sessions in the large store, unless `--sessions` sets another one.
 const MANY: u64 = 10_000_000;
 
 #[tokio::main]
@@ -54,7 +56,7 @@ async fn main() -> Result<()> {
             "cleanup" => cleanup::measure().await?,
             "many" => many::measure(sessions).await?,
             "drivers" => drivers::measure().await?,
-            _ => bail!("there is no row {row}; there are {}", ALL.join(", ")),
+            _ => bail!("there is no row {row}; the rows are {}", ALL.join(", ")),
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A store in a folder of its own, with sessions in it.
+//! A store in a separate folder, with sessions in it.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -12,7 +12,7 @@ use lemon_session_sqlite::Sqlite;
 use tempfile::TempDir;
 
 pub const APP: &str = "bench";
-/// How many sessions are stored where the row does not say otherwise.
+/// The number of stored sessions, unless the row names another one.
 pub const SESSIONS: usize = 10_000;
 
 pub struct Site {
@@ -41,12 +41,12 @@ impl Site {
         Ok(Self { folder, driver, sessions })
     }
 
-    /// The database.
+    /// The path of the database.
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("sessions.db")
     }
 
-    /// Stores sessions of five small variables each; returns their ids.
+    /// Stores sessions with five small variables each, and returns their ids.
     pub async fn fill(&self, count: usize) -> Result<Vec<String>> {
         let mut ids = Vec::with_capacity(count);
         for _ in 0..count {
@@ -61,7 +61,7 @@ impl Site {
     }
 }
 
-/// What a request with this session's cookie starts it with.
+/// The parameters of `start` for a request with this session's cookie.
 pub fn options(id: Option<&str>) -> Options {
     Options {
         app: Some(APP.to_owned()),

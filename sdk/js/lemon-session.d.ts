@@ -1,18 +1,18 @@
-/** Plain data: what a variable can be. */
+/** The plain data that a variable can be. */
 export type Value = null | boolean | number | bigint | string | Uint8Array | Real | List | Dictionary;
-/** What is inside of an array or object: all but bytes. */
+/** The plain data that an array or object can contain: all but bytes. */
 export type Nested = null | boolean | number | bigint | string | Real | List | Dictionary;
 export interface List extends ReadonlyArray<Nested> {}
 export interface Dictionary {
     readonly [name: string]: Nested;
 }
 
-/** A number that is stored as a real though it is whole. */
+/** A number that is stored as a real even if it is whole. */
 declare class Real {
     private constructor();
     readonly value: number;
 }
-/** A number that is stored as a real though it is whole: real(1) is 1.0. */
+/** Stores a number as a real even if it is whole: real(1) is 1.0. */
 export function real(value: number): Real;
 
 /** A response header: its name in lower case, and its value. */
@@ -32,33 +32,33 @@ export type Code =
     | 'too-many'
     | 'cross-site';
 
-/** What went wrong: `code` for programs, `status` to answer the request with, the message for people. */
+/** Why a call failed: `code` for programs, `status` as the HTTP status code of the response, the message for people. */
 export class SessionError extends Error {
     constructor(code: Code, text?: string);
     readonly code: Code;
     readonly status: number;
 }
 
-/** The parameters of `start`. What is not given comes from the host's settings. */
+/** The parameters of `start`. Those that are not given default to the host's settings. */
 export interface Options {
-    /** The application whose variables these are, 1 to 255 characters. */
+    /** The application whose variables the session reads and writes: 1 to 255 characters. */
     app?: string;
-    /** Use the session of this id. Cookies then play no part. One that is unknown or malformed begins a new session. */
+    /** Use the session with this id instead of cookies. An unknown or malformed id starts a new session. */
     sessionId?: string;
-    /** The store, as the host's configuration names it. */
+    /** The name of the store in the host's configuration. */
     storage?: string;
-    /** The table the sessions are kept in. */
+    /** The table that holds the sessions. */
     table?: string;
-    /** The session's idle time in seconds. */
+    /** The idle time in seconds: the session lasts at least this long after its last use. */
     expires?: number;
     cookie?: Cookie;
-    /** Text mixed into new ids. */
+    /** Text mixed into new ids. It cannot weaken them. */
     seed?: string;
-    /** The probability that this start has expired sessions cleaned up. */
+    /** The probability, from 0 to 1, that this start triggers a cleanup of expired sessions. */
     cleanup?: number;
-    /** Have `save` throw `conflict` when somebody else saved this session in the meantime. */
+    /** Make `save` throw `conflict` when another request saved this session first. */
     strict?: boolean;
-    /** What caches may do with the response. */
+    /** The Cache-Control of the response. */
     cacheLimiter?: 'nocache' | 'private' | 'public' | 'none';
 }
 
@@ -70,7 +70,7 @@ export interface Cookie {
     httpOnly?: boolean;
     sameSite?: 'strict' | 'lax' | 'none';
     partitioned?: boolean;
-    /** In seconds; 0: until the browser closes. */
+    /** The lifetime in seconds; 0 means until the browser closes. */
     lifetime?: number;
     comment?: string;
 }
@@ -97,70 +97,73 @@ export interface ResponseHeaders {
     append(name: string, value: string): void;
 }
 
-/** Throws `cross-site` for a request with a method such as POST that another site had the visitor's browser send. */
+/** Throws `cross-site` for a request with a method such as POST that another site made the visitor's browser send. */
 export function checkSameOrigin(request: FetchRequest | IncomingRequest): void;
 
-/** Begins a session, unless the request brings one that exists. */
+/** Starts the session that the request's cookie names, or a new one. */
 export function start(request?: FetchRequest | IncomingRequest | null, options?: Options): Session;
 
 /** One application's view of a session: a map of its variables. */
 export class Session implements Iterable<[string, Value]> {
     private constructor();
-    /** The value of a variable, or undefined. The type is the caller's word for it. */
+    /** The value of a variable, or undefined if it is not set. The type `T` is not checked. */
     get<T = Value>(key: string): T | undefined;
     /** Sets a variable. */
     set(key: string, value: Value): this;
-    /** Adds to an integer and returns the sum. Concurrent requests never lose an addition. */
+    /** Adds to an integer and returns the sum. No addition is lost to a concurrent request. */
     add(key: string, delta?: number | bigint): number | bigint;
-    /** Removes a variable; tells whether it was there. */
+    /** Removes a variable and returns whether it was set. */
     delete(key: string): boolean;
-    /** Whether there is such a variable. */
+    /** Whether a variable is set. */
     has(key: string): boolean;
     /** The names of all variables, sorted. */
     keys(): string[];
     /** All variables, sorted by name. */
     entries(): [string, Value][];
     [Symbol.iterator](): Iterator<[string, Value]>;
-    /** How many variables there are. */
+    /** The number of variables. */
     readonly size: number;
     /** Reads a variable and removes it: for messages that are shown once. */
     take<T = Value>(key: string): T | undefined;
     /** Removes all of the application's variables. */
     clear(): void;
-    /** The session's id. A secret: whoever knows it has the session. */
+    /** The session's id. It is a secret: a client that sends it has the session. */
     readonly id: string;
-    /** The SHA-256 digest of the id in hexadecimal. No secret. */
+    /** The SHA-256 digest of the id in hexadecimal. Not a secret. */
     readonly digest: string;
     /** The application whose variables this handle reads and writes. */
     readonly app: string;
-    /** Whether `start` began this session. */
+    /** Whether this `start` created the session. */
     readonly created: boolean;
     /** The same session, with the variables of another application. */
     application(name: string): Session;
-    /** Reserves an application name, and returns the one handle that reads and writes its variables from now on. */
+    /**
+     * Reserves an application name and returns the only handle that can access its variables. `key` is a secret for
+     * repeats.
+     */
     reserve(name: string, key?: string): Session;
     /** Ends the reservation of a name. */
     release(name: string): void;
-    /** Gives the session a new id when it is saved. To be called at each login and each change of rights. */
+    /** Rotates the session's id when it is saved. Call this at each login and each change of privileges. */
     regenerateId(): void;
-    /** Says whose session this is, or with undefined that it is nobody's. */
+    /** Sets the session's owner, usually the user who logged in, or with undefined removes it. */
     setOwner(owner: string | undefined): void;
-    /** Whose session this is, or undefined. */
+    /** The session's owner, or undefined. */
     readonly owner: string | undefined;
-    /** Ends all other live sessions of this session's owner at once, and returns how many. */
+    /** Ends all other live sessions of this session's owner immediately and returns their number. */
     destroyOthers(): number;
-    /** When the session expires unless it is used again. */
+    /** The time at which the session expires unless it is used again. */
     readonly expiresAt: Date;
     /**
-     * Stores all changes in one transaction, and returns the headers to send with the response. They are also appended to
-     * `headers` if given: their own Cache-Control takes precedence, unless a cookie is set.
+     * Stores all changes in one transaction and returns the headers to send with the response. If `headers` are given,
+     * it also appends them there: an existing Cache-Control takes precedence, unless a cookie is set.
      */
     save(headers?: ResponseHeaders): Header[];
-    /** Ends the session at once and discards all changes. Returns the headers that delete the cookie. */
+    /** Ends the session immediately and discards unsaved changes. Returns the headers that delete the cookie. */
     destroy(headers?: ResponseHeaders): Header[];
 }
 
-/** What is known of one stored session. Times are in seconds since 1970. */
+/** A stored session without its variables. Times are in seconds since 1970, the size is in bytes. */
 export interface Entry {
     digest: string;
     created: number;
@@ -170,7 +173,7 @@ export interface Entry {
     size: number;
 }
 
-/** Sets up what sessions are stored in, and manages all of them. */
+/** Manages tables and the sessions of all visitors. */
 export class Manager {
     constructor(location?: { storage?: string; table?: string });
     createTables(): void;

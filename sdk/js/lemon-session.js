@@ -1,27 +1,27 @@
 /**
- * Sessions for WebAssembly applications in JavaScript: variables that belong to one visitor and are there again on the
- * visitor's next request.
+ * Sessions for WebAssembly applications in JavaScript: variables that belong to one visitor and are available again on
+ * the visitor's next request.
  *
  *     const session = start(request, { app: 'visits' });
  *     session.set('visits', (session.get('visits') ?? 0) + 1);
  *     return new Response('Hello', { headers: session.save() });
  *
- * A variable is plain data: null, a boolean, number, BigInt, string or Uint8Array, and arrays and objects. What is not is
- * refused with a SessionError, never altered. Numbers keep their kind as well as JavaScript knows it:
+ * A variable is plain data: null, a boolean, number, BigInt, string, Uint8Array, array or object. Anything else is
+ * refused with a SessionError, never altered. Numbers are stored as integers or reals:
  *
- * - A number that is a safe integer is stored as an integer, as 1; any other as a real, as 1.5 or 2 ** 60.
- * - JavaScript has no 1.0 beside 1: real(1) is stored as a real, also inside of arrays and objects.
- * - A BigInt is stored as an integer, which has 64 bits.
- * - An integer is read as a number if it is a safe one, else as a BigInt. A real is read as a number.
+ * - A number that is a safe integer, such as 1, is stored as an integer; any other, such as 1.5 or 2 ** 60, as a real.
+ * - JavaScript cannot tell 1.0 from 1: use real(1) to store it as a real, also inside arrays and objects.
+ * - A BigInt is stored as an integer and must fit into 64 bits.
+ * - An integer is read as a number if it is a safe integer, else as a BigInt. A real is read as a number.
  *
- * An array or object that was changed has to be set again: session.get('cart') is a copy.
+ * session.get('cart') returns a copy: after changing an array or object, set the variable again.
  */
 
 import * as manager from 'lemon:session/manager@0.1.0';
 import * as sessions from 'lemon:session/sessions@0.1.0';
 
 const TEXTS = {
-    conflict: 'somebody else saved this session in the meantime',
+    conflict: 'another request saved this session first',
     gone: 'the session has ended',
 };
 
@@ -40,9 +40,9 @@ const STATUS = {
 };
 
 /**
- * What went wrong. `code` is one of invalid-name, invalid-value, invalid-option, reserved, too-large, unreadable, conflict,
- * gone, storage, denied, too-many and cross-site; `status` is the status code to answer the request with; the message is for
- * people.
+ * Why a call failed. `code` is one of invalid-name, invalid-value, invalid-option, reserved, too-large, unreadable,
+ * conflict, gone, storage, denied, too-many and cross-site; `status` is the HTTP status code for the response; the
+ * message is for people.
  */
 export class SessionError extends Error {
     constructor(code, text = TEXTS[code]) {
@@ -55,23 +55,23 @@ export class SessionError extends Error {
 
 const errorOf = ({ tag, val }) => new SessionError(tag, val);
 
-/** Calls the session component, whose errors are thrown by the engine as objects with a payload. */
+/** Calls the session component. The engine throws its errors as objects with a payload. */
 function call(action) {
     try {
         return action();
     } catch (error) {
         const { payload } = error;
         if (Array.isArray(payload)) {
-            throw new AggregateError(payload.map(errorOf), 'the tables');
+            throw new AggregateError(payload.map(errorOf), 'errors of the tables');
         }
         throw payload?.tag ? errorOf(payload) : error;
     }
 }
 
 /**
- * ComponentizeJS 0.23 aborts when it passes on 64 bits of a negative integer or real, as it takes them for an unsigned BigInt
- * (bytecodealliance/ComponentizeJS#343). So the BigInt of its bindings, which live in a realm of their own, makes unsigned ones
- * of the same bits while a number is passed on.
+ * ComponentizeJS 0.23 aborts when it passes a negative integer or real, because it treats the 64 bits as an unsigned
+ * BigInt (bytecodealliance/ComponentizeJS#343). During such a call, the BigInt of its bindings, which are in another
+ * realm, is replaced by a function that returns the unsigned BigInt with the same bits.
  */
 const bindings = sessions.start.constructor('return globalThis')();
 const { asUintN } = BigInt;
@@ -88,13 +88,13 @@ function callWithNumber(action) {
     }
 }
 
-/** A number that is stored as a real though it is whole: real(1) is 1.0. */
+/** Stores a number as a real even if it is whole: real(1) is 1.0. */
 export const real = value => new Real(value);
 
 class Real {
     constructor(value) {
         if (typeof value !== 'number') {
-            throw new SessionError('invalid-value', `real() takes a number, no ${typeof value}`);
+            throw new SessionError('invalid-value', `real() takes a number, not a ${typeof value}`);
         }
         this.value = value;
     }
@@ -107,10 +107,10 @@ const COOKIE = ['name', 'path', 'domain', 'secure', 'httpOnly', 'sameSite', 'par
 const SECONDS = ['expires', 'lifetime'];
 
 /**
- * Begins a session, unless the request brings one that exists.
+ * Starts the session that the request's cookie names, or a new one.
  *
- * `request` is a Request of a fetch event, or an incoming request of wasi:http. What the options do not give comes from the
- * host's settings.
+ * `request` is a Request of a fetch event, or an incoming request of wasi:http. Options that are not given default to
+ * the host's settings.
  */
 export function start(request, options = {}) {
     check('start', options, OPTIONS);
@@ -122,14 +122,14 @@ export function start(request, options = {}) {
     return new Session(call(() => sessions.start(parameters)));
 }
 
-/** The component's side would make a number of anything, and pass over what it does not know. */
+/** Checks options, because the bindings convert anything to a number and ignore unknown names. */
 function check(what, given, known) {
     for (const [name, value] of Object.entries(given)) {
         if (!known.includes(name)) {
-            throw new SessionError('invalid-option', `${what} has no option ${name}; it has ${known.join(', ')}`);
+            throw new SessionError('invalid-option', `${what} has no option ${name}; its options are ${known.join(', ')}`);
         }
         if (SECONDS.includes(name) && value !== undefined && !(Number.isInteger(value) && value >= 0 && value < 2 ** 32)) {
-            throw new SessionError('invalid-option', `${name} is a whole number of seconds, 0 or more`);
+            throw new SessionError('invalid-option', `${name} must be a whole number of seconds from 0 to 2 ** 32 - 1`);
         }
         if (typeof value === 'string') {
             wellFormed(value, why => {
@@ -155,16 +155,18 @@ function ofRequest(request) {
     return { cookies: cookie === null ? [] : [new TextEncoder().encode(cookie)], https };
 }
 
-/** Of several values, the last is the nearest proxy's: a client can only add values before it. */
+/** The last value comes from the nearest proxy, as a client can only add values before it. */
 const isHttps = forwarded => forwarded.split(',').at(-1).trim().toLowerCase() === 'https';
 
 /**
- * Throws `cross-site` for a request that another site had the visitor's browser send: a forged form that signs the visitor
- * in, or changes what is theirs (CSRF). Call it before anything that a request with a method such as POST changes.
+ * Throws `cross-site` for a request that another site made the visitor's browser send, for example a forged form that
+ * logs the visitor in or changes the visitor's data (CSRF). Call it before a request with a method such as POST changes
+ * anything.
  *
- * GET, HEAD, OPTIONS and TRACE pass, so they must not change anything. Sec-Fetch-Site, which browsers send over HTTPS and to
- * localhost, has to be same-origin or none. Without it, Origin has to name the host and port that the request was sent to; a
- * proxy in front of the server has to pass Host on. A request with neither does not come from a browser, and passes.
+ * GET, HEAD, OPTIONS and TRACE pass, so the application must not change anything in response to them. Sec-Fetch-Site,
+ * which browsers send over HTTPS and to localhost, must be same-origin or none. Without it, Origin must match the host
+ * and port that the request was sent to; a proxy in front of the server must pass Host on. A request with neither
+ * header passes, as it does not come from a browser.
  */
 export function checkSameOrigin(request) {
     const { method, host, header } = sent(request);
@@ -177,12 +179,14 @@ export function checkSameOrigin(request) {
             throw new SessionError('cross-site', 'the request comes from another origin: Sec-Fetch-Site says so');
         }
     } else if (origins.length > 0 && !(origins.length === 1 && isOwn(origins[0], host, ofRequest(request).https))) {
-        const why = 'its Origin is not its Host, which a proxy has to pass on';
+        const why = 'its Origin does not match its Host, which a proxy must pass on';
         throw new SessionError('cross-site', `the request comes from another origin: ${why}`);
     }
 }
 
-/** The method of a request, the host it was sent to, and a function for the values of its fields of one name. */
+/**
+ * The method of a request, the host it was sent to, and a function that returns the values of the fields with a name.
+ */
 function sent(request) {
     if (typeof request.headers === 'function') {
         const { tag, val } = request.method();
@@ -194,7 +198,10 @@ function sent(request) {
     return { method: request.method, host: new URL(request.url).host, header };
 }
 
-/** Whether an origin, as https://example.org, is that of the request. Nobody has to name the scheme's own port. */
+/**
+ * Whether an origin, such as https://example.org, is that of the request. The scheme's default port is optional in
+ * both.
+ */
 function isOwn(origin, host, https) {
     const [, scheme, of] = /^(http|https):\/\/(.+)$/.exec(origin) ?? [];
     if (!scheme || !host || (https && scheme === 'http')) {
@@ -208,8 +215,8 @@ function isOwn(origin, host, https) {
 /**
  * One application's view of a session: a map of its variables.
  *
- * All handles of one start share what they changed, and `save` on any of them saves it all. Changes that were not saved are
- * discarded. After the session has ended every method throws `gone`.
+ * All handles of one start share their changes, and `save` on any of them saves all of these. Changes that are not
+ * saved are discarded. After the session has ended, every method throws `gone`.
  */
 export class Session {
     #session;
@@ -218,36 +225,39 @@ export class Session {
         this.#session = session;
     }
 
-    /** The value of a variable, or undefined. */
+    /** The value of a variable, or undefined if it is not set. */
     get(key) {
-        return optional(call(() => this.#session.get(text('a key', key))));
+        return optional(call(() => this.#session.get(variable(key))));
     }
 
     /** Sets a variable. */
     set(key, value) {
-        text('a key', key);
+        variable(key);
         const stored = toValue(key, value);
         callWithNumber(() => this.#session.set(key, stored));
         return this;
     }
 
-    /** Adds to an integer and returns the sum. Concurrent requests never lose an addition. */
+    /**
+     * Adds to an integer and returns the sum. A variable that is not set counts as 0. No addition is lost to a
+     * concurrent request.
+     */
     add(key, delta = 1) {
         const { tag, val } = toValue(key, delta);
         if (tag !== 'integer') {
-            throw new SessionError('invalid-value', `${key}: an integer is added, no ${tag}`);
+            throw new SessionError('invalid-value', `${key}: only an integer can be added, not ${tag}`);
         }
-        return number(callWithNumber(() => this.#session.add(text('a key', key), val)));
+        return number(callWithNumber(() => this.#session.add(variable(key), val)));
     }
 
-    /** Removes a variable; tells whether it was there. */
+    /** Removes a variable and returns whether it was set. */
     delete(key) {
-        return call(() => this.#session.delete(text('a key', key)));
+        return call(() => this.#session.delete(variable(key)));
     }
 
-    /** Whether there is such a variable. */
+    /** Whether a variable is set. */
     has(key) {
-        return call(() => this.#session.hasKey(text('a key', key)));
+        return call(() => this.#session.hasKey(variable(key)));
     }
 
     /** The names of all variables, sorted. */
@@ -264,29 +274,32 @@ export class Session {
         return this.entries()[Symbol.iterator]();
     }
 
-    /** How many variables there are. */
+    /** The number of variables. */
     get size() {
         return this.keys().length;
     }
 
     /** Reads a variable and removes it: for messages that are shown once. */
     take(key) {
-        return optional(call(() => this.#session.take(text('a key', key))));
+        return optional(call(() => this.#session.take(variable(key))));
     }
 
-    /** Removes all of the application's variables, also those that concurrent requests set before this is saved. */
+    /**
+     * Removes all of the application's variables, including those that concurrent requests set before this change is
+     * saved.
+     */
     clear() {
         call(() => this.#session.clear());
     }
 
-    /** The session's id. After `regenerateId`, the new one. A secret: whoever knows it has the session. */
+    /** The session's id; after `regenerateId`, the new one. It is a secret: a client that sends it has the session. */
     get id() {
         return this.#session.id();
     }
 
     /**
-     * The SHA-256 digest of the id in hexadecimal: what the store and the manager know the session by. After `regenerateId`,
-     * the digest of the old id until `save`. No secret.
+     * The SHA-256 digest of the id in hexadecimal, which identifies the session to the store and the manager. After
+     * `regenerateId`, this is the digest of the old id until `save`. Not a secret.
      */
     get digest() {
         return this.#session.digest();
@@ -297,7 +310,7 @@ export class Session {
         return this.#session.app();
     }
 
-    /** Whether `start` began this session; false when it was there already. */
+    /** Whether this `start` created the session. */
     get created() {
         return this.#session.created();
     }
@@ -307,57 +320,69 @@ export class Session {
         return new Session(call(() => this.#session.application(text('a name', name))));
     }
 
-    /** Reserves an application name, and returns the one handle that reads and writes its variables from now on. */
+    /**
+     * Reserves an application name and returns the only handle that can access its variables from now on. `key` is the
+     * secret with which the name can be reserved again.
+     */
     reserve(name, key) {
         return new Session(call(() => this.#session.reserve(text('a name', name), key)));
     }
 
-    /** Ends the reservation of a name. Only a handle that `reserve` returned for it can. */
+    /** Ends the reservation of a name. Only a handle that `reserve` returned for it can do this. */
     release(name) {
         call(() => this.#session.release(text('a name', name)));
     }
 
-    /** Gives the session a new id when it is saved. To be called at each login and each change of rights. */
+    /**
+     * Rotates the session's id: it gets a new one when it is saved, and the old one stops working then. Call this at
+     * each login and each change of privileges.
+     */
     regenerateId() {
         call(() => this.#session.regenerateId());
     }
 
-    /** Says whose session this is, or with undefined that it is nobody's. */
+    /** Sets the session's owner, usually the user who logged in, or with undefined removes it. */
     setOwner(owner) {
         call(() => this.#session.setOwner(owner === undefined ? undefined : text('an owner', owner)));
     }
 
-    /** Whose session this is, or undefined. */
+    /** The session's owner, or undefined. */
     get owner() {
         return call(() => this.#session.owner());
     }
 
-    /** Ends all other live sessions of this session's owner at once, and returns how many: for a change of password. */
+    /**
+     * Ends all other live sessions of this session's owner immediately and returns their number. For password changes.
+     */
     destroyOthers() {
         return Number(call(() => this.#session.destroyOthers()));
     }
 
-    /** When the session expires unless it is used again. */
+    /** The time at which the session expires unless it is used again. */
     get expiresAt() {
         return new Date(Number(this.#session.expiresAt()) * 1000);
     }
 
     /**
-     * Stores all changes in one transaction, and returns the headers to send with the response: pairs of a name and a value,
-     * as `new Response(body, { headers })` takes them. They are also appended to `headers`, the Headers of a response, if given:
-     * their own Cache-Control takes precedence, unless a cookie is set. Every request calls this, also one that only read.
+     * Stores all changes in one transaction and returns the headers to send with the response: pairs of a name and a
+     * value, as `new Response(body, { headers })` takes them. If `headers`, the Headers of a response, are given, it
+     * also appends them there: an existing Cache-Control takes precedence, unless a cookie is set. Call it in every
+     * request, even one that only reads: it extends the session and the cookie.
      */
     save(headers) {
         return append(call(() => this.#session.save()), headers);
     }
 
-    /** Ends the session at once and discards all changes. Returns the headers that delete the cookie, if there may be one. */
+    /**
+     * Ends the session immediately and discards unsaved changes. Returns the headers that delete the cookie; none if
+     * the visitor cannot have one.
+     */
     destroy(headers) {
         return append(call(() => this.#session.destroy()), headers);
     }
 }
 
-/** Appends pairs to Headers that may have some already, if they are given; returns the pairs. */
+/** Appends pairs to Headers, if they are given, merging existing ones. Returns the pairs. */
 function append(pairs, headers) {
     const setsCookie = pairs.some(([name]) => name === 'set-cookie');
     for (const [name, value] of headers ? pairs : []) {
@@ -365,7 +390,7 @@ function append(pairs, headers) {
         if (there === null || name === 'set-cookie') {
             headers.append(name, value);
         } else if (name === 'cache-control') {
-            // No cache may keep a response that sets a cookie.
+            // No cache may store a response that sets a cookie.
             if (setsCookie) {
                 headers.set(name, value);
             }
@@ -380,9 +405,9 @@ function append(pairs, headers) {
 }
 
 /**
- * Sets up what sessions are stored in, and manages all of them. Times are in seconds since 1970.
+ * Manages tables and the sessions of all visitors. Times are in seconds since 1970.
  *
- * What an application may call is its grant, which the host configures: unless it says otherwise, `list` and `destroy` with an
+ * The host's configuration grants each application a set of these methods: by default `list` and `destroy` with an
  * owner, and `destroyOwned`. Every other call throws `denied`.
  */
 export class Manager {
@@ -392,32 +417,32 @@ export class Manager {
         this.#location = { storage, table };
     }
 
-    /** Creates the tables. Throws an AggregateError of all that went wrong. */
+    /** Creates the tables or migrates those of an older version. Throws an AggregateError of all errors. */
     createTables() {
         call(() => manager.createTables(this.#location));
     }
 
-    /** Removes the tables with all sessions in them. Throws an AggregateError of all that went wrong. */
+    /** Removes the tables with all their sessions. Throws an AggregateError of all errors. */
     dropTables() {
         call(() => manager.dropTables(this.#location));
     }
 
-    /** Whether the tables are there. */
+    /** Whether the tables exist. */
     tablesExist() {
         return call(() => manager.tablesExist(this.#location));
     }
 
-    /** Removes expired sessions, at most `limit`, and returns how many. */
+    /** Removes at most `limit` expired sessions and returns their number. */
     cleanup(limit = 10_000) {
         return call(() => manager.cleanup(this.#location, limit));
     }
 
-    /** How many sessions are live. */
+    /** The number of live sessions. */
     count() {
         return Number(call(() => manager.count(this.#location)));
     }
 
-    /** The live sessions, those of one owner if one is given. */
+    /** Yields the live sessions, optionally only those of one owner. */
     *list(owner) {
         let after;
         do {
@@ -430,34 +455,39 @@ export class Manager {
         } while (after !== undefined);
     }
 
-    /** Ends one session by its digest, if `owner` is given only one of this owner; tells whether a live session was ended. */
+    /**
+     * Ends the session with this digest, provided that it belongs to `owner` if one is given. Returns whether a live
+     * session was ended.
+     */
     destroy(digest, owner) {
         const of = owner === undefined ? undefined : text('an owner', owner);
         return call(() => manager.destroy(this.#location, text('a digest', digest), of));
     }
 
-    /** Ends all sessions of an owner, all but the one of the digest `except` if given, and returns how many. */
+    /** Ends all sessions of an owner except the one with the digest `except`, if given, and returns their number. */
     destroyOwned(owner, except) {
         return Number(call(() => manager.destroyOwned(this.#location, text('an owner', owner), except)));
     }
 }
 
-/** A string as it is: the component's side would make one of anything. */
+/** Checks a string, because the bindings convert anything to one. */
 function text(what, value) {
     if (typeof value !== 'string') {
-        throw new SessionError('invalid-name', `${what} is a string, no ${typeof value}`);
+        throw new SessionError('invalid-name', `${what} must be a string, not ${typeof value}`);
     }
     if (!value.isWellFormed()) {
-        throw new SessionError('invalid-name', `${what} holds half of a surrogate pair, which UTF-8 has not`);
+        throw new SessionError('invalid-name', `${what} contains half of a surrogate pair, which UTF-8 cannot encode`);
     }
     return value;
 }
 
+const variable = key => text("a variable's name", key);
+
 const PLAIN = 'a variable is null, a boolean, number, BigInt, string, Uint8Array, array or plain object';
-/** What the readers of all languages take. */
+/** The levels of nesting that the modules for all languages can read. */
 const DEPTH = 127;
 
-/** The value that plain data is stored as. */
+/** Converts plain data to a session value. */
 function toValue(key, value) {
     const refuse = why => {
         throw new SessionError('invalid-value', `${key}: ${why}`);
@@ -485,19 +515,21 @@ function toValue(key, value) {
     }
 }
 
-/** The engine makes arrays of a realm of its own, of which instanceof knows nothing. */
+/** The engine creates arrays in another realm, where instanceof does not work. */
 const isBytes = value => ArrayBuffer.isView(value) && value[Symbol.toStringTag] === 'Uint8Array';
 
-/** Minus zero is a real: no integer is it. */
+/** Minus zero is a real, as integers have no such value. */
 const isInteger = value => Number.isSafeInteger(value) && !Object.is(value, -0);
 
 const sixtyFour = (value, refuse) =>
-    BigInt.asIntN(64, value) === value ? value : refuse('a BigInt is outside of -2^63 to 2^63-1; a string holds any number');
+    BigInt.asIntN(64, value) === value
+        ? value
+        : refuse('a BigInt must be from -2^63 to 2^63-1; store larger numbers as a string');
 
 const wellFormed = (value, refuse) =>
-    value.isWellFormed() ? value : refuse('a string holds half of a surrogate pair, which UTF-8 has not');
+    value.isWellFormed() ? value : refuse('a string contains half of a surrogate pair, which UTF-8 cannot encode');
 
-/** JSON.stringify would drop undefined, write NaN as null, and ask objects for a toJSON of theirs. */
+/** Unlike JSON.stringify, which drops undefined, writes NaN as null and calls toJSON, this refuses such values. */
 function toJson(value, depth, refuse) {
     if (value === null) {
         return 'null';
@@ -515,10 +547,10 @@ function toJson(value, depth, refuse) {
         case 'string':
             return JSON.stringify(wellFormed(value, refuse));
         case 'undefined':
-            return refuse(`undefined is no plain data: ${PLAIN}; delete() removes a variable`);
+            return refuse(`undefined cannot be stored: ${PLAIN}; delete() removes a variable`);
     }
     if (depth === DEPTH) {
-        return refuse(`arrays and objects are nested deeper than ${DEPTH} levels, or hold themselves`);
+        return refuse(`arrays and objects are nested deeper than ${DEPTH} levels, or contain themselves`);
     }
     if (Array.isArray(value)) {
         return `[${Array.from(value, one => toJson(one, depth + 1, refuse)).join(',')}]`;
@@ -526,7 +558,7 @@ function toJson(value, depth, refuse) {
     const prototype = typeof value === 'object' ? Object.getPrototypeOf(value) : undefined;
     if (prototype === Object.prototype || prototype === null) {
         if (Object.getOwnPropertySymbols(value).length > 0) {
-            refuse('an object has a symbol for a key; JSON has only strings');
+            refuse('the keys of an object must be strings, not symbols');
         }
         const fields = Object.entries(value).map(
             ([name, one]) => `${JSON.stringify(wellFormed(name, refuse))}:${toJson(one, depth + 1, refuse)}`,
@@ -534,15 +566,15 @@ function toJson(value, depth, refuse) {
         return `{${fields.join(',')}}`;
     }
     if (isBytes(value)) {
-        return refuse('there are bytes inside of an array or object, which JSON has not; a variable of their own holds them');
+        return refuse('JSON cannot express bytes inside an array or object; store them in a separate variable');
     }
-    return refuse(`a ${value?.constructor?.name ?? typeof value} is no plain data: ${PLAIN}`);
+    return refuse(`a ${value?.constructor?.name ?? typeof value} cannot be stored: ${PLAIN}`);
 }
 
-/** Written so that every language reads a real. */
+/** Writes a number with a decimal point, so that every language reads it as a real. */
 function realToJson(value, refuse) {
     if (!Number.isFinite(value)) {
-        return refuse('a number inside of an array or object is infinite or NaN, which JSON has not');
+        return refuse('a number inside an array or object is infinite or NaN, which JSON cannot express');
     }
     if (Object.is(value, -0)) {
         return '-0.0';
@@ -553,7 +585,7 @@ function realToJson(value, refuse) {
 
 const optional = value => (value === undefined ? undefined : fromValue(value));
 
-/** The plain data that a value is. */
+/** Converts a session value to plain data. */
 function fromValue({ tag, val }) {
     switch (tag) {
         case 'null':
@@ -569,10 +601,10 @@ function fromValue({ tag, val }) {
     }
 }
 
-/** An integer as a number if that is exact, else as the BigInt that it is. */
+/** Converts a BigInt to a number if it is a safe integer. */
 const number = integer => (BigInt.asIntN(54, integer) === integer && integer !== -(2n ** 53n) ? Number(integer) : integer);
 
-/** JSON.parse rounds integers that are no safe ones; their digits are in the source. */
+/** JSON.parse rounds integers beyond the safe ones, so these are read from their source text. */
 function revive(_, value, { source }) {
     return typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(source) ? BigInt(source) : value;
 }

@@ -1,21 +1,21 @@
-"""Sessions for WebAssembly applications in Python: variables that belong to one visitor and are there again on the
+"""Sessions for WebAssembly applications in Python: variables that belong to one visitor and are available again on the
 visitor's next request.
 
 A request starts its session once, uses it as a dictionary, and saves it before the response is sent:
 
     session = start(request, app='visits')
     session['visits'] = session.get('visits', 0) + 1
-    headers = session.save()                # to be sent with the response
+    headers = session.save()                # send these with the response
 
-or, with a block that saves at its end unless an exception leaves it:
+or, with a block that saves at its end unless it raises an exception:
 
     with start(request, app='visits') as session:
         session['visits'] = session.get('visits', 0) + 1
     headers = session.headers
 
-A variable is plain data: None, bool, int of 64 bits, float, str, bytes, and lists and dictionaries. It comes back as what
-it was; what is not plain data is refused with InvalidValue, never altered. A list or dictionary that was changed has to be
-set again: session['cart'] is a copy.
+A variable is plain data: None, bool, a 64-bit int, float, str, bytes, or a list or dictionary of these without bytes.
+It is read back unchanged; anything else is refused with InvalidValue, never altered. session['cart'] returns a copy:
+after changing a list or dictionary, set the variable again.
 """
 
 import json
@@ -24,15 +24,15 @@ from collections.abc import Mapping, MutableMapping
 from componentize_py_types import Err
 from wit_world.imports import manager as _manager, sessions as _sessions
 
-# A world with other interfaces named "types" has its modules renamed.
+# componentize-py renames the module if the world has several interfaces named "types".
 _types = getattr(_sessions, 'lemon_session_types', None) or _sessions.types
 
 
 class Error(Exception):
-    """What went wrong. Each thing a caller can act on has a class of its own."""
+    """Why a call failed, with one subclass for each reaction a caller can have."""
 
     status = 500
-    """The status code to answer a request with that failed for this reason."""
+    """The HTTP status code for the response to a request that failed with this error."""
 
 
 class InvalidName(Error, ValueError):
@@ -41,12 +41,12 @@ class InvalidName(Error, ValueError):
 
 
 class InvalidValue(Error, ValueError):
-    """The value cannot be stored: it is no plain data, or a variable that is no integer was to be added to."""
+    """The value cannot be stored because it is not plain data, or the variable to add to is not an integer."""
     status = 400
 
 
 class InvalidOption(Error, ValueError):
-    """A parameter of start is impossible, alone or beside another one."""
+    """A parameter of start is invalid, alone or in combination with another one."""
     status = 400
 
 
@@ -56,32 +56,33 @@ class Reserved(Error):
 
 
 class TooLarge(Error):
-    """A limit was met: of a variable, of a session, or of the Cookie header."""
+    """A limit of a variable, of the session or of the Cookie header was exceeded."""
     status = 413
 
 
 class Unreadable(Error):
-    """The stored bytes were written in a format that this version does not know. They are left as they are."""
+    """The stored bytes are in a format that this version does not know. They are not changed."""
     status = 500
 
 
 class Conflict(Error):
-    """With strict: somebody else saved this session since it was started here. Start again and repeat."""
+    """With strict: another request saved this session first. Start it again and repeat the changes."""
     status = 409
 
 
 class Gone(Error):
-    """The session has ended: destroyed, expired, or its id changed by a login. Nothing was saved."""
+    """The session has ended: it was destroyed, has expired, or its id was rotated by a login. Nothing was saved."""
     status = 409
 
 
 class Storage(Error):
-    """The store could not be reached or answered with trouble. Nothing was saved, and no session was made up."""
+    """The store could not be reached or failed: the call may or may not have taken effect. A session that cannot be
+    read is never replaced by a new one."""
     status = 503
 
 
 class CrossSite(Error):
-    """Another site had the visitor's browser send the request: see check_same_origin."""
+    """Another site made the visitor's browser send the request: see check_same_origin."""
     status = 403
 
 
@@ -91,7 +92,7 @@ class Denied(Error):
 
 
 class TooMany(Error):
-    """The visitor's address has begun more new sessions than the host allows for now. Nothing was saved."""
+    """The visitor's address has created more sessions than the host allows in a minute. Nothing was saved."""
     status = 429
 
 
@@ -110,28 +111,28 @@ def _call(function, *arguments):
         return function(*arguments)
     except Err as error:
         if isinstance(error.value, list):
-            raise ExceptionGroup('the tables', [_error(one) for one in error.value]) from None
+            raise ExceptionGroup('errors of the tables', [_error(one) for one in error.value]) from None
         raise _error(error.value) from None
 
 
 def start(request=None, *, app=None, session_id=None, storage=None, table=None, expires=None, cookie=None, seed=None,
           cleanup=None, strict=None, cache_limiter=None):
-    """Begins a session, unless the request brings one that exists.
+    """Starts the session that the request's cookie names, or a new one.
 
     request: a request of wasi:http, or the environment of a CGI program (os.environ) or of WSGI.
-    app: the application whose variables these are, 1 to 255 characters.
-    session_id: use the session of this id; cookies then play no part. One that is unknown or malformed, such as '' for a
-        visitor who has none yet, begins a new session.
-    storage, table: where the session is kept, as the host's configuration names it.
-    expires: the session's idle time in seconds.
+    app: the application whose variables the session reads and writes: 1 to 255 characters.
+    session_id: use the session with this id instead of cookies. An unknown or malformed id, such as '' for a new
+        visitor, starts a new session.
+    storage, table: the names of the store and the table in the host's configuration.
+    expires: the idle time in seconds: the session lasts at least this long after its last use.
     cookie: a dictionary of name, path, domain, secure ('auto', 'on' or 'off'), http_only, same_site ('strict', 'lax' or
         'none'), partitioned, lifetime (in seconds; 0: until the browser closes) and comment.
-    seed: text mixed into new ids.
-    cleanup: the probability that this start has expired sessions cleaned up.
-    strict: have save raise Conflict when somebody else saved this session in the meantime.
-    cache_limiter: what caches may do with the response: 'nocache', 'private', 'public' or 'none'.
+    seed: text mixed into new ids. It cannot weaken them.
+    cleanup: the probability, from 0 to 1, that this start triggers a cleanup of expired sessions.
+    strict: make save raise Conflict when another request saved this session first.
+    cache_limiter: the Cache-Control of the response: 'nocache', 'private', 'public' or 'none'.
 
-    What is not given comes from the host's settings.
+    Parameters that are None default to the host's settings.
     """
     cookies, https = _of_request(request)
     options = _sessions.Options(
@@ -143,10 +144,10 @@ def start(request=None, *, app=None, session_id=None, storage=None, table=None, 
     return Session(_call(_sessions.start, options))
 
 
-# The component's side aborts the whole request at a value of the wrong type, so nothing of one goes there.
+# componentize-py aborts the whole request if a value has the wrong type, so all values are checked here.
 
 def _option(name, value, kind):
-    """A parameter that is none or of a kind; an int is also a float, and a bool no int."""
+    """Checks a parameter that is None or of a type. An int is accepted as a float, a bool is not accepted as an int."""
     if value is None:
         return None
     if kind is str:
@@ -154,20 +155,20 @@ def _option(name, value, kind):
     if kind is float and type(value) is int:
         return float(value) if abs(value) < 2**53 else float('inf')
     if type(value) is not kind:
-        raise InvalidOption(f'{name} is a {kind.__name__}, no {type(value).__name__}')
+        raise InvalidOption(f'{name} must be {kind.__name__}, not {type(value).__name__}')
     if kind is int and not 0 <= value < 2**32:
-        raise InvalidOption(f'{name} is a whole number from 0 to 2**32-1')
+        raise InvalidOption(f'{name} must be a whole number from 0 to 2**32-1')
     return value
 
 
 def _text(what, value, error=InvalidName):
-    """A str as it is."""
+    """Checks a str that UTF-8 can encode."""
     if not isinstance(value, str):
-        raise error(f'{what} is a str, no {type(value).__name__}')
+        raise error(f'{what} must be str, not {type(value).__name__}')
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise error(f'{what} holds half of a surrogate pair, which UTF-8 has not') from None
+        raise error(f'{what} contains half of a surrogate pair, which UTF-8 cannot encode') from None
     return value
 
 
@@ -191,17 +192,19 @@ def _of_request(request):
 
 
 def _is_https(forwarded):
-    # Of several values, the last is the nearest proxy's: a client can only add values before it.
+    # The last value comes from the nearest proxy, as a client can only add values before it.
     return forwarded.rsplit(',', 1)[-1].strip().lower() == 'https'
 
 
 def check_same_origin(request):
-    """Raises CrossSite for a request that another site had the visitor's browser send: a forged form that signs the visitor
-    in, or changes what is theirs (CSRF). Call it before anything that a request with a method such as POST changes.
+    """Raises CrossSite for a request that another site made the visitor's browser send, for example a forged form that
+    logs the visitor in or changes the visitor's data (CSRF). Call it before a request with a method such as POST
+    changes anything.
 
-    GET, HEAD, OPTIONS and TRACE pass, so they must not change anything. Sec-Fetch-Site, which browsers send over HTTPS and
-    to localhost, has to be same-origin or none. Without it, Origin has to name the host and port that the request was sent
-    to; a proxy in front of the server has to pass Host on. A request with neither does not come from a browser, and passes.
+    GET, HEAD, OPTIONS and TRACE pass, so the application must not change anything in response to them. Sec-Fetch-Site,
+    which browsers send over HTTPS and to localhost, must be same-origin or none. Without it, Origin must match the host
+    and port that the request was sent to; a proxy in front of the server must pass Host on. A request with neither
+    header passes, as it does not come from a browser.
     """
     method, host, header = _sent(request)
     if method in ('GET', 'HEAD', 'OPTIONS', 'TRACE'):
@@ -211,11 +214,12 @@ def check_same_origin(request):
         if not all(site in ('same-origin', 'none') for site in sites):
             raise CrossSite('the request comes from another origin: Sec-Fetch-Site says so')
     elif origins and not (len(origins) == 1 and _is_own(origins[0], host, _of_request(request)[1])):
-        raise CrossSite('the request comes from another origin: its Origin is not its Host, which a proxy has to pass on')
+        raise CrossSite('the request comes from another origin: its Origin does not match its Host, which a proxy must pass on')
 
 
 def _sent(request):
-    """The method of a request, the host it was sent to, and a function for the values of its fields of one name."""
+    """The method of a request, the host it was sent to, and a function that returns the values of the fields with a
+    name."""
     if isinstance(request, Mapping):
         def header(name):
             value = request.get('HTTP_' + name.upper().replace('-', '_'))
@@ -228,7 +232,8 @@ def _sent(request):
 
 
 def _is_own(origin, host, https):
-    """Whether an origin, as https://example.org, is that of the request. Nobody has to name the scheme's own port."""
+    """Whether an origin, such as https://example.org, is that of the request. The scheme's default port is optional in
+    both."""
     scheme, _, origin = origin.partition('://')
     port = {'http': None if https else ':80', 'https': ':443'}.get(scheme)
     if not (port and origin and host):
@@ -243,7 +248,7 @@ _COOKIE = {'name': str, 'path': str, 'domain': str, 'secure': _types.Secure, 'ht
 def _cookie(cookie):
     unknown = [name for name in cookie if name not in _COOKIE]
     if unknown:
-        raise InvalidOption(f'a cookie has no {unknown[0]!r}; it has {", ".join(_COOKIE)}')
+        raise InvalidOption(f'a cookie has no attribute {unknown[0]!r}; its attributes are {", ".join(_COOKIE)}')
     return _sessions.Cookie(**{name: _of_cookie(name, cookie.get(name), kind) for name, kind in _COOKIE.items()})
 
 
@@ -254,21 +259,21 @@ def _of_cookie(name, value, kind):
 
 
 def _one_of(name, value, kind):
-    """A parameter that is none or one of several words."""
+    """Converts a parameter that is None or the name of a case of an enum."""
     if value is None:
         return None
     try:
         return kind[value.upper()]
     except (AttributeError, KeyError):
         right = ', '.join(repr(one.name.lower()) for one in kind)
-        raise InvalidOption(f'{name} is one of {right}, not {value!r}') from None
+        raise InvalidOption(f'{name} must be one of {right}, not {value!r}') from None
 
 
 class Session(MutableMapping):
     """One application's view of a session: a dictionary of its variables.
 
-    All handles of one start share what they changed, and save on any of them saves it all. After the session has ended
-    every function raises Gone.
+    All handles of one start share their changes, and save on any of them saves all of these. After the session has
+    ended, every method raises Gone.
     """
 
     def __init__(self, session):
@@ -278,20 +283,20 @@ class Session(MutableMapping):
         """All headers that save and destroy returned so far."""
 
     def __getitem__(self, key):
-        value = _call(self._session.get, _text('a key', key))
+        value = _call(self._session.get, _variable(key))
         if value is None:
             raise KeyError(key)
         return _plain(value)
 
     def __setitem__(self, key, value):
-        _call(self._session.set, _text('a key', key), _value(key, value))
+        _call(self._session.set, _variable(key), _value(key, value))
 
     def __delitem__(self, key):
         if not self.delete(key):
             raise KeyError(key)
 
     def __contains__(self, key):
-        return isinstance(key, str) and _call(self._session.has_key, _text('a key', key))
+        return isinstance(key, str) and _call(self._session.has_key, _variable(key))
 
     def __iter__(self):
         return iter(_call(self._session.keys))
@@ -303,7 +308,7 @@ class Session(MutableMapping):
         return self
 
     def __exit__(self, kind, error, trace):
-        """Saves, unless an exception leaves the block: its changes are then discarded."""
+        """Saves the session. If the block raised an exception, discards the changes instead."""
         if kind is None and not self._ended:
             self.save()
 
@@ -314,19 +319,19 @@ class Session(MutableMapping):
         self[key] = value
 
     def add(self, key, delta=1):
-        """Adds to an integer and returns the sum; a variable that is not there counts as 0. Concurrent requests never lose
-        an addition."""
-        value = _value(_text('a key', key), delta)
+        """Adds to an integer and returns the sum. A variable that is not set counts as 0. No addition is lost to a
+        concurrent request."""
+        value = _value(_variable(key), delta)
         if not isinstance(value, _types.Value_Integer):
-            raise InvalidValue(f'{key}: an int is added, no {type(delta).__name__}')
+            raise InvalidValue(f'{key}: only an int can be added, not {type(delta).__name__}')
         return _call(self._session.add, key, delta)
 
     def delete(self, key):
-        """Removes a variable; tells whether it was there."""
-        return _call(self._session.delete, _text('a key', key))
+        """Removes a variable and returns whether it was set."""
+        return _call(self._session.delete, _variable(key))
 
     def has_key(self, key):
-        """Whether there is such a variable: key in session."""
+        """Whether a variable is set: key in session."""
         return key in self
 
     def entries(self):
@@ -335,20 +340,22 @@ class Session(MutableMapping):
 
     def take(self, key, default=None):
         """Reads a variable and removes it: for messages that are shown once."""
-        value = _call(self._session.take, _text('a key', key))
+        value = _call(self._session.take, _variable(key))
         return default if value is None else _plain(value)
 
     def clear(self):
-        """Removes all of the application's variables, also those that concurrent requests set before this is saved."""
+        """Removes all of the application's variables, including those that concurrent requests set before this change
+        is saved."""
         _call(self._session.clear)
 
     def id(self):
-        """The session's id. After regenerate_id, the new one. A secret: whoever knows it has the session."""
+        """The session's id; after regenerate_id, the new one. It is a secret: a client that sends it has the
+        session."""
         return self._session.id()
 
     def digest(self):
-        """The SHA-256 digest of the id in hexadecimal: what the store and the manager know the session by. After
-        regenerate_id, the digest of the old id until save. No secret."""
+        """The SHA-256 digest of the id in hexadecimal, which identifies the session to the store and the manager. After
+        regenerate_id, this is the digest of the old id until save. Not a secret."""
         return self._session.digest()
 
     def app(self):
@@ -356,7 +363,7 @@ class Session(MutableMapping):
         return self._session.app()
 
     def created(self):
-        """Whether start began this session; False when it was there already."""
+        """Whether this start created the session."""
         return self._session.created()
 
     def application(self, name):
@@ -364,45 +371,49 @@ class Session(MutableMapping):
         return Session(_call(self._session.application, _text('a name', name)))
 
     def reserve(self, name, key=None):
-        """Reserves an application name, and returns the one handle that reads and writes its variables from now on."""
-        return Session(_call(self._session.reserve, _text('a name', name), None if key is None else _text('a key', key)))
+        """Reserves an application name and returns the only handle that can access its variables from now on. `key` is
+        the secret with which the name can be reserved again."""
+        key = None if key is None else _text('a secret', key)
+        return Session(_call(self._session.reserve, _text('a name', name), key))
 
     def release(self, name):
-        """Ends the reservation of a name. Only a handle that reserve returned for it can."""
+        """Ends the reservation of a name. Only a handle that reserve returned for it can do this."""
         _call(self._session.release, _text('a name', name))
 
     def regenerate_id(self):
-        """Gives the session a new id when it is saved. To be called at each login and each change of rights."""
+        """Rotates the session's id: it gets a new one when it is saved, and the old one stops working then. Call this
+        at each login and each change of privileges."""
         _call(self._session.regenerate_id)
 
     def set_owner(self, owner):
-        """Says whose session this is, or with None that it is nobody's."""
+        """Sets the session's owner, usually the user who logged in, or with None removes it."""
         _call(self._session.set_owner, None if owner is None else _text('an owner', owner))
 
     def owner(self):
-        """Whose session this is."""
+        """The session's owner, or None."""
         return _call(self._session.owner)
 
     def destroy_others(self):
-        """Ends all other live sessions of this session's owner at once, and returns how many: for a change of password."""
+        """Ends all other live sessions of this session's owner immediately and returns their number. Call it when a
+        password changes."""
         return _call(self._session.destroy_others)
 
     def expires_at(self):
-        """When the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z."""
+        """The time at which the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z."""
         return self._session.expires_at()
 
     def save(self, fields=None):
-        """Stores all changes in one transaction, and returns the headers to send with the response: pairs of str. They are
-        also appended to `fields`, the header fields of a response of wasi:http, if given: their own cache-control takes
-        precedence, unless a cookie is set.
+        """Stores all changes in one transaction and returns the headers to send with the response, as pairs of str. If
+        `fields`, the header fields of a response of wasi:http, are given, it also appends the headers to them: an
+        existing cache-control takes precedence, unless a cookie is set.
 
-        Every request calls this, also one that only read.
+        Call it in every request, even one that only reads: it extends the session and the cookie.
         """
         return self._send(_call(self._session.save), fields)
 
     def destroy(self, fields=None):
-        """Ends the session at once and discards all changes. Returns the headers that delete the cookie, if the visitor may
-        have one, as save does."""
+        """Ends the session immediately and discards unsaved changes. Returns the headers that delete the cookie, as
+        save does; none if the visitor cannot have one."""
         headers = _call(self._session.destroy)
         self._ended = True
         return self._send(headers, fields)
@@ -415,56 +426,57 @@ class Session(MutableMapping):
 
 
 def _append(headers, fields):
-    """Appends headers to fields that may have some already."""
+    """Appends headers to fields, merging those that exist."""
     sets_cookie = any(name == 'set-cookie' for name, _ in headers)
     for name, value in headers:
         value = value.encode()
         there = fields.get(name)
         if there and name == 'cache-control':
-            # No cache may keep a response that sets a cookie.
+            # No cache may store a response that sets a cookie.
             if sets_cookie:
                 fields.set(name, [value])
         elif there and name == 'vary':
             names = [one.strip().lower() for field in there for one in field.split(b',')]
             if b'*' not in names and value.lower() not in names:
                 fields.set(name, [b', '.join([*there, value])])
-        # Two starts of one request may both have sent it.
+        # Two starts in one request can both return the same cookie.
         elif value not in there:
             fields.append(name, value)
 
 
 class Manager:
-    """Sets up what sessions are stored in, and manages all of them.
+    """Manages tables and the sessions of all visitors.
 
-    What an application may call is its grant, which the host configures: unless it says otherwise, list and destroy with an
-    owner, and destroy_owned. Every other call raises Denied.
+    The host's configuration grants each application a set of these methods: by default list and destroy with an owner,
+    and destroy_owned. Every other call raises Denied.
     """
 
     def __init__(self, storage=None, table=None):
         self._location = _location(storage, table)
 
     def create_tables(self):
-        """Creates the tables. Raises an ExceptionGroup of all that went wrong."""
+        """Creates the tables or migrates those of an older version. Raises an ExceptionGroup of all errors."""
         _call(_manager.create_tables, self._location)
 
     def drop_tables(self):
-        """Removes the tables with all sessions in them. Raises an ExceptionGroup of all that went wrong."""
+        """Removes the tables with all their sessions. Raises an ExceptionGroup of all errors."""
         _call(_manager.drop_tables, self._location)
 
     def tables_exist(self):
-        """Whether the tables are there."""
+        """Whether the tables exist."""
         return _call(_manager.tables_exist, self._location)
 
     def cleanup(self, limit=10_000):
-        """Removes expired sessions, at most `limit`, and returns how many."""
+        """Removes at most `limit` expired sessions and returns their number."""
         return _call(_manager.cleanup, self._location, _option('limit', limit, int) or 0)
 
     def count(self):
-        """How many sessions are live."""
+        """The number of live sessions."""
         return _call(_manager.count, self._location)
 
     def list(self, owner=None):
-        """The live sessions, those of one owner if one is given: with digest, created, accessed, expires, owner, size."""
+        """Yields the live sessions, optionally only those of one owner, with digest, created, accessed, expires, owner
+        and size. Times are in seconds since 1970, sizes in bytes."""
         owner = None if owner is None else _text('an owner', owner)
         after = None
         while True:
@@ -475,24 +487,29 @@ class Manager:
                 return
 
     def destroy(self, digest, owner=None):
-        """Ends one session by the digest of its id, if `owner` is given only one of this owner; tells whether a live session
-        was ended."""
+        """Ends the session with this digest, provided that it belongs to `owner` if one is given. Returns whether a
+        live session was ended."""
         owner = None if owner is None else _text('an owner', owner)
         return _call(_manager.destroy, self._location, _text('a digest', digest), owner)
 
     def destroy_owned(self, owner, except_digest=None):
-        """Ends all sessions of an owner, all but the one of `except_digest` if given, and returns how many."""
+        """Ends all sessions of an owner except the one with the digest `except_digest`, if given, and returns their
+        number."""
         kept = None if except_digest is None else _text('a digest', except_digest)
         return _call(_manager.destroy_owned, self._location, _text('an owner', owner), kept)
 
 
 _PLAIN = 'a variable is None, bool, int, float, str, bytes, list or dict'
-# What the readers of all languages take.
+# The levels of nesting that the modules for all languages can read.
 _DEPTH = 127
 
 
+def _variable(key):
+    return _text("a variable's name", key)
+
+
 def _value(key, value):
-    """The value that plain data is stored as."""
+    """Converts plain data to a session value."""
     try:
         kind = type(value)
         if value is None:
@@ -514,40 +531,40 @@ def _value(key, value):
 
 
 def _check(value, depth):
-    """Refuses what would not come back as it is. json.dumps makes lists of tuples, and text of a dictionary's other keys."""
+    """Refuses data that would not be read back unchanged: json.dumps turns tuples into lists, and keys into text."""
     kind = type(value)
     if value is None or kind is bool:
         return
     if kind is int:
         if not -2**63 <= value < 2**63:
-            raise ValueError('an int is outside of -2**63 to 2**63-1; a str holds any number')
+            raise ValueError('an int must be from -2**63 to 2**63-1; store larger numbers as str')
     elif kind is str:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise ValueError('a str holds half of a surrogate pair, which UTF-8 has not') from None
+            raise ValueError('a str contains half of a surrogate pair, which UTF-8 cannot encode') from None
     elif kind is float:
         if value != value or value in (float('inf'), float('-inf')):
-            raise ValueError('a float inside of a list or dict is infinite or NaN, which JSON has not')
+            raise ValueError('a float inside a list or dict is infinite or NaN, which JSON cannot express')
     elif kind is bytes:
-        raise ValueError('there are bytes inside of a list or dict, which JSON has not; a variable of their own holds them')
+        raise ValueError('JSON cannot express bytes inside a list or dict; store them in a separate variable')
     elif kind is not list and kind is not dict:
-        raise ValueError(f'a {kind.__name__} is no plain data: {_PLAIN}')
+        raise ValueError(f'a {kind.__name__} cannot be stored: {_PLAIN}')
     elif depth == _DEPTH:
-        raise ValueError(f'lists and dicts are nested deeper than {_DEPTH} levels, or hold themselves')
+        raise ValueError(f'lists and dicts are nested deeper than {_DEPTH} levels, or contain themselves')
     elif kind is list:
         for one in value:
             _check(one, depth + 1)
     else:
         for name, one in value.items():
             if type(name) is not str:
-                raise ValueError(f'a key of a dict is a {type(name).__name__}; JSON has only str')
+                raise ValueError(f'the keys of a dict must be str, not {type(name).__name__}')
             _check(name, depth)
             _check(one, depth + 1)
 
 
 def _plain(value):
-    """The plain data that a value is."""
+    """Converts a session value to plain data."""
     if isinstance(value, _types.Value_Null):
         return None
     if isinstance(value, _types.Value_Json):

@@ -20,7 +20,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts it; none where it is not installed, which only a machine of one's own may lack.
+    /// Starts the browser. Returns `None` if it is not installed, and fails in CI.
     pub async fn start() -> Option<Self> {
         Self::with(json!({})).await
     }
@@ -68,7 +68,7 @@ impl Browser {
             &format!("--user-data-dir={}", profile.path().display()),
         ];
         options["args"] = json!(arguments);
-        // Certificates that nobody has signed are those of the tests' own servers.
+        // The servers of the tests have self-signed certificates.
         let capabilities = json!({ "goog:chromeOptions": options, "acceptInsecureCerts": true });
         let capabilities = capabilities.as_object().expect("an object").clone();
         let client = ClientBuilder::new(HttpConnector::new())

@@ -1,4 +1,5 @@
-//! What the tests run, built by cargo in the profile of the tests themselves: so plain `cargo test` tests what is there now.
+//! Builds the programs and components that the tests run, in the profile of the tests, so that `cargo test` tests the
+//! current code.
 
 use std::{
     env,
@@ -16,7 +17,7 @@ pub fn command() -> &'static Path {
 /// A program of the workspace: `lemon-session`, `embed` or `axum-sessions`.
 pub fn program(name: &str) -> PathBuf {
     let profile = folders().1;
-    // With all members, as `cargo test` selects them: so that no dependency is built again with other features.
+    // Selects all members, like `cargo test`, so that no dependency is built again with other features.
     let mut cargo = cargo();
     cargo.args(["--workspace", "--bin", name]);
     if profile != "debug" {

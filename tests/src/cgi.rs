@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{Reply, build};
 
-/// A CGI program, in a folder of its own.
+/// A CGI program in a separate folder.
 #[derive(Clone)]
 pub struct Cgi {
     /// `sessions.db` and `lemon.ini` are here, and compiled code in `cache`.
@@ -22,13 +22,13 @@ pub struct Cgi {
     variables: Vec<(OsString, OsString)>,
 }
 
-/// The target at which the component `rogue-cgi` prints this, to the byte.
+/// The request target at which the component `rogue-cgi` prints exactly these bytes.
 pub fn print(text: &str) -> String {
     let query: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
     format!("/print?{query}")
 }
 
-/// What it did.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// Its exit status.
@@ -112,7 +112,7 @@ impl Cgi {
 pub fn outcome(mut command: Command, stdin: &[u8]) -> Outcome {
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.expect("the command can be run");
-    // It need not read all of it.
+    // The command may exit before it has read everything.
     let _ = child.stdin.take().expect("stdin is piped").write_all(stdin);
     let output = child.wait_with_output().expect("the command ends");
     Outcome {

@@ -80,7 +80,7 @@ pub fn get_with_cookie(url: &str, cookie: &str) -> Reply {
     Client::new().get_with(url, &[("cookie", cookie)])
 }
 
-/// The same of a server that may be killed meanwhile: none when the answer did not arrive whole.
+/// The same for a server that may be killed meanwhile. Returns `None` if the response is incomplete.
 pub fn try_get_with_cookie(url: &str, cookie: &str) -> Option<Reply> {
     Client::new().try_get_with(url, &[("cookie", cookie)]).ok()
 }

@@ -9,14 +9,14 @@ use serde_json::Value;
 
 use crate::build;
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Output {
     /// Its exit status.
     pub status: i32,
     /// What it printed.
     pub stdout: String,
-    /// What it complained of.
+    /// What it printed to stderr.
     pub stderr: String,
 }
 

@@ -1,4 +1,4 @@
-//! A client that sends one request after the other on a connection, and notices every answer that does not come.
+//! A client that sends one request after the other on a connection, and detects every missing response.
 
 use std::{io, net::SocketAddr};
 

@@ -6,6 +6,7 @@ pub mod build;
 pub mod cgi;
 pub mod client;
 pub mod command;
+mod drivers;
 pub mod keep_alive;
 pub mod program;
 pub mod proxy;
@@ -15,8 +16,9 @@ pub mod storage;
 pub mod web_server;
 
 pub use client::{Client, Reply};
+pub use drivers::drivers;
 pub use server::{Launch, Server};
-pub use storage::{Storage, drivers};
+pub use storage::Storage;
 
 /// The programs in the guides are compiled as doctests.
 #[cfg(doctest)]

@@ -1,4 +1,4 @@
-//! nginx with a certificate that nobody has signed.
+//! nginx with a self-signed certificate.
 
 use std::{
     env, fs,
@@ -17,7 +17,7 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("a listener has an address").port()
 }
 
-/// Whether a program is there. Only a machine of one's own may lack it.
+/// Whether a program is installed. Fails in CI if it is not.
 pub fn is_there(program: &str, arguments: &[&str]) -> bool {
     let found = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {
@@ -35,8 +35,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts it with these servers, the lines inside `http`, once it listens on `ports`. `CERTIFICATE` and `KEY` stand for
-    /// the files of a certificate for `host`. None where it is not installed, which only a machine of one's own may lack.
+    /// Starts it with these servers, the lines inside `http`, once it listens on `ports`. `CERTIFICATE` and `KEY` stand
+    /// for the files of a certificate for `host`. Returns `None` if nginx is not installed, and fails in CI.
     pub fn start(servers: &str, host: &str, ports: &[u16]) -> Option<Self> {
         if !is_there(nginx(), &["-v"]) || !is_there("openssl", &["version"]) {
             return None;
@@ -86,7 +86,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Debian keeps it where only root looks.
+/// Debian installs it in a folder that only root's PATH contains.
 fn nginx() -> &'static str {
     let debian = "/usr/sbin/nginx";
     if Path::new(debian).exists() { debian } else { "nginx" }

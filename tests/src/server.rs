@@ -1,4 +1,4 @@
-//! `lemon-session serve`, on a free port and in a folder of its own.
+//! `lemon-session serve`, on a free port and in a separate folder.
 
 use std::{
     fs::{self, File},
@@ -15,10 +15,10 @@ use tempfile::TempDir;
 
 use crate::{Client, Reply, Storage, build};
 
-/// Long enough for a machine that compiles something else beside the test.
+/// Long enough for a machine that is compiling at the same time.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// How a server is to be started.
+/// The parameters of a server to start.
 #[derive(Clone)]
 pub struct Launch {
     application: Option<PathBuf>,
@@ -197,7 +197,7 @@ impl Server {
         kilobytes * 1024
     }
 
-    /// Ends it in the middle of whatever it does, as kill -9 does.
+    /// Kills it with SIGKILL.
     pub fn kill(mut self) -> Launch {
         self.child.kill().expect("the server is ours");
         self.child.wait().expect("the server is ours");
@@ -209,15 +209,15 @@ impl Server {
         self.signal("TERM");
     }
 
-    /// Tells it to reload, and waits until it says that it did, or why not: returns what it says.
+    /// Tells the server to reload, waits for the result, and returns its log line.
     pub fn reload(&self) -> String {
         let before = self.log().len();
         self.signal("HUP");
         let until = Instant::now() + PATIENCE;
         loop {
             let log = self.log();
-            let said =
-                log[before..].split_inclusive('\n').find(|line| line.ends_with('\n') && line.contains("reloaded"));
+            let is_result = |line: &&str| line.contains("reloaded") || line.contains("the reload failed");
+            let said = log[before..].split_inclusive('\n').filter(|line| line.ends_with('\n')).find(is_result);
             if let Some(said) = said {
                 return said.to_owned();
             }

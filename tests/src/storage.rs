@@ -1,4 +1,4 @@
-//! Stores for tests: on the servers of this machine, in tables of their own.
+//! Stores for tests, in separate tables on the servers of this machine.
 
 use std::{
     env,
@@ -11,14 +11,16 @@ use std::{
     thread,
 };
 
-use lemon_session_host::store::{Error, Registry, StorageOptions, Store, TableName};
+use lemon_session_host::store::{Error, StorageOptions, Store, TableName};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
+
+use crate::drivers;
 
 /// The kinds of stores that hosts share.
 pub const KINDS: [&str; 4] = ["sqlite", "mysql", "postgres", "redis"];
 
-/// A store that nobody else uses. Its tables go with this value.
+/// A store with tables that only this test uses. They are removed when the value is dropped.
 pub struct Storage {
     /// Its URL.
     pub url: String,
@@ -28,7 +30,7 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// A store of a kind. None where its server does not run, which is said loudly, and fails in CI.
+    /// A store of a kind. Returns `None` with a warning if its server does not run, and fails in CI.
     pub fn new(kind: &str) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         Self::named(kind, &format!("E2e_{}_{}", process::id(), NUMBER.fetch_add(1, Relaxed)))
@@ -46,7 +48,7 @@ impl Storage {
             "mysql" => ("LEMON_TEST_MYSQL", "mysql://root@127.0.0.1:3306/", "test"),
             "postgres" => ("LEMON_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/", "postgres"),
             "redis" => ("LEMON_TEST_REDIS", "redis://127.0.0.1:6379/", ""),
-            kind => panic!("{kind} is no kind of store"),
+            kind => panic!("{kind} is not a kind of store"),
         };
         let url = env::var(variable).unwrap_or_else(|_| default.to_owned());
         let (scheme, rest) = url.split_once("//").expect("a URL");
@@ -71,20 +73,6 @@ impl Storage {
     pub async fn open(&self) -> Arc<dyn Store> {
         open(&self.url, &self.table).await.expect("the store opens")
     }
-}
-
-/// The registry of all drivers of this project.
-pub fn drivers() -> Registry {
-    let mut registry = Registry::new();
-    for schemes in [
-        &lemon_session_sqlite::SCHEMES[..],
-        &lemon_session_mysql::SCHEMES,
-        &lemon_session_postgres::SCHEMES,
-        &lemon_session_redis::SCHEMES,
-    ] {
-        registry.register(schemes).expect("no two drivers have a scheme in common");
-    }
-    registry
 }
 
 async fn open(url: &str, table: &str) -> Result<Arc<dyn Store>, Error> {

@@ -1,5 +1,5 @@
-//! Web servers of Debian that run CGI programs, each with the configuration of examples/cgi, on a free port, and with a folder
-//! of its own in the place of /srv/visits.
+//! Debian's web servers that run CGI programs, each with the configuration in examples/cgi, a free port, and a separate
+//! folder instead of /srv/visits.
 
 use std::{
     env, fs,
@@ -59,7 +59,7 @@ pub struct WebServer {
 }
 
 impl WebServer {
-    /// Starts it with a component, at `/visits`; none where it is not installed, which only a machine of one's own may lack.
+    /// Starts it with a component at `/visits`. Returns `None` if it is not installed, and fails in CI.
     pub fn start(kind: Kind, component: &str) -> Option<Self> {
         if let Some(missing) = kind.programs().iter().find(|program| !is_installed(program)) {
             let what = format!("{missing} is not installed: tests/setup.sh does it");
@@ -74,7 +74,7 @@ impl WebServer {
         }
         fs::copy(build::component(component), path.join("visits.wasm")).expect("the component can be copied");
         let command = path.join("bin/lemon-session");
-        // Whoever runs the server need not see the folder that the tests are built in.
+        // The user that runs the server may have no access to the build folder.
         fs::hard_link(build::command(), &command)
             .or_else(|_| fs::copy(build::command(), &command).map(drop))
             .expect("the command can be copied");
@@ -180,7 +180,7 @@ impl WebServer {
 
 impl Drop for WebServer {
     fn drop(&mut self) {
-        // They have children of their own, not all of which end with them.
+        // They have child processes, not all of which end with them.
         let until = Instant::now() + Duration::from_secs(10);
         for child in &mut self.children {
             end_group("-TERM", child);
@@ -218,7 +218,7 @@ fn give_to_www_data(folder: &Path) -> Option<(u32, u32)> {
         String::from_utf8(output.stdout).ok()?.trim().parse::<u32>().ok()
     };
     let (user, group) = (id("-u")?, id("-g")?);
-    // Not the command itself, which other folders may have too.
+    // Not the command itself, to which other folders can have hard links.
     let mut owned = vec![folder.to_owned()];
     let entries = fs::read_dir(folder).ok()?;
     owned.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));

@@ -288,7 +288,7 @@ fn a_module_that_the_application_does_not_use_is_refused_by_name() {
     let output = launch.command(&arguments);
     assert_ne!(output.status, 0);
     assert!(
-        output.stderr.contains("imports nothing of what the module exports: example:auth/auth@0.1.0"),
+        output.stderr.contains("imports none of the interfaces that the module exports: example:auth/auth@0.1.0"),
         "{output:?}"
     );
 }

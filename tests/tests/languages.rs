@@ -5,7 +5,7 @@ use std::process::Command;
 
 use lemon_session_tests::{Client, Launch, Server, build, proxy::is_there};
 
-/// What each language makes of a variable that Rust set, and what the others make of it once JavaScript has changed it.
+/// A variable set by Rust, as each language reads it, and as the others read it after JavaScript has changed it.
 struct Row {
     name: &'static str,
     set: Value,
@@ -90,12 +90,12 @@ fn every_kind_of_value_travels_from_rust_to_python_to_javascript_and_back() {
 #[test]
 fn python_refuses_what_would_not_come_back_as_it_is() {
     let server = Server::start("values-python");
-    let plain = "is no plain data: a variable is None, bool, int, float, str, bytes, list or dict";
-    let integer = "an int is outside of -2**63 to 2**63-1; a str holds any number";
-    let bytes = "there are bytes inside of a list or dict, which JSON has not; a variable of their own holds them";
-    let nan = "a float inside of a list or dict is infinite or NaN, which JSON has not";
-    let surrogate = "a str holds half of a surrogate pair, which UTF-8 has not";
-    let deep = "lists and dicts are nested deeper than 127 levels, or hold themselves";
+    let plain = "cannot be stored: a variable is None, bool, int, float, str, bytes, list or dict";
+    let integer = "an int must be from -2**63 to 2**63-1; store larger numbers as str";
+    let bytes = "JSON cannot express bytes inside a list or dict; store them in a separate variable";
+    let nan = "a float inside a list or dict is infinite or NaN, which JSON cannot express";
+    let surrogate = "a str contains half of a surrogate pair, which UTF-8 cannot encode";
+    let deep = "lists and dicts are nested deeper than 127 levels, or contain themselves";
     let refused: [(&str, &str); 18] = [
         ("tuple", &format!("a tuple {plain}")),
         ("set", &format!("a set {plain}")),
@@ -112,25 +112,25 @@ fn python_refuses_what_would_not_come_back_as_it_is() {
         ("nested-large", integer),
         ("nested-surrogate", surrogate),
         ("surrogate-key", surrogate),
-        ("int-key", "a key of a dict is a int; JSON has only str"),
+        ("int-key", "the keys of a dict must be str, not int"),
         ("itself", deep),
         ("deep", deep),
     ];
     let mut expected: Vec<_> = refused.iter().map(|(key, why)| format!("InvalidValue: {key}: {why}")).collect();
     expected.extend(
         [
-            "InvalidName: a key holds half of a surrogate pair, which UTF-8 has not",
-            "InvalidName: a key holds half of a surrogate pair, which UTF-8 has not",
-            "InvalidName: a key is a str, no int",
-            "InvalidName: a key is a str, no int",
+            "InvalidName: a variable's name contains half of a surrogate pair, which UTF-8 cannot encode",
+            "InvalidName: a variable's name contains half of a surrogate pair, which UTF-8 cannot encode",
+            "InvalidName: a variable's name must be str, not int",
+            "InvalidName: a variable's name must be str, not int",
             "InvalidName: the variable's name has 33 characters; the limit is 32",
-            "InvalidValue: a: an int is added, no float",
-            "InvalidValue: a: an int is outside of -2**63 to 2**63-1; a str holds any number",
-            "InvalidOption: expires is a whole number from 0 to 2**32-1",
-            "InvalidOption: expires is a int, no str",
-            "InvalidOption: cleanup is a float, no str",
-            "InvalidOption: app holds half of a surrogate pair, which UTF-8 has not",
-            "InvalidName: an owner is a str, no int",
+            "InvalidValue: a: only an int can be added, not float",
+            "InvalidValue: a: an int must be from -2**63 to 2**63-1; store larger numbers as str",
+            "InvalidOption: expires must be a whole number from 0 to 2**32-1",
+            "InvalidOption: expires must be int, not str",
+            "InvalidOption: cleanup must be float, not str",
+            "InvalidOption: app contains half of a surrogate pair, which UTF-8 cannot encode",
+            "InvalidName: an owner must be str, not int",
             "stored: ['deep-enough']",
         ]
         .map(str::to_owned),
@@ -142,13 +142,13 @@ fn python_refuses_what_would_not_come_back_as_it_is() {
 fn javascript_refuses_what_would_not_come_back_as_it_is() {
     let server = Server::start("values-js");
     let plain =
-        "is no plain data: a variable is null, a boolean, number, BigInt, string, Uint8Array, array or plain object";
+        "cannot be stored: a variable is null, a boolean, number, BigInt, string, Uint8Array, array or plain object";
     let undefined = &format!("undefined {plain}; delete() removes a variable");
-    let integer = "a BigInt is outside of -2^63 to 2^63-1; a string holds any number";
-    let bytes = "there are bytes inside of an array or object, which JSON has not; a variable of their own holds them";
-    let nan = "a number inside of an array or object is infinite or NaN, which JSON has not";
-    let surrogate = "a string holds half of a surrogate pair, which UTF-8 has not";
-    let deep = "arrays and objects are nested deeper than 127 levels, or hold themselves";
+    let integer = "a BigInt must be from -2^63 to 2^63-1; store larger numbers as a string";
+    let bytes = "JSON cannot express bytes inside an array or object; store them in a separate variable";
+    let nan = "a number inside an array or object is infinite or NaN, which JSON cannot express";
+    let surrogate = "a string contains half of a surrogate pair, which UTF-8 cannot encode";
+    let deep = "arrays and objects are nested deeper than 127 levels, or contain themselves";
     let refused: [(&str, &str); 21] = [
         ("undefined", undefined),
         ("function", &format!("a Function {plain}")),
@@ -168,21 +168,21 @@ fn javascript_refuses_what_would_not_come_back_as_it_is() {
         ("nested-large", integer),
         ("nested-surrogate", surrogate),
         ("surrogate-key", surrogate),
-        ("symbol-key", "an object has a symbol for a key; JSON has only strings"),
+        ("symbol-key", "the keys of an object must be strings, not symbols"),
         ("itself", deep),
         ("deep", deep),
     ];
     let mut expected: Vec<_> = refused.iter().map(|(key, why)| format!("invalid-value: {key}: {why}")).collect();
     expected.extend(
         [
-            "invalid-name: a key is a string, no number",
-            "invalid-name: a key holds half of a surrogate pair, which UTF-8 has not",
+            "invalid-name: a variable's name must be a string, not number",
+            "invalid-name: a variable's name contains half of a surrogate pair, which UTF-8 cannot encode",
             "invalid-name: the variable's name has 33 characters; the limit is 32",
-            "invalid-value: a: an integer is added, no real",
-            "invalid-option: start has no option expire; it has app, sessionId, storage, table, expires, cookie, seed, \
-             cleanup, strict, cacheLimiter",
-            "invalid-option: expires is a whole number of seconds, 0 or more",
-            "invalid-value: real() takes a number, no string",
+            "invalid-value: a: only an integer can be added, not real",
+            "invalid-option: start has no option expire; its options are app, sessionId, storage, table, expires, cookie, \
+             seed, cleanup, strict, cacheLimiter",
+            "invalid-option: expires must be a whole number of seconds from 0 to 2 ** 32 - 1",
+            "invalid-value: real() takes a number, not a string",
             "stored: deep-enough",
         ]
         .map(str::to_owned),
@@ -216,10 +216,10 @@ fn a_session_is_a_dictionary_in_python() {
          [session.manager] in lemon.ini)",
         "kept 1",
         "ended 1",
-        "Gone The session has ended: destroyed, expired, or its id changed by a login. Nothing was saved.",
-        "InvalidOption same_site of a cookie is one of 'strict', 'lax', 'none', not 'never'",
-        "InvalidOption a cookie has no 'color'; it has name, path, domain, secure, http_only, same_site, partitioned, \
-         lifetime, comment",
+        "Gone The session has ended: it was destroyed, has expired, or its id was rotated by a login. Nothing was saved.",
+        "InvalidOption same_site of a cookie must be one of 'strict', 'lax', 'none', not 'never'",
+        "InvalidOption a cookie has no attribute 'color'; its attributes are name, path, domain, secure, http_only, \
+         same_site, partitioned, lifetime, comment",
     ];
     let reply = server.get(&Client::new(), "/dictionary");
     assert_eq!(reply.body.lines().collect::<Vec<_>>(), expected, "{}", server.log());
@@ -256,7 +256,7 @@ fn a_session_is_a_map_in_javascript() {
     assert_eq!(cookie.attribute("samesite"), Some("Strict"));
 }
 
-/// The header fields of a POST, and the status it is answered with. `HERE` is the address that it is sent to.
+/// The header fields of a POST, and the status of the response. `HERE` stands for the server's address.
 #[rustfmt::skip]
 const SENT: [(&[(&str, &str)], u16); 24] = [
     // Not by a browser.
@@ -299,7 +299,7 @@ fn every_language_refuses_what_another_site_had_the_browser_send() {
             let fields: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
             let why = match fields.first() {
                 Some(("sec-fetch-site", _)) => "Sec-Fetch-Site says so",
-                _ => "its Origin is not its Host, which a proxy has to pass on",
+                _ => "its Origin does not match its Host, which a proxy must pass on",
             };
             let body = match status {
                 200 => "from here\n".to_owned(),
@@ -353,7 +353,7 @@ fn the_page_of_visits_is_the_same_in_every_language() {
     }
 }
 
-/// The module of Python, with a session component that tells which options it is given.
+/// Runs the Python module with a stub of the session component that records the options.
 const PYTHON: &str = r"
 import sys
 from unittest.mock import MagicMock
@@ -380,7 +380,7 @@ for values in sys.argv[2:]:
     print(*(str(https).lower() for https in https([value for value in values.split(';') if value])))
 ";
 
-/// That of JavaScript.
+/// Does the same with the JavaScript module.
 const JAVASCRIPT: &str = r"
 const [, file, ...rows] = process.argv;
 const { readFileSync } = await import('node:fs');
@@ -400,7 +400,7 @@ for (const row of rows) {
 
 #[test]
 fn of_several_proxies_the_nearest_tells_whether_a_visitor_came_over_https() {
-    // The rows of the crate's own test: `;` is between the values of several fields.
+    // The cases of the Rust crate's test: `;` separates the values of several fields.
     let rows = ["https", "http;https", "http, https", "HTTPS", "", "http", "https;http", "https,http", "https, http"];
     let expected = [true, true, true, true, false, false, false, false, false];
     let expected: String = expected.map(|https| format!("{https} {https}\n")).concat();

@@ -1,4 +1,4 @@
-//! What a crate outside this workspace gets: a driver of its own passes the suite, and a runtime takes few crates along.
+//! Crates outside this workspace: a driver passes the conformance suite, and a runtime has few dependencies.
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 

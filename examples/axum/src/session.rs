@@ -16,18 +16,18 @@ use lemon_session_host::{
     sessions::{Error, Header, Options},
 };
 
-/// What all requests share.
+/// The state that all requests share.
 #[derive(Clone)]
 pub struct Site {
     pub sessions: Sessions,
-    /// The application whose variables these are.
+    /// The application whose variables the sessions read and write.
     pub app: &'static str,
     /// Whether visitors come over HTTPS: of a server behind a proxy, its operator knows.
     pub https: bool,
 }
 
-/// Starts the session of a request, and saves it before the response begins. What a handler changed is discarded when it
-/// fails.
+/// Starts the session of a request, and saves it before the response begins. What a handler changed is discarded when
+/// it fails.
 pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -> Result<Response, Failure> {
     let cookies = request.headers().get_all(COOKIE).iter().map(|cookie| cookie.as_bytes().to_vec()).collect();
     let options = Options { app: Some(site.app.to_owned()), cookies, https: site.https, ..Options::default() };
@@ -95,7 +95,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
     }
 }
 
-/// Trouble with a session, as an answer. The visitor learns no more than the status.
+/// An error of a session as a response, which shows the visitor only the status.
 #[derive(Debug)]
 pub struct Failure(Error);
 

@@ -6,7 +6,7 @@
 //! | `/read` | shows `variable1` |
 //! | `/none` | starts no session |
 //! | `/set?key=K&value=V` | sets a variable; `kind=` `text`, `integer`, `real`, `boolean`, `bytes`, `json` or `null` |
-//! | `/set?key=K&bytes=N` | sets a text of so many bytes |
+//! | `/set?key=K&bytes=N` | sets a text of N bytes |
 //! | `/set?…&also=A` | sets the same variable of another application in the same save |
 //! | `/get?key=K` | shows a variable |
 //! | `/delete?key=K` | removes a variable |

@@ -1,4 +1,4 @@
-//! A runtime of one's own: it serves a component of wasi:http, which gets sessions, kept by a driver of its own.
+//! A custom runtime: it serves a component of wasi:http with sessions, which a custom driver stores.
 //!
 //! ```sh
 //! cargo build --profile component --target wasm32-wasip2 -p visits
@@ -36,7 +36,7 @@ use wasmtime_wasi_http::{
 
 use driver::JsonFile;
 
-/// What this runtime keeps for one request.
+/// The data of one request.
 struct Guest {
     table: ResourceTable,
     wasi: WasiCtx,
@@ -45,7 +45,7 @@ struct Guest {
     session: SessionCtx,
 }
 
-/// Applications answer requests here; they make none.
+/// Applications cannot send requests.
 struct Hooks;
 
 impl WasiHttpHooks for Hooks {
@@ -105,7 +105,7 @@ async fn main() -> Result<()> {
     println!("Serving on http://{}", listener.local_addr()?);
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Mostly too many open files, which passes.
+            // Usually too many open files, which is temporary.
             sleep(Duration::from_millis(50)).await;
             continue;
         };
@@ -119,7 +119,7 @@ async fn main() -> Result<()> {
     }
 }
 
-/// Has a fresh instance of the application answer a request.
+/// Answers a request with a fresh instance of the application.
 async fn answer(
     application: ProxyPre<Guest>,
     session: SessionCtx,

@@ -7,18 +7,18 @@ use serde_json::json;
 
 use crate::{output, progress::Progress, storage};
 
-/// Remove expired sessions, a batch at a time, so that nobody waits for it.
+/// Remove expired sessions in batches, so that other users of the store wait for one batch at most.
 #[derive(clap::Args)]
 #[command(after_help = "Example: lemon-session cleanup --storage sqlite:sessions.db")]
 pub struct Args {
     #[command(flatten)]
     storage: storage::Args,
 
-    /// Remove at most so many.
+    /// Remove at most this many sessions.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
 
-    /// Remove so many in one transaction.
+    /// Sessions to remove in one transaction.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
 

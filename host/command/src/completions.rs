@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 use crate::{Cli, output};
 
-/// Print the script that has a shell complete the words of this command.
+/// Print a completion script for a shell.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -6,11 +6,11 @@ use anyhow::{Context as _, Result};
 
 use crate::output;
 
-/// Write out the session component, for hosts and tools of your own.
+/// Write the session component to a file, for other hosts and tools.
 #[derive(clap::Args)]
 #[command(after_help = "Example: lemon-session component -o lemon_session.wasm")]
 pub struct Args {
-    /// Where to write it.
+    /// The file to write.
     #[arg(short, long, value_name = "OUT.wasm")]
     output: PathBuf,
 }

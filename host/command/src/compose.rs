@@ -23,21 +23,22 @@ pub struct Args {
     #[command(flatten)]
     modules: Modules,
 
-    /// Where to write the result.
+    /// The file to write.
     #[arg(short, long, value_name = "OUT.wasm")]
     output: PathBuf,
 }
 
-/// The modules an application uses.
+/// The modules that an application uses.
 #[derive(clap::Args)]
 pub struct Modules {
-    /// A module to join the application with: a component that exports what the application imports. May be given several
-    /// times, a module before those that it uses itself. Of several applications, each is joined with those that it imports.
+    /// A module to join the application with: a component that exports interfaces the application imports. Can be given
+    /// several times, with each module before those that it uses itself. Of several applications, each is joined with
+    /// the modules that it imports.
     #[arg(long = "with", value_name = "MODULE.wasm")]
     paths: Vec<PathBuf>,
 }
 
-/// A component as it was read.
+/// A component and the file it was read from.
 pub struct Source {
     pub path: PathBuf,
     pub bytes: Vec<u8>,
@@ -56,12 +57,12 @@ impl Modules {
     }
 }
 
-/// What is made of a module that an application imports nothing of.
+/// How to treat a module whose exports the application does not import.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Unused {
-    /// It is a mistake.
+    /// Fail.
     Refuse,
-    /// It is another application's.
+    /// Ignore it, because another application may use it.
     Skip,
 }
 

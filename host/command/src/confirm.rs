@@ -1,4 +1,4 @@
-//! Questions before what cannot be undone.
+//! Confirmation of actions that cannot be undone.
 
 use std::io::{IsTerminal as _, Write as _, stderr, stdin};
 
@@ -6,17 +6,17 @@ use anyhow::{Context as _, Result};
 
 use crate::Usage;
 
-/// Asks whether to do `what`, unless `yes` was said beforehand.
+/// Asks on the terminal whether to do `what`, unless `yes` is set.
 ///
-/// Where nobody can answer it does nothing: a script has to say `--yes`.
+/// Without a terminal it fails, so a script must pass `--yes`.
 pub fn confirm(what: &str, yes: bool) -> Result<bool> {
     if yes {
         return Ok(true);
     }
     if !stdin().is_terminal() {
-        return Err(Usage(format!("this would {what}; give --yes to do it without being asked")).into());
+        return Err(Usage(format!("this would {what}; pass --yes to confirm it")).into());
     }
-    eprint!("This will {what}. Go on? [y/N] ");
+    eprint!("This will {what}. Continue? [y/N] ");
     stderr().flush().context("cannot write to the terminal")?;
     let mut answer = String::new();
     stdin().read_line(&mut answer).context("cannot read from the terminal")?;

@@ -8,29 +8,29 @@ use serde_json::json;
 
 use crate::{confirm::confirm, digest::Digest, output, progress::Progress, storage};
 
-/// End one session, or all sessions of an owner, at once. Requests in flight fail to save.
+/// End one session, or all sessions of an owner, immediately. Requests that are using them fail to save.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   lemon-session destroy 3f2a91c0
   lemon-session destroy --owner alice --yes")]
 pub struct Args {
-    /// The digest of the session's id, or the first 8 digits or more of it.
+    /// The digest of the session's id, or at least its first 8 digits.
     #[arg(required_unless_present = "owner", conflicts_with = "owner")]
     digest: Option<Digest>,
 
-    /// All sessions of this owner.
+    /// End all sessions of this owner.
     #[arg(long, value_name = "NAME")]
     owner: Option<String>,
 
-    /// All but this one.
+    /// Keep the session with this digest.
     #[arg(long, value_name = "DIGEST", requires = "owner")]
     except: Option<Digest>,
 
     #[command(flatten)]
     storage: storage::Args,
 
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long, short)]
     yes: bool,
 
@@ -47,7 +47,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let destroyed = match (&args.owner, &args.digest) {
         (Some(owner), _) => destroy_owned(driver, owner, &args, now, store.remember).await?,
         (None, Some(digest)) => destroy(driver, digest, &args, now, store.remember).await?,
-        (None, None) => bail!("a digest or --owner is needed"),
+        (None, None) => bail!("pass a digest or --owner"),
     };
     if args.json {
         output::line(json!({ "destroyed": destroyed.as_ref().map_or(0, |(count, _)| *count) }))?;
@@ -57,7 +57,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     store.close(if destroyed.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }).await
 }
 
-/// How many were destroyed, and what there is to say of it; none when the operator would rather not.
+/// The number of sessions that were ended, and the message; `None` if the operator declined.
 type Destroyed = Option<(u64, String)>;
 
 async fn destroy_owned(driver: &dyn Store, owner: &str, args: &Args, now: u64, remember: u32) -> Result<Destroyed> {
@@ -65,10 +65,10 @@ async fn destroy_owned(driver: &dyn Store, owner: &str, args: &Args, now: u64, r
         None => None,
         Some(digest) => match digest.resolve(driver, now).await? {
             Some(key) => Some(key),
-            None => bail!("there is no live session of the digest {digest} to leave out"),
+            None => bail!("there is no live session with the digest {digest} to keep"),
         },
     };
-    let but = args.except.as_ref().map_or(String::new(), |digest| format!(" but {digest}"));
+    let but = args.except.as_ref().map_or(String::new(), |digest| format!(" except {digest}"));
     if !confirm(&format!("end all sessions of {owner}{but}"), args.yes)? {
         return Ok(None);
     }
@@ -80,18 +80,18 @@ async fn destroy_owned(driver: &dyn Store, owner: &str, args: &Args, now: u64, r
 
 async fn destroy(driver: &dyn Store, digest: &Digest, args: &Args, now: u64, remember: u32) -> Result<Destroyed> {
     let Some(key) = digest.resolve(driver, now).await? else {
-        bail!("there is no live session of the digest {digest}");
+        bail!("there is no live session with the digest {digest}");
     };
     if let Some(inspect) = driver.inspect()
         && inspect.describe(&key, now).await?.is_none()
     {
-        bail!("there is no live session of the digest {digest}");
+        bail!("there is no live session with the digest {digest}");
     }
     if !confirm(&format!("end the session {}", key.to_hex()), args.yes)? {
         return Ok(None);
     }
     if !driver.destroy(&key, &DestroyCondition::Any, now, remember).await? {
-        bail!("the session {} ended in the meantime", key.to_hex());
+        bail!("the session {} has already ended", key.to_hex());
     }
     Ok(Some((1, format!("destroyed the session {}", key.to_hex()))))
 }

@@ -1,4 +1,4 @@
-//! Digests as operators type them: whole, or the beginning of one.
+//! Digests as operators type them: complete or abbreviated.
 
 use std::{fmt, str::FromStr};
 
@@ -9,7 +9,7 @@ use lemon_session_host::store::{Key, Store};
 #[derive(Clone)]
 pub struct Digest(String);
 
-/// So many digits no two sessions share by accident.
+/// The least number of digits, so that two sessions do not share them by accident.
 const SHORTEST: usize = 8;
 
 impl FromStr for Digest {
@@ -18,7 +18,7 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, String> {
         if !(SHORTEST..=64).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(format!(
-                "a digest has 64 hexadecimal digits, of which the first {SHORTEST} or more are enough: \
+                "a digest has 64 hexadecimal digits, and at least the first {SHORTEST} are required: \
                  see `lemon-session list`"
             ));
         }
@@ -33,7 +33,7 @@ impl fmt::Display for Digest {
 }
 
 impl Digest {
-    /// The key of the live session that is meant, or none.
+    /// The live session with this digest, or `None`.
     pub async fn resolve(&self, driver: &dyn Store, now: u64) -> Result<Option<Key>> {
         if let Some(key) = Key::from_hex(&self.0) {
             return Ok(Some(key));
@@ -41,12 +41,12 @@ impl Digest {
         let candidates = driver.try_inspect()?.list(now, None, self.before().as_ref(), 2).await?;
         let mut matching = candidates.iter().filter(|listed| listed.key.to_hex().starts_with(&self.0));
         match (matching.next(), matching.next()) {
-            (Some(_), Some(_)) => bail!("several sessions have a digest that begins with {self}: give more digits"),
+            (Some(_), Some(_)) => bail!("the digests of several sessions begin with {self}: pass more digits"),
             (first, _) => Ok(first.map(|listed| listed.key)),
         }
     }
 
-    /// The last key before those that begin with these digits: where a list of them starts.
+    /// The last key before those that begin with these digits: a list that starts after it begins with them.
     fn before(&self) -> Option<Key> {
         let first = Key::from_hex(&format!("{:0<64}", self.0))?;
         let mut bytes = *first.as_bytes();

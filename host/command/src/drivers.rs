@@ -2,7 +2,7 @@
 
 use lemon_session_host::store::Registry;
 
-/// `memory:`, `sqlite:`, and those of the features of this crate.
+/// `memory:`, `sqlite:`, and the drivers that this crate's features select.
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
     let drivers = [
@@ -15,7 +15,7 @@ pub fn registry() -> Registry {
         &lemon_session_redis::SCHEMES,
     ];
     for schemes in drivers {
-        registry.register(schemes).expect("no two of these drivers have a scheme in common");
+        registry.register(schemes).expect("the drivers have different schemes");
     }
     registry
 }

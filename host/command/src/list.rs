@@ -20,28 +20,28 @@ pub struct Args {
     #[command(flatten)]
     storage: storage::Args,
 
-    /// Only those of this owner.
+    /// List only the sessions of this owner.
     #[arg(long, value_name = "NAME")]
     owner: Option<String>,
 
-    /// Only those after this one: the next page.
+    /// Start after this session, to get the next page.
     #[arg(long, value_name = "DIGEST")]
     after: Option<Digest>,
 
-    /// At most so many.
+    /// List at most this many sessions.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
 
-    /// As many as there are.
+    /// List all sessions.
     #[arg(long, conflicts_with = "limit")]
     all: bool,
 
-    /// Print JSON, an object a line; times in seconds since 1970.
+    /// Print one JSON object per line, with times in seconds since 1970.
     #[arg(long)]
     json: bool,
 }
 
-/// So many are asked for at once: a page takes Redis a pass over all keys.
+/// Sessions per request to the store. The pages are large, because Redis scans all keys for each.
 const PAGE: u32 = 10_000;
 
 pub async fn run(args: Args) -> Result<ExitCode> {
@@ -53,14 +53,14 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         None => None,
         Some(digest) => match digest.resolve(driver, now).await? {
             Some(key) => Some(key),
-            None => bail!("no live session has a digest that begins with {digest}: give the whole digest"),
+            None => bail!("no live session has a digest that begins with {digest}: pass the complete digest"),
         },
     };
     let mut table = Printer { now, json: args.json, is_begun: false, widths: Widths([16, 5, 14, 14, 13, 10]) };
     let mut left = if args.all { u64::MAX } else { args.limit };
     let mut more = false;
     while left > 0 {
-        // One more than is shown tells whether there is a next page.
+        // One more than is shown, to know whether there is a next page.
         let wanted = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
         let progress = Progress::start("reading sessions");
         let mut page = inspect.list(now, args.owner.as_deref(), after.as_ref(), wanted + 1).await?;
@@ -77,7 +77,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
 
     if !args.json {
         match after {
-            Some(last) if more => output::line(format_args!("\nThere are more: --after {}", last.to_hex()))?,
+            Some(last) if more => output::line(format_args!("\nFor more, pass --after {}", last.to_hex()))?,
             _ if !table.is_begun => output::line("no sessions")?,
             _ => {}
         }
@@ -85,7 +85,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     store.close(ExitCode::SUCCESS).await
 }
 
-/// Prints page after page as one table.
+/// Prints several pages as one table.
 struct Printer {
     now: u64,
     json: bool,
@@ -122,7 +122,7 @@ impl Printer {
     }
 }
 
-/// One session as scripts read it.
+/// One session as JSON.
 pub fn to_json(Listed { key, record }: &Listed) -> Value {
     json!({
         "digest": key.to_hex(),

@@ -1,10 +1,6 @@
 //! The log, on stderr.
 
-use std::{
-    io::stderr,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::io::stderr;
 
 use clap::{ValueEnum, builder::TypedValueParser};
 use tracing::level_filters::LevelFilter;
@@ -13,11 +9,11 @@ use tracing::level_filters::LevelFilter;
 #[group(skip)]
 #[command(next_help_heading = "Log")]
 pub struct Args {
-    /// How log lines look.
+    /// The format of log lines.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     log_format: Format,
 
-    /// What is logged. `debug` has a line for each request.
+    /// The least severe level that is logged. `debug` logs each request.
     #[arg(
         long,
         global = true,
@@ -30,14 +26,14 @@ pub struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
-    /// For people.
+    /// Text for people.
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 pub fn init(args: &Args) {
-    // Of what the libraries below have to say, an operator wants to hear of trouble alone.
+    // From libraries, only warnings and errors matter to an operator.
     let filter = tracing_subscriber::filter::Targets::new()
         .with_default(args.log_level.min(LevelFilter::WARN))
         .with_target("lemon_session", args.log_level)
@@ -52,19 +48,4 @@ pub fn init(args: &Args) {
         Format::Json => layer.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry().with(layer.with_filter(filter)).init();
-}
-
-/// Keeps what a client can cause over and over from filling the log: it is time once a minute.
-#[derive(Default)]
-pub struct Occasionally(Mutex<Option<Instant>>);
-
-impl Occasionally {
-    pub fn is_time(&self) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = last.is_none_or(|last| last.elapsed() >= Duration::from_secs(60));
-        if is_time {
-            *last = Some(Instant::now());
-        }
-        is_time
-    }
 }

@@ -1,4 +1,4 @@
-//! The command `lemon-session`: runs applications with sessions, and looks after the sessions that are stored.
+//! The command `lemon-session`: runs applications with sessions, and manages stored sessions.
 
 #[cfg(not(target_env = "msvc"))]
 mod allocator;
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
     log::init(&cli.log);
 
     let mut runtime = match &cli.command {
-        // One request needs one thread, and threads take time to start.
+        // One request needs one thread, and starting more takes time.
         Command::Cgi(_) => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
@@ -110,7 +110,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
-/// The command was used wrongly, in a way that only shows while it runs.
+/// A usage error that argument parsing cannot detect.
 #[derive(Debug)]
 struct Usage(String);
 

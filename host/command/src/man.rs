@@ -12,7 +12,7 @@ use clap_mangen::Man;
 
 use crate::{Cli, output};
 
-/// Print the manual page of this command, or write one for it and for each subcommand.
+/// Print the manual page of this command, or write the pages of all subcommands to a folder.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -48,7 +48,7 @@ fn page(command: Command) -> Man {
     Man::new(command).source(concat!("lemon-session ", env!("CARGO_PKG_VERSION"))).manual("lemon:session")
 }
 
-/// Writes the page of a command, and those of its subcommands.
+/// Writes the pages of a command and its subcommands.
 fn write(command: &Command, folder: &Path) -> io::Result<()> {
     page(command.clone()).generate_to(folder)?;
     command.get_subcommands().try_for_each(|subcommand| write(subcommand, folder))

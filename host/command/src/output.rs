@@ -1,4 +1,4 @@
-//! What the commands print: aligned columns, times in words.
+//! Output of the commands: aligned columns, and times in words.
 
 use std::{
     fmt::{self, Display},
@@ -17,19 +17,19 @@ pub fn line(text: impl Display) -> anyhow::Result<()> {
     }
 }
 
-/// Whoever read what a command prints has had enough, as `head` has: the command ends, and nothing is wrong.
+/// The reader closed the pipe, as `head` does. The command ends without an error.
 #[derive(Debug)]
 pub struct NobodyReads;
 
 impl Display for NobodyReads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nobody reads on")
+        f.write_str("stdout was closed")
     }
 }
 
 impl std::error::Error for NobodyReads {}
 
-/// A name that was stored by an application, fit for a terminal: what would control it is escaped.
+/// A name stored by an application, with control characters escaped for the terminal.
 pub fn name(text: &str) -> String {
     let escaped = |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };
     text.chars().map(escaped).collect()
@@ -40,20 +40,20 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// A table without lines.
+/// A table without borders.
 pub fn table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table
 }
 
-/// A table as text, without the blanks at the ends of its lines.
+/// A table as text, without trailing spaces.
 pub fn render(table: &Table) -> String {
     let lines: Vec<_> = table.lines().map(|line| line.trim().to_owned()).collect();
     lines.join("\n")
 }
 
-/// Keeps the columns of a table that is printed in parts as wide as in its parts before.
+/// The column widths of a table that is printed in parts: they never shrink from one part to the next.
 pub struct Widths<const N: usize>(pub [u16; N]);
 
 impl<const N: usize> Widths<N> {

@@ -1,19 +1,19 @@
-//! Signs of life while something takes long. They are for terminals: elsewhere nothing is written.
+//! Progress indicators for terminals. Without a terminal they write nothing.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Ends when it is dropped.
+/// An indicator, which disappears when it is dropped.
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// Says what is being done, and for how long.
+    /// Shows an action and the elapsed time.
     pub fn start(what: &'static str) -> Self {
         Self::with("{spinner} {msg} ({elapsed})", what)
     }
 
-    /// Says how many were done.
+    /// Shows an action and a count.
     pub fn count(what: &'static str) -> Self {
         Self::with("{spinner} {human_pos} {msg} ({elapsed})", what)
     }
@@ -25,7 +25,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// So many were done until now.
+    /// Sets the count.
     pub fn at(&self, done: u64) {
         self.0.set_position(done);
     }

@@ -12,13 +12,13 @@ use crate::{digest::Digest, list, output, storage};
 #[derive(clap::Args)]
 #[command(after_help = "Example: lemon-session show 3f2a91c0")]
 pub struct Args {
-    /// The digest of the session's id, or the first 8 digits or more of it.
+    /// The digest of the session's id, or at least its first 8 digits.
     digest: Digest,
 
     #[command(flatten)]
     storage: storage::Args,
 
-    /// Print JSON; times in seconds since 1970.
+    /// Print JSON, with times in seconds since 1970.
     #[arg(long)]
     json: bool,
 }
@@ -32,7 +32,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         Some(key) => inspect.describe(&key, now).await?.map(|(record, variables)| (key, record, variables)),
     };
     let Some((key, record, variables)) = found else {
-        bail!("there is no live session of the digest {}", args.digest);
+        bail!("there is no live session with the digest {}", args.digest);
     };
 
     if args.json {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{output, progress::Progress, storage};
 
-/// Count live sessions, and the uses of ids that had ended: the trace of a stolen or replayed cookie.
+/// Count live sessions, and the uses of ended ids, which indicate stolen or replayed cookies.
 #[derive(clap::Args)]
 #[command(after_help = "Example: lemon-session stats --json")]
 pub struct Args {

@@ -1,4 +1,4 @@
-//! The store a command works on: from its flags and lemon.ini.
+//! The store that a command works on, from its flags and lemon.ini.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,32 +14,32 @@ use crate::{config::Config, drivers};
 #[derive(clap::Args)]
 #[group(skip)]
 pub struct Args {
-    /// Where the sessions are stored, if not where lemon.ini says. Without either: sqlite:sessions.db.
+    /// The store's URL. Default: the URL in lemon.ini, or else sqlite:sessions.db.
     #[arg(long, help_heading = "Storage", value_name = "URL")]
     storage: Option<String>,
 
-    /// The table the sessions are stored in.
+    /// The table that holds the sessions.
     #[arg(long, help_heading = "Storage", value_name = "NAME", value_parser = TableName::new)]
     table: Option<TableName>,
 
-    /// The settings, if not those of lemon.ini in the current folder.
+    /// The file with the settings. Default: lemon.ini in the current folder, if it exists.
     #[arg(long, help_heading = "Storage", value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 impl Args {
-    /// The file with the settings; none where there is no lemon.ini.
+    /// The file with the settings; `None` if there is no lemon.ini.
     pub fn file(&self) -> Option<&Path> {
         find(self.config.as_deref())
     }
 
-    /// The settings: of lemon.ini, overridden by the flags.
+    /// The settings in lemon.ini, overridden by the flags.
     pub fn config(&self) -> Result<Config> {
         let mut config = load(self.config.as_deref())?;
         let storage = &mut config.storage.options;
         if let Some(url) = &self.storage {
             if *url != storage.url {
-                // They were meant for another store.
+                // The options in lemon.ini belong to another store.
                 storage.options.clear();
             }
             storage.url.clone_from(url);
@@ -51,7 +51,7 @@ impl Args {
     }
 }
 
-/// The settings of a file, or else of lemon.ini in the current folder if there is one.
+/// The settings in a file, or else in lemon.ini in the current folder, if it exists.
 pub fn load(file: Option<&Path>) -> Result<Config> {
     Ok(find(file).map_or_else(|| Ok(Config::default()), Config::load)?)
 }
@@ -61,11 +61,11 @@ fn find(file: Option<&Path>) -> Option<&Path> {
     file.or_else(|| here.exists().then_some(here))
 }
 
-/// The store that an operator's command works on.
+/// The store that a command works on.
 pub struct Store {
     pub driver: Arc<dyn store::Store>,
     pub table: TableName,
-    /// For how many seconds ended sessions are remembered.
+    /// How long the tombstones of ended sessions are kept, in seconds.
     pub remember: u32,
 }
 
@@ -79,7 +79,7 @@ pub async fn open(args: &Args) -> Result<Store> {
 }
 
 impl Store {
-    /// Closes the store, and ends the command with `code`.
+    /// Closes the store and returns `code`.
     pub async fn close(self, code: ExitCode) -> Result<ExitCode> {
         self.driver.close().await?;
         Ok(code)

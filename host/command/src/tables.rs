@@ -8,24 +8,25 @@ use serde_json::{Value, json};
 
 use crate::{confirm::confirm, output, progress::Progress, storage};
 
-/// Create, remove or look for the tables that sessions are stored in.
+/// Create, remove or check the tables that hold the sessions.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Create the tables, or bring those of an older version up to date. What is there stays.
+    /// Create the tables or migrate those of an older version. Existing sessions are kept.
     #[command(after_help = "Example: lemon-session tables create --storage sqlite:sessions.db")]
     Create(#[command(flatten)] Args),
 
-    /// Remove the tables with all sessions in them.
+    /// Remove the tables with all their sessions.
     #[command(after_help = "Example: lemon-session tables drop --storage sqlite:sessions.db --yes")]
     Drop {
         #[command(flatten)]
         args: Args,
-        /// Do not ask.
+        /// Do not ask for confirmation.
         #[arg(long, short)]
         yes: bool,
     },
 
-    /// Tell whether the tables are there and what differs from how they should be, also by the exit status.
+    /// Check whether the tables exist and print how they differ from the expected ones. The exit status is 1 if they
+    /// are missing or differ.
     #[command(after_help = "Example: lemon-session tables check || lemon-session tables create")]
     Check(#[command(flatten)] Args),
 }
@@ -41,7 +42,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Prints what was done: as words, or with what names the tables as JSON.
+    /// Prints the result, as text or as JSON that also names the store and the table.
     fn report(&self, store: &storage::Store, text: impl std::fmt::Display, mut answer: Value) -> Result<()> {
         if !self.json {
             return output::line(text);
@@ -78,12 +79,12 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             let progress = Progress::start("creating the tables");
             schema.create_tables().await?;
             drop(progress);
-            let text = if there { format!("{what} were there already") } else { format!("created {what}") };
+            let text = if there { format!("{what} already exist") } else { format!("created {what}") };
             args.report(&store, text, json!({ "created": !there }))?;
         }
         Command::Drop { yes, .. } => {
             if !schema.tables_exist().await? {
-                args.report(&store, format!("{what} are not there: nothing to drop"), json!({ "dropped": false }))?;
+                args.report(&store, format!("{what} do not exist: nothing to drop"), json!({ "dropped": false }))?;
                 return store.close(code).await;
             }
             let progress = Progress::start("counting sessions");
@@ -108,11 +109,11 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             let there = schema.tables_exist().await?;
             let differences = schema.differences().await?;
             let text = if !there {
-                format!("{what} are not there, or are older than this program: `lemon-session tables create` helps")
+                format!("{what} do not exist or are of an older version: run `lemon-session tables create`")
             } else if !differences.is_empty() {
-                format!("{what} are not as this version of lemon-session makes them")
+                format!("{what} differ from those that this version of lemon-session creates")
             } else {
-                format!("{what} are there, and as they should be")
+                format!("{what} exist and are up to date")
             };
             if !differences.is_empty() {
                 code = ExitCode::FAILURE;

@@ -4,9 +4,9 @@ use wac_graph::{CompositionGraph, EncodeOptions, PackageId, PlugError, plug, typ
 
 use crate::COMPONENT;
 
-/// What an application may import of this package.
+/// The interfaces of this package that an application may import.
 const FOR_APPLICATIONS: [&str; 2] = ["lemon:session/sessions@", "lemon:session/manager@"];
-/// What only the session component may import: with these a guest could read every session.
+/// Reserved for the session component: a guest that imports these could read every session.
 const FOR_THE_SESSION_COMPONENT: [&str; 2] = ["lemon:session/storage@", "lemon:session/settings@"];
 
 /// Why an application cannot be joined with the session component.
@@ -31,24 +31,24 @@ pub enum Error {
         /// What the session component exports.
         offered: String,
     },
-    /// The application imports what would let it read every visitor's session.
+    /// The application imports an interface with which it could read every visitor's session.
     #[error(
-        "the application imports {0}, which is the session component's alone; an application imports lemon:session/sessions"
+        "the application imports {0}, which only the session component may import; an application imports lemon:session/sessions"
     )]
     Forbidden(String),
     /// The module exports nothing that the application imports.
-    #[error("the application imports nothing of what the module exports: {0}")]
+    #[error("the application imports none of the interfaces that the module exports: {0}")]
     Unused(String),
     /// The joined component could not be written.
     #[error("cannot be joined with the session component: {0}")]
     Failed(String),
 }
 
-/// Whether an application imports `lemon:session/sessions` or `lemon:session/manager`, in whichever version.
+/// Whether an application imports `lemon:session/sessions` or `lemon:session/manager`, in any version.
 ///
 /// # Errors
 ///
-/// Fails with [`Error::NotAComponent`], and with [`Error::Forbidden`] for an application that must not be run where
+/// Fails with [`Error::NotAComponent`], and with [`Error::Forbidden`] for an application that must not run where
 /// `lemon:session/storage` is in the linker.
 pub fn imports_sessions(app: &[u8]) -> Result<bool, Error> {
     let mut graph = CompositionGraph::new();
@@ -58,12 +58,13 @@ pub fn imports_sessions(app: &[u8]) -> Result<bool, Error> {
 
 /// Joins an application that imports `lemon:session/sessions` or `lemon:session/manager` with the session component.
 ///
-/// The result is one component, which exports what the application exports, and imports `lemon:session/storage` and
-/// `lemon:session/settings` in the place of the sessions.
+/// The result is one component with the application's exports. It imports `lemon:session/storage` and
+/// `lemon:session/settings` instead of the interfaces of sessions.
 ///
 /// # Errors
 ///
-/// Fails when the application does not use sessions, or another version of them: see [`Error`].
+/// Fails when the application does not use sessions, or was built against another version of the interface: see
+/// [`Error`].
 pub fn compose(app: &[u8]) -> Result<Vec<u8>, Error> {
     let mut graph = CompositionGraph::new();
     let app = read(&mut graph, "app", app)?;
@@ -72,7 +73,7 @@ pub fn compose(app: &[u8]) -> Result<Vec<u8>, Error> {
     }
     let sessions = read(&mut graph, "lemon:session", COMPONENT)?;
     match plug(&mut graph, vec![sessions], app) {
-        // What does not fit is passed over, and shows as an import that is left.
+        // `plug` skips an import of another version: it is still there afterwards and is reported below.
         Ok(()) | Err(PlugError::NoPlugHappened) => {}
         Err(PlugError::GraphError { source }) => return Err(Error::Failed(format!("{source:#}"))),
     }
@@ -82,10 +83,10 @@ pub fn compose(app: &[u8]) -> Result<Vec<u8>, Error> {
     encode(&graph)
 }
 
-/// Joins an application with a module that it uses: with a component that exports interfaces which the application imports.
+/// Joins an application with a module, which is a component that exports interfaces the application imports.
 ///
-/// A module built on sessions imports `lemon:session/sessions` itself. The result imports it once, for both, so that the
-/// application can pass its sessions to the module; [`compose`] is the next step.
+/// A module built on sessions also imports `lemon:session/sessions`. The result imports it once for both, so the
+/// application can pass its sessions to the module. Pass the result to [`compose`].
 ///
 /// # Errors
 ///

@@ -10,30 +10,31 @@ use crate::{
     store::{self, Store},
 };
 
-/// What the session component is given by its host: the stores and the settings.
+/// The host's side of the session component: the stores and the settings.
 ///
-/// One context serves all requests; a clone costs next to nothing and belongs into each [`wasmtime::Store`].
+/// One context serves all requests. Cloning is cheap: put a clone into each [`wasmtime::Store`].
 #[derive(Clone)]
 pub struct SessionCtx {
     pub(crate) shared: Arc<Shared>,
     caller: Caller,
 }
 
-/// On whose behalf sessions are used.
+/// The request on whose behalf sessions are used, and its rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// A number that no other request of this host has; 0 where requests are not told apart.
+    /// A number that is unique among the requests of this host, or 0 if the host does not number its requests.
     ///
-    /// By it, a request that starts a session twice gets one session, and the log tells which request lost changes.
+    /// With it, a request that starts a session twice gets the same session, and log lines about lost changes name the
+    /// request.
     pub request: u64,
     /// The address of the client, if it is known.
     pub client: Option<IpAddr>,
-    /// What the application may call of `lemon:session/manager`.
+    /// The functions of `lemon:session/manager` that the application may call.
     pub manager: Grant,
 }
 
 impl Default for Caller {
-    /// Requests are not told apart, and an application manages the sessions of an owner alone.
+    /// Requests are not numbered, and an application manages only the sessions of a given owner.
     fn default() -> Self {
         Self { request: 0, client: None, manager: Grant::Owners }
     }
@@ -46,35 +47,35 @@ pub(crate) struct Shared {
 }
 
 impl SessionCtx {
-    /// A context that keeps all sessions in one store, with the default settings.
+    /// A context with one store for all sessions and the default settings.
     pub fn new(driver: Arc<dyn Store>) -> Self {
         Self::of(Arc::new(Stores::single(driver)), Settings::default())
     }
 
-    /// A context of these stores and settings.
+    /// A context with these stores and settings.
     ///
     /// # Errors
     ///
-    /// Fails when a setting is impossible, and names all that are.
+    /// Fails when settings are invalid, and names each of them.
     pub fn with(stores: Stores, settings: Settings) -> Result<Self, InvalidSettings> {
         settings.validate()?;
         Ok(Self::of(Arc::new(stores), settings))
     }
 
-    /// The same stores with other settings, for sessions that are started from now on.
+    /// A context with the same stores and other settings, for sessions that are started with it.
     ///
     /// # Errors
     ///
-    /// Fails when a setting is impossible, and names all that are.
+    /// Fails when settings are invalid, and names each of them.
     pub fn with_settings(&self, settings: Settings) -> Result<Self, InvalidSettings> {
         settings.validate()?;
         Ok(self.sharing(settings, self.shared.new_sessions.clone()))
     }
 
-    /// The same, where one client begins at most so many sessions a minute; 0: any number. A client is known by
-    /// [`Caller::client`], of IPv6 by the network of 64 bits; one that is not known is not limited.
+    /// A context in which one client creates at most `per_minute` sessions a minute; 0 means no limit. A client is the
+    /// address in [`Caller::client`], or its /64 network for IPv6. Requests without an address are not limited.
     ///
-    /// What was counted before goes on to count.
+    /// Sessions that were counted under the previous limit still count.
     #[must_use]
     pub fn limit_new_sessions(&self, per_minute: u32) -> Self {
         self.sharing(self.shared.settings.clone(), self.shared.new_sessions.with_limit(per_minute))
@@ -90,13 +91,13 @@ impl SessionCtx {
         Self { shared: Arc::new(Shared { stores, settings, new_sessions }), caller: self.caller }
     }
 
-    /// The same context on behalf of another caller: for each request, before its guest is called.
+    /// The same context for another caller. Call it for each request, before its guest runs.
     #[must_use]
     pub fn for_caller(&self, caller: Caller) -> Self {
         Self { caller, ..self.clone() }
     }
 
-    /// On whose behalf sessions are used.
+    /// The caller on whose behalf sessions are used.
     pub fn caller(&self) -> Caller {
         self.caller
     }
@@ -111,11 +112,11 @@ impl SessionCtx {
         &self.shared.stores
     }
 
-    /// Waits for cleanups that run in the background, then closes the stores. To be called once, last.
+    /// Ends background cleanups, then closes the stores. Call it once, when no request uses the context any more.
     ///
     /// # Errors
     ///
-    /// Fails when a store cannot write out what it holds in memory.
+    /// Fails when a store cannot flush its pending writes.
     pub async fn close(&self) -> store::Result<()> {
         self.shared.stores.close().await
     }
@@ -127,29 +128,29 @@ pub trait SessionView: Send {
     fn session(&mut self) -> SessionCtxView<'_>;
 }
 
-/// What [`SessionView::session`] returns. The interfaces `lemon:session/storage` and `lemon:session/settings` are
-/// implemented on it.
+/// The borrowed view that [`SessionView::session`] returns. It implements the interfaces `lemon:session/storage` and
+/// `lemon:session/settings`.
 pub struct SessionCtxView<'a> {
     /// The context.
     pub ctx: &'a mut SessionCtx,
 }
 
-/// Tells wasmtime that the interfaces are implemented on [`SessionCtxView`]. For use with the `add_to_linker` of the
-/// modules in [`bindings`](crate::bindings), where [`add_to_linker`] does not fit.
+/// Tells wasmtime that [`SessionCtxView`] implements the interfaces. Needed only with the `add_to_linker` functions of
+/// the modules in [`bindings`](crate::bindings), for hosts that [`add_to_linker`] does not suit.
 pub struct HasSession;
 
 impl HasData for HasSession {
     type Data<'a> = SessionCtxView<'a>;
 }
 
-/// Adds what the session component imports beside WASI: `lemon:session/storage` and `lemon:session/settings`.
+/// Adds the session component's imports other than WASI: `lemon:session/storage` and `lemon:session/settings`.
 ///
-/// Whoever imports `lemon:session/storage` reads and writes every session of every visitor. Applications are not to: only
-/// instantiate what [`compose`](crate::compose::compose) returned, which refuses an application that imports it.
+/// A component that imports `lemon:session/storage` can read and write every session of every visitor. Only instantiate
+/// components that [`compose`](crate::compose::compose) returned: it refuses applications that import this interface.
 ///
 /// # Errors
 ///
-/// Fails when the linker has these interfaces already.
+/// Fails when the linker already has these interfaces.
 pub fn add_to_linker<T: SessionView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     storage::add_to_linker::<T, HasSession>(linker, T::session)?;
     settings::add_to_linker::<T, HasSession>(linker, T::session)

@@ -4,19 +4,19 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use crate::{sessions::memory_bytes, settings::MAX_SESSION_BYTES};
 
-/// How much one instance of a component may have, and how many there may be.
+/// Limits of one component instance, and the number of instances.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// How many components may be instantiated at the same time. Each reserves address space, not memory.
+    /// The number of components that can be instantiated at the same time. Each reserves address space, not memory.
     pub instances: u32,
-    /// Whether the room for all instances is reserved at once, which makes a fresh one cheap. A process that instantiates one
-    /// component and ends is quicker without.
+    /// Whether to reserve the address space of all instances at once, which makes each instantiation cheap. A process
+    /// that instantiates one component and exits starts faster without it.
     pub pool: bool,
-    /// The most bytes of one linear memory.
+    /// The maximum size of one linear memory, in bytes.
     pub memory_bytes: usize,
-    /// Whether the code of guests counts epochs, so that one that loops can be stopped ([`Engine::increment_epoch`]).
+    /// Whether guests check the epoch, so that the host can stop one that loops ([`Engine::increment_epoch`]).
     pub epochs: bool,
-    /// Where compiled code is kept for the next run.
+    /// The cache of compiled code.
     pub cache: Option<wasmtime::Cache>,
 }
 
@@ -27,40 +27,42 @@ impl Default for EngineOptions {
 }
 
 impl EngineOptions {
-    /// For instances of the session component alone: it comes to its end by itself, and has room for the largest session.
+    /// For instances of the session component alone: without epochs, as the component always terminates, and with
+    /// memory for the largest session.
     pub fn for_sessions(instances: u32) -> Self {
         Self { instances, memory_bytes: memory_bytes(MAX_SESSION_BYTES), epochs: false, ..Self::default() }
     }
 }
 
-/// Core instances that a composed component has on average: its own modules, the session component's, and their adapters.
-/// One that has more (Python's has a dozen) takes the place of others.
+/// Core instances of a composed component on average: its own modules, the session component's, and their adapters.
+/// A component with more of them (Python's has a dozen) leaves room for fewer instances.
 const CORE_INSTANCES: u32 = 8;
 /// Linear memories of a composed component: the application's and the session component's.
 const MEMORIES: u32 = 2;
 /// Tables of a composed component.
 const TABLES: u32 = 6;
-/// The most elements of one table. Interpreters have some ten thousand functions.
+/// The maximum number of elements of one table. Interpreters have about ten thousand functions.
 const TABLE_ELEMENTS: usize = 100_000;
-/// The size of an instance's metadata: interpreters have large ones.
+/// The maximum size of an instance's metadata, sized for interpreters.
 const INSTANCE_BYTES: usize = 4 * 1024 * 1024;
-/// How much of a memory or table stays mapped for the next instance and is set to zero instead: cheaper than to give pages
-/// back and to fault them in again.
+/// Bytes of a memory or table that stay mapped and are zeroed for the next instance: cheaper than returning the pages
+/// and faulting them in again.
 const KEEP_RESIDENT: usize = 256 * 1024;
 /// The same for stacks.
 const STACK_KEEP_RESIDENT: usize = 16 * 1024;
 
-/// An engine for sessions: async, with a pool of instances, as a fresh one per request demands.
+/// An async engine with a pool of instances, on which a fresh instance for each request is cheap.
 ///
 /// # Errors
 ///
-/// Fails when the system does not have the address space that the options ask for.
+/// Fails when the system cannot reserve the address space that the options ask for.
 pub fn engine(options: &EngineOptions) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config
         .allocation_strategy(if options.pool { pool(options) } else { InstanceAllocationStrategy::OnDemand })
         .epoch_interruption(options.epochs)
-        // For the asynchronous functions of WASI 0.3, which make each call into a component, and out of it, twice as dear.
+        // Only the asynchronous functions of WASI 0.3 need it, and it doubles the cost of each call across the
+        // boundary.
         .concurrency_support(false)
         .memory_init_cow(true)
         .cache(options.cache.clone());

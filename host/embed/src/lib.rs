@@ -3,11 +3,11 @@
 //! An application imports `lemon:session/sessions`. The session component, which is part of this crate, implements that
 //! interface and imports `lemon:session/storage`, which this crate implements with any driver of [`store`].
 //!
-//! # In a runtime of one's own
+//! # In a wasmtime runtime
 //!
-//! The shape is that of `wasmtime-wasi`: a context ([`SessionCtx`]) made from a store, a trait ([`SessionView`]) that finds
-//! it in the data of a [`wasmtime::Store`], and [`add_to_linker`]. [`compose`](compose::compose) joins an application with
-//! the session component, so that the two are instantiated as one.
+//! The shape is that of `wasmtime-wasi`: a context ([`SessionCtx`]) made from a store, a trait ([`SessionView`]) that
+//! finds it in the data of a [`wasmtime::Store`], and [`add_to_linker`]. [`compose`](compose::compose) joins an
+//! application with the session component, so that the two are instantiated as one.
 //!
 //! ```no_run
 //! use lemon_session_host::{
@@ -21,7 +21,7 @@
 //! };
 //! use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, p2::bindings::CommandPre};
 //!
-//! /// What this runtime keeps for one request.
+//! /// The data of one request.
 //! struct Request {
 //!     wasi: WasiCtx,
 //!     table: ResourceTable,
@@ -42,14 +42,14 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> anyhow::Result<()> {
-//!     // Once: where the sessions are kept,
+//!     // Once: open the store,
 //!     let mut drivers = Registry::new();
 //!     drivers.register(&lemon_session_sqlite::SCHEMES)?;
 //!     let driver = drivers.open(StorageOptions::new("sqlite:sessions.db")).await?;
 //!     driver.set_up().await?;
 //!     let session = SessionCtx::new(driver);
 //!
-//!     // and the application, joined with the session component.
+//!     // and join the application with the session component.
 //!     let engine = Engine::default();
 //!     let app = Component::from_binary(&engine, &compose(&std::fs::read("app.wasm")?)?)?;
 //!     let mut linker = Linker::<Request>::new(&engine);
@@ -57,33 +57,33 @@
 //!     lemon_session_host::add_to_linker(&mut linker)?;
 //!     let app = CommandPre::new(linker.instantiate_pre(&app)?)?;
 //!
-//!     // In each request: a store, an instance, a call.
+//!     // For each request: a store, an instance, a call.
 //!     let wasi = WasiCtx::builder().inherit_stdio().build();
 //!     let request = Request { wasi, table: ResourceTable::new(), session: session.clone() };
 //!     let mut store = Store::new(&engine, request);
 //!     let command = app.instantiate_async(&mut store).await?;
 //!     let result = command.wasi_cli_run().call_run(&mut store).await?;
 //!
-//!     // At the end.
+//!     // Before the process exits.
 //!     session.close().await?;
 //!     result.map_err(|()| anyhow::anyhow!("the application failed"))
 //! }
 //! ```
 //!
-//! [`engine::engine`] makes an engine that a fresh instance for each request is cheap on. [`SessionCtx::with`] takes
-//! [`Settings`] and several stores ([`Stores`]). An [`Observer`] is told what sessions ask of the stores, for metrics.
+//! [`engine::engine`] makes an engine on which a fresh instance for each request is cheap. [`SessionCtx::with`] takes
+//! [`Settings`] and several stores ([`Stores`]). An [`Observer`] receives every storage operation, for metrics.
 //!
-//! An application that is instantiated for each request need not have the session component instantiated with it:
-//! [`sessions::warm`] lends it an instance that is there already.
+//! With [`sessions::warm`], an application that is instantiated for each request takes a session component from a pool
+//! instead of instantiating its own.
 //!
 //! # Features
 //!
-//! `compose`, on by default, adds [`compose`](mod@compose), which joins components with wac. A runtime that lends warm instances
-//! can leave it out.
+//! `compose`, on by default, adds [`compose`](mod@compose), which joins components with wac. A runtime that uses
+//! [`sessions::warm`] can leave it out.
 //!
 //! # In a native server
 //!
-//! [`Sessions`] is the same sessions as an async API, without an application in WebAssembly.
+//! [`Sessions`] offers the same sessions as an async API to native Rust servers.
 
 #![deny(missing_docs)]
 
@@ -104,6 +104,7 @@ pub mod stores;
 pub use component::COMPONENT;
 pub use context::{Caller, HasSession, SessionCtx, SessionCtxView, SessionView, add_to_linker};
 pub use lemon_session_store as store;
+pub use log_limit::LogLimit;
 pub use new_sessions::network_of;
 pub use observer::Observer;
 pub use sessions::{Session, Sessions};

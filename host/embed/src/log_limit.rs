@@ -1,5 +1,3 @@
-//! Log lines that each request can cause, by a store that fails or an id that has ended: of each kind, one a minute.
-
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -7,9 +5,9 @@ use std::{
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// The lines of one kind.
+/// Limits log lines of one kind to one a minute, for lines that any request can cause.
 #[derive(Default)]
-pub(crate) struct LogLimit(Mutex<State>);
+pub struct LogLimit(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -17,12 +15,10 @@ struct State {
     left_out: u64,
 }
 
-/// How many lines were left out before the one that is logged now, if any: as a field of it.
-pub(crate) type LeftOut = Option<u64>;
-
 impl LogLimit {
-    /// Calls `log` unless it was called less than a minute ago.
-    pub(crate) fn limit(&self, now: Instant, log: impl FnOnce(LeftOut)) {
+    /// Calls `log` unless it was called less than a minute ago. Passes the number of lines that were suppressed since,
+    /// if any: make it the field `left_out` of the line.
+    pub fn limit(&self, now: Instant, log: impl FnOnce(Option<u64>)) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.logged.is_some_and(|logged| now.saturating_duration_since(logged) < INTERVAL) {
             state.left_out += 1;
@@ -34,7 +30,7 @@ impl LogLimit {
     }
 }
 
-/// What the interface `lemon:session/storage` logs.
+/// The kinds of line that the interface `lemon:session/storage` logs.
 #[derive(Default)]
 pub(crate) struct LogLimits {
     pub(crate) ended: LogLimit,

@@ -1,4 +1,4 @@
-//! How many sessions a client begins: so many a minute, and no more.
+//! Limits the rate at which one client creates sessions.
 
 use std::{
     collections::HashMap,
@@ -11,24 +11,24 @@ use ipnet::IpNet;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The network whose addresses count as one client: a single address for IPv4, 64 bits for IPv6, as each client has a network
-/// of at least that size.
+/// The network whose addresses count as one client: a single address for IPv4, a /64 for IPv6, which is the least that
+/// a provider assigns to a customer.
 pub fn network_of(address: IpAddr) -> IpNet {
     let address = address.to_canonical();
     let bits = if address.is_ipv4() { 32 } else { 64 };
     IpNet::new_assert(address, bits).trunc()
 }
 
-/// Clients that are remembered at a time: some 4 MB.
+/// The maximum number of clients in memory: about 4 MB.
 const CLIENTS: usize = 1 << 16;
 
-/// Which clients have begun sessions lately, and how many one may begin.
+/// The clients that created sessions recently, and the limit for each.
 ///
-/// Of each it is known when it will have used up nothing: a session takes a part of a minute, and no client is further ahead
-/// than a minute (the generic cell rate algorithm).
+/// This is the generic cell rate algorithm: each session uses up a fraction of a minute, an entry is the time at which
+/// all of that will have been refilled, and no entry may be more than a minute ahead.
 #[derive(Clone, Default)]
 pub(crate) struct NewSessions {
-    /// Sessions a minute; 0: any number.
+    /// Sessions a minute; 0 means no limit.
     limit: u32,
     clients: Arc<Mutex<HashMap<IpNet, Instant>>>,
 }
@@ -39,12 +39,12 @@ impl NewSessions {
         Self { limit, ..self.clone() }
     }
 
-    /// How many sessions a client may begin in a minute.
+    /// The number of sessions that a client may create in a minute; 0 means no limit.
     pub(crate) fn limit(&self) -> u32 {
         self.limit
     }
 
-    /// Whether a client may begin a session now. If so, it is counted.
+    /// Whether a client may create a session now. If so, counts it.
     pub(crate) fn begin(&self, client: Option<IpAddr>, now: Instant) -> bool {
         let (Some(client), 1..) = (client, self.limit) else { return true };
         let network = network_of(client);
@@ -61,7 +61,8 @@ impl NewSessions {
     }
 }
 
-/// Forgets who has used up nothing, and if that is too few, the half that has used up least.
+/// Removes the clients whose allowance is full again. If that frees less than half of the entries, keeps the half that
+/// has used up most.
 fn forget(clients: &mut HashMap<IpNet, Instant>, now: Instant) {
     clients.retain(|_, used_up| *used_up > now);
     if clients.len() > CLIENTS / 2 {
@@ -94,11 +95,11 @@ mod tests {
         let (sessions, now) = (limited(6), Instant::now());
         let begin = |last, seconds| sessions.begin(Some(client(last)), after(now, seconds));
         assert_eq!((0..10).filter(|_| begin(1, 0)).count(), 6);
-        assert!(begin(2, 0), "another client has its own");
+        assert!(begin(2, 0), "another client has its own allowance");
         assert!(!begin(1, 9));
         assert!(begin(1, 10) && !begin(1, 10), "a sixth of a minute is one session");
-        assert_eq!((0..10).filter(|_| begin(1, 600)).count(), 6, "no more than those of a minute are saved up");
-        // What was counted goes on to count with another limit.
+        assert_eq!((0..10).filter(|_| begin(1, 600)).count(), 6, "the allowance never exceeds one minute's");
+        // Sessions that were counted before count under another limit too.
         assert!(!sessions.with_limit(3).begin(Some(client(1)), after(now, 600)));
     }
 

@@ -1,4 +1,4 @@
-//! What is asked of the stores and how they answer, told call by call: for metrics.
+//! Storage operations and their outcomes, reported call by call, for metrics.
 
 use std::{
     future::Future,
@@ -7,10 +7,10 @@ use std::{
 
 use crate::store::{CreateOutcome, LoadOutcome, Result, UpdateOutcome};
 
-/// Is told of every storage operation when it has come to its end, whoever asked for it: an application, the native API, or
-/// a cleanup in the background.
+/// Receives every storage operation when it ends, whether an application, the native API or a background cleanup called
+/// it.
 ///
-/// It is never told which session it was. [`Stores::observed`](crate::Stores::observed) takes one.
+/// The session is never identified. Pass an observer to [`Stores::observed`](crate::Stores::observed).
 ///
 /// ```
 /// use std::{sync::atomic::{AtomicU64, Ordering}, time::Duration};
@@ -30,8 +30,7 @@ use crate::store::{CreateOutcome, LoadOutcome, Result, UpdateOutcome};
 /// }
 /// ```
 pub trait Observer: Send + Sync + 'static {
-    /// `operation` came to its end with `outcome` after `time`. Called in the midst of a request: an observer counts, and
-    /// waits for nothing.
+    /// `operation` ended with `outcome` after `time`. This runs on the path of a request, so it must not block.
     fn observe(&self, operation: Operation, outcome: Outcome, time: Duration);
 }
 
@@ -50,7 +49,7 @@ pub enum Operation {
     Destroy,
     /// Ends all sessions of an owner.
     DestroyOwned,
-    /// Removes a batch of expired sessions and forgotten ids.
+    /// Removes a batch of expired sessions and tombstones.
     Cleanup,
     /// Counts the live sessions.
     Count,
@@ -60,7 +59,7 @@ pub enum Operation {
     CreateTables,
     /// Removes the tables.
     DropTables,
-    /// Tells whether the tables are there.
+    /// Tells whether the tables exist.
     TablesExist,
 }
 
@@ -105,33 +104,33 @@ impl Operation {
 pub enum Outcome {
     /// `load`: the session is live.
     Found,
-    /// `load`: there is none of this id.
+    /// `load`: no session has this digest.
     Absent,
-    /// `load`: it has expired, and was not removed yet.
+    /// `load`: the session has expired and was not removed yet.
     Expired,
-    /// `load`: it was ended, or has another id by now.
+    /// `load`: the session was destroyed, or its id was rotated.
     Ended,
-    /// `create`: it was stored.
+    /// `create`: the session was stored.
     Created,
-    /// `create`: there is one of this id.
+    /// `create`: a session with this digest exists.
     Exists,
-    /// `create`: its client has begun too many sessions. The store was not asked.
+    /// `create`: the client has created too many sessions. The store was not called.
     TooMany,
-    /// `update`: all was written.
+    /// `update`: all changes were written.
     Committed,
-    /// `update`: somebody else saved the session in the meantime. Nothing was written.
+    /// `update`: another request saved the session first. Nothing was written.
     Conflict,
-    /// `update`: the session has ended in the meantime. Nothing was written.
+    /// `update`: the session has ended. Nothing was written.
     Gone,
-    /// `update`: the session would have grown too large. Nothing was written.
+    /// `update`: the session would have exceeded a limit. Nothing was written.
     TooLarge,
-    /// `destroy`, `destroy-owned`, `cleanup`: so many were removed.
+    /// `destroy`, `destroy-owned`, `cleanup`: the number of sessions that were removed.
     Removed(u64),
-    /// Any other operation: it was done.
+    /// Any other operation: it succeeded.
     Done,
-    /// The store was in trouble; the log says how.
+    /// The store failed; the log has the error.
     Failed,
-    /// Nobody waited for the end: the request took too long, or its client went away.
+    /// The call was dropped before it ended: the request timed out, or its client disconnected.
     Abandoned,
 }
 
@@ -166,7 +165,7 @@ impl From<&UpdateOutcome> for Outcome {
     }
 }
 
-/// Waits for a call of a driver, and tells the observer how it ended: also when it is dropped before.
+/// Waits for a call of a driver and reports its outcome, also when the future is dropped before it is ready.
 pub(crate) async fn observe<T>(
     observer: Option<&dyn Observer>,
     operation: Operation,
@@ -214,8 +213,8 @@ mod tests {
         let notes = Notes::default();
         let removed = |&count: &u64| Outcome::Removed(count);
         observe(Some(&notes), Operation::Cleanup, async { Ok(3) }, removed).await.unwrap();
-        let trouble = async { Err(Error::unavailable("away")) };
-        observe(Some(&notes), Operation::Cleanup, trouble, removed).await.unwrap_err();
+        let failing = async { Err(Error::unavailable("away")) };
+        observe(Some(&notes), Operation::Cleanup, failing, removed).await.unwrap_err();
         drop(observe(Some(&notes), Operation::Cleanup, async { Ok(3) }, removed));
         let mut hanging = Box::pin(observe(Some(&notes), Operation::Cleanup, std::future::pending(), removed));
         assert!(futures::poll!(&mut hanging).is_pending());

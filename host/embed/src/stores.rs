@@ -1,4 +1,4 @@
-//! The stores that are configured, by name and table: all that a guest can reach.
+//! The configured stores, by name and table. A guest can reach no others.
 
 use std::{
     collections::BTreeMap,
@@ -17,24 +17,24 @@ use crate::{
     store::{Error, Registry, Result, StorageOptions, Store, TableName},
 };
 
-/// How many sessions a background cleanup removes in one transaction.
+/// The number of sessions that a background cleanup removes in one transaction.
 const CLEANUP_BATCH: u32 = 500;
-/// How long a background cleanup lets others have the store between two transactions.
+/// The pause between two transactions of a background cleanup, in which requests can use the store.
 const CLEANUP_PAUSE: Duration = Duration::from_millis(20);
 
 /// One configured store: `[storage]` or `[storage.NAME]` in `lemon.ini`.
 #[derive(Clone, Debug)]
 pub struct Storage {
-    /// How it is opened, and the table that is used unless another one is asked for.
+    /// The options to open it with, which include its default table.
     pub options: StorageOptions,
-    /// Further tables that applications may ask for.
+    /// Further tables that applications can select.
     pub tables: Vec<TableName>,
-    /// Where this was configured, for errors.
+    /// The place of the configuration, for errors.
     pub origin: Origin,
 }
 
 impl PartialEq for Storage {
-    /// Wherever it was read.
+    /// Ignores the origin.
     fn eq(&self, other: &Self) -> bool {
         (&self.options, &self.tables) == (&other.options, &other.tables)
     }
@@ -42,26 +42,26 @@ impl PartialEq for Storage {
 
 impl Eq for Storage {}
 
-/// Where a store was configured: an error about an option that its driver refuses names the place.
+/// The place where a store was configured, which errors about its options name.
 #[derive(Clone, Default)]
 pub struct Origin {
-    /// The name of the file. If it is empty, errors name no place.
+    /// The name of the file. If it is empty, errors do not name the place.
     pub file: String,
     /// The section of the file.
     pub section: String,
-    /// By key, the value that was read and its line.
+    /// For each key, the value that was read and its line number.
     pub keys: BTreeMap<String, (String, Option<usize>)>,
 }
 
 impl fmt::Debug for Origin {
-    /// Without values, which can hold passwords.
+    /// Leaves out values, which can contain passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: [{}]", self.file, self.section)
     }
 }
 
 impl Origin {
-    /// Adds file, line and key to what a driver says of options it cannot use.
+    /// Adds file, line and key to a driver's error about an invalid option.
     fn locate(&self, error: Error, options: &StorageOptions) -> Error {
         if !error.is_invalid() || self.file.is_empty() {
             return error;
@@ -75,7 +75,7 @@ impl Origin {
             None => ("url", Some(&options.url)),
         };
         match self.keys.get(key) {
-            // A value that was set elsewhere, by a flag, is not to be looked for in the file.
+            // A flag can have replaced the value in the file: then the line is not at fault.
             Some((read, Some(line))) if Some(read) == value => {
                 Error::invalid(format!("{}:{line}: [{}] {key}: {message}", self.file, self.section)).with_source(error)
             }
@@ -91,7 +91,7 @@ impl Storage {
     }
 }
 
-/// The stores that are configured. Nothing that is not can be reached, whatever a guest asks for.
+/// The configured stores. A guest can reach no others.
 pub struct Stores {
     default: Configured,
     named: BTreeMap<String, Configured>,
@@ -99,7 +99,7 @@ pub struct Stores {
     pub(crate) log: LogLimits,
 }
 
-/// One store with its tables: one driver for each.
+/// One store with its tables. Each table has its own driver.
 struct Configured {
     default: Arc<Table>,
     tables: BTreeMap<String, Arc<Table>>,
@@ -107,11 +107,11 @@ struct Configured {
 
 /// One table of one store.
 struct Table {
-    /// How the driver is opened; none if it was given.
+    /// How to open the driver; `None` if the host passed an open one.
     opening: Option<Opening>,
     driver: OnceCell<Arc<dyn Store>>,
     cleanup: Mutex<Option<JoinHandle<()>>>,
-    /// What is logged when it fails.
+    /// Limits the log lines about failed cleanups.
     log: LogLimit,
 }
 
@@ -122,14 +122,14 @@ struct Opening {
 }
 
 impl Stores {
-    /// The stores of a configuration: the default one and those that have a name. Each is opened when it is used first, or
-    /// by [`open`](Self::open).
+    /// The default store and the named stores of a configuration. Each is opened by [`open`](Self::open) or when it is
+    /// first used.
     pub fn new(default: Storage, named: BTreeMap<String, Storage>, registry: &Registry) -> Self {
         let named = named.into_iter().map(|(name, storage)| (name, Configured::new(storage, registry))).collect();
         Self { default: Configured::new(default, registry), named, observer: None, log: LogLimits::default() }
     }
 
-    /// One store that is open already, with its one table.
+    /// A single store with one table, already open.
     pub fn single(driver: Arc<dyn Store>) -> Self {
         let table = Table {
             opening: None,
@@ -141,7 +141,7 @@ impl Stores {
         Self { default, named: BTreeMap::new(), observer: None, log: LogLimits::default() }
     }
 
-    /// The same stores, with an observer of all that sessions ask of them.
+    /// The same stores, with an observer of every storage operation.
     pub fn observed(self, observer: Arc<dyn Observer>) -> Self {
         Self { observer: Some(observer), ..self }
     }
@@ -150,13 +150,13 @@ impl Stores {
         self.observer.as_deref()
     }
 
-    /// Adds a store that is open already, with its one table, under a name. Replaces one of that name.
+    /// Adds a named store with one table, already open. Replaces a store of that name.
     pub fn add(&mut self, name: impl Into<String>, driver: Arc<dyn Store>) {
         let Self { default, .. } = Self::single(driver);
         self.named.insert(name.into(), default);
     }
 
-    /// Opens all stores now, so that trouble shows when the host starts.
+    /// Opens all stores now, so that errors show when the host starts.
     ///
     /// # Errors
     ///
@@ -177,7 +177,7 @@ impl Stores {
         self.table(location)?.driver().await
     }
 
-    /// Has expired sessions removed in the background, unless that is being done already.
+    /// Starts a background cleanup of expired sessions, unless one is running.
     ///
     /// # Errors
     ///
@@ -187,7 +187,7 @@ impl Stores {
         Ok(())
     }
 
-    /// Waits until no cleanup runs in the background any more, but not longer than `limit`; what runs then is ended.
+    /// Waits up to `limit` for background cleanups to finish, then ends them.
     pub async fn finish_cleanup(&self, limit: Duration) {
         let until = tokio::time::Instant::now() + limit;
         for table in self.all() {
@@ -198,11 +198,11 @@ impl Stores {
         }
     }
 
-    /// Ends cleanups that run in the background, and closes all stores that were opened.
+    /// Ends background cleanups and closes all open stores.
     ///
     /// # Errors
     ///
-    /// Fails when a store cannot write out what it holds in memory. The others are closed all the same.
+    /// Returns the first error of a store that cannot flush its pending writes. The others are closed nevertheless.
     pub async fn close(&self) -> Result<()> {
         self.finish_cleanup(Duration::ZERO).await;
         let mut result = Ok(());
@@ -224,7 +224,7 @@ impl Stores {
             None => &self.default,
             Some(name) => self.named.get(name).ok_or_else(|| {
                 Error::unknown_location(format!(
-                    "there is no storage {}; configured are the default one{}",
+                    "there is no storage {}; the configured ones are: the default one{}",
                     shown(name),
                     enumerate(self.named.keys())
                 ))
@@ -234,7 +234,7 @@ impl Stores {
             None => Ok(&store.default),
             Some(name) => store.tables.get(name).ok_or_else(|| {
                 Error::unknown_location(format!(
-                    "the table {} is not one of those that are configured: the default one{}",
+                    "there is no table {}; the configured ones are: the default one{}",
                     shown(name),
                     enumerate(store.tables.keys())
                 ))
@@ -268,7 +268,7 @@ impl Configured {
             (name, Arc::new(table))
         };
         let (name, default) = open(options.table.clone());
-        // Asked for by its name, the default table is the same table.
+        // The default table can also be selected by its name.
         let tables = tables.into_iter().map(open).chain([(name, Arc::clone(&default))]).collect();
         Self { default, tables }
     }
@@ -297,7 +297,7 @@ impl Table {
         }
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => *cleanup = Some(runtime.spawn(Arc::clone(self).clean_up(now, observer))),
-            Err(_) => tracing::warn!("expired sessions stay: there is no tokio runtime to remove them in"),
+            Err(_) => tracing::warn!("expired sessions were not removed: the cleanup needs a tokio runtime"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Joining applications with the session component. The applications are made from the WIT, and trap when they are called.
+//! Joining applications with the session component. The applications are generated from the WIT, and trap when called.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -16,7 +16,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve};
 
-/// An application whose world holds these lines, built against the WIT after `change`.
+/// An application whose world contains these lines, built against the WIT as altered by `change`.
 fn application(world: &str, change: impl Fn(&str) -> String) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     copy(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/wit")), folder.path(), &change);

@@ -1,4 +1,4 @@
-//! The native API, on the real session component and the store in memory.
+//! The native API, with the shipped session component and the memory store.
 
 use std::{
     sync::{
@@ -18,7 +18,7 @@ use lemon_session_sqlite::Sqlite;
 #[path = "../../store/tests/plain/mod.rs"]
 mod plain;
 
-/// A store in memory, and a clock that stands still until it is set.
+/// A memory store, and a clock that stands still until it is set.
 struct Host {
     sessions: Sessions,
     now: Arc<AtomicU64>,
@@ -59,7 +59,7 @@ fn options(cookies: &[Vec<u8>]) -> Options {
     Options { cookies: cookies.to_vec(), ..Options::default() }
 }
 
-/// What a browser sends back.
+/// The `Cookie` fields that a browser sends after these response headers.
 fn cookies(headers: &[Header]) -> Vec<Vec<u8>> {
     let set = headers.iter().find(|(name, _)| name == "set-cookie").map(|(_, value)| value);
     set.map(|value| value.split(';').next().unwrap().as_bytes().to_vec()).into_iter().collect()
@@ -147,7 +147,7 @@ async fn every_method_does_what_it_says() {
     session.save().await.unwrap();
     assert_ne!(session.id().await.unwrap(), id);
     let stranger = host.start(&cookie).await;
-    assert!(stranger.created().await.unwrap(), "the old id is dead");
+    assert!(stranger.created().await.unwrap(), "the old id no longer works");
     let headers = session.destroy().await.unwrap();
     assert!(headers.iter().any(|(name, value)| name == "set-cookie" && value.contains("Max-Age=0")), "{headers:?}");
     assert_eq!(session.get("a").await, Err(Error::Gone));
@@ -300,7 +300,7 @@ async fn a_component_that_fails_ends_its_session_and_not_the_pool() {
     let pool = PoolOptions { instances: 1, ..PoolOptions::default() };
     let host = Host::with(pool, Settings::default()).await;
     let session = host.start(&[]).await;
-    // More than an instance's memory may grow to.
+    // More than the limit of an instance's memory.
     assert!(matches!(session.set(&"a".repeat(100 << 20), 1).await, Err(Error::Failed(_))));
     assert!(matches!(session.set("a", 1).await, Err(Error::Failed(_))));
     drop(session);
@@ -320,7 +320,8 @@ async fn a_call_that_was_given_up_ends_the_session_and_not_the_pool() {
     let mut given_up = false;
     while !given_up {
         let session = host.start(&[]).await;
-        // Without tokio's budget, the only thing to wait for is the writer's thread: then the component has begun.
+        // Without tokio's budget the save can only wait for the writer's thread, and then the component is inside a
+        // call.
         let mut save = Box::pin(tokio::task::unconstrained(session.save()));
         given_up = futures::poll!(&mut save).is_pending();
         drop(save);

@@ -1,4 +1,4 @@
-//! Applications that share warm instances of the session component, called as their guests call them.
+//! Applications that share pooled instances of the session component: the tests call what a guest would call.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,14 +21,14 @@ use lemon_session_host::{
 };
 use wasmtime::component::ResourceTable;
 
-/// A host with one instance, and nobody waits for it.
+/// A host with one instance, where a start without a free instance fails immediately.
 fn host() -> Sessions {
     let options = EngineOptions::for_sessions(1);
     let pool = PoolOptions { instances: 1, wait: Duration::ZERO, ..PoolOptions::default() };
     Sessions::with(SessionCtx::new(Arc::new(Memory::new())), &engine(&options).unwrap(), pool).unwrap()
 }
 
-/// What a request of an application has.
+/// The data of one request.
 struct Request {
     ctx: WarmCtx,
     table: ResourceTable,
@@ -132,7 +132,7 @@ async fn sessions_that_were_dropped_leave_nothing_in_the_instance() {
     let mut request = Request::of(&sessions);
     let kept = request.view().start(options(None)).await.unwrap().unwrap();
     let value = Value::Bytes(vec![7; 500_000]);
-    // Fifty times what fits into the memory of an instance.
+    // Fifty times the memory of an instance.
     for _ in 0..3_000 {
         let session = request.view().start(options(None)).await.unwrap().unwrap();
         request.view().set(handle!(session), "cart".to_owned(), value.clone()).await.unwrap().unwrap();

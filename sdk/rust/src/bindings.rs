@@ -1,10 +1,13 @@
-//! The contract, as wit-bindgen renders it.
+//! The types that wit-bindgen generates from the WIT.
 //!
-//! For modules built on sessions, whose interfaces pass a session from one component to another: name these types in
-//! `wit_bindgen::generate!` by its parameter `with`. A [`Session`](crate::Session) lends its handle by `as_ref`, and is made
-//! of one by `from`.
+//! They are for modules built on sessions, whose interfaces pass a session from one component to another: map the
+//! interfaces to these types with the parameter `with` of `wit_bindgen::generate!`. `as_ref` returns the handle of a
+//! [`Session`](crate::Session), and `from` turns a handle into a session.
 
-#![expect(missing_docs, reason = "the generator documents what the contract does, and not the modules around it")]
+#![expect(
+    missing_docs,
+    reason = "the generator copies the WIT's comments, but writes none for the modules around them"
+)]
 
 wit_bindgen::generate!({
     path: "wit",

@@ -5,7 +5,7 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Bytes that are stored as bytes. A plain `Vec<u8>` is a list of numbers to serde, and is stored as JSON.
+/// A byte string, stored as bytes. serde treats a plain `Vec<u8>` as a list of numbers, so that is stored as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Bytes(pub Vec<u8>);
 

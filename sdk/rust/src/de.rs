@@ -1,4 +1,4 @@
-//! From a value of a session to a type.
+//! Conversion from a session value to a type.
 
 use std::any::type_name;
 
@@ -10,23 +10,23 @@ use serde::{
 
 use crate::{Error, Result, Value};
 
-/// What a value is as a `T`.
+/// Converts a session value to a `T`.
 ///
-/// A whole number is also read as `f64` and `f32`, and a real one as `f32`, if nothing of it is lost.
+/// An integer can also be read as `f64` or `f32`, and a real as `f32`, if the conversion is exact.
 ///
 /// # Errors
 ///
-/// [`WrongType`](Error::WrongType) when the value is no `T`.
+/// [`WrongType`](Error::WrongType) when the value is not a `T`.
 pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T> {
     let kind = kind(&value);
     let outcome = match value {
-        // The reason that serde gives is not passed on: it quotes the value.
+        // Without serde's message, which quotes the value.
         Value::Json(json) => {
             serde_json::from_str(&json).map_err(|error| format!(", line {} column {}", error.line(), error.column()))
         }
         plain => T::deserialize(Plain(plain)).map_err(|Mismatch| String::new()),
     };
-    outcome.map_err(|place| Error::WrongType(format!("{kind} where {} is asked for{place}", type_name::<T>())))
+    outcome.map_err(|place| Error::WrongType(format!("expected {}, found {kind}{place}", type_name::<T>())))
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -62,7 +62,7 @@ impl<'de> Deserializer<'de> for Plain {
         visitor.visit_f64(self.real()?)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the next line looks whether anything was lost")]
+    #[expect(clippy::cast_possible_truncation, reason = "the next line checks that the conversion is exact")]
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         let real = self.real()?;
         let single = real as f32;
@@ -95,7 +95,7 @@ impl<'de> Deserializer<'de> for Plain {
         }
     }
 
-    // serde's own types take text for bytes and bytes for text where they can.
+    // Without these, serde's types would accept text for bytes and bytes for text.
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self.0 {
             Value::Bytes(_) => Err(Mismatch),
@@ -125,19 +125,23 @@ impl<'de> Deserializer<'de> for Plain {
 }
 
 impl Plain {
-    /// A number as a real, if nothing of it is lost.
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "the guard looks for a loss")]
+    /// The number as a real, if the conversion is exact.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "the guard checks that it is exact"
+    )]
     fn real(&self) -> Result<f64, Mismatch> {
         match self.0 {
             Value::Real(real) => Ok(real),
-            // Through i128, as the cast back to i64 would take 2^63 for the largest integer.
+            // Compared as i128, because a cast to i64 saturates and would turn 2^63 into the largest integer.
             Value::Integer(integer) if integer as f64 as i128 == i128::from(integer) => Ok(integer as f64),
             _ => Err(Mismatch),
         }
     }
 }
 
-/// That the value is not of the type. It keeps no text, as serde's texts quote values.
+/// The value is not of the type. It keeps no message, as serde's messages quote values.
 #[derive(Debug)]
 struct Mismatch;
 

@@ -2,43 +2,46 @@ use std::fmt;
 
 use crate::bindings::lemon::session::types;
 
-/// What an operation on a session returns.
+/// The result of an operation on a session.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, one case for each thing a caller can act on. The texts are for people.
+/// Why a call failed, with one case for each reaction a caller can have. The texts are for people, not for matching.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// The name of a variable, an application, an owner or a table breaks a rule; the text says which, and what would be right.
+    /// The name of a variable, an application, an owner or a table breaks a rule; the text names the rule.
     InvalidName(String),
-    /// The value cannot be stored: JSON cannot carry it, or a variable that is no integer was to be added to.
+    /// The value cannot be stored because JSON cannot express it, or the variable to add to is not an integer.
     InvalidValue(String),
-    /// A parameter is impossible, alone or beside another one.
+    /// A parameter is invalid, alone or in combination with another one.
     InvalidOption(String),
     /// The application's name is reserved, and the caller does not hold the reservation.
     Reserved(String),
-    /// A limit was met: of a variable, of a session, or of the `Cookie` header. The text names the limit and its setting.
+    /// A limit of a variable, of the session or of the `Cookie` header was exceeded. The text names the limit and its
+    /// setting.
     TooLarge(String),
-    /// The stored bytes were written in a format that this version does not know. They are left as they are.
+    /// The stored bytes are in a format that this version does not know. They are not changed.
     Unreadable(String),
-    /// With `strict`: somebody else saved this session since it was started here. Start again and repeat.
+    /// With `strict`: another request saved this session after it was started here. Start it again and repeat the
+    /// changes.
     Conflict,
-    /// The session has ended: destroyed, expired, or its id changed by a login. Nothing was saved.
+    /// The session has ended: it was destroyed, has expired, or its id was rotated by a login. Nothing was saved.
     Gone,
-    /// The store could not be reached or answered with trouble. Nothing was saved, and no session was made up.
+    /// The store could not be reached or failed: the call may or may not have taken effect. A session that cannot be
+    /// read is never replaced by a new one.
     Storage(String),
     /// The host's grant to this application does not include this function of the [`manager`](crate::manager).
     Denied(String),
-    /// The visitor's address has begun more new sessions than the host allows for now. Nothing was saved.
+    /// The visitor's address has created more sessions than the host allows in a minute. Nothing was saved.
     TooMany(String),
-    /// The variable is there, but is not of the type it was asked for as.
+    /// The variable is set, but its value is not of the requested type.
     WrongType(String),
-    /// Another site had the visitor's browser send the request: see [`check_same_origin`](crate::check_same_origin).
+    /// Another site made the visitor's browser send the request: see [`check_same_origin`](crate::check_same_origin).
     CrossSite(String),
 }
 
 impl Error {
-    /// The status code to answer a request with that failed for this reason.
+    /// The HTTP status code for the response to a request that failed with this error.
     pub fn status(&self) -> u16 {
         match self {
             Self::InvalidName(_) | Self::InvalidValue(_) | Self::InvalidOption(_) => 400,
@@ -66,7 +69,7 @@ impl fmt::Display for Error {
             Self::TooMany(why) => ("too many", why),
             Self::WrongType(why) => ("wrong type", why),
             Self::CrossSite(why) => ("cross-site", why),
-            Self::Conflict => return formatter.write_str("conflict: somebody else saved this session in the meantime"),
+            Self::Conflict => return formatter.write_str("conflict: another request saved this session first"),
             Self::Gone => return formatter.write_str("gone: the session has ended"),
         };
         write!(formatter, "{what}: {why}")
@@ -75,7 +78,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// For modules, whose interfaces return the error of the contract.
+/// For modules, whose interfaces return the error type of the WIT.
 impl From<Error> for types::Error {
     fn from(error: Error) -> Self {
         match error {

@@ -1,29 +1,30 @@
 use std::{fmt, slice, vec};
 
-/// The headers to send with the response: names in lower case, and values.
+/// The headers to send with the response, as pairs of a lower-case name and a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "without these headers the visitor's browser does not keep the session"]
 pub struct Headers(pub(crate) Vec<(String, String)>);
 
 impl Headers {
-    /// The headers.
+    /// Iterates over the headers.
     pub fn iter(&self) -> slice::Iter<'_, (String, String)> {
         self.0.iter()
     }
 
-    /// Whether there is none, as when the visitor's cookie need not be renewed.
+    /// Whether there are no headers, for example because the visitor's cookie does not need to be renewed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Appends them to the fields of a response of wasi:http, last, before the response is made of them.
+    /// Appends them to the fields of a response of wasi:http. Call it after setting all other fields, and before
+    /// creating the response from them.
     ///
-    /// The fields' own `cache-control` takes precedence, unless a cookie is set: no cache may keep that response. `vary` is
-    /// added to what the fields have.
+    /// An existing `cache-control` takes precedence, unless a cookie is set, as no cache may store that response.
+    /// `vary` is merged with an existing one.
     ///
     /// # Errors
     ///
-    /// [`InvalidOption`](crate::Error::InvalidOption) for fields that cannot be changed, as those of a request.
+    /// [`InvalidOption`](crate::Error::InvalidOption) for immutable fields, such as those of a request.
     #[cfg(feature = "wasi-http")]
     pub fn append_to(&self, fields: &wasip2::http::types::Fields) -> crate::Result<()> {
         for (name, value) in self {
@@ -43,7 +44,7 @@ impl Headers {
     ///
     /// # Errors
     ///
-    /// [`InvalidOption`](crate::Error::InvalidOption) when the map does not take them.
+    /// [`InvalidOption`](crate::Error::InvalidOption) when the map is full.
     #[cfg(feature = "http")]
     pub fn append_to_map(&self, map: &mut http::HeaderMap) -> crate::Result<()> {
         for (name, value) in self {
@@ -67,7 +68,7 @@ impl Headers {
         Ok(())
     }
 
-    /// How one of them joins those of its name that are there already.
+    /// How to merge a header with the existing ones of the same name.
     #[cfg(any(feature = "wasi-http", feature = "http"))]
     fn joined(&self, name: &str, value: &str, there: &[Vec<u8>]) -> Joined {
         if there.is_empty() {
@@ -82,24 +83,24 @@ impl Headers {
                 let is_there = names.any(|name| name == b"*" || name.eq_ignore_ascii_case(value.as_bytes()));
                 if is_there { Joined::Kept } else { Joined::Replaced([&fields, &b", "[..], value.as_bytes()].concat()) }
             }
-            // Two starts of one request may both have sent it.
+            // Two starts in one request can both return the same cookie.
             _ if there.iter().any(|there| there == value.as_bytes()) => Joined::Kept,
             _ => Joined::Appended,
         }
     }
 }
 
-/// What becomes of a header beside those of its name that are there already.
+/// How a header is merged with the existing ones of the same name.
 #[cfg(any(feature = "wasi-http", feature = "http"))]
 enum Joined {
-    /// What is there stays as it is.
+    /// The existing ones stay unchanged.
     Kept,
     Appended,
     Replaced(Vec<u8>),
 }
 
-/// As lines of a CGI response, each with the line break at its end. A program that prints a `Cache-Control` or `Vary` of its own
-/// starts its session with [`CacheLimiter::None`](crate::CacheLimiter::None).
+/// Writes the headers as lines of a CGI response, each ended by a line break. A program that prints `Cache-Control` or
+/// `Vary` itself should start its session with [`CacheLimiter::None`](crate::CacheLimiter::None).
 impl fmt::Display for Headers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.iter().try_for_each(|(name, value)| write!(formatter, "{name}: {value}\r\n"))

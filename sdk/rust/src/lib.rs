@@ -1,8 +1,8 @@
-//! Sessions for WebAssembly applications: variables that belong to one visitor and are there again on the visitor's next
-//! request.
+//! Sessions for WebAssembly applications: variables that belong to one visitor and are available again on the visitor's
+//! next request.
 //!
-//! A request starts its session once, reads and sets variables, and saves it before the response is sent: [`Session::save`]
-//! returns the headers that the response has to carry.
+//! A request starts its session once, reads and sets variables, and saves the session before it sends the response:
+//! [`Session::save`] returns headers that the response must include.
 //!
 //! ```no_run
 //! use lemon_session::{Headers, Request, Result, Session};
@@ -15,8 +15,9 @@
 //! }
 //! ```
 //!
-//! [`Request`] is implemented for the requests of wasi:http, of the crate `http` (with the feature `http`), and for [`Cgi`].
-//! The headers go [into the fields](Headers::append_to) of a response of wasi:http, or are printed by a CGI program:
+//! [`Request`] is implemented for the requests of wasi:http, of the crate `http` (with the feature `http`), and for
+//! [`Cgi`]. An application of wasi:http [appends the headers](Headers::append_to) to the fields of its response, a CGI
+//! program prints them:
 //!
 //! ```no_run
 //! use lemon_session::{Cgi, Options};
@@ -31,7 +32,7 @@
 //!
 //! # Values
 //!
-//! Whatever serde can serialize is a value, and comes back as what it was:
+//! Every type that serde can serialize can be stored, and is read back unchanged:
 //!
 //! | in Rust | stored as |
 //! | --- | --- |
@@ -43,8 +44,8 @@
 //! | `()`, `None` | null |
 //! | lists, tuples, maps, structs, variants with data | JSON |
 //!
-//! Inside of lists, maps and structs there is only what JSON has. Bytes, infinities, NaN, and integers beyond `i64` are
-//! refused there with [`Error::InvalidValue`], never altered.
+//! Lists, maps and structs can only contain what JSON can express. Bytes, infinities, NaN and integers beyond `i64`
+//! inside them are refused with [`Error::InvalidValue`], never altered.
 
 #![deny(missing_docs)]
 

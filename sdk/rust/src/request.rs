@@ -1,31 +1,31 @@
 use std::env;
 
-/// What a session, and [`check_same_origin`](crate::check_same_origin), need to know of a request.
+/// The properties of a request that a session and [`check_same_origin`](crate::check_same_origin) depend on.
 ///
-/// Implemented for the requests of wasi:http and of the crate `http`, for [`Cgi`], and for `()`: no request at all, as when
-/// the session is one of a given [id](crate::Options::session_id).
+/// It is implemented for the requests of wasi:http and of the crate `http`, for [`Cgi`], and for `()`, which stands for
+/// no request, for example when the session is given by its [id](crate::Options::session_id).
 pub trait Request {
-    /// The values of its `Cookie` fields.
+    /// The values of the `Cookie` fields.
     fn cookies(&self) -> Vec<Vec<u8>>;
 
-    /// Whether the visitor sent it over HTTPS, to this server or to the proxy in front of it that says so in
-    /// `X-Forwarded-Proto`. Of several values, the last counts: it is the nearest proxy's, and a client can only add values
-    /// before it. `lemon-session serve` and `cgi` pass on one value, and only that of a proxy they trust. On a runtime that
-    /// passes on what the client sent, a client that lies gets a cookie that its browser sends less often, and nothing else.
+    /// Whether the visitor sent the request over HTTPS, either to this server or to a proxy that states it in
+    /// `X-Forwarded-Proto`. Of several values the last counts: it comes from the nearest proxy, as a client can only
+    /// add values before it. `lemon-session serve` and `cgi` pass on a single value, and only from a trusted proxy. On
+    /// a runtime that passes on the client's value, a false one only makes the client's cookie `Secure`.
     fn https(&self) -> bool;
 
-    /// Both. Requests that answer them together at a lower cost have their own.
+    /// Both values. Override it where reading them together is cheaper.
     fn cookies_and_https(&self) -> (Vec<Vec<u8>>, bool) {
         (self.cookies(), self.https())
     }
 
-    /// Its method, as `GET`.
+    /// The method, such as `GET`.
     fn method(&self) -> String;
 
-    /// The host that it was sent to, with the port if one was given: its `Host` field.
+    /// The host that the request was sent to, with the port if it was given: the `Host` field.
     fn host(&self) -> Option<String>;
 
-    /// The values of its fields of one name, which is in lower case.
+    /// The values of the fields with this name, which is in lower case.
     fn header(&self, name: &str) -> Vec<Vec<u8>>;
 }
 
@@ -51,7 +51,7 @@ impl Request for () {
     }
 }
 
-/// The request that a CGI program runs for: `REQUEST_METHOD`, `HTTPS` and the `HTTP_` variables of its environment.
+/// The request of a CGI program, read from `REQUEST_METHOD`, `HTTPS` and the `HTTP_` variables of its environment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cgi;
 
@@ -79,12 +79,13 @@ impl Request for Cgi {
     }
 }
 
-/// What servers set `HTTPS` to varies; PHP's manual has it: a non-empty value, but "off" on one of them.
+/// Servers set `HTTPS` to various values. As PHP's manual says, any non-empty one means HTTPS, except "off", which IIS
+/// sets.
 fn switched_on(https: &[u8]) -> bool {
     !https.is_empty() && !https.eq_ignore_ascii_case(b"off")
 }
 
-/// Whether the last value of an `X-Forwarded-Proto` says so.
+/// Whether the last value of an `X-Forwarded-Proto` is `https`.
 fn is_https(proto: &[u8]) -> bool {
     let last = proto.rsplit(|byte| *byte == b',').next().unwrap_or_default();
     last.trim_ascii().eq_ignore_ascii_case(b"https")
@@ -199,7 +200,7 @@ mod http {
         headers.get_all(name).iter().map(|value| value.as_bytes().to_owned()).collect()
     }
 
-    /// A target in absolute form stands above the field (RFC 9112, section 3.2.2).
+    /// A target in absolute form takes precedence over the field (RFC 9112, section 3.2.2).
     fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
         let field = || headers.get(HOST)?.to_str().ok();
         uri.authority().map(|authority| authority.as_str()).or_else(field).map(str::to_owned)

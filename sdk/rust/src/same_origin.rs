@@ -1,16 +1,16 @@
-//! Whether a request comes from the site itself: forms and scripts of other sites reach it through the visitor's browser too.
+//! A check against forged requests, which forms and scripts of other sites make the visitor's browser send.
 
 use crate::{Error, Request, Result};
 
-/// Refuses a request that another site had the visitor's browser send: a forged form that signs the visitor in, or changes
-/// what is theirs (CSRF). Call it before anything that a request with a method such as POST changes.
+/// Refuses a request that another site made the visitor's browser send, for example a forged form that logs the visitor
+/// in or changes the visitor's data (CSRF). Call it before a request with a method such as POST changes anything.
 ///
-/// - GET, HEAD, OPTIONS and TRACE pass: nothing may depend on who sent them, so they must not change anything.
-/// - `Sec-Fetch-Site`, which browsers send over HTTPS and to `localhost`, has to be `same-origin` or `none`. A sibling
-///   domain, which is `same-site`, is refused too.
-/// - Without it, `Origin` has to name the host and port that the request was sent to; a proxy in front of the server has to
-///   pass `Host` on.
-/// - A request with neither does not come from a browser, and passes.
+/// - GET, HEAD, OPTIONS and TRACE pass, so the application must not change anything in response to them.
+/// - `Sec-Fetch-Site`, which browsers send over HTTPS and to `localhost`, must be `same-origin` or `none`. Requests from a
+///   sibling domain, which are `same-site`, are refused.
+/// - Without it, `Origin` must match the host and port that the request was sent to; a proxy in front of the server must pass
+///   `Host` on.
+/// - A request with neither header passes, as it does not come from a browser.
 ///
 /// Go's `net/http.CrossOriginProtection` has the same rules.
 ///
@@ -29,7 +29,7 @@ pub fn check_same_origin(request: &impl Request) -> Result<()> {
     match &request.header("origin")[..] {
         [] => Ok(()),
         [origin] if is_own(origin, request) => Ok(()),
-        _ => Err(refused("its Origin is not its Host, which a proxy has to pass on")),
+        _ => Err(refused("its Origin does not match its Host, which a proxy must pass on")),
     }
 }
 
@@ -37,7 +37,8 @@ fn refused(why: &str) -> Error {
     Error::CrossSite(format!("the request comes from another origin: {why}"))
 }
 
-/// Whether an origin, as `https://example.org`, is that of the request. Nobody has to name the scheme's own port.
+/// Whether an origin, such as `https://example.org`, is that of the request. The scheme's default port is optional in
+/// both.
 fn is_own(origin: &[u8], request: &impl Request) -> bool {
     let Some((scheme, origin)) = str::from_utf8(origin).ok().and_then(|origin| origin.split_once("://")) else {
         return false;
@@ -55,7 +56,7 @@ fn is_own(origin: &[u8], request: &impl Request) -> bool {
 mod tests {
     use super::*;
 
-    /// A request whose fields are those given.
+    /// A request with these fields.
     struct Sent {
         method: &'static str,
         https: bool,

@@ -1,4 +1,4 @@
-//! From a type to a value of a session.
+//! Conversion from a type to a session value.
 
 use std::fmt::Display;
 
@@ -12,12 +12,13 @@ use serde::{
 
 use crate::{Error, Result, Value};
 
-/// The value that something is stored as.
+/// The session value that represents `value`.
 ///
 /// # Errors
 ///
-/// [`InvalidValue`](Error::InvalidValue) for an integer that does not fit `i64`, and for what JSON cannot carry inside of a
-/// list, a map or a struct: bytes, infinities and NaN, keys that are no text, number or boolean, and more than 127 levels.
+/// [`InvalidValue`](Error::InvalidValue) for an integer that does not fit into `i64`, and for contents of a list, a map
+/// or a struct that JSON cannot express: bytes, infinities and NaN, keys other than text, numbers and booleans, and
+/// more than 127 levels of nesting.
 pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value> {
     let kind = value.serialize(Look { depth: 0 }).map_err(|Refusal(why)| Error::InvalidValue(why))?;
     match kind {
@@ -26,19 +27,19 @@ pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value> {
     }
 }
 
-/// Looks what something is stored as: some plain value, or none for what JSON carries. serde_json itself writes NaN as null
-/// and bytes as a list of numbers, so everything that is to be nested is looked at before it is asked.
+/// Determines how a value is stored: `Some` plain value, or `None` if it becomes JSON. It also checks everything
+/// inside, because serde_json itself writes NaN as null and bytes as a list of numbers.
 #[derive(Clone, Copy)]
 struct Look {
-    /// How many lists and dictionaries it is inside of.
+    /// The number of lists and dictionaries around the value.
     depth: usize,
 }
 
-/// The levels of lists and dictionaries that serde_json reads; the other languages keep to it too.
+/// The levels of nesting that serde_json reads. The modules for other languages have the same limit.
 const DEEPEST: usize = 127;
 
 impl Look {
-    /// A plain value that can be nested too.
+    /// A plain value at the top level; inside a list or dictionary it becomes a part of the JSON.
     fn plain(self, value: impl FnOnce() -> Value) -> Result<Option<Value>, Refusal> {
         Ok((!self.is_nested()).then(value))
     }
@@ -47,7 +48,7 @@ impl Look {
         self.depth > 0
     }
 
-    /// What is inside of a value that is written as so many lists and dictionaries, one in the other.
+    /// The contents of a value that serde writes as `levels` nested lists and dictionaries.
     fn contents(self, levels: usize) -> Result<Contents, Refusal> {
         let depth = self.depth + levels;
         if depth > DEEPEST {
@@ -61,7 +62,7 @@ impl Look {
         i64: TryFrom<N>,
     {
         let integer = i64::try_from(number)
-            .map_err(|_| Refusal("an integer is outside of -2^63 to 2^63-1; text holds any number".to_owned()))?;
+            .map_err(|_| Refusal("an integer must be from -2^63 to 2^63-1; store larger numbers as text".to_owned()))?;
         self.plain(|| Value::Integer(integer))
     }
 }
@@ -128,7 +129,7 @@ impl Serializer for Look {
     fn serialize_f64(self, value: f64) -> Result<Self::Ok, Refusal> {
         if self.is_nested() && !value.is_finite() {
             return Err(Refusal(
-                "a number inside of a list or dictionary is infinite or NaN, which JSON has not".to_owned(),
+                "a number inside a list or dictionary is infinite or NaN, which JSON cannot express".to_owned(),
             ));
         }
         self.plain(|| Value::Real(value))
@@ -145,8 +146,7 @@ impl Serializer for Look {
     fn serialize_bytes(self, value: &[u8]) -> Result<Self::Ok, Refusal> {
         if self.is_nested() {
             return Err(Refusal(
-                "there are bytes inside of a list or dictionary, which JSON has not; a variable of their own holds them"
-                    .to_owned(),
+                "JSON cannot express bytes inside a list or dictionary; store them in a separate variable".to_owned(),
             ));
         }
         self.plain(|| Value::Bytes(value.to_owned()))
@@ -216,7 +216,7 @@ impl Serializer for Look {
     }
 }
 
-/// What is inside of a list, a map or a struct.
+/// The contents of a list, a map or a struct.
 struct Contents(Look);
 
 macro_rules! look_at_contents {
@@ -249,7 +249,7 @@ impl SerializeMap for Contents {
     type Ok = Option<Value>;
     type Error = Refusal;
 
-    /// serde_json refuses the keys that JSON has not.
+    /// serde_json refuses keys that JSON cannot express.
     fn serialize_key<T: Serialize + ?Sized>(&mut self, _: &T) -> Result<(), Refusal> {
         Ok(())
     }
@@ -263,7 +263,7 @@ impl SerializeMap for Contents {
     }
 }
 
-/// Why something cannot be stored.
+/// Why a value cannot be stored.
 #[derive(Debug)]
 struct Refusal(String);
 

@@ -6,29 +6,32 @@ use crate::{
 
 /// One application's view of a session.
 ///
-/// All handles of one start share what they changed, and [`save`](Self::save) on any of them saves it all. Changes that were
-/// not saved when the last of them is dropped are discarded. After the session has ended every method answers
+/// All handles of one start share their changes, and [`save`](Self::save) on any of them saves all of these. Dropping
+/// the last handle discards unsaved changes. After the session has ended, every method fails with
 /// [`Gone`](Error::Gone).
 #[derive(Debug)]
 pub struct Session(pub(crate) sessions::Session);
 
 impl Session {
-    /// Begins a session, unless the request brings one that exists. [`Options`] has the parameters.
+    /// Starts the session that the request's cookie names, or a new one, with the host's settings. [`Options`] has
+    /// parameters.
     ///
     /// # Errors
     ///
-    /// As [`Options::start`].
+    /// Those of [`Options::start`].
     pub fn start(request: &impl Request) -> Result<Self> {
         Options::new().start(request)
     }
 
-    /// The session's id. After [`regenerate_id`](Self::regenerate_id), the new one. A secret: whoever knows it has the session.
+    /// The session's id; after [`regenerate_id`](Self::regenerate_id), the new one. It is a secret: a client that sends
+    /// it has the session.
     pub fn id(&self) -> String {
         self.0.id()
     }
 
-    /// The SHA-256 digest of the id in hexadecimal: what the store and [`manager`](crate::manager) know the session by. After
-    /// [`regenerate_id`](Self::regenerate_id), the digest of the old id until [`save`](Self::save). No secret.
+    /// The SHA-256 digest of the id in hexadecimal, which identifies the session to the store and
+    /// [`manager`](crate::manager). After [`regenerate_id`](Self::regenerate_id), this is the digest of the old id
+    /// until [`save`](Self::save). Not a secret.
     pub fn digest(&self) -> String {
         self.0.digest()
     }
@@ -38,26 +41,26 @@ impl Session {
         self.0.app()
     }
 
-    /// Whether the start began this session; false when it was there already.
+    /// Whether this start created the session.
     pub fn created(&self) -> bool {
         self.0.created()
     }
 
-    /// The value of a variable, or none.
+    /// The value of a variable, or `None` if it is not set.
     ///
     /// # Errors
     ///
-    /// [`WrongType`](Error::WrongType) when the variable is no `T`, and [`Unreadable`](Error::Unreadable) when it was stored
-    /// in a format this version does not know.
+    /// [`WrongType`](Error::WrongType) when the value is not a `T`, and [`Unreadable`](Error::Unreadable) when it is
+    /// stored in a format that this version does not know.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         self.0.get(key)?.map(|value| typed(key, value)).transpose()
     }
 
-    /// The value of a variable as it is stored, or none.
+    /// The stored value of a variable without conversion, or `None` if it is not set.
     ///
     /// # Errors
     ///
-    /// [`Unreadable`](Error::Unreadable) when it was stored in a format this version does not know.
+    /// [`Unreadable`](Error::Unreadable) when it is stored in a format that this version does not know.
     pub fn get_value(&self, key: &str) -> Result<Option<Value>> {
         Ok(self.0.get(key)?)
     }
@@ -66,49 +69,49 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`InvalidName`](Error::InvalidName) when the key is empty, longer than the settings allow (32 characters) or holds
-    /// control characters, [`InvalidValue`](Error::InvalidValue) for what cannot be stored, and
-    /// [`TooLarge`](Error::TooLarge) past a limit.
+    /// [`InvalidName`](Error::InvalidName) when the name is empty, longer than the settings allow (by default 32
+    /// characters) or contains control characters, [`InvalidValue`](Error::InvalidValue) for a value that cannot be
+    /// stored, and [`TooLarge`](Error::TooLarge) past a limit.
     pub fn set<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<()> {
         self.set_value(key, &to_value(value).map_err(|error| of(key, error))?)
     }
 
-    /// Sets a variable to a value as it is to be stored.
+    /// Sets a variable without conversion.
     ///
     /// # Errors
     ///
-    /// As [`set`](Self::set).
+    /// Those of [`set`](Self::set).
     pub fn set_value(&self, key: &str, value: &Value) -> Result<()> {
         Ok(self.0.set(key, value)?)
     }
 
-    /// Adds to an integer and returns the sum; a variable that is not there counts as 0.
+    /// Adds to an integer and returns the sum. A variable that is not set counts as 0.
     ///
-    /// Unlike [`get`](Self::get) and [`set`](Self::set), concurrent requests never lose an addition: when somebody else saved
-    /// in between, [`save`](Self::save) adds to what they stored. The sum returned here can then differ from the one that is
-    /// stored.
+    /// Unlike with [`get`](Self::get) and [`set`](Self::set), no addition is lost to a concurrent request: if another
+    /// request saved first, [`save`](Self::save) adds to the value that it stored. The stored sum can then differ from
+    /// the one returned here.
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`](Error::InvalidValue) when the variable is no integer or the sum does not fit 64 bits.
+    /// [`InvalidValue`](Error::InvalidValue) when the variable is not an integer or the sum does not fit into 64 bits.
     pub fn add(&self, key: &str, delta: i64) -> Result<i64> {
         Ok(self.0.add(key, delta)?)
     }
 
-    /// Removes a variable; tells whether it was there.
+    /// Removes a variable and returns whether it was set.
     ///
     /// # Errors
     ///
-    /// [`InvalidName`](Error::InvalidName) for a key that no variable can have.
+    /// [`InvalidName`](Error::InvalidName) for an invalid name.
     pub fn delete(&self, key: &str) -> Result<bool> {
         Ok(self.0.delete(key)?)
     }
 
-    /// Whether there is such a variable.
+    /// Whether a variable is set.
     ///
     /// # Errors
     ///
-    /// [`InvalidName`](Error::InvalidName) for a key that no variable can have.
+    /// [`InvalidName`](Error::InvalidName) for an invalid name.
     pub fn has_key(&self, key: &str) -> Result<bool> {
         Ok(self.0.has_key(key)?)
     }
@@ -122,11 +125,11 @@ impl Session {
         Ok(self.0.keys()?)
     }
 
-    /// All variables, sorted by name. [`from_value`] makes a value what it was.
+    /// All variables, sorted by name. [`from_value`] converts a value to a type.
     ///
     /// # Errors
     ///
-    /// [`Unreadable`](Error::Unreadable) when one was stored in a format this version does not know.
+    /// [`Unreadable`](Error::Unreadable) when one is stored in a format that this version does not know.
     pub fn entries(&self) -> Result<Vec<(String, Value)>> {
         Ok(self.0.entries()?)
     }
@@ -135,7 +138,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get). A variable of the wrong type stays.
+    /// Those of [`get`](Self::get). A variable of the wrong type is not removed.
     pub fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         let value = self.get(key)?;
         if value.is_some() {
@@ -144,7 +147,8 @@ impl Session {
         Ok(value)
     }
 
-    /// Removes all of the application's variables, also those that concurrent requests set before this is saved.
+    /// Removes all of the application's variables, including those that concurrent requests set before this change is
+    /// saved.
     ///
     /// # Errors
     ///
@@ -162,21 +166,22 @@ impl Session {
         Ok(Self(self.0.application(name)?))
     }
 
-    /// Reserves an application name, and returns the one handle that reads and writes its variables from now on. For
-    /// modules built on sessions, which keep what is theirs from the application that uses them.
+    /// Reserves an application name and returns the only handle that can access its variables from now on. A module
+    /// built on sessions protects its variables from the application that uses it this way.
     ///
-    /// A reservation stands until [`release`](Self::release), for every handle of this session in this instance. Whoever has
-    /// the `key` it was made with can take it again; one made without a key cannot be taken twice. A name that the settings
-    /// reserve is given only for the key whose SHA-256 hash stands there.
+    /// A reservation applies to every handle of this session in this instance, until [`release`](Self::release). `key`
+    /// is its secret: a caller with the same secret can reserve the name again, while a reservation without one cannot
+    /// be repeated. A name that the host's settings reserve requires the secret whose SHA-256 hash the settings
+    /// contain.
     ///
     /// # Errors
     ///
-    /// [`Reserved`](Error::Reserved) when the key does not fit.
+    /// [`Reserved`](Error::Reserved) when the secret is wrong or missing.
     pub fn reserve(&self, name: &str, key: Option<&str>) -> Result<Self> {
         Ok(Self(self.0.reserve(name, key)?))
     }
 
-    /// Ends the reservation of a name. Only a handle that [`reserve`](Self::reserve) returned for it can.
+    /// Ends the reservation of a name. Only a handle that [`reserve`](Self::reserve) returned for it can do this.
     ///
     /// # Errors
     ///
@@ -185,8 +190,9 @@ impl Session {
         Ok(self.0.release(name)?)
     }
 
-    /// Gives the session a new id when it is saved, in the same transaction as all other changes; all variables of all
-    /// applications stay. To be called at each login and each change of rights. The old id is dead at once.
+    /// Rotates the session's id: it gets a new one when it is saved, in the same transaction as all other changes, and
+    /// the old one stops working then. The variables of all applications are kept. Call this at each login and each
+    /// change of privileges.
     ///
     /// # Errors
     ///
@@ -195,8 +201,8 @@ impl Session {
         Ok(self.0.regenerate_id()?)
     }
 
-    /// Says whose session this is, or that it is nobody's, so that all sessions of an owner can be listed and ended. At most
-    /// 255 characters.
+    /// Sets the session's owner, usually the user who logged in, or removes it. All sessions of an owner can be listed
+    /// and ended together. At most 255 characters.
     ///
     /// # Errors
     ///
@@ -205,7 +211,7 @@ impl Session {
         Ok(self.0.set_owner(owner)?)
     }
 
-    /// Whose session this is.
+    /// The session's owner, if it has one.
     ///
     /// # Errors
     ///
@@ -214,9 +220,9 @@ impl Session {
         Ok(self.0.owner()?)
     }
 
-    /// Ends all other live sessions of this session's owner, and returns how many: to be called when a password changes. The
-    /// owner is the one given to [`set_owner`](Self::set_owner), or else the stored one. Takes effect at once, not with
-    /// [`save`](Self::save).
+    /// Ends all other live sessions of this session's owner and returns their number. Call it when a password changes.
+    /// The owner is the one given to [`set_owner`](Self::set_owner), or else the stored one. This takes effect
+    /// immediately, not with [`save`](Self::save).
     ///
     /// # Errors
     ///
@@ -225,32 +231,33 @@ impl Session {
         Ok(self.0.destroy_others()?)
     }
 
-    /// When the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z.
+    /// The time at which the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z.
     pub fn expires_at(&self) -> u64 {
         self.0.expires_at()
     }
 
-    /// Stores all changes, of all applications, in one transaction, and returns the headers to send with the response.
-    /// Every request calls this, also one that only read: it keeps session and cookie alive, and mostly writes nothing.
+    /// Stores the changes of all applications in one transaction and returns the headers to send with the response.
+    /// Call it in every request, even one that only reads: it extends the session and the cookie, and usually writes
+    /// nothing for that.
     ///
-    /// May be called again after more changes; headers that were returned once are not returned again.
+    /// It can be called again after more changes; headers that were returned once are not returned again.
     ///
     /// # Errors
     ///
-    /// [`Gone`](Error::Gone) when the session has ended meanwhile (a save never brings one back),
-    /// [`Conflict`](Error::Conflict) when `strict` is set and somebody else saved it, [`TooLarge`](Error::TooLarge) past a
-    /// limit, [`TooMany`](Error::TooMany) when the visitor's address has begun too many sessions, and
-    /// [`Storage`](Error::Storage). Nothing is saved then.
+    /// [`Gone`](Error::Gone) when the session has ended (a save never revives one), [`Conflict`](Error::Conflict) when
+    /// `strict` is set and another request saved it first, [`TooLarge`](Error::TooLarge) past a limit, and
+    /// [`TooMany`](Error::TooMany) when the visitor's address has created too many sessions: nothing is saved then.
+    /// After [`Storage`](Error::Storage), the changes may or may not have been saved.
     pub fn save(&self) -> Result<Headers> {
         Ok(Headers(self.0.save()?))
     }
 
-    /// Ends the session at once and discards all changes. Returns the headers that delete the cookie, if the visitor may have
-    /// one.
+    /// Ends the session immediately and discards unsaved changes. Returns the headers that delete the cookie; none if
+    /// the visitor cannot have one.
     ///
     /// # Errors
     ///
-    /// [`Storage`](Error::Storage) when the store cannot be reached: the session may then still be live.
+    /// [`Storage`](Error::Storage) when the store fails: the session may then still be live.
     pub fn destroy(&self) -> Result<Headers> {
         Ok(Headers(self.0.destroy()?))
     }
@@ -272,7 +279,7 @@ fn typed<T: DeserializeOwned>(key: &str, value: Value) -> Result<T> {
     from_value(value).map_err(|error| of(key, error))
 }
 
-/// The error, with the name of the variable it is about.
+/// Adds the variable's name to an error.
 fn of(key: &str, error: Error) -> Error {
     match error {
         Error::InvalidValue(why) => Error::InvalidValue(format!("{key}: {why}")),

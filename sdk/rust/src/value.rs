@@ -1,9 +1,9 @@
-//! What wit-bindgen does not derive for values.
+//! Equality of values, which wit-bindgen does not derive.
 
 use crate::Value;
 
 impl PartialEq for Value {
-    /// As the types compare what they hold: NaN is not equal to itself.
+    /// Compares the contents, so NaN is not equal to itself.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Null, Self::Null) => true,

@@ -1,4 +1,4 @@
-//! Everything that is stored comes back as it was, or is refused by name.
+//! Every value is either read back unchanged or refused.
 
 use std::{cell::Cell, collections::BTreeMap};
 
@@ -132,7 +132,7 @@ proptest! {
 
 #[test]
 fn an_integer_is_read_as_a_real_if_nothing_is_lost() {
-    // Around the length that a real has room for, with zeros at the end or without.
+    // Digits around the precision of a real, with and without trailing zeros.
     let integers = (any::<i64>(), 0_u32..24, any::<bool>())
         .prop_map(|(integer, bits, is_even)| if is_even { integer >> bits << bits } else { integer >> bits });
     let (read, refused) = (Cell::new(0), Cell::new(0));
@@ -212,7 +212,7 @@ fn what_json_has_not_is_refused_inside_of_lists_and_dictionaries() {
     refused(BTreeMap::from([(vec![1], 1)]), "key");
 }
 
-/// Lists in a list, to so many levels.
+/// Nested lists.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Nest(Vec<Nest>);
 
@@ -244,7 +244,7 @@ fn what_is_nested_too_deep_to_be_read_is_refused() {
 #[test]
 fn a_value_of_another_type_is_named_and_not_shown() {
     let why = mismatched::<u32>(Value::Text("hunter2".to_owned()));
-    assert_eq!(why, "a text where u32 is asked for");
+    assert_eq!(why, "expected u32, found a text");
     let why = mismatched::<Vec<u32>>(Value::Json("[1,\"hunter2\"]".to_owned()));
     assert!(why.contains("line 1 column 12") && !why.contains("hunter2"), "{why}");
     mismatched::<u8>(Value::Integer(256));

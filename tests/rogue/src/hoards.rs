@@ -1,4 +1,5 @@
-//! Ways to have the host keep much, at little cost for the guest. Nothing of it is given back before the request ends.
+//! Ways in which a guest makes the host use much memory at little cost for itself, without freeing any before the
+//! request ends.
 
 use wasip2::{
     clocks::monotonic_clock,
@@ -38,7 +39,7 @@ pub fn hoard(way: &str) -> usize {
             while let Ok(room @ 1..) = stream.check_write() {
                 stream.write(&vec![b'x'; room as usize]).expect("there is room");
             }
-            stream.flush().expect("somebody may listen yet");
+            stream.flush().expect("the client reads");
             (stream, body, response)
         }),
         "trailers" => fill(|| {

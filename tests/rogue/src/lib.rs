@@ -70,7 +70,7 @@ fn length_of_body(request: &IncomingRequest) -> usize {
     bytes.len()
 }
 
-/// An answer without end, for as long as somebody takes it.
+/// An endless response, until the client stops reading.
 fn flood(out: ResponseOutparam) {
     let response = OutgoingResponse::new(Fields::new());
     let body = response.body().expect("the body is taken once");
@@ -85,7 +85,7 @@ fn half(out: ResponseOutparam) {
     let body = response.body().expect("the body is taken once");
     ResponseOutparam::set(out, Ok(response));
     let mut stream = body.write().expect("the stream is taken once");
-    stream.write_all(b"the first half, and").expect("somebody listens");
+    stream.write_all(b"the first half, and").expect("the client reads");
     panic!("stopped on purpose");
 }
 
@@ -98,7 +98,8 @@ fn no_content(out: ResponseOutparam) {
     ResponseOutparam::set(out, Ok(response));
 }
 
-/// Tries to have a line break, or what some read as one, in every place of an answer's head; returns how many were taken.
+/// Tries to have a line break, or what some read as one, in every place of an answer's head; returns how many were
+/// taken.
 fn injected() -> usize {
     let mut taken = 0;
     for evil in ["\r\nevil: 1", "\nevil: 1", "\revil: 1", "\0", "a\r\n\r\nevil"] {

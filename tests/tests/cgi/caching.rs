@@ -19,7 +19,7 @@ struct Cache {
 }
 
 impl Cache {
-    /// In front of a server; none where nginx is not installed, which only a machine of one's own may lack.
+    /// Starts nginx in front of a server. Returns `None` if nginx is not installed, and fails in CI.
     fn before(server: &Server) -> Option<Self> {
         if Command::new("nginx").arg("-v").output().is_err() {
             let what = "nginx is not installed: tests/setup.sh does it";

@@ -141,17 +141,17 @@ fn a_bad_header_block_is_502_and_the_log_says_why() {
         ("Content-Type: text/plain\nX-A: a\0\n\n", "line 2 of the header block has a control character"),
         ("Content-Type: text/plain\nX\r-A: a\n\n", "line 2 of the header block has a name"),
         ("Content-Type: text/plain\nX-A: a\n folded\n\n", "line 3 of the header block has no colon"),
-        ("Status: 200 OK\rX: y\n\n", "line 1 of the header block has no status"),
+        ("Status: 200 OK\rX: y\n\n", "line 1 of the header block has no valid status"),
         ("Location: /a\r/b\n\n", "line 1 of the header block has a control character"),
         ("Set-Cookie: a=b\rc=d\nStatus: 200\n\n", "line 1 of the header block has a control character"),
-        ("Status: 99\n\n", "line 1 of the header block has no status"),
+        ("Status: 99\n\n", "line 1 of the header block has no valid status"),
         ("Content-Type: a/b\nContent-Type: c/d\n\n", "line 2 of the header block is a second content-type"),
-        ("Set-Cookie: a=b\n\n", "neither Content-Type nor Location nor Status"),
-        ("Status: 200\nContent-Length: x\n\n", "Content-Length is no number"),
+        ("Set-Cookie: a=b\n\n", "has no Content-Type, Location or Status"),
+        ("Status: 200\nContent-Length: x\n\n", "Content-Length is not a number"),
         ("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n", "NPH"),
-        ("Content-Type: text/plain\r\n", "ended before its header block did"),
-        ("", "ended before its header block did"),
-        ("\n", "neither Content-Type nor Location nor Status"),
+        ("Content-Type: text/plain\r\n", "ended before the end of its header block"),
+        ("", "ended before the end of its header block"),
+        ("\n", "has no Content-Type, Location or Status"),
     ];
     for (text, why) in bad {
         let outcome = printing(text).run(b"");
@@ -287,7 +287,7 @@ fn a_file_with_a_shebang_stands_for_the_component_beside_it() {
         outcome(command, b"")
     };
     let missing = run();
-    assert!(missing.stderr.contains("page.wasm, which is not there"), "{missing:?}");
+    assert!(missing.stderr.contains("page.wasm, which does not exist"), "{missing:?}");
     assert_eq!(missing.reply().status, 500);
 
     fs::copy(build::component("visits-cgi"), folder.path().join("page.wasm")).unwrap();
@@ -306,7 +306,7 @@ fn flags_behind_the_application_are_refused_and_words_of_a_query_are_no_flags() 
     for query in ["", "a=b"] {
         let refused = with(query, "--help");
         assert_eq!(refused.status, 2, "{refused:?}");
-        assert!(refused.stderr.contains("all flags stand before it"), "{refused:?}");
+        assert!(refused.stderr.contains("pass all flags before it"), "{refused:?}");
     }
     assert!(with("--help", "--help").reply().body.contains("first visit"));
 }
@@ -316,7 +316,7 @@ fn without_a_request_it_says_who_runs_it() {
     let launch = lemon_session_tests::Launch::new("visits");
     let outcome = launch.command(&["cgi", "visits.wasm"]);
     assert_eq!(outcome.status, 2);
-    assert!(outcome.stderr.contains("run by a web server"), "{outcome:?}");
+    assert!(outcome.stderr.contains("a web server runs `cgi`"), "{outcome:?}");
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn a_module_is_joined_with_those_that_import_it() {
     let visits = build::component("visits");
     let output = launch.command(&["serve", visits.to_str().unwrap(), &with, "--addr", "127.0.0.1:0"]);
     assert_eq!(output.status, 1, "{output:?}");
-    assert!(output.stderr.contains("imports nothing of what the module exports"), "{output:?}");
+    assert!(output.stderr.contains("imports none of the interfaces that the module exports"), "{output:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the server tells of itself, on an address of its own.
+//! Health checks and metrics, on a separate address.
 
 use std::{
     collections::BTreeSet,

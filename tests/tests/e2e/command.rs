@@ -9,7 +9,7 @@ use std::{
 use lemon_session_host::store::{Key, Record, StorageOptions, Writes};
 use lemon_session_tests::{Client, Launch, Server, build};
 
-/// A store with so many sessions, of owners whose names grow longer.
+/// A store with this number of sessions, whose owners' names grow longer.
 fn filled(sessions: u64) -> Launch {
     let launch = Launch::new("visits");
     let url = format!("sqlite:{}", launch.folder().join("sessions.db").display());
@@ -46,7 +46,7 @@ fn tables_can_be_dropped_and_created_again() {
     server.get(&visitor, "/");
     let launch = &server.launch;
 
-    assert!(launch.command(&["tables", "check"]).ok().stdout.contains("are there"));
+    assert!(launch.command(&["tables", "check"]).ok().stdout.contains("exist and are up to date"));
     let dropped = launch.command(&["tables", "drop", "--yes"]).ok();
     assert_eq!(dropped.stdout, "dropped the tables of Session in SQLite in sessions.db, with 1 session\n");
     let check = launch.command(&["tables", "check"]);
@@ -54,14 +54,14 @@ fn tables_can_be_dropped_and_created_again() {
     assert!(check.stdout.contains("lemon-session tables create"), "{check:?}");
     assert!(launch.command(&["tables", "drop", "--yes"]).ok().stdout.contains("nothing to drop"));
 
-    // A store without tables is trouble, not a first visit.
+    // A store without tables is an error, not a first visit.
     let reply = server.get(&visitor, "/");
     assert_eq!(reply.status, 503, "{reply:?}");
 
     let created = launch.command(&["tables", "create"]).ok();
     assert_eq!(created.stdout, "created the tables of Session in SQLite in sessions.db\n");
     let again = launch.command(&["tables", "create"]).ok();
-    assert!(again.stdout.contains("were there already"), "{again:?}");
+    assert!(again.stdout.contains("already exist"), "{again:?}");
     assert!(server.get(&visitor, "/").body.contains("This is your first visit"));
 }
 
@@ -69,7 +69,7 @@ fn tables_can_be_dropped_and_created_again() {
 fn tables_check_prints_what_differs_and_exits_with_1() {
     let launch = Launch::new("visits");
     launch.command(&["tables", "create"]).ok();
-    assert!(launch.command(&["tables", "check"]).ok().stdout.contains("as they should be"));
+    assert!(launch.command(&["tables", "check"]).ok().stdout.contains("up to date"));
     let database = rusqlite::Connection::open(launch.folder().join("sessions.db")).unwrap();
     database.execute_batch("DROP INDEX Session_expires").unwrap();
     let check = launch.command(&["tables", "check"]);
@@ -117,7 +117,7 @@ fn sessions_are_listed_shown_and_destroyed() {
 
     // Page by page they are the same.
     let page = launch.command(&["list", "--limit", "3"]).ok().stdout;
-    let next = page.lines().last().and_then(|line| line.strip_prefix("There are more: --after ")).expect("a next page");
+    let next = page.lines().last().and_then(|line| line.strip_prefix("For more, pass --after ")).expect("a next page");
     assert_eq!(next, digests[2]);
     let rest = launch.command(&["list", "--json", "--after", next]).ok().json();
     assert_eq!(rest, all[3..]);
@@ -140,7 +140,7 @@ fn sessions_are_listed_shown_and_destroyed() {
     for arguments in [["show", digest], ["destroy", digest]] {
         let output = launch.command(&arguments);
         assert_eq!(output.status, 1, "{output:?}");
-        assert!(output.stderr.contains(&format!("no live session of the digest {digest}")), "{output:?}");
+        assert!(output.stderr.contains(&format!("no live session with the digest {digest}")), "{output:?}");
     }
 
     let live = visitors.iter().filter(|visitor| server.get(visitor, "/get?key=colour").status == 200).count();

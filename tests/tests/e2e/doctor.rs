@@ -114,8 +114,8 @@ fn the_file_of_a_store_is_looked_at() {
     let file = launch.folder().join("sessions.db");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let output = launch.command(&["doctor", "--json"]).ok();
-    finds(&output, "file", "warning", &["everybody", "chmod o= sessions.db"]);
-    finds(&output, "file", "ok", &["are free"]);
+    finds(&output, "file", "warning", &["all users", "chmod o= sessions.db"]);
+    finds(&output, "file", "ok", &["of free space"]);
 
     let database = rusqlite::Connection::open(&file).unwrap();
     database.busy_timeout(std::time::Duration::from_secs(10)).unwrap();

@@ -68,7 +68,7 @@ async fn ten_thousand_idle_connections_hold_nobody_up() {
     });
 }
 
-/// Has visitors who keep coming back send so many requests.
+/// Sends this number of requests by returning visitors.
 async fn requests(server: &Server, cookies: &[String], count: usize) {
     let mut visitors = JoinSet::new();
     for cookie in cookies {

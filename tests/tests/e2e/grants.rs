@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use lemon_session_tests::{Client, Launch, Server};
 use rusqlite::{Connection, Row, types::Value};
 
-/// A function of the manager with the owner and the session it is given, and what each grant has it answer. Under `all` each
-/// finds what those before it left.
+/// A function of the manager with the owner and the session it is given, and what each grant has it answer. Under `all`
+/// each finds what those before it left.
 struct Call {
     function: &'static str,
     owner: Option<&'static str>,
@@ -88,7 +88,8 @@ fn stored(server: &Server) -> Vec<String> {
     tables.flat_map(of_table).collect()
 }
 
-/// Has visitors begin the sessions that the calls are about, and no others be there; returns the digest of one of each owner.
+/// Has visitors begin the sessions that the calls are about, and no others be there; returns the digest of one of each
+/// owner.
 fn populate(server: &Server) -> HashMap<&'static str, String> {
     let store = store(server);
     for table in ["Session", "Session_variable", "Session_large", "Session_tombstone"] {
@@ -137,7 +138,7 @@ fn the_grant_of_all_applications_bounds_what_each_does_to_the_sessions_of_others
 #[test]
 fn the_grant_of_a_mount_is_its_own() {
     let ini = "manager = all\n[session.manager]\n/none = none\n/owners = owners\n/ = none\n";
-    // With a session component that is lent, and with one of its own.
+    // With a pooled session component, and with a composed one.
     for reuse in ["--reuse=1", "--reuse=2"] {
         let server =
             launch(ini).arg(reuse).mount("/none", "rogue").mount("/owners", "rogue").mount("/rest", "rogue").start();

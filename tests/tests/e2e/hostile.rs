@@ -1,4 +1,4 @@
-//! Requests that nobody means well with: each gets a first visit or a refusal, never a crash, never an id of its choice.
+//! Malicious requests: each gets a first visit or a refusal, never a crash, and never an id that it chose.
 
 use std::{
     io::{Read as _, Write as _},

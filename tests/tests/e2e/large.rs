@@ -4,7 +4,7 @@ use lemon_session_tests::{Client, Launch, Reply, Server};
 
 const MEGABYTE: usize = 1 << 20;
 
-/// Of a session component that is lent, and of one of the application's own.
+/// With a pooled session component, and with a composed one.
 const WAYS: [&str; 2] = ["--reuse=1", "--reuse=2"];
 
 fn set(server: &Server, visitor: &Client, bytes: usize) -> Reply {

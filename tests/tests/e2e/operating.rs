@@ -1,5 +1,5 @@
-//! docs/operating.md, followed to the letter: its blocks are taken from the document, and run on real servers. Only what names
-//! this machine is replaced: ports, folders, the name and the password in the database.
+//! docs/operating.md, followed to the letter: its blocks are taken from the document, and run on real servers. Only
+//! what names this machine is replaced: ports, folders, the name and the password in the database.
 
 use std::{
     collections::BTreeSet,
@@ -53,7 +53,7 @@ fn commands() -> Vec<Vec<String>> {
         .collect()
 }
 
-/// A role and a database of its own, made by the statements of the guide. They go with this value.
+/// A separate role and database, created by the statements of the guide. They are removed when the value is dropped.
 struct Database {
     name: String,
 }
@@ -313,7 +313,8 @@ fn the_backup_of_a_file_in_use_is_whole_and_closed_to_others() {
     assert_eq!(list(&[]).len(), 3);
 }
 
-/// What a running server answers from when its file is restored: by SQLite into the file, and by another file in its place.
+/// What a running server answers from when its file is restored: by SQLite into the file, and by another file in its
+/// place.
 #[test]
 fn a_restored_backup_is_served_by_a_running_server() {
     if !is_there("sqlite3", &["--version"]) {

@@ -1,4 +1,5 @@
-//! Concurrent requests of one session, over HTTP: nothing is lost, nothing comes back, nobody waits for anybody.
+//! Concurrent requests of one session, over HTTP: no change is lost, no ended session is revived, and no request waits
+//! for another.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},

@@ -71,7 +71,7 @@ fn a_reload_follows_no_link_to_other_compiled_code() {
     fs::remove_file(&link).unwrap();
     symlink("b", &link).unwrap();
 
-    assert!(!server.reload().contains("not reloaded"));
+    assert!(!server.reload().contains("the reload failed"));
     assert!(server.get(&Client::new(), "/").body.contains("This is your first visit"));
     assert!(!server.log().contains("compiled code"), "{}", server.log());
     for file in &planted {
@@ -101,7 +101,7 @@ fn what_cannot_be_loaded_changes_nothing_and_the_log_says_why() {
     let ini = server.launch.folder().join("lemon.ini");
     let refuse = |why: &str| {
         let said = server.reload();
-        assert!(said.contains("not reloaded") && said.contains(why), "{said}");
+        assert!(said.contains("the reload failed") && said.contains(why), "{said}");
         assert!(server.get(&Client::new(), "/").body.contains("This is your first visit"));
     };
     fs::write(&file, "not wasm").unwrap();
@@ -119,7 +119,7 @@ fn what_cannot_be_loaded_changes_nothing_and_the_log_says_why() {
     assert_eq!(server.metric("reloads_total{outcome=\"done\"}"), 0.0);
 
     fs::write(&ini, "").unwrap();
-    assert!(!server.reload().contains("not reloaded"));
+    assert!(!server.reload().contains("the reload failed"));
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn what_takes_a_restart_is_named() {
     server.reload();
     let log = server.log();
     for section in ["[server]", "[storage]", "[storage.archive]"] {
-        assert!(log.contains(&format!("{section} of lemon.ini has changed: that takes a restart")), "{log}");
+        assert!(log.contains(&format!("{section} of lemon.ini has changed: restart the server to apply it")), "{log}");
     }
     assert!(!server.launch.folder().join("other.db").exists());
 }
@@ -191,7 +191,7 @@ async fn no_request_fails_when_the_server_reloads_under_load() {
         let before = load.answered.load(Relaxed);
         let reloading = server.clone();
         let said = tokio::task::spawn_blocking(move || reloading.reload()).await.unwrap();
-        assert!(!said.contains("not reloaded"), "{said}");
+        assert!(!said.contains("the reload failed"), "{said}");
         while load.answered.load(Relaxed) < before + 100 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -242,7 +242,7 @@ fn the_limit_of_open_files_is_raised_for_the_connections_or_it_is_said_that_it_c
         let files = limits.unwrap().lines().find_map(|line| line.strip_prefix("Max open files").map(str::to_owned));
         let files = files.unwrap().split_whitespace().next().unwrap().to_owned();
         assert_eq!(files, if is_enough { "656" } else { "300" });
-        let warned = said.iter().any(|line| line.contains("connections is 400") && line.contains("raise that limit"));
+        let warned = said.iter().any(|line| line.contains("connections = 400") && line.contains("raise the limit"));
         assert_eq!(warned, !is_enough, "{said:?}");
     }
 }

@@ -82,7 +82,8 @@ fn on_redis(rule: Rule) {
     on_server(rule, "LEMON_TEST_REDIS", "redis://127.0.0.1:6379/", "");
 }
 
-/// On a server, in tables of its own. Where there is no server the rule is passed over, loudly, and fails in CI.
+/// Runs a rule on a server, in separate tables. Without the server, it prints a warning and skips the rule, and fails
+/// in CI.
 fn on_server(rule: Rule, variable: &str, default: &str, database: &str) {
     let url = env::var(variable).unwrap_or_else(|_| default.to_owned());
     let (_, rest) = url.split_once("//").expect("a URL");

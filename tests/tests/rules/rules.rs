@@ -307,7 +307,8 @@ pub async fn trouble_in_the_store_reaches_the_application(site: Site) {
     assert_eq!(resume(&sessions, &id).await.get("late").await.unwrap(), None, "nothing is half written");
     assert_eq!(site.driver.inspect().unwrap().count(site.now()).await.unwrap(), 1);
 
-    // The connection is cut after the store has done it: nobody knows, and a repeat is safe.
+    // The connection is cut after the store has written: the caller does not know the outcome, and can safely repeat
+    // the call.
     failing.fails_after.store(true, Relaxed);
     assert!(matches!(session.save().await, Err(Error::Storage(_))));
     failing.fails_after.store(false, Relaxed);

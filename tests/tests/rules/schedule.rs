@@ -48,7 +48,8 @@ impl Run {
         self.steps.lock().unwrap().push(Step { actor, call, now });
     }
 
-    /// The position of an actor's last step among all steps, and the step: of the last call of this name, if it is not empty.
+    /// The position of an actor's last step among all steps, and the step: of the last call of this name, if it is not
+    /// empty.
     pub fn last_step(&self, actor: usize, call: &str) -> Option<(usize, Step)> {
         let steps = self.steps.lock().unwrap();
         let is_meant = |step: &Step| step.actor == actor && (call.is_empty() || step.call == call);
@@ -60,12 +61,12 @@ impl Run {
         self.steps.lock().unwrap().iter().map(|step| step.actor).collect()
     }
 
-    /// Grants steps until all actors are done: those of `prefix`, then always the first that can go on. Returns the choice
-    /// made at each step, and how many there were.
+    /// Grants steps until all actors are done: those of `prefix`, then always the first that can go on. Returns the
+    /// choice made at each step, and how many there were.
     async fn drive(&self, prefix: &[usize]) -> Vec<(usize, usize)> {
         let mut choices = Vec::new();
         loop {
-            // All runs on this one thread: whoever can get further does so before this task is polled again.
+            // Everything runs on this thread: all tasks that can continue do so before this one is polled again.
             while self.actors.lock().unwrap().iter().any(|actor| matches!(actor, State::Running)) {
                 tokio::task::yield_now().await;
             }

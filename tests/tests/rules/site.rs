@@ -1,4 +1,4 @@
-//! A site for one rule: a store of its own, a clock that is set, and the session component as it is shipped.
+//! A site for one rule: a separate store, a clock that the test sets, and the shipped session component.
 
 use std::{
     sync::{

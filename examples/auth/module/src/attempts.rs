@@ -1,8 +1,9 @@
-//! Attempts to sign in to one account. After a few that failed the next one has to wait, longer each time.
+//! Attempts to sign in to one account. After a few failed ones, the next one must wait, longer each time.
 //!
-//! Each attempt is noted as a session of its own whose owner stands for the account. So all instances of the module and all
-//! hosts that share the store count the same attempts, none has to wait for another, and the notes expire by themselves. An
-//! attempt is noted before its password is looked at: of many that come at once, each sees those before it.
+//! Each attempt is stored as a separate session whose owner stands for the account. All instances of the module and all
+//! hosts that share the store therefore count the same attempts without waiting for each other, and the records expire
+//! by themselves. An attempt is stored before its password is checked, so that of several concurrent attempts each one
+//! counts the earlier ones.
 //!
 //! A client that fails often enough makes the account's user wait too, for a quarter of an hour at most.
 
@@ -15,7 +16,7 @@ const FREE: usize = 3;
 const LONGEST: u64 = 15 * 60;
 /// For how many seconds an attempt is remembered.
 const MEMORY: u32 = 60 * 60;
-/// The most attempts that are looked at: as many as a page of a list has.
+/// The maximum number of attempts that are counted: one page of a list.
 const MANY: u32 = 1000;
 
 pub struct Attempts {
@@ -23,7 +24,8 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Those of an account, which need not exist. Its name may be a password in the wrong field, and is stored as a hash.
+    /// Those of an account, which need not exist. Its name may be a password in the wrong field, and is stored as a
+    /// hash.
     pub fn of(account: &str) -> Self {
         let hash: String = Sha256::digest(account).iter().map(|byte| format!("{byte:02x}")).collect();
         Self { owner: format!("attempts to sign in: {hash}") }

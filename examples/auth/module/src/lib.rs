@@ -30,8 +30,8 @@ export!(Auth);
 /// The application of the session that holds what this module remembers.
 const NAME: &str = "auth";
 
-/// What the reservation is made with. `lemon.ini` has its SHA-256 hash, so that no page can take the name before this module
-/// does. Made with `openssl rand -hex 16`; a module of your own has a key of its own.
+/// What the reservation is made with. `lemon.ini` has its SHA-256 hash, so that no page can take the name before this
+/// module does. Created with `openssl rand -hex 16`; create another one for your module.
 const KEY: &str = include_str!("../key");
 
 /// A visit is written down this many seconds after the last one that was.

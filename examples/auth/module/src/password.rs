@@ -8,8 +8,8 @@ use argon2::{
 /// Longer passwords are no longer typed by people, and cost time to hash.
 const LONGEST: usize = 1024;
 
-/// What the password of a user that does not exist is compared with, so that nobody learns from the time who does exist: the
-/// hash of a random one, with the parameters of `hash`.
+/// The hash that the password of an unknown user is compared with, so that the time does not reveal which users exist:
+/// that of a random password, with the parameters of `hash`.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$jFbKY5tvn1MtDjMmU5aygg$4Ps+/4KCZ+upsff4uidwSJ+G7Y/zxyirWv0R1U41EQ0";
 

@@ -62,7 +62,7 @@ const SIGN_OUT: &str = "<form method=\"post\">\n\
      </form>";
 
 fn respond(request: &Request) -> Result<Page> {
-    // Another site's form could sign its visitor in here as somebody else, who then reads what the visitor leaves.
+    // A form on another site could sign the visitor in as an attacker's account, which then gets the visitor's data.
     check_same_origin(request)?;
     let session = start(request)?;
     match (request.is_post(), request.path()) {

@@ -1,4 +1,4 @@
-//! The body of a request: no longer than is allowed, no slower, and read ahead of the request's turn.
+//! The body of a request: limits of its size and rate, and reading ahead while the request waits for its turn.
 
 use std::{
     pin::Pin,
@@ -17,16 +17,16 @@ use wasmtime_wasi_http::{Error, WasiBody};
 use super::Failure;
 use crate::config::Server;
 
-/// What a client may do with the body of a request.
+/// The limits of the body of a request.
 #[derive(Clone, Copy)]
 struct Limits {
     bytes: u64,
-    /// Bytes per second, on average over `time`.
+    /// The minimum rate in bytes per second, averaged over `time`.
     rate: u32,
     time: Duration,
 }
 
-/// Which limit a body went over, if it did. The application only learns that the body has failed.
+/// The limit that a body exceeded, if any. The application only sees that reading the body failed.
 #[derive(Clone, Default)]
 pub struct Fault(Arc<OnceLock<Over>>);
 
@@ -37,7 +37,7 @@ enum Over {
 }
 
 impl Fault {
-    /// The answer to the request, whatever the application made of its body.
+    /// The response to the request if a limit was exceeded, which replaces the application's.
     pub fn failure(&self) -> Option<Failure> {
         self.0.get().map(|over| match over {
             Over::Length => Failure::BodyTooLarge,
@@ -46,7 +46,7 @@ impl Fault {
     }
 }
 
-/// Has a body keep to the limits.
+/// Applies the limits to a body.
 pub fn limited(body: WasiBody, settings: &Server) -> Result<(WasiBody, Fault), Failure> {
     let fault = Fault::default();
     if body.is_end_stream() {
@@ -60,7 +60,7 @@ pub fn limited(body: WasiBody, settings: &Server) -> Result<(WasiBody, Fault), F
     Ok((limited.boxed_unsync(), fault))
 }
 
-/// Reads a body until so many bytes of it are there: they are the first that are read from what is returned.
+/// Reads the first `most` bytes of a body, and returns a body that begins with them.
 pub async fn read_ahead(mut body: WasiBody, most: usize) -> Result<WasiBody, Error> {
     if body.is_end_stream() {
         return Ok(body);
@@ -73,7 +73,7 @@ pub async fn read_ahead(mut body: WasiBody, most: usize) -> Result<WasiBody, Err
             break;
         }
         match body.frame().await {
-            // Copied: a frame of one byte may hold on to a buffer of many.
+            // Copies the bytes, because a frame of one byte can keep a large buffer alive.
             Some(frame) => match frame?.into_data() {
                 Ok(bytes) => begun.extend_from_slice(&bytes),
                 Err(frame) => trailers = frame.into_trailers().ok(),
@@ -102,7 +102,7 @@ impl Limited {
         }
     }
 
-    /// Ready when it was waited too long.
+    /// Ready when the body is slower than the minimum rate.
     fn poll_too_slow(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.limits.rate == 0 {
             return Poll::Pending;
@@ -148,14 +148,14 @@ impl Body for Limited {
     }
 }
 
-/// How fast a body comes while it is waited for.
+/// The rate of a body, measured only while the server waits for it.
 #[derive(Default)]
 struct Pace {
-    /// Since when more of it is waited for.
+    /// The start of the current wait.
     since: Option<Instant>,
-    /// How long it was waited for before that,
+    /// The total of the waits before it.
     waited: Duration,
-    /// and what came of it.
+    /// The bytes that arrived in these waits.
     bytes: u64,
 }
 
@@ -165,7 +165,7 @@ impl Pace {
         self.bytes += length as u64;
     }
 
-    /// Nothing more is there. Until when it may stay so, or none when too little came for too long.
+    /// Called while no data is available. Returns how long to wait for it, or `None` if the body is too slow.
     fn patience(&mut self, limits: Limits, now: Instant) -> Option<Instant> {
         let since = *self.since.get_or_insert(now);
         let waited = self.waited + (now - since);
@@ -175,17 +175,17 @@ impl Pace {
         if (self.bytes as f64) < f64::from(limits.rate) * waited.as_secs_f64() {
             return None;
         }
-        // It was fast enough, and has to be so again: what came early does not count for later.
+        // It was fast enough. Starts a new period, so that early bytes do not count later.
         *self = Self { since: Some(now), ..Self::default() };
         Some(now + limits.time)
     }
 }
 
-/// A body whose beginning was read already.
+/// A body whose first bytes were already read.
 struct Begun {
     begun: Bytes,
     trailers: Option<HeaderMap>,
-    /// None where all of it was.
+    /// `None` if the whole body was read.
     rest: Option<WasiBody>,
 }
 
@@ -230,13 +230,13 @@ mod tests {
 
     const LIMITS: Limits = Limits { bytes: 5000, rate: 100, time: Duration::from_secs(10) };
 
-    /// When a body is given up, in seconds, of which pieces come after so many seconds each.
+    /// The second at which a body is refused whose pieces arrive at these intervals in seconds.
     fn given_up<const N: usize>(pieces: [(u64, usize); N]) -> Option<u64> {
         let begun = Instant::now();
         let (mut pace, mut now) = (Pace::default(), begun);
         for (after, length) in pieces.into_iter().chain([(u64::MAX, 0)]) {
             let next = now.checked_add(Duration::from_secs(after));
-            // A timer may be late, and there is nothing more at the end.
+            // Timers can be late, and after the last piece nothing arrives.
             loop {
                 match pace.patience(LIMITS, now) {
                     None => return Some((now - begun).as_secs()),
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_body_that_keeps_the_pace_takes_as_long_as_it_takes() {
-        assert_eq!(given_up([(9, 1000); 50]), Some(9 * 50 + 10), "only behind its last piece");
+        assert_eq!(given_up([(9, 1000); 50]), Some(9 * 50 + 10), "only after its last piece");
         assert_eq!(given_up([(1, 100); 500]), Some(510));
         assert_eq!(given_up([(1, 99); 500]), Some(10));
     }
@@ -281,7 +281,7 @@ mod tests {
         assert_eq!(pace.patience(LIMITS, later), Some(later + Duration::from_secs(9)));
     }
 
-    /// A body of these pieces, which does not end when it is not whole.
+    /// A body of pieces with these lengths. If it is not whole, it never ends.
     fn pieces<const N: usize>(lengths: [usize; N], is_whole: bool) -> WasiBody {
         let pieces = stream::iter(lengths).map(|length| Ok(Frame::data(Bytes::from(vec![b'x'; length]))));
         let end = if is_whole { stream::empty().boxed() } else { stream::pending().boxed() };

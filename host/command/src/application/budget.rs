@@ -1,23 +1,23 @@
-//! How much the host keeps in its own memory for one guest: header fields, bodies, handles and what waits to be read.
+//! Limits the host's memory for one guest: header fields, bodies, handles and buffers.
 //!
-//! Every byte of it is guest-controlled or client-controlled, and none of it counts towards the guest's own memory.
+//! The guest or the client controls every byte of it, and none of it counts towards the guest's linear memory.
 
 use std::fmt;
 
-/// The bytes that one guest may have the host keep, as `[server] request-memory` says.
+/// The host's memory for one guest, limited by `[server] request-memory`, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     limit: usize,
-    /// Kept for as long as the guest lives.
+    /// Reserved until the guest ends.
     fixed: usize,
-    /// Handed over since the host last counted what it has. Never less than what is left of it.
+    /// An upper bound of the other memory: the amount at the last count, and everything passed to the host since.
     handed_over: usize,
 }
 
-/// The share of the budget that is set aside for handles: a quarter.
+/// The share of the budget that is reserved for handles: a quarter.
 const HANDLES_SHARE: usize = 4;
-/// The most bytes that the host needs for a handle, beside what is counted where it is handed over. Of the three handles of
-/// a response's body, the channel between them takes most.
+/// The maximum memory for a handle, in addition to the contents that are counted separately. A response body is the
+/// largest: three handles and the channel between them.
 const HANDLE_BYTES: usize = 1024;
 
 impl Budget {
@@ -25,25 +25,25 @@ impl Budget {
         Self { limit, fixed: 0, handed_over: 0 }
     }
 
-    /// How many handles a guest may hold at a time.
+    /// The maximum number of open handles.
     pub fn handles(&self) -> usize {
         self.limit / HANDLES_SHARE / HANDLE_BYTES
     }
 
-    /// What is left for all that is no handle, if nothing was taken back.
+    /// The rest of the budget for everything except handles, if the host has freed nothing since the last count.
     fn left(&self) -> usize {
         (self.limit - self.limit / HANDLES_SHARE).saturating_sub(self.fixed).saturating_sub(self.handed_over)
     }
 
-    /// Takes what the host keeps until the guest has ended.
+    /// Reserves memory until the guest ends.
     pub fn reserve(&mut self, bytes: usize) -> Result<(), OverBudget> {
         self.check(bytes)?;
         self.fixed += bytes;
         Ok(())
     }
 
-    /// Takes what a guest hands over. Only where that seems too much is counted what the host still has, by `held`: most
-    /// guests come to their end before.
+    /// Accounts for data that the guest passes to the host. If that exceeds the budget, `held` counts the memory that
+    /// is actually in use. Most guests end before that is necessary.
     pub fn take(&mut self, bytes: usize, held: impl FnOnce() -> usize) -> Result<(), OverBudget> {
         if bytes > self.left() {
             self.handed_over = held();
@@ -58,13 +58,13 @@ impl Budget {
     }
 }
 
-/// A guest had the host keep more than it may.
+/// The guest exceeded its budget.
 #[derive(Debug)]
 pub struct OverBudget;
 
 impl fmt::Display for OverBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it had the server keep more header fields, bodies and handles than [server] request-memory allows")
+        f.write_str("it used more of the server's memory for header fields, bodies and handles than [server] request-memory allows")
     }
 }
 

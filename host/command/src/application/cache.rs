@@ -1,9 +1,9 @@
-//! Compiled applications, kept for the next run.
+//! The cache of compiled applications.
 //!
-//! What is kept is machine code that is run as it stands: a user who can put a file into the folder can have this process do
-//! anything. So the folder is held open, and is looked at before each use: it has to be this user's own, closed to others, and
-//! out of the reach of others to replace. A file in it counts only if this user wrote it for the application that it is asked
-//! for, and is mapped from the very descriptor that was looked at.
+//! The files contain machine code that is executed without further checks: a user who can put a file into the folder
+//! controls this process. The folder is therefore kept open and checked before each use: it must belong to this user,
+//! be closed to others, and have no parent in which others could replace it. A file is used only if this user wrote it
+//! for the application in question, and it is mapped from the descriptor that was checked.
 
 use std::{
     env,
@@ -34,14 +34,14 @@ pub struct Cache {
     folder: Arc<OwnedFd>,
 }
 
-/// The place of one application in it.
+/// The cache entry of one application.
 pub struct Entry<'a> {
     cache: &'a Cache,
-    /// What was compiled, by what.
+    /// Identifies the components, the compiler and its settings.
     digest: String,
 }
 
-/// What was not used for so long is removed.
+/// Files that were not used for this long are removed.
 const UNUSED: Duration = Duration::from_secs(30 * DAY);
 const DAY: u64 = 24 * 60 * 60;
 /// SHA-256 in hexadecimal.
@@ -49,19 +49,19 @@ const DIGEST_LENGTH: usize = 64;
 const EXTENSION: &str = "cwasm";
 
 impl Cache {
-    /// The cache in `folder`, or in the user's folder for caches; created if it is not there.
+    /// Opens the cache in `folder`, or else in the user's cache folder. Creates the folder if it does not exist.
     pub fn open(folder: Option<&Path>) -> Result<Self> {
         let path: PathBuf = match folder {
-            // A slash at its end would have a symbolic link followed.
+            // Removes a trailing slash, with which a symbolic link would be followed.
             Some(folder) => folder.components().collect(),
-            None => of_user().context("this user has no folder for caches")?,
+            None => of_user().context("this user has no cache folder")?,
         };
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&path)
             .with_context(|| format!("cannot create {}", path.display()))?;
-        ensure!(!path.is_symlink(), "{} is a symbolic link: name the folder that it leads to", path.display());
+        ensure!(!path.is_symlink(), "{} is a symbolic link: pass the folder that it points to", path.display());
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let folder = open(&path, flags, Mode::empty()).with_context(|| format!("cannot open {}", path.display()))?;
         let cache = Self { path, folder: Arc::new(folder) };
@@ -69,12 +69,12 @@ impl Cache {
         Ok(cache)
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn folder(&self) -> &Path {
         &self.path
     }
 
-    /// Fails when nothing can be kept.
+    /// Fails when files cannot be written.
     pub fn probe(&self) -> Result<()> {
         let name = format!("probe-{}", std::process::id());
         self.check()?;
@@ -82,7 +82,7 @@ impl Cache {
         Ok(unlinkat(&*self.folder, &name, AtFlags::empty())?)
     }
 
-    /// The place of what is made of these components on this engine, by this version.
+    /// The entry for these components, compiled by this version for this engine.
     pub fn entry<'a>(&self, engine: &Engine, components: impl Iterator<Item = &'a [u8]>) -> Entry<'_> {
         let mut digest = Digest(Sha256::new());
         env!("CARGO_PKG_VERSION").hash(&mut digest);
@@ -94,12 +94,12 @@ impl Cache {
         Entry { cache: self, digest }
     }
 
-    /// Whether the folder is still this user's own, and in a place where nobody else can put another one.
+    /// Checks that the folder belongs to this user, and that no other user can replace it.
     fn check(&self) -> Result<()> {
         let folder = fstat(&self.folder)?;
         ensure!(
             is_own(&folder) && folder.st_mode & 0o077 == 0,
-            "{} has to belong to the user that runs this, and to be closed to others (chmod 700)",
+            "{} must belong to the user that runs this command and be closed to others (chmod 700)",
             self.path.display()
         );
         let above = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -118,7 +118,7 @@ impl Cache {
                 read_link(path_of(&parent)).unwrap_or_default().display()
             );
             let next = match openat(&parent, "..", above, Mode::empty()) {
-                // What is above a folder that this user cannot search is nothing that leads here.
+                // Without the right to search this parent, this user cannot have reached the folder through it.
                 Err(Errno::ACCESS) => return Ok(()),
                 next => next?,
             };
@@ -127,7 +127,7 @@ impl Cache {
         }
     }
 
-    /// A new file, for this user alone.
+    /// Creates a file that only this user can access.
     fn create(&self, name: &str) -> rustix::io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(&*self.folder, name, flags, Mode::RUSR | Mode::WUSR).map(File::from)
@@ -152,17 +152,17 @@ impl Cache {
 }
 
 impl Entry<'_> {
-    /// What is kept, if there is something that can be used.
+    /// The compiled component, if there is a valid one.
     pub fn read(&self, engine: &Engine) -> Option<Component> {
         self.load(engine).unwrap_or_else(|error| {
-            tracing::warn!("compiled code in {} is not used: {error:#}", self.cache.path.display());
+            tracing::warn!("ignoring compiled code in {}: {error:#}", self.cache.path.display());
             None
         })
     }
 
     fn load(&self, engine: &Engine) -> Result<Option<Component>> {
         self.cache.check()?;
-        // Of a pipe, opening would wait for somebody to write.
+        // Non-blocking, because opening a pipe waits for a writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match openat(&*self.cache.folder, self.name(), flags, Mode::empty()) {
             Ok(file) => File::from(file),
@@ -171,8 +171,8 @@ impl Entry<'_> {
             Err(error) => return Err(error).context(self.name()),
         };
         self.check(&file).with_context(|| self.name())?;
-        // SAFETY: this user alone can write to the file, and this command wrote it whole, before it had its name, from a
-        // component that wasmtime compiled of what the digest is of.
+        // SAFETY: only this user can write to the file. This command wrote all of it before the rename, and its
+        // contents are wasmtime's output for the components in the digest.
         let component = unsafe { Component::deserialize_file(engine, path_of(&file)) };
         let component = component.map_err(anyhow::Error::from).with_context(|| self.name())?;
         let now = SystemTime::now();
@@ -183,14 +183,14 @@ impl Entry<'_> {
         Ok(Some(component))
     }
 
-    /// Whether a file is what this command has written for this entry. Others could put files here, or rename those that are
-    /// here, for as long as the folder was open to them.
+    /// Checks that this command wrote the file for this entry. If the folder was open to others before, they could have
+    /// added or renamed files.
     fn check(&self, file: &File) -> Result<()> {
         let stat = fstat(file)?;
-        ensure!(file.metadata()?.is_file(), "it is no file");
+        ensure!(file.metadata()?.is_file(), "it is not a regular file");
         ensure!(is_own(&stat), "it belongs to another user");
         ensure!(stat.st_mode & 0o077 == 0, "it is open to others");
-        ensure!(stat.st_nlink == 1, "it has another name, too");
+        ensure!(stat.st_nlink == 1, "it has another hard link");
         let mut end = [0; DIGEST_LENGTH];
         let code = file.metadata()?.size().checked_sub(DIGEST_LENGTH as u64).context("it is broken")?;
         file.read_exact_at(&mut end, code)?;
@@ -198,12 +198,12 @@ impl Entry<'_> {
         Ok(())
     }
 
-    /// Keeps a component. Where that fails, the next run compiles again.
+    /// Stores a compiled component. If that fails, the next run compiles it again.
     pub fn write(&self, component: &Component) {
         let kept = component.serialize().map_err(anyhow::Error::from).and_then(|code| self.replace(&code));
         let kept = kept.and_then(|()| self.cache.remove_unused(SystemTime::now()));
         if let Err(error) = kept {
-            tracing::warn!("compiled code cannot be kept in {}: {error:#}", self.cache.path.display());
+            tracing::warn!("cannot write compiled code to {}: {error:#}", self.cache.path.display());
         }
     }
 
@@ -212,13 +212,13 @@ impl Entry<'_> {
         let folder = &*self.cache.folder;
         let unfinished = format!("{}.{}", self.digest, std::process::id());
         let mut file = match self.cache.create(&unfinished) {
-            // Of a process that had this number before, and was ended in the middle.
+            // Left by a process with the same id that was killed while writing.
             Err(Errno::EXIST) => {
                 unlinkat(folder, &unfinished, AtFlags::empty()).and_then(|()| self.cache.create(&unfinished))
             }
             file => file,
         }?;
-        // wasmtime passes over what follows its code.
+        // wasmtime ignores the bytes after its code.
         let written = file.write_all(code).and_then(|()| file.write_all(self.digest.as_bytes()));
         let written =
             written.and_then(|()| renameat(folder, &unfinished, folder, self.name()).map_err(io::Error::from));
@@ -237,7 +237,7 @@ fn is_own(stat: &Stat) -> bool {
     stat.st_uid == rustix::process::geteuid().as_raw()
 }
 
-/// What the kernel calls an open file: the file itself, whatever has its name now.
+/// The kernel's path of an open file, which leads to this file even if its name was given to another one.
 fn path_of(file: &impl std::os::fd::AsFd) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()).into()
 }
@@ -274,7 +274,7 @@ mod tests {
 
     const SOURCE: &[u8] = b"\0asm\x0d\0\x01\0";
 
-    /// A cache with one component in it.
+    /// A cache that contains one component.
     struct Kept {
         folder: TempDir,
         cache: Cache,
@@ -306,7 +306,7 @@ mod tests {
             self.cache.path.join(self.entry().name())
         }
 
-        /// What was planted is not used, and is replaced.
+        /// Asserts that a planted file is not used, and is replaced.
         #[track_caller]
         fn refuses(&self, planted: &str) {
             assert!(!self.is_used(), "{planted} is used");
@@ -319,7 +319,7 @@ mod tests {
         fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Whether this process may give files to other users.
+    /// Whether this process can change the owner of files.
     fn is_root() -> bool {
         rustix::process::geteuid().is_root()
     }
@@ -372,7 +372,7 @@ mod tests {
         fs::write(other.file(), "planted").unwrap();
         fs::rename(&kept.cache.path, kept.folder.path().join("moved")).unwrap();
         symlink(&other.cache.path, &kept.cache.path).unwrap();
-        assert!(kept.is_used(), "the folder that was opened is");
+        assert!(kept.is_used(), "the folder that was opened is used");
         fs::remove_file(kept.folder.path().join("moved").join(kept.entry().name())).unwrap();
         assert!(!kept.is_used());
         kept.write();
@@ -423,7 +423,7 @@ mod tests {
             return;
         }
         let kept = Kept::new();
-        // Its content is right, so that its owner alone is wrong.
+        // Only its owner is wrong.
         chown(kept.file(), Some(1), None).unwrap();
         kept.refuses("another user's file");
     }
@@ -462,12 +462,12 @@ mod tests {
         let cache = Cache::open(Some(&folder)).unwrap();
         fs::write(folder.join("a".repeat(DIGEST_LENGTH)).with_extension(EXTENSION), "").unwrap();
         fs::write(folder.join("b".repeat(DIGEST_LENGTH)).with_extension("1234"), "").unwrap();
-        fs::write(folder.join("somebody's letters"), "").unwrap();
+        fs::write(folder.join("letters"), "").unwrap();
         let now = SystemTime::now();
         cache.remove_unused(now + UNUSED - Duration::from_secs(60)).unwrap();
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 3);
         cache.remove_unused(now + UNUSED + Duration::from_secs(60)).unwrap();
         let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
-        assert_eq!(left, ["somebody's letters"], "what is not ours stays");
+        assert_eq!(left, ["letters"], "other files stay");
     }
 }

@@ -1,4 +1,4 @@
-//! The engine that guests run on, and how many there may be.
+//! The engines of guests and of the session component, and the number of guests.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use wasmtime::Engine;
 
 use crate::config::Server;
 
-/// How many guests may be alive at a time: each request in flight has one, and one whose last bytes are on their way may
-/// outlive its request for a moment.
+/// The maximum number of live guests: one for each request in flight, and some spare ones, because a guest can outlive
+/// its request for a moment.
 pub fn guests(settings: &Server) -> u32 {
     2 * settings.in_flight
 }
 
-/// The engines of a process. Guests can be stopped at any time; the session component is trusted to come to its end, and does
-/// not count epochs.
+/// The engines of a process. The guests' engine checks epochs, so that guests can be stopped; that of the session
+/// component, which always terminates, does not.
 pub struct Engines {
     pub guests: Engine,
     pub sessions: Engine,
 }
 
 impl Engines {
-    /// Engines with room for as many guests as may be alive.
+    /// Engines with room for the maximum number of guests.
     pub fn for_many(settings: &Server) -> Result<Self> {
         Self::new(settings, true).context("cannot reserve memory for as many instances as [server] in-flight allows")
     }
@@ -36,7 +36,7 @@ impl Engines {
         let memory_bytes = settings.memory as usize;
         let instances = guests(settings);
         let for_guests = EngineOptions { instances, pool, memory_bytes, epochs: true, ..EngineOptions::default() };
-        // After a reload, sessions that are open go on where they are, beside those that are begun.
+        // After a reload, open sessions keep their instances in the old pool, in addition to those of the new pool.
         let instances = 2 * instances;
         let for_sessions = EngineOptions { pool, ..EngineOptions::for_sessions(instances) };
         Ok(Self { guests: ticking(engine(&for_guests)?), sessions: engine(&for_sessions)? })
@@ -55,5 +55,5 @@ fn ticking(engine: Engine) -> Engine {
     engine
 }
 
-/// How often guests that compute let others go first.
+/// The interval at which a computing guest yields to other tasks.
 const TICK: Duration = Duration::from_millis(10);

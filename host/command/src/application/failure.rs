@@ -1,4 +1,4 @@
-//! Why a request got no answer of the application, and what its client is told.
+//! Why the application did not answer a request, and the response to the client.
 
 use std::borrow::Cow;
 
@@ -12,25 +12,25 @@ use super::{budget::OverBudget, request_id::RequestId};
 /// Why a request was not answered by the application.
 #[derive(Debug)]
 pub enum Failure {
-    /// The request is not one of HTTP/1.1.
+    /// The request is not valid HTTP/1.1.
     BadRequest(&'static str),
-    /// It is for a host that this site does not answer for.
+    /// It is for a host that is not configured.
     Misdirected,
-    /// Its method is one that no application is asked for.
+    /// Its method is not passed to applications.
     NotImplemented,
-    /// Its body is longer than is allowed.
+    /// Its body exceeds the size limit.
     BodyTooLarge,
-    /// Its body comes more slowly than is allowed.
+    /// Its body is slower than the minimum rate.
     BodyTooSlow,
-    /// No application is mounted where it leads to.
+    /// No application is mounted at its path.
     NotFound,
-    /// More requests are in flight than are allowed, and none of them ended in time.
+    /// The maximum number of requests is in flight, and none of them ended in time.
     Overloaded,
     /// The application did not answer in time.
     TimedOut,
-    /// The application trapped, or returned without an answer.
+    /// The application trapped, or returned without a response.
     Failed(wasmtime::Error),
-    /// The application answered what is no answer. The reason says what would be, and holds nothing of the answer itself.
+    /// The application returned an invalid response. The reason contains nothing of the response itself.
     BadAnswer(Cow<'static, str>),
 }
 
@@ -50,7 +50,7 @@ impl Failure {
         }
     }
 
-    /// Whether the connection is of no further use: what follows on it is not the next request.
+    /// Whether the connection must be closed, because the bytes that follow are not the next request.
     pub fn is_last(&self) -> bool {
         matches!(self, Self::NotImplemented | Self::BodyTooLarge | Self::BodyTooSlow)
     }
@@ -58,23 +58,25 @@ impl Failure {
     fn explanation(&self) -> &'static str {
         match self {
             Self::BadRequest(why) => why,
-            Self::Misdirected => "This server does not answer for the host that the request names.",
+            Self::Misdirected => "This server does not serve the host that the request names.",
             Self::NotImplemented => "This server does not implement the method of the request.",
-            Self::BodyTooLarge => "The body of the request is longer than this server takes.",
-            Self::BodyTooSlow => "The body of the request came too slowly.",
-            Self::NotFound => "There is no application here.",
+            Self::BodyTooLarge => "The body of the request is larger than this server accepts.",
+            Self::BodyTooSlow => "The body of the request arrived too slowly.",
+            Self::NotFound => "There is no application at this path.",
             Self::Overloaded => "The server is busy. Please try again in a moment.",
             Self::TimedOut => "The application did not answer in time.",
             Self::Failed(_) => "The application failed.",
-            Self::BadAnswer(_) => "The application gave no valid answer.",
+            Self::BadAnswer(_) => "The application returned an invalid response.",
         }
     }
 
-    /// Logs what happened.
+    /// Logs the failure.
     pub fn log(&self, id: RequestId) {
         match self {
-            Self::Failed(error) => tracing::error!(request = %id, "the application gave no answer: {error:?}"),
-            Self::BadAnswer(why) => tracing::error!(request = %id, "the application gave no valid answer: {why}"),
+            Self::Failed(error) => tracing::error!(request = %id, "the application failed: {error:?}"),
+            Self::BadAnswer(why) => {
+                tracing::error!(request = %id, "the application returned an invalid response: {why}")
+            }
             Self::Overloaded | Self::TimedOut => tracing::warn!(request = %id, "{}", self.explanation()),
             Self::BadRequest(_)
             | Self::Misdirected
@@ -87,7 +89,7 @@ impl Failure {
         }
     }
 
-    /// Logs what happened, and makes the response for the client: which learns nothing of the inside.
+    /// Logs the failure and creates the client's response, which contains no internal details.
     pub fn into_response(self, id: RequestId) -> Response<WasiBody> {
         self.log(id);
         let status = self.status();
@@ -117,7 +119,7 @@ impl From<wasmtime::Error> for Failure {
         } else if let Some(ResourceTableError::Full) = error.downcast_ref() {
             Self::Failed(error.context(OverBudget))
         } else if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
-            // wasmtime has no type for it.
+            // wasmtime has no type for this error.
             Self::Failed(error.context(HANDED_OVER))
         } else {
             Self::Failed(error)
@@ -125,11 +127,11 @@ impl From<wasmtime::Error> for Failure {
     }
 }
 
-/// Why an application was stopped that handed over too much in one call.
+/// Why an application was stopped that passed too much data in one call.
 const HANDED_OVER: &str =
-    "it handed over more in one call than [server] request-memory and [session.limits] session-bytes allow together";
+    "it passed more data in one call than [server] request-memory and [session.limits] session-bytes allow together";
 
-/// As many guests are alive as are allowed, and none of them ended in time.
+/// The maximum number of guests is alive, and none of them ended in time.
 #[derive(Debug)]
 pub struct NoSlot;
 

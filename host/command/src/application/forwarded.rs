@@ -1,10 +1,10 @@
-//! Who a client is, and whether the client came over HTTPS, as proxies in front of this server say.
+//! The client's address, and whether the client used HTTPS, as reported by trusted proxies.
 //!
-//! Guests go by `x-forwarded-for` and `x-forwarded-proto`, so both have to be true: proxies are believed as far as they are
-//! trusted, and each field has one value, which is this server's.
+//! Guests rely on `x-forwarded-for` and `x-forwarded-proto`, so the server replaces both by a single value that it has
+//! verified.
 //!
-//! A proxy speaks for itself in the last element of a list. The elements before it were there when the request came to the
-//! proxy, so they are believed only if what sent them is a trusted proxy as well.
+//! A proxy appends its own element to the end of a list. The elements before it came with the request, so they are only
+//! used if the proxy received them from another trusted proxy.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,8 +16,8 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// Replaces what a request says of its client by what is known. Returns the client's address, if there is one: a socket of
-/// Unix has none.
+/// Replaces the fields about the client by verified values. Returns the client's address, if there is one: Unix sockets
+/// have none.
 pub fn normalise(headers: &mut HeaderMap, peer: Option<IpAddr>, settings: &Server) -> Option<IpAddr> {
     let peer = peer.map(|peer| peer.to_canonical());
     let is_trusted = peer.is_some_and(|peer| settings.trusts(peer));
@@ -42,18 +42,18 @@ pub fn normalise(headers: &mut HeaderMap, peer: Option<IpAddr>, settings: &Serve
     client
 }
 
-/// Says whether the client came over HTTPS.
+/// Sets the field that states whether the client used HTTPS.
 pub fn set_https(headers: &mut HeaderMap, https: bool) {
     let proto = HeaderValue::from_static(if https { "https" } else { "http" });
     headers.insert(X_FORWARDED_PROTO.clone(), proto);
 }
 
-/// Whether the client came over HTTPS, of headers that were normalised.
+/// Whether the client used HTTPS, according to headers that were normalised.
 pub fn is_https(headers: &HeaderMap) -> bool {
     headers.get(&X_FORWARDED_PROTO).is_some_and(|proto| proto == "https")
 }
 
-/// What the fields of a request say, of which a proxy sets one kind or the other.
+/// The fields about the client. Proxies set one kind or the other.
 enum Said {
     /// `X-Forwarded-For` and `X-Forwarded-Proto`, each a list.
     Separately { addresses: Vec<String>, protos: Vec<String> },
@@ -62,7 +62,7 @@ enum Said {
 }
 
 impl Said {
-    /// `Forwarded` counts where there is none of the other two: most proxies leave it as the client sent it.
+    /// `Forwarded` is only used without the other two, because most proxies pass it on as the client sent it.
     fn by(headers: &HeaderMap) -> Self {
         let addresses = elements(headers, &X_FORWARDED_FOR);
         let protos = elements(headers, &X_FORWARDED_PROTO);
@@ -72,7 +72,7 @@ impl Said {
         Self::Separately { addresses, protos }
     }
 
-    /// What the nearest proxy says of the connection to it.
+    /// Whether the nearest proxy received the request over HTTPS.
     fn https(&self) -> bool {
         let proto = match self {
             Self::Separately { protos, .. } => protos.last().map(String::as_str),
@@ -81,7 +81,7 @@ impl Said {
         proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
     }
 
-    /// The nearest address that is no trusted proxy's. Where a proxy does not name one, it is the proxy's own.
+    /// The nearest address that is not a trusted proxy's. If a proxy names no address, it is the proxy's own.
     fn client(&self, peer: IpAddr, settings: &Server) -> IpAddr {
         let (Self::Separately { addresses: elements, .. } | Self::Together(elements)) = self;
         let mut client = peer;
@@ -102,7 +102,7 @@ impl Said {
     }
 }
 
-/// The elements of a list, which may be spread over several fields (RFC 9110, section 5.3).
+/// The elements of a list, which can be split into several fields (RFC 9110, section 5.3).
 fn elements(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let values = headers.get_all(name).iter().map(text);
@@ -117,7 +117,7 @@ fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// An address as proxies write it: with or without a port, one of IPv6 with or without brackets.
+/// Parses an address with or without a port. IPv6 addresses can be in brackets.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let address = bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()));
@@ -142,7 +142,7 @@ mod tests {
         };
         let client = normalise(&mut headers, Some(peer.parse().unwrap()), &settings);
         let said: Vec<_> = headers.get_all(&X_FORWARDED_FOR).iter().collect();
-        assert_eq!(said, [&client.unwrap().to_string()], "the guest and the host know the same");
+        assert_eq!(said, [&client.unwrap().to_string()], "the guest and the host get the same address");
         headers
     }
 

@@ -1,4 +1,4 @@
-//! What a guest is given: WASI without files, network or the environment of this process, HTTP, and sessions.
+//! The capabilities of a guest: HTTP, sessions, and WASI without files, network or this process's environment.
 
 use std::sync::{Arc, LazyLock};
 
@@ -28,13 +28,13 @@ pub struct Guest {
     http: WasiHttpCtx,
     hooks: Hooks,
     sessions: Sessions,
-    /// For a session component of its own,
+    /// For an application that is composed with the session component.
     session: SessionCtx,
-    /// and for one that is lent.
+    /// For an application that uses a pooled session component.
     warm: WarmCtx,
     pub memory: Memory,
     budget: Budget,
-    /// Held for as long as the guest lives.
+    /// Released when the guest ends.
     _slot: OwnedSemaphorePermit,
 }
 
@@ -56,23 +56,23 @@ impl Guest {
         }
     }
 
-    /// Has its sessions used on behalf of this caller from now on.
+    /// Uses this caller for the guest's sessions from now on.
     pub fn answer_for(&mut self, caller: Caller) {
         self.session = self.sessions.ctx().for_caller(caller);
         self.warm = WarmCtx::new(self.sessions.clone()).for_caller(caller);
     }
 
-    /// Has the host keep so many bytes more, unless that is more than the guest may have it keep.
+    /// Accounts for memory of the host, in bytes. Fails if that exceeds the guest's budget.
     pub fn keep(&mut self, bytes: usize) -> Result<(), OverBudget> {
         let Self { budget, table, .. } = self;
         budget.take(bytes, || metered::held(table))
     }
 }
 
-/// WASI for a guest: its standard streams and variables are to be added.
+/// WASI for a guest, without standard streams and environment variables, which the caller adds.
 pub fn wasi(settings: &Server) -> WasiCtxBuilder {
     let mut wasi = WasiCtx::builder();
-    // A socket is an open file of this process, though no guest may connect it.
+    // Guests cannot connect sockets, but each socket would be an open file of this process.
     wasi.allow_tcp(false).allow_udp(false).max_random_size(settings.request_memory.into());
     wasi
 }
@@ -101,7 +101,7 @@ impl WarmView for Guest {
     }
 }
 
-/// Guests answer requests; they make none.
+/// Guests cannot send requests.
 struct Hooks;
 
 static FORBIDDEN: LazyLock<ForbiddenHeaderFilter> =

@@ -1,4 +1,4 @@
-//! What guests print goes to the log, a line at a time.
+//! Logs the output of guests, line by line.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamResult},
 };
 
-/// Guest-controlled: a longer line is cut into several.
+/// A longer line, whose length the guest controls, is split into several.
 const LONGEST_LINE: usize = 4096;
 
 /// The standard output and error of one guest.

@@ -1,4 +1,4 @@
-//! The components of an application and of sessions, compiled.
+//! Loads and compiles the components of applications and sessions.
 
 use anyhow::{Context as _, Result};
 use lemon_session_host::{COMPONENT, compose};
@@ -7,19 +7,19 @@ use wasmtime::{Engine, component::Component};
 use super::{Cache, Platform};
 use crate::compose::{Source, Unused, join};
 
-/// How an application comes by the session component.
+/// How an application gets the session component.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// It is joined with one of its own, which is instantiated with it: calls stay within WebAssembly.
+    /// It is composed with the session component, and both are instantiated together: calls stay within WebAssembly.
     Joined,
-    /// It is lent an instance that is there already, for as long as it has a session open.
-    Lent,
+    /// It takes an instance from a pool while it has a session open.
+    Pooled,
 }
 
 impl Way {
-    /// The cheaper way for guests that answer so many requests each.
+    /// The cheaper way for guests that answer `reuse` requests each.
     pub fn of_reuse(reuse: u32) -> Self {
-        if reuse > 1 { Self::Joined } else { Self::Lent }
+        if reuse > 1 { Self::Joined } else { Self::Pooled }
     }
 }
 
@@ -31,17 +31,17 @@ pub fn application(
     unused: Unused,
     way: Way,
 ) -> Result<Component> {
-    // What passed the laxer rule, or fitted other sessions, has not passed yet.
+    // Part of the cache key, because these decide whether an application is refused below.
     let rules = [
         if unused == Unused::Refuse { b"refuse" } else { &b"skip"[..] },
-        if way == Way::Joined { b"joined" } else { &b"lent"[..] },
+        if way == Way::Joined { b"joined" } else { &b"pooled"[..] },
         COMPONENT,
     ];
     let sources = rules.into_iter().chain([application].into_iter().chain(modules).map(|source| &source.bytes[..]));
     kept(platform.cache.as_ref(), &platform.engine, sources, || {
         let alone = join(application, modules, unused)?;
         let path = application.path.display();
-        // Refuses what is built against other sessions than these, and what asks for what is not an application's.
+        // Also refuses applications that were built against another version or import interfaces reserved for the host.
         let joined = match compose::compose(&alone) {
             Ok(composed) if way == Way::Joined => composed,
             Ok(_) | Err(compose::Error::NoSessions) => alone,
@@ -60,7 +60,7 @@ fn compile(engine: &Engine, component: &[u8]) -> Result<Component> {
     Ok(Component::new(engine, component)?)
 }
 
-/// What the cache keeps, or what is compiled now and kept for the next time.
+/// Reads the component from the cache, or compiles it and stores it there.
 fn kept<'a>(
     cache: Option<&Cache>,
     engine: &Engine,

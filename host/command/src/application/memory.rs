@@ -1,14 +1,14 @@
-//! How large an instance of an application may grow.
+//! Limits the memory of an application's instance.
 
 use wasmtime::{ResourceLimiter, Result};
 
-/// Bounds all memories and tables of an instance together: a component may have any number of them.
+/// Limits the total of all memories and tables of an instance, because a component can have any number of them.
 pub struct Memory {
     limit: usize,
     taken: usize,
 }
 
-/// What an element of a table takes.
+/// The size of a table's element, in bytes.
 const ELEMENT: usize = size_of::<usize>();
 
 impl Memory {
@@ -18,7 +18,7 @@ impl Memory {
 
     fn grow(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
         let taken = self.taken.saturating_sub(current).saturating_add(desired);
-        // Past its own maximum it does not grow, whatever is answered here.
+        // Beyond its own maximum it does not grow, so this must not be counted.
         let is_allowed = taken <= self.limit && maximum.is_none_or(|maximum| desired <= maximum);
         if is_allowed {
             self.taken = taken;

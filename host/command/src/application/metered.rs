@@ -1,7 +1,7 @@
-//! wasi:http as wasmtime implements it, with each call metered by which a guest has the host keep something.
+//! wasmtime's implementation of wasi:http, with a memory budget for the calls that allocate memory of the host.
 //!
-//! wasmtime-wasi-http bounds each `fields` by itself and the table of handles by their number. Many of both are still
-//! gigabytes: so what is handed over is counted before it is kept.
+//! wasmtime-wasi-http limits the size of each `fields` and the number of handles. Together these limits still allow
+//! gigabytes, so all data that a guest passes is counted before it is stored.
 
 use http::HeaderMap;
 use wasmtime::{
@@ -20,17 +20,17 @@ use wasmtime_wasi_http::{
 
 use super::guest::Guest;
 
-/// The version that wasmtime-wasi-http implements: a guest of another 0.2 is linked with it, too.
+/// The version that wasmtime-wasi-http implements. Guests built against another 0.2 are linked with it too.
 const TYPES: &str = "wasi:http/types@0.2.12";
 
-/// Bytes of a response's body that wait to be sent are in pieces of this size at most, and so many of them.
+/// The maximum size of a buffered piece of a response's body, and the maximum number of pieces.
 pub const PIECE_BYTES: usize = 64 * 1024;
 const PIECES: usize = 2;
-/// What a line of a header takes beside its name and its value: places in a table that is half empty.
+/// The memory for a header field in addition to its name and value: entries of a hash table that is half empty.
 const LINE_BYTES: usize = 256;
-/// The most that one `fields` takes: of wasmtime's 128 KiB each line takes 40 bytes at least.
+/// The maximum memory of one `fields`: wasmtime allows 128 KiB, and counts at least 40 bytes for each field.
 const FIELDS_BYTES: usize = 128 * 1024 / 40 * LINE_BYTES;
-/// What a body takes that a guest writes: what waits to be sent, and its trailers, which nothing tells of any more.
+/// The maximum memory of a body that a guest writes: buffered pieces, and trailers, which cannot be counted later.
 const BODY_BYTES: usize = PIECES * PIECE_BYTES + FIELDS_BYTES;
 
 /// Adds wasi:http to a linker.
@@ -70,7 +70,7 @@ fn shadow(types: &mut LinkerInstance<'_, Guest>) -> Result<()> {
         },
     )?;
     types.func_wrap("[method]fields.clone", |mut store: Store, (fields,): (Fields,)| {
-        // They share their lines until one of them is changed.
+        // The clones share their fields until one of them is changed.
         let bytes = lines(store.data_mut().http().table.get(&fields)?);
         Ok((metered(&mut store, bytes)?.clone(fields)?,))
     })?;
@@ -108,7 +108,7 @@ fn shadow(types: &mut LinkerInstance<'_, Guest>) -> Result<()> {
     )
 }
 
-/// wasmtime's implementation, once the guest may have the host keep so many bytes more.
+/// wasmtime's implementation, after accounting for `bytes` of the guest's budget.
 fn metered<'a>(store: &'a mut Store<'_>, bytes: usize) -> Result<WasiHttpCtxView<'a>> {
     let guest = store.data_mut();
     guest.keep(bytes)?;
@@ -125,7 +125,7 @@ fn answer<T>(
     },))
 }
 
-/// What the host keeps for the handles of a guest, the handles themselves aside.
+/// The host's memory for the contents of a guest's handles, without the handles themselves.
 pub fn held(table: &mut ResourceTable) -> usize {
     let body = |is_there: bool| if is_there { BODY_BYTES } else { 0 };
     let held = table.iter_mut().map(|entry| {
@@ -148,7 +148,7 @@ fn lines(fields: &HeaderMap) -> usize {
     fields.iter().map(|(name, value)| line(name.as_str(), value.as_bytes())).sum()
 }
 
-/// What a line of a header takes. The allocator rounds up by a quarter at most.
+/// The memory for a header field. The allocator rounds up by at most a quarter.
 fn line(name: &str, value: &[u8]) -> usize {
     let bytes = name.len() + value.len();
     bytes + bytes / 4 + LINE_BYTES

@@ -1,4 +1,4 @@
-//! What `serve` and `cgi` share: an application, whichever kind it is of, and the guests that answer for it.
+//! Applications and their guests, for `serve` and `cgi`.
 
 mod body;
 mod budget;
@@ -44,16 +44,16 @@ pub struct Application {
     manager: Grant,
 }
 
-/// How an application is asked: by what it exports.
+/// The interface through which an application gets requests.
 enum Kind {
     /// A component of wasi:http, through its incoming handler.
     Http(Service),
-    /// A component of wasi:cli, as RFC 3875 says.
+    /// A component of wasi:cli, as a CGI program (RFC 3875).
     Program(Program),
 }
 
 impl Application {
-    /// Reads, joins with its modules, and compiles the component at `path`.
+    /// Reads the component at `path`, joins it with its modules, and compiles it.
     pub fn load(platform: &Arc<Platform>, path: &Path, modules: &Modules, unused: Unused, reuse: u32) -> Result<Self> {
         let way = Way::of_reuse(reuse);
         let component = load::application(platform, &Source::read(path)?, &modules.read()?, unused, way)?;
@@ -65,12 +65,12 @@ impl Application {
         let http = exports("wasi:http/incoming-handler@0.2.");
         anyhow::ensure!(
             http || exports("wasi:cli/run@0.2."),
-            "{} is no application: it exports neither wasi:http/incoming-handler@0.2 nor wasi:cli/run@0.2",
+            "{} is not an application: it exports neither wasi:http/incoming-handler@0.2 nor wasi:cli/run@0.2",
             path.display()
         );
 
         let pre = platform.linker(way)?.instantiate_pre(&component);
-        let cannot_run = || format!("{} imports what this server does not have", path.display());
+        let cannot_run = || format!("{} has imports that this server does not provide", path.display());
         let pre = pre.map_err(anyhow::Error::from).with_context(cannot_run)?;
         let name: Arc<str> = path.file_stem().unwrap_or_default().to_string_lossy().into();
         let platform = platform.clone();
@@ -82,7 +82,7 @@ impl Application {
         Ok(Self { kind, platform, uses_sessions, manager: Caller::default().manager })
     }
 
-    /// Lets it call this much of `lemon:session/manager`.
+    /// Grants it functions of `lemon:session/manager`.
     pub fn granted(self, manager: Grant) -> Self {
         Self { manager, ..self }
     }
@@ -106,7 +106,7 @@ impl Application {
         matches!(self.kind, Kind::Program(_))
     }
 
-    /// Has the application answer a request of `client`. A CGI program is given the request's `variables`.
+    /// Passes a request of `client` to the application. A CGI program gets the request's `variables`.
     pub async fn answer(
         &self,
         id: RequestId,
@@ -117,10 +117,9 @@ impl Application {
         let Platform { settings, in_flight, .. } = &*self.platform;
         let (parts, body) = request.into_parts();
         let (body, fault) = body::limited(body, settings)?;
-        // A client that sends slowly only holds its own connection meanwhile.
+        // Before the request takes its turn, so that a slow client occupies only its own connection.
         let body = body::read_ahead(body, settings.body_buffer as usize).await;
-        let incomplete =
-            |_| fault.failure().unwrap_or(Failure::BadRequest("The body of the request did not arrive whole."));
+        let incomplete = |_| fault.failure().unwrap_or(Failure::BadRequest("The body of the request is incomplete."));
         let request = Request::from_parts(parts, body.map_err(incomplete)?);
 
         let permit = match in_flight.clone().try_acquire_owned() {
@@ -139,11 +138,11 @@ impl Application {
             }
         };
         let mut response = fault.failure().map_or(answered, Err)?;
-        // A response that has no body by its status has no length either (RFC 9110, section 8.6).
+        // A response whose status allows no body must not have a length either (RFC 9110, section 8.6).
         if matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
             response.headers_mut().remove(header::CONTENT_LENGTH);
         }
-        // The request is in flight until the last byte of its response is.
+        // The request stays in flight until the last byte of its response is sent.
         Ok(response.map(|body| {
             body.map_err(move |error| {
                 let _ = &permit;

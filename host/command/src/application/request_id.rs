@@ -1,4 +1,4 @@
-//! A name for each request, by which its client and the log mean the same one.
+//! Request ids, which error pages and the log share.
 
 use std::{
     fmt,
@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-/// Names one request: the second this server was started, and how many came before.
+/// The id of a request: the second at which the server started, and the number of requests before.
 #[derive(Clone, Copy)]
 pub struct RequestId(u64);
 
@@ -16,7 +16,7 @@ static STARTED: LazyLock<u64> = LazyLock::new(crate::output::now);
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 impl RequestId {
-    /// Names the one request of this process.
+    /// The id of the only request of this process.
     pub fn of_process() -> Self {
         Self(std::process::id().into())
     }
@@ -25,7 +25,7 @@ impl RequestId {
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// A number that no other request of this process has.
+    /// A number that is unique in this process.
     pub fn number(self) -> u64 {
         self.0
     }

@@ -17,29 +17,29 @@ use tokio::{
 };
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// Bytes that are read at a time.
+/// The size of one read, in bytes.
 const PIECE: usize = 64 * 1024;
 
-/// How long the rest of a body that nobody reads is waited for while nothing of it comes.
+/// How long to wait for the next piece of a body that the application did not read.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// As many bytes of stdin as CONTENT_LENGTH tells: the web server need not close it behind them (RFC 3875, section 4.2).
+/// Reads CONTENT_LENGTH bytes of stdin: the web server may keep it open after them (RFC 3875, section 4.2).
 pub fn body(length: u64) -> (WasiBody, Rest) {
     let (sender, pieces) = mpsc::channel(1);
     let (unread, rest) = mpsc::channel(1);
     if length > 0 {
-        // This thread may be waiting for input when the process ends. It keeps nothing from ending.
+        // A thread that is blocked in a read does not keep the process from exiting.
         thread::spawn(move || read(length, &sender, &unread));
     }
     (Input { pieces, left: length }.boxed_unsync(), Rest(rest))
 }
 
-/// What nobody reads of the body.
+/// The part of the body that the application does not read.
 pub struct Rest(Receiver<()>);
 
 impl Rest {
-    /// Takes it in, as long as it comes. Web servers do not care for the response of a program that ends before: fcgiwrap
-    /// answers that it could not pass the request on, and mod_cgid's one socket for both is reset.
+    /// Reads and discards it until it ends or stalls. If the program exits earlier, web servers drop its response:
+    /// fcgiwrap fails to pass on the request, and mod_cgid uses a single socket, which is reset.
     pub async fn discard(mut self) {
         while let Ok(Some(())) = timeout(IDLE, self.0.recv()).await {}
     }
@@ -58,7 +58,7 @@ fn read(mut left: u64, pieces: &Sender<io::Result<Bytes>>, unread: &Sender<()>) 
         };
         left -= read.as_ref().map_or(left, |bytes| bytes.len() as u64);
         if pieces.blocking_send(read).is_err() {
-            // One that was not heard yet says the same.
+            // If the channel is full, a message with the same meaning is waiting there.
             let _ = unread.try_send(());
         }
     }

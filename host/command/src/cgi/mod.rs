@@ -20,8 +20,9 @@ use crate::{
 
 /// Run an application for one request, as a CGI program of a web server.
 ///
-/// The web server describes the request in the environment and on stdin, and gets the response on stdout (RFC 3875). The
-/// application is a component of wasi:cli that is a CGI program itself, or one of wasi:http. It gets sessions as in `serve`.
+/// The web server passes the request in environment variables and on stdin, and reads the response from stdout (RFC
+/// 3875). The application is a component of wasi:http, or one of wasi:cli that is a CGI program itself. It has sessions
+/// as in `serve`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example, as the file visits.cgi beside visits.wasm, marked as executable:
@@ -33,24 +34,24 @@ pub struct Args {
     #[command(flatten)]
     storage: storage::Args,
 
-    /// Where compiled code is kept for the next request: a folder of this user's alone. Without it: lemon-session in the
-    /// user's folder for caches.
+    /// The folder for compiled code, which only this user may have access to. Default: lemon-session in the user's
+    /// cache folder.
     #[arg(long, value_name = "FOLDER")]
     cache: Option<PathBuf>,
 
-    /// The application, behind all flags. A file that begins with #! stands for the component beside it that has its name
-    /// and ends in .wasm.
+    /// The application, after all flags. A file that begins with #! stands for the component in the same folder with
+    /// the same name and the extension .wasm.
     #[arg(value_name = "APP.wasm", required = true, trailing_var_arg = true)]
     command_line: Vec<OsString>,
 }
 
-/// How long cleaning up may take after a request: the web server may wait for this process.
+/// The time limit of a cleanup after the request: the web server may wait for this process to exit.
 const CLEANUP: Duration = Duration::from_millis(100);
 
 pub async fn run(args: Args) -> Result<ExitCode> {
     let variables = Variables::of_environment(env::vars_os());
     if variables.get("REQUEST_METHOD").is_none() {
-        let why = "REQUEST_METHOD is not set: `cgi` is run by a web server, `serve` is one itself";
+        let why = "REQUEST_METHOD is not set: a web server runs `cgi`; to run a server, use `serve`";
         return Err(Usage(why.to_owned()).into());
     }
     check_words(&args.command_line[1..], &variables)?;
@@ -78,26 +79,26 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     if let Some(platform) = platform {
         platform.quiet(platform.settings.request_time).await;
         platform.session().stores().finish_cleanup(CLEANUP).await;
-        // The stores are left open, as what was saved is saved. SQLite would copy its log back into the database, which waits
-        // for the disk several times, and the next request would have to begin a new one.
+        // The stores are not closed, because all saves are durable already. Closing would make SQLite copy its log into
+        // the database, with several waits for the disk, and the next request would have to create a new log.
         std::mem::forget(platform);
     }
     match printed {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
-            tracing::warn!(request = %id, "the response was not printed to its end: {error:#}");
+            tracing::warn!(request = %id, "the response could not be written completely: {error:#}");
             Ok(ExitCode::FAILURE)
         }
     }
 }
 
-/// Words behind the application are those of a query without `=` (RFC 3875, section 4.4). Whoever sends the request chooses
-/// them, so they are never flags.
+/// Arguments after the application are the words of a query without `=` (RFC 3875, section 4.4). The client controls
+/// them, so they must never be treated as flags.
 fn check_words(words: &[OsString], variables: &Variables) -> Result<(), Usage> {
     let query = variables.get("QUERY_STRING").unwrap_or_default();
     match words.first() {
         Some(word) if query.is_empty() || query.contains('=') => {
-            Err(Usage(format!("{} stands behind the application: all flags stand before it", word.display())))
+            Err(Usage(format!("{} follows the application: pass all flags before it", word.display())))
         }
         _ => Ok(()),
     }
@@ -105,20 +106,21 @@ fn check_words(words: &[OsString], variables: &Variables) -> Result<(), Usage> {
 
 async fn start(args: &Args) -> Result<(Arc<Platform>, Application)> {
     let config = args.storage.config()?;
-    // The web server bounds how slowly a body may come. What does not come at all is the application's to judge.
+    // The web server limits slow bodies. The application decides how to treat an incomplete one.
     let mut settings = config.server.clone();
     (settings.body_buffer, settings.body_rate) = (0, 0);
     let settings = Arc::new(settings);
     let session = SessionCtx::with(config.stores(&drivers::registry()), config.settings.clone())?;
-    let cache = Cache::open(args.cache.as_deref())
-        .inspect_err(|error| tracing::warn!("every request compiles anew, as compiled code cannot be kept: {error:#}"));
+    let cache = Cache::open(args.cache.as_deref()).inspect_err(|error| {
+        tracing::warn!("every request compiles the application, because there is no cache: {error:#}")
+    });
     let platform = Arc::new(Platform::new(Engines::for_one(&settings)?, session, settings, cache.ok())?);
     let component = script::component(args.command_line[0].as_ref())?;
     let application =
         Application::load(&platform, &component, &args.modules, Unused::Refuse, 1)?.granted(config.manager);
     if application.uses_sessions() {
         let store = platform.session().stores().driver(&Location { storage: None, table: None }).await?;
-        // On the connection that the application will use.
+        // Checks for the tables on the connection that the application will use.
         let looked = store.load(&Key::of(""), "", 0, 0).await;
         if looked.is_err_and(|error| error.is_missing_tables()) {
             store.set_up().await?;

@@ -16,15 +16,15 @@ use wasmtime_wasi_http::WasiBody;
 
 use crate::application::cgi::LocalRedirect;
 
-/// Bytes that are sent together.
+/// Bytes to collect before a write.
 const MOST_AT_ONCE: usize = 64 * 1024;
 
-/// Prints a response as it comes; to a request with the method HEAD, without its body.
+/// Writes a response as it arrives, without its body if `head_alone`, which a HEAD request needs.
 pub async fn print(response: Response<WasiBody>, head_alone: bool) -> Result<()> {
     let (parts, mut body) = response.into_parts();
     let mut head = Vec::new();
     if let Some(LocalRedirect(path)) = parts.extensions.get() {
-        // The web server goes there.
+        // A local redirect: the web server requests this path.
         write!(head, "Location: {path}\r\n")?;
     } else {
         write!(head, "Status: {} {}\r\n", parts.status.as_str(), parts.status.canonical_reason().unwrap_or_default())?;
@@ -41,7 +41,7 @@ pub async fn print(response: Response<WasiBody>, head_alone: bool) -> Result<()>
     loop {
         let frame = match body.frame().now_or_never() {
             Some(frame) if printed.len() < MOST_AT_ONCE => frame,
-            // Nothing more is there yet: what is goes on its way.
+            // Nothing more is ready: send what has been collected.
             None => {
                 send(&mut stdout, &mut printed).await?;
                 body.frame().await
@@ -65,18 +65,19 @@ pub async fn print(response: Response<WasiBody>, head_alone: bool) -> Result<()>
     Ok(())
 }
 
-/// Tells the web server that the response is over: mod_cgid only knows once neither stdin nor stdout leads to it.
+/// Tells the web server that the response is complete: mod_cgid only notices when both stdin and stdout are closed.
 pub fn end() -> io::Result<()> {
     let nowhere = File::options().read(true).write(true).open("/dev/null")?;
     for descriptor in [0, 1] {
-        // SAFETY: it is open for as long as this process is, and `ManuallyDrop` does not close it.
+        // SAFETY: the descriptor stays open as long as the process runs, and `ManuallyDrop` does not close it.
         let mut descriptor = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(descriptor) });
         rustix::io::dup2(&nowhere, &mut descriptor)?;
     }
     Ok(())
 }
 
-/// Not on this thread, which feeds the application meanwhile: the web server may read nothing before it has sent all.
+/// Writes off this thread, which passes the request's body to the application: some web servers read nothing before
+/// they have sent the whole body.
 async fn send(stdout: &mut Stdout, printed: &mut Vec<u8>) -> io::Result<()> {
     stdout.write_all(printed).await?;
     printed.clear();

@@ -1,4 +1,4 @@
-//! Files that the web server runs in the place of a component.
+//! Script files that the web server runs instead of a component.
 
 use std::{
     fs::File,
@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-/// The component to run: the file itself, or the one beside a script.
+/// The component to run: the file itself, or the component that a script stands for.
 pub fn component(file: &Path) -> Result<PathBuf> {
     let mut start = Vec::new();
     let read = File::open(file).and_then(|file| file.take(2).read_to_end(&mut start));
@@ -19,7 +19,7 @@ pub fn component(file: &Path) -> Result<PathBuf> {
     let component = file.with_extension("wasm");
     ensure!(
         component != file && component.exists(),
-        "{} stands for the component {}, which is not there",
+        "{} stands for the component {}, which does not exist",
         file.display(),
         component.display()
     );

@@ -1,4 +1,4 @@
-//! The text of `lemon.ini` as sections of keys with their lines, and the mistakes that were found in it.
+//! The text of `lemon.ini` as sections of keys with their lines, and the mistakes in it.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use ini::{Ini, ParseOption};
 
 use super::Mistake;
 
-/// A file that is being read. What nobody asks for is a mistake.
+/// A file that is being read. A key or section that is never read is a mistake.
 pub(crate) struct Document {
     sections: BTreeMap<String, Content>,
-    /// The names of all sections that were asked for; one that ends with a dot is the beginning of a name.
+    /// The names of all sections that were read; one that ends with a dot is a prefix.
     known: Vec<String>,
     mistakes: Vec<Mistake>,
-    /// Every key that was asked for, and whether it is there.
+    /// Every key that was read, and whether the file has it.
     #[cfg(test)]
     pub(super) asked: Vec<(String, &'static str, bool)>,
 }
@@ -40,11 +40,12 @@ pub(crate) struct Section<'a> {
 
 impl Document {
     pub(super) fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
-        // A value is the rest of its line, to the letter: passwords hold quotes and backslashes.
+        // A value is the rest of its line without escapes, because passwords contain quotes and backslashes.
         let options = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
         let text = text.trim_start_matches('\u{feff}');
         let ini = Ini::load_from_str_opt(text, options).map_err(|error| {
-            let message = format!("{}; a line is [section], key = value, or begins with # or ;", error.msg);
+            let message =
+                format!("{}; expected [section], key = value, or a comment that begins with # or ;", error.msg);
             vec![Mistake { line: Some(error.line), message }]
         })?;
 
@@ -63,7 +64,7 @@ impl Document {
             let line = name.and_then(|name| lines.section(name));
             if name.is_none() {
                 let keys: Vec<_> = properties.iter().map(|(key, _)| key).collect();
-                let message = format!("{} before the first section; begin with [session]", keys.join(", "));
+                let message = format!("{} before the first section; start with [session]", keys.join(", "));
                 document.mistakes.push(Mistake { line: Some(1), message });
             }
             let name = name.unwrap_or_default();
@@ -72,8 +73,8 @@ impl Document {
             for (key, value) in properties.iter() {
                 let line = lines.key(key);
                 if let Some(first) = content.entries.iter().find(|entry| entry.key == key) {
-                    let before = first.line.map(|line| format!(", first in line {line}")).unwrap_or_default();
-                    let message = format!("[{name}] {key}: given twice{before}; keep one of them");
+                    let before = first.line.map(|line| format!(", first on line {line}")).unwrap_or_default();
+                    let message = format!("[{name}] {key}: given twice{before}; remove one of them");
                     document.mistakes.push(Mistake { line, message });
                     continue;
                 }
@@ -84,7 +85,7 @@ impl Document {
         Ok(document)
     }
 
-    /// Reads a section, as if it were empty when it is not there.
+    /// Reads a section. A missing one is read as an empty one.
     pub(super) fn section(&mut self, name: &str, read: impl FnOnce(&mut Section<'_>)) {
         self.known.push(name.to_owned());
         let mut content = self.sections.remove(name).unwrap_or_default();
@@ -92,7 +93,7 @@ impl Document {
         self.sections.insert(name.to_owned(), content);
     }
 
-    /// Reads all sections whose name begins with `prefix`, each under the rest of its name.
+    /// Reads all sections whose name begins with `prefix`, and passes the rest of each name.
     pub(super) fn sections(&mut self, prefix: &str, mut read: impl FnMut(&str, &mut Section<'_>)) {
         self.known.push(prefix.to_owned());
         let names: Vec<_> = self.sections.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
@@ -101,7 +102,7 @@ impl Document {
             match &full[prefix.len()..] {
                 "" => self.mistakes.push(Mistake {
                     line: content.line,
-                    message: format!("[{full}]: a name is missing; [{prefix}archive] for example"),
+                    message: format!("[{full}]: the name is missing; for example [{prefix}archive]"),
                 }),
                 name => self.read(&full, &mut content, |section| read(name, section)),
             }
@@ -109,7 +110,7 @@ impl Document {
         }
     }
 
-    /// Notes what is wrong with a key's value.
+    /// Records a mistake in a key's value.
     pub(super) fn mistake(&mut self, section: &str, key: &str, message: String) {
         let content = self.sections.get(section);
         let entry = content.and_then(|content| content.entries.iter().find(|entry| entry.key == key));
@@ -117,7 +118,7 @@ impl Document {
         self.mistakes.push(Mistake { line, message: format!("[{section}] {key}: {message}") });
     }
 
-    /// All mistakes by line; what was not read is one.
+    /// All mistakes by line, including sections and keys that were not read.
     pub(super) fn into_mistakes(mut self) -> Vec<Mistake> {
         for (name, content) in &self.sections {
             let is_known = |known: &String| name == known || (known.ends_with('.') && name.starts_with(known));
@@ -158,7 +159,7 @@ impl Section<'_> {
         self.content.entries.iter().map(|entry| (entry.key.clone(), (entry.value.clone(), entry.line)))
     }
 
-    /// Reads a key into `target`, which stays as it is when the key is not there.
+    /// Reads a key into `target`, which keeps its value if the file does not have the key.
     pub(super) fn read<T>(&mut self, key: &'static str, target: &mut T, parse: impl FnOnce(&str) -> Result<T, String>) {
         self.known.push(key);
         let Some(entry) = self.content.entries.iter_mut().find(|entry| entry.key == key) else { return };
@@ -172,7 +173,7 @@ impl Section<'_> {
         }
     }
 
-    /// All keys that were not read yet, with their values: for sections whose keys are free.
+    /// All keys that were not read yet, with their values, for sections with arbitrary keys.
     pub(super) fn rest(&mut self) -> Vec<(String, String)> {
         let unread = self.content.entries.iter_mut().filter(|entry| !entry.is_read);
         let rest = unread.map(|entry| {
@@ -182,7 +183,7 @@ impl Section<'_> {
         rest.collect()
     }
 
-    /// Notes what is wrong with a key, or that it is missing.
+    /// Records a mistake in a key's value, or a missing key.
     pub(super) fn mistake(&mut self, key: &str, message: String) {
         let entry = self.content.entries.iter().find(|entry| entry.key == key);
         let line = entry.map_or(self.content.line, |entry| entry.line);
@@ -198,11 +199,11 @@ fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) ->
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match best {
         Some((_, known)) => format!("; did you mean {known}?"),
-        None => format!("; there are {}", known.collect::<Vec<_>>().join(", ")),
+        None => format!("; the choices are {}", known.collect::<Vec<_>>().join(", ")),
     }
 }
 
-/// Where the sections and keys stand: the parser does not tell.
+/// Finds the lines of sections and keys, which the parser does not report.
 struct Lines<'a> {
     rest: std::vec::IntoIter<(usize, Line<'a>)>,
 }

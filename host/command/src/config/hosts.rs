@@ -1,22 +1,21 @@
-//! The hosts that a site answers for.
+//! The hosts that the server accepts requests for.
 
 use std::{fmt, net::Ipv6Addr, str::FromStr};
 
-/// One of `[server] hosts`: the name or the address of a host, or `*.example.org` for all names below one.
+/// An entry of `[server] hosts`: a host's name or address, or `*.example.org` for all subdomains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPattern {
-    /// In small letters, without a dot at its end.
+    /// In lower case, without a trailing dot.
     name: String,
     is_below: bool,
 }
 
 impl HostPattern {
-    /// Whether it stands for this host, a name or an address without a port. Capital letters and a dot at the end of a name
-    /// make no difference.
+    /// Whether it matches a host, which is a name or an address without a port. Case and a trailing dot are ignored.
     pub fn matches(&self, host: &str) -> bool {
         let host = host.strip_suffix('.').unwrap_or(host);
         if !self.is_below {
-            // An address of IPv6 can be written in several ways.
+            // An IPv6 address can be written in several ways.
             return host.eq_ignore_ascii_case(&self.name)
                 || ipv6(host).is_some_and(|address| ipv6(&self.name) == Some(address));
         }
@@ -42,7 +41,7 @@ impl FromStr for HostPattern {
         let name = below.unwrap_or(text);
         if host_of(name) != Some(name) || (below.is_some() && name.starts_with('[')) {
             return Err(format!(
-                "{text:?} is not a host without a port, as example.org, *.example.org, 192.0.2.1 and [2001:db8::1] are"
+                "{text:?} is not a host without a port, such as example.org, *.example.org, 192.0.2.1 or [2001:db8::1]"
             ));
         }
         let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
@@ -50,8 +49,8 @@ impl FromStr for HostPattern {
     }
 }
 
-/// The host in the value of a Host header, or none where it is not a host with or without a port (RFC 9110, section 7.2).
-/// Names are those of RFC 1123, and may have underscores, which are in use though they are not allowed.
+/// The host in the value of a Host header, or `None` if it is not a host with an optional port (RFC 9110, section 7.2).
+/// Names follow RFC 1123, but may also contain underscores, which are common although not allowed.
 pub fn host_of(value: &str) -> Option<&str> {
     let end = match value.strip_prefix('[') {
         Some(rest) => rest.find(']')? + 2,
@@ -60,7 +59,7 @@ pub fn host_of(value: &str) -> Option<&str> {
     let (host, port) = value.split_at(end);
     let is_host = ipv6(host).is_some() || is_name(host);
     let is_port = match port.strip_prefix(':') {
-        // `parse` would take a sign.
+        // `parse` alone would accept a sign.
         Some(digits) => {
             digits.is_empty() || (!digits.starts_with('+') && digits.parse::<u16>().is_ok_and(|port| port > 0))
         }

@@ -22,25 +22,26 @@ use lemon_session_host::{
     stores::{Origin, Storage},
 };
 
-/// Where sessions are kept unless something else is configured.
+/// The store's URL if none is configured.
 pub const DEFAULT_STORAGE: &str = "sqlite:sessions.db";
 
-/// All that `lemon.ini` says. What it does not say has its default.
+/// The contents of `lemon.ini`, with defaults for missing keys.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `[session]` and the sections below it.
     pub settings: Settings,
-    /// `[session.limits] new-sessions`: how many sessions one client may begin in a minute; 0: any number.
+    /// `[session.limits] new-sessions`: the number of sessions that one client may create in a minute; 0 means no
+    /// limit.
     pub new_sessions: u32,
-    /// `[session] manager`: what applications may call of `lemon:session/manager`.
+    /// `[session] manager`: the functions of `lemon:session/manager` that applications may call.
     pub manager: Grant,
-    /// `[session.manager]`: the same for the applications that are mounted on these paths.
+    /// `[session.manager]`: the same for the applications mounted on these paths.
     pub managers: BTreeMap<String, Grant>,
     /// `[storage]`: the default store.
     pub storage: Storage,
-    /// `[storage.NAME]`: further stores that applications may ask for by name.
+    /// `[storage.NAME]`: further stores that applications can select by name.
     pub storages: BTreeMap<String, Storage>,
-    /// `[server]`: for the command alone.
+    /// `[server]`: limits and addresses of the server.
     pub server: Server,
 }
 
@@ -63,7 +64,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Fails when the file cannot be read, and with all its mistakes: each with its line, its key, and what would be right.
+    /// Fails when the file cannot be read, and with all mistakes in it: each names the line, the key and a correct
+    /// value.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let file = path.display().to_string();
@@ -73,7 +75,7 @@ impl Config {
         }
     }
 
-    /// Reads the text of a file; `file` is what errors call it.
+    /// Reads the text of a file; `file` is its name in errors.
     ///
     /// # Errors
     ///
@@ -89,7 +91,7 @@ impl Config {
         if mistakes.is_empty() { Ok(config) } else { Err(Error { file: file.to_owned(), mistakes }) }
     }
 
-    /// The stores that are configured, not opened yet.
+    /// The configured stores, not open yet.
     pub fn stores(&self, registry: &Registry) -> Stores {
         Stores::new(self.storage.clone(), self.storages.clone(), registry)
     }
@@ -103,8 +105,10 @@ impl Config {
             for (path, grant) in section.rest() {
                 match choice(GRANTS)(&grant) {
                     Ok(_) if !path.starts_with('/') => {
-                        section
-                            .mistake(&path, "is no path of --mount, as /shop is, nor / for the whole site".to_owned());
+                        section.mistake(
+                            &path,
+                            "is not a path of --mount, such as /shop, or / for the whole site".to_owned(),
+                        );
                     }
                     Ok(grant) => _ = self.managers.insert(path, grant),
                     Err(message) => section.mistake(&path, message),
@@ -125,7 +129,7 @@ impl Config {
             let mut storage = Storage::new("");
             read_storage(&mut storage, section, file);
             if storage.options.url.is_empty() {
-                section.mistake("url", format!("a storage has a URL: url = {DEFAULT_STORAGE}"));
+                section.mistake("url", format!("a storage needs a URL, for example url = {DEFAULT_STORAGE}"));
             }
             self.storages.insert(name.to_owned(), storage);
         });
@@ -192,16 +196,16 @@ fn read_storage(storage: &mut Storage, section: &mut Section<'_>, file: &str) {
     section.read("url", &mut storage.options.url, text);
     section.read("table", &mut storage.options.table, table);
     section.read("tables", &mut storage.tables, tables);
-    // What is left is the driver's, which refuses what it does not know.
+    // The other keys are options of the driver, which refuses unknown ones.
     storage.options.options = section.rest().into_iter().collect();
 }
 
-/// What is wrong in one line.
+/// A mistake in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// The line, counted from 1; none when it cannot be told.
+    /// The line number, from 1; `None` if it is unknown.
     pub line: Option<usize>,
-    /// The section and the key, what is wrong, and what would be right.
+    /// The section and the key, the mistake, and a correct value.
     pub message: String,
 }
 

@@ -1,4 +1,4 @@
-//! The values of `lemon.ini`. Each error says what would be right.
+//! Parsers of the values in `lemon.ini`. Each error names a correct value.
 
 use std::fmt::Display;
 
@@ -21,7 +21,7 @@ pub(super) fn number(value: &str) -> Result<u32> {
 }
 
 pub(super) fn probability(value: &str) -> Result<f64> {
-    value.parse().map_err(|_| format!("{value:?} is not a number between 0 and 1, as 0.01 is"))
+    value.parse().map_err(|_| format!("{value:?} is not a number from 0 to 1, such as 0.01"))
 }
 
 pub(super) fn table(value: &str) -> Result<TableName> {
@@ -32,7 +32,7 @@ pub(super) fn tables(value: &str) -> Result<Vec<TableName>> {
     value.split(',').map(str::trim).filter(|name| !name.is_empty()).map(TableName::new).collect()
 }
 
-/// An empty value is none.
+/// An empty value unsets an optional key.
 pub(super) fn optional<T>(parse: impl FnOnce(&str) -> Result<T>) -> impl FnOnce(&str) -> Result<Option<T>> {
     |value| if value.is_empty() { Ok(None) } else { parse(value).map(Some) }
 }

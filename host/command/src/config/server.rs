@@ -12,50 +12,52 @@ use super::{
     parse::{bytes, number, optional, seconds},
 };
 
-/// The section `[server]`: how much a client or an application may ask of `lemon-session serve`, and of
-/// `lemon-session cgi` as far as one request goes.
+/// The section `[server]`: addresses of `lemon-session serve`, and the limits of clients and applications. Those that
+/// concern a single request also apply to `lemon-session cgi`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Server {
-    /// Where requests are answered.
+    /// The address to listen on.
     pub addr: SocketAddr,
-    /// Connections open at a time. One that comes beyond them takes the place of the one that has been idle for longest; if
-    /// none is idle, it waits.
+    /// The maximum number of open connections. A further one replaces the one that has been idle for longest; if none
+    /// is idle, it waits.
     pub connections: u32,
-    /// Connections of one address, or of one IPv6 network of 64 bits, at a time; none: a quarter of `connections`. Trusted
-    /// proxies may have all of them.
+    /// The maximum number of connections of one address or one /64 network of IPv6; `None` stands for a quarter of
+    /// `connections`. Trusted proxies may use all connections.
     pub connections_per_address: Option<u32>,
-    /// Requests in flight at a time; others wait for `queue_time`.
+    /// The maximum number of requests in flight; others wait up to `queue_time`.
     pub in_flight: u32,
     /// How long a request waits for its turn before it is refused.
     pub queue_time: Duration,
-    /// How long the application may take for a request.
+    /// The time limit of the application for one request.
     pub request_time: Duration,
-    /// How long a client may take to send the head of a request, and how long a connection may be idle between two.
+    /// The time limit for the head of a request, and for an idle connection between two requests.
     pub header_time: Duration,
-    /// How long a client may take to read before more can be sent to it.
+    /// How long the server waits for a client that does not read its response.
     pub write_time: Duration,
-    /// Bytes of the head of a request, and of the header block of a CGI program.
+    /// The maximum size of the head of a request, and of the header block of a CGI program, in bytes.
     pub header_bytes: u32,
-    /// Bytes of the body of a request.
+    /// The maximum size of the body of a request, in bytes.
     pub body_bytes: u32,
-    /// Bytes of a body that are read before its request is one of those in flight.
+    /// Bytes of a body to read before its request counts as in flight.
     pub body_buffer: u32,
-    /// The least bytes of a body per second on average over `body_time`, while the server waits for it; 0: no minimum.
+    /// The minimum rate of a body while the server waits for it, in bytes per second, averaged over `body_time`; 0
+    /// means none.
     pub body_rate: u32,
-    /// The time over which `body_rate` is measured.
+    /// The time over which `body_rate` is averaged.
     pub body_time: Duration,
-    /// Bytes of all memories and tables of an instance of the application.
+    /// The maximum size of all memories and tables of an instance of the application, in bytes.
     pub memory: u32,
-    /// Bytes that the server keeps for a request beside that: header fields, bodies, handles and what waits to be read.
+    /// The maximum memory of the server for a request in addition to `memory`, in bytes: header fields, bodies, handles
+    /// and buffers.
     pub request_memory: u32,
-    /// How long requests in flight may take once the server is told to stop.
+    /// The time limit of requests in flight after the server is told to stop.
     pub shutdown_time: Duration,
-    /// The hosts that requests may be for; none: any.
+    /// The hosts to accept requests for; empty means any.
     pub hosts: Vec<HostPattern>,
-    /// The proxies that are believed when they say who a visitor is, and whether the visitor came over HTTPS.
+    /// The proxies whose statements about a visitor's address and HTTPS are trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Where the state of the server and its metrics are answered for, if anywhere.
+    /// The address that serves health and metrics, if any.
     pub admin_addr: Option<SocketAddr>,
 }
 
@@ -86,7 +88,7 @@ impl Default for Server {
 }
 
 impl Server {
-    /// How many connections one address may have.
+    /// The maximum number of connections of one address.
     pub fn share_of_an_address(&self) -> u32 {
         self.connections_per_address.unwrap_or((self.connections / 4).max(1))
     }
@@ -97,7 +99,7 @@ impl Server {
         self.trusted_proxies.iter().any(|network| network.contains(&address))
     }
 
-    /// Whether requests may be for this host, a name or an address without a port.
+    /// Whether to accept requests for this host, which is a name or an address without a port.
     pub fn answers_for(&self, host: &str) -> bool {
         self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host))
     }
@@ -113,14 +115,14 @@ impl Server {
         section.read("request-time", &mut self.request_time, time);
         section.read("header-time", &mut self.header_time, time);
         section.read("write-time", &mut self.write_time, time);
-        // Hyper has no smaller buffer.
+        // The smallest buffer of hyper.
         section.read("header-bytes", &mut self.header_bytes, within(bytes, 8192..=16 << 20));
         section.read("body-bytes", &mut self.body_bytes, bytes);
         section.read("body-buffer", &mut self.body_buffer, bytes);
         section.read("body-rate", &mut self.body_rate, bytes);
         section.read("body-time", &mut self.body_time, time);
         section.read("memory", &mut self.memory, within(bytes, 1 << 20..=u32::MAX));
-        // A response takes a megabyte, whatever is in it.
+        // Every response takes a megabyte, regardless of its size.
         section.read("request-memory", &mut self.request_memory, within(bytes, 4 << 20..=u32::MAX));
         section.read("shutdown-time", &mut self.shutdown_time, time);
         section.read("hosts", &mut self.hosts, hosts);
@@ -156,19 +158,19 @@ fn networks(value: &str) -> Result<Vec<IpNet>, String> {
 
 fn network(name: &str) -> Result<IpNet, String> {
     name.parse().or_else(|_| name.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
-        format!("{name:?} is neither an address nor a network, as 192.0.2.1 and 10.0.0.0/8 are; a name would be nobody's proof")
+        format!("{name:?} is not an address or a network, such as 192.0.2.1 or 10.0.0.0/8; names cannot be trusted")
     })
 }
 
 fn address(value: &str) -> Result<SocketAddr, String> {
-    value.parse().map_err(|_| format!("{value:?} is not an address with a port, as 127.0.0.1:9090 is"))
+    value.parse().map_err(|_| format!("{value:?} is not an address with a port, such as 127.0.0.1:9090"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{super::Config, *};
 
-    /// What the lines of the section come to; none if they are refused.
+    /// The section with these lines, or `None` if they are invalid.
     fn server(lines: &str) -> Option<Server> {
         Config::parse(&format!("[server]\n{lines}\n"), "lemon.ini").ok().map(|config| config.server)
     }

@@ -11,7 +11,8 @@ use super::{parse::*, *};
 
 const EXAMPLE: &str = include_str!("../../lemon.ini");
 
-/// The example with every key uncommented: the lines that read `# key = value`, not indented ones, which only illustrate.
+/// The example with every key uncommented: the lines `# key = value`, but not the indented ones, which are
+/// illustrations.
 fn uncommented() -> String {
     let is_key = |line: &str| {
         let key = line.split(" =").next().unwrap_or_default();
@@ -120,7 +121,7 @@ fn grants_of_the_manager_are_read_by_path() {
         mistakes("[session]\nmanager = some\n[session.manager]\nadmin = all\n/blog = yes\n"),
         [
             "lemon.ini:2: [session] manager: \"some\" is not one of none, owners, all",
-            "lemon.ini:4: [session.manager] admin: is no path of --mount, as /shop is, nor / for the whole site",
+            "lemon.ini:4: [session.manager] admin: is not a path of --mount, such as /shop, or / for the whole site",
             "lemon.ini:5: [session.manager] /blog: \"yes\" is not one of none, owners, all",
         ]
     );
@@ -149,7 +150,7 @@ fn a_misspelt_key_or_section_is_a_mistake_with_its_line_and_the_right_name() {
     let all = mistakes("[session.limits]\nqqq = 1\n");
     assert!(
         all[0].ends_with(
-            "there are key-length, app-length, variables, value-bytes, session-bytes, header-bytes, new-sessions"
+            "the choices are key-length, app-length, variables, value-bytes, session-bytes, header-bytes, new-sessions"
         ),
         "{all:?}"
     );
@@ -168,7 +169,7 @@ fn a_wrong_type_is_a_mistake_that_says_what_would_be_right() {
         ("expires =", "a number with ms, s, m, h or d"),
         ("expires = 50000d", "at most 49710 days"),
         ("rolling = perhaps", "true, false"),
-        ("cleanup = often", "between 0 and 1"),
+        ("cleanup = often", "from 0 to 1"),
     ] {
         let all = mistakes(&format!("[session]\n{line}\n"));
         assert!(all.len() == 1 && all[0].starts_with("lemon.ini:2: [session] ") && all[0].contains(right), "{all:?}");
@@ -187,7 +188,7 @@ fn an_impossible_value_is_a_mistake_at_its_line() {
 
 #[test]
 fn a_key_given_twice_is_a_mistake_also_across_sections_of_one_name() {
-    let twice = ["lemon.ini:4: [session] app: given twice, first in line 2; keep one of them"];
+    let twice = ["lemon.ini:4: [session] app: given twice, first on line 2; remove one of them"];
     assert_eq!(mistakes("[session]\napp = a\n\napp = b\n"), twice);
     assert_eq!(mistakes("[session]\napp = a\n[session]\napp = b\n"), twice);
 }
@@ -202,7 +203,7 @@ fn all_mistakes_are_told_at_once_in_the_order_of_their_lines() {
 
 #[test]
 fn keys_before_any_section_and_lines_that_are_none_are_mistakes() {
-    assert!(mistakes("app = a\n")[0].contains("begin with [session]"));
+    assert!(mistakes("app = a\n")[0].contains("start with [session]"));
     let all = mistakes("[session]\napp\n");
     assert!(all[0].starts_with("lemon.ini:") && all[0].contains("key = value"), "{all:?}");
 }
@@ -239,7 +240,7 @@ fn no_debug_output_holds_a_password() {
     assert!(!format!("{:?}", Config::parse(text, "lemon.ini").unwrap()).contains("secret"));
 }
 
-/// The example with every key, and up to three lines of it replaced: by nonsense, or by another value of the key.
+/// The example with every key, and up to three of its lines replaced by nonsense or by another value of the key.
 fn changed_example() -> impl Strategy<Value = String> {
     let lines: Vec<String> = uncommented().lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
     let values = [
@@ -301,7 +302,7 @@ fn any_text_is_read_or_refused_cleanly() {
             }
             Err(error) => {
                 refused.set(refused.get() + 1);
-                // The parser may stop behind the last line.
+                // The parser may stop after the last line.
                 let lines = 1..=text.lines().count() + 1;
                 prop_assert!(!error.mistakes.is_empty() && error.mistakes.is_sorted_by_key(|mistake| mistake.line));
                 for mistake in &error.mistakes {

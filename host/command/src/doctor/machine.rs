@@ -1,4 +1,4 @@
-//! What a server needs of the machine it runs on.
+//! Checks of the machine that the server runs on.
 
 use std::{sync::Arc, time::Instant};
 
@@ -17,14 +17,14 @@ use crate::{
     progress::Progress,
 };
 
-/// Files a server has open beside connections, as it reckons itself.
+/// Files that a server opens in addition to connections.
 const OWN_FILES: u64 = 256;
-/// 2025-01-01: no clock that is set says less.
+/// 2025-01-01: an earlier time means that the clock is not set.
 const EARLIEST: u64 = 1_735_689_600;
 
 pub async fn check(config: &Config, report: &mut Report) -> Result<()> {
     if output::now() < EARLIEST {
-        let advice = "have it follow a time server: a session that is begun now has long expired when the clock is set";
+        let advice = "synchronise it with a time server: sessions that start now expire as soon as the clock is set";
         report.fail("clock", "this machine's clock is years behind", Some(advice))?;
     }
 
@@ -34,7 +34,7 @@ pub async fn check(config: &Config, report: &mut Report) -> Result<()> {
     drop(progress);
     match started {
         Ok(()) => {
-            let found = format!("the session component compiles and starts, within {:.1?}", begun.elapsed());
+            let found = format!("the session component compiles and starts within {:.1?}", begun.elapsed());
             report.ok("component", &found)?;
         }
         Err(error) => report.fail("component", &format!("the session component does not work: {error:#}"), None)?,
@@ -44,7 +44,7 @@ pub async fn check(config: &Config, report: &mut Report) -> Result<()> {
     files(config, report)
 }
 
-/// Starts and saves a session with these settings, in a store of its own.
+/// Starts and saves a session with these settings, in a memory store.
 async fn component(settings: &Settings) -> Result<()> {
     let stores = Stores::single(Arc::new(Memory::new()));
     let sessions = Sessions::new(SessionCtx::with(stores, settings.clone())?)?;
@@ -54,46 +54,50 @@ async fn component(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Whether as many guests as may be alive have room.
+/// Checks that the system can reserve address space for the maximum number of guests.
 fn memory(config: &Config, report: &mut Report) -> Result<()> {
     let what =
         format!("{} for each of {} instances", output::bytes(config.server.memory.into()), guests(&config.server));
     match Engines::for_many(&config.server) {
-        Ok(_) => report.ok("memory", &format!("there is address space of {what}")),
+        Ok(_) => report.ok("memory", &format!("there is enough address space: {what}")),
         Err(error) => {
-            let found = format!("there is no address space of {what}: {error:#}");
+            let found = format!("there is not enough address space: {what}: {error:#}");
             report.fail("memory", &found, Some("lower [server] in-flight or memory, or raise `ulimit -v`"))
         }
     }
 }
 
-/// Whether compiled code can be kept for the next start.
+/// Checks that the cache of compiled code can be used.
 fn cache(report: &mut Report) -> Result<()> {
     let written = Cache::open(None).and_then(|cache| {
         cache.probe()?;
         Ok(cache.folder().display().to_string())
     });
     match written {
-        Ok(folder) => report.ok("cache", &format!("compiled code is kept in {folder}")),
+        Ok(folder) => report.ok("cache", &format!("compiled code is stored in {folder}")),
         Err(error) => {
-            let found = format!("compiled code cannot be kept, so that every start compiles anew: {error:#}");
-            report.warning("cache", &found, "let XDG_CACHE_HOME or `serve --cache` name a folder that can be written")
+            let found =
+                format!("there is no cache of compiled code, so every start compiles the applications: {error:#}");
+            report.warning("cache", &found, "set XDG_CACHE_HOME or `serve --cache` to a writable folder")
         }
     }
 }
 
-/// Whether as many connections as are allowed can be open: a server raises its limit as far as it may.
+/// Checks that the limit of open files, which the server raises as far as possible, suffices for the maximum number of
+/// connections.
 fn files(config: &Config, report: &mut Report) -> Result<()> {
     let needed = u64::from(config.server.connections) + OWN_FILES;
     match getrlimit(Resource::Nofile).maximum {
         Some(allowed) if allowed < needed => {
             let found = format!(
-                "{allowed} files may be open, and [server] connections = {} takes {needed}",
+                "the limit of open files is {allowed}, but [server] connections = {} needs {needed}",
                 config.server.connections
             );
             report.warning("files", &found, "raise `ulimit -Hn` (LimitNOFILE in systemd), or lower connections")
         }
-        Some(allowed) => report.ok("files", &format!("{allowed} files may be open, and {needed} are needed at most")),
-        None => report.ok("files", "any number of files may be open"),
+        Some(allowed) => {
+            report.ok("files", &format!("the limit of open files is {allowed}, and at most {needed} are needed"))
+        }
+        None => report.ok("files", "there is no limit of open files"),
     }
 }

@@ -15,10 +15,10 @@ use report::Report;
 
 use crate::{drivers, storage};
 
-/// Look for what is wrong with the settings, the stores and this machine, and say what to do about it.
+/// Check the settings, the stores and this machine, and print advice for each problem.
 ///
-/// To each store a session is written that is removed again; nothing else is changed. Run it as the user that serves:
-/// what may be read and written is part of it.
+/// It writes a session to each store and removes it again, and changes nothing else. Run it as the user that runs the
+/// server, because it also checks permissions.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Exit status: 0 when there are warnings at most, 1 when something fails.
@@ -28,7 +28,7 @@ pub struct Args {
     #[command(flatten)]
     storage: storage::Args,
 
-    /// Print JSON, an object a line.
+    /// Print one JSON object per line.
     #[arg(long)]
     json: bool,
 }
@@ -46,14 +46,14 @@ pub async fn run(args: Args) -> Result<ExitCode> {
                 store::check(&stores, &location, storage, &mut report).await?;
             }
         }
-        // What cannot be closed was in trouble before.
+        // A store that cannot be closed has failed before, and that was reported.
         let _ = stores.close().await;
     }
     machine::check(&config.unwrap_or_default(), &mut report).await?;
     Ok(report.code())
 }
 
-/// The tables of a store as applications ask for them; none is the default one.
+/// The tables of a store as applications select them; `None` is the default one.
 fn tables(storage: &Storage) -> impl Iterator<Item = Option<String>> {
     let further = storage.tables.iter().filter(|table| **table != storage.options.table);
     std::iter::once(None).chain(further.map(|table| Some(table.to_string())))

@@ -1,4 +1,4 @@
-//! What was found, a line each, as soon as it is.
+//! Prints each finding as a line, immediately.
 
 use std::process::ExitCode;
 
@@ -17,17 +17,17 @@ impl Report {
         Self { json, failed: false }
     }
 
-    /// All is well with `check`.
+    /// The check passed.
     pub fn ok(&mut self, check: &str, found: &str) -> Result<()> {
         self.line("ok", check, found, None)
     }
 
-    /// It works, and `advice` would make it better.
+    /// The check found a weakness, which `advice` removes.
     pub fn warning(&mut self, check: &str, found: &str, advice: &str) -> Result<()> {
         self.line("warning", check, found, Some(advice))
     }
 
-    /// It does not work. `found` says what would be right where there is no advice.
+    /// The check failed. Without advice, `found` contains the remedy.
     pub fn fail(&mut self, check: &str, found: &str, advice: Option<&str>) -> Result<()> {
         self.failed = true;
         self.line("FAIL", check, found, advice)

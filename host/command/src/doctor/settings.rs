@@ -1,4 +1,4 @@
-//! The settings: whether they can be read, and what is possible in them but unwise.
+//! Checks of the settings: mistakes, and valid settings that are not recommended.
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
@@ -14,14 +14,14 @@ use crate::{
     storage,
 };
 
-/// The settings, unless there are mistakes in them.
+/// Reads the settings. Returns `None` if they contain mistakes.
 pub fn read(args: &storage::Args, report: &mut Report) -> Result<Option<Config>> {
     let file = args.file();
     match args.config() {
         Ok(config) => {
             match file {
                 Some(file) => {
-                    report.ok("settings", &format!("{} is in order", file.display()))?;
+                    report.ok("settings", &format!("{} has no mistakes", file.display()))?;
                     check_file(file, &config, report)?;
                 }
                 None => {
@@ -39,7 +39,7 @@ pub fn read(args: &storage::Args, report: &mut Report) -> Result<Option<Config>>
     }
 }
 
-/// Who can read the passwords in it, and who can change it.
+/// Checks that other users can neither change the file nor read passwords in it.
 fn check_file(file: &Path, config: &Config, report: &mut Report) -> Result<()> {
     let Ok(metadata) = fs::metadata(file) else { return Ok(()) };
     let file = file.display();
@@ -49,17 +49,17 @@ fn check_file(file: &Path, config: &Config, report: &mut Report) -> Result<()> {
     };
     let has_password = has_password(&config.storage) || config.storages.values().any(has_password);
     if metadata.mode() & 0o004 != 0 && has_password {
-        let found = format!("everybody on this machine can read {file}, and there is a password in it");
+        let found = format!("all users of this machine can read {file}, which contains a password");
         report.warning("settings", &found, &format!("chmod o= {file}"))?;
     }
     if metadata.mode() & 0o002 != 0 {
-        let found = format!("everybody on this machine can change {file}");
+        let found = format!("all users of this machine can change {file}");
         report.warning("settings", &found, &format!("chmod o= {file}"))?;
     }
     Ok(())
 }
 
-/// What is unwise.
+/// Warns about settings that are not recommended.
 pub fn check(config: &Config, report: &mut Report) -> Result<()> {
     let storages = std::iter::once(&config.storage).chain(config.storages.values());
     let unwise =
@@ -70,10 +70,10 @@ pub fn check(config: &Config, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// What is unwise, and what would be wiser.
+/// Pairs of a finding and advice.
 type Unwise = Vec<(String, String)>;
 
-/// Adds what is unwise if it is the case.
+/// Collects the findings whose condition is true.
 macro_rules! unwise {
     ($($case:expr => $found:expr, $advice:expr;)+) => {{
         let mut unwise = Unwise::new();
@@ -89,23 +89,23 @@ fn cookie(settings: &Settings, server: &Server) -> Unwise {
     let lifetime = cookie.lifetime.unwrap_or(0);
     unwise! {
         cookie.secure == Secure::Off =>
-            "[session.cookie] secure = off: the cookie also travels over plain HTTP, where others can read it",
-            "auto follows the visitor's request";
+            "[session.cookie] secure = off: the cookie is also sent over plain HTTP, where others can read it",
+            "set it to auto, which follows the visitor's request";
         cookie.secure == Secure::Auto && server.trusted_proxies.is_empty() =>
-            "[session.cookie] secure = auto: `serve` speaks plain HTTP and trusts no proxy, so that it is never on",
-            "name the HTTPS proxy in front in [server] trusted-proxies";
+            "[session.cookie] secure = auto: `serve` uses plain HTTP and trusts no proxy, so the cookie is never Secure",
+            "add the HTTPS proxy in front of it to [server] trusted-proxies";
         !cookie.http_only =>
-            "[session.cookie] http-only = false: any script that gets into a page can take the session with it",
-            "leave it true unless a script has to read the cookie";
+            "[session.cookie] http-only = false: a script injected into a page can steal the session",
+            "set it to true unless a script must read the cookie";
         cookie.same_site == SameSite::None =>
-            "[session.cookie] same-site = none: other sites can have a visitor's browser act in the session",
-            "lax, unless the pages are shown inside other sites";
+            "[session.cookie] same-site = none: other sites can make a visitor's browser send requests with the session",
+            "set it to lax, unless the pages are embedded in other sites";
         lifetime > 0 && lifetime < settings.expires =>
             format!(
-                "[session.cookie] lifetime = {lifetime}: the browser drops the cookie while its session lasts {} seconds",
+                "[session.cookie] lifetime = {lifetime}: the browser deletes the cookie, although its session lasts {} seconds",
                 settings.expires
             ),
-            "leave it empty, and it follows the session";
+            "leave it empty, so that it follows the session";
     }
 }
 
@@ -115,20 +115,20 @@ fn sessions<'a>(settings: &Settings, mut storages: impl Iterator<Item = &'a Stor
     let needs_cleanup = storages.any(|storage| !storage.options.url.starts_with("redis"));
     unwise! {
         settings.max_lifetime == 0 =>
-            "[session] max-lifetime = 0: a session that is stolen lasts for as long as the thief uses it",
-            "30d ends each session after a month";
+            "[session] max-lifetime = 0: a stolen session lasts for as long as the thief uses it",
+            "set it to 30d, which ends each session after a month";
         settings.renew_after > 0 && settings.renew_grace == 0 =>
-            "[session] renew-grace = 0: of several requests of one page, those after a renewal lose their session",
-            "a minute is enough";
+            "[session] renew-grace = 0: requests that a page sends at the same time lose the session when its id is rotated",
+            "set it to 1m";
         settings.remember_ended == 0 =>
             "[session] remember-ended = 0: the use of an id whose session has ended goes unnoticed",
-            "24h has `lemon-session stats` count it";
+            "set it to 24h, and `lemon-session stats` counts such uses";
         settings.cleanup == 0.0 && needs_cleanup =>
             "[session] cleanup = 0: expired sessions stay in the store",
             "set it to 0.01, or run `lemon-session cleanup` every hour";
         in_memory =>
-            "the storage memory: forgets all sessions when the server stops, and is shared with no other process",
-            "sqlite:sessions.db keeps them";
+            "the store memory: loses all sessions when the server stops, and other processes have no access to it",
+            "use sqlite:sessions.db, which keeps them";
     }
 }
 
@@ -137,8 +137,8 @@ fn server(server: &Server) -> Unwise {
     let public = server.admin_addr.filter(|addr| !addr.ip().is_loopback());
     unwise! {
         everybody.is_some() =>
-            "[server] trusted-proxies: every client is believed when it says which address it has and that it came over HTTPS",
-            "name the addresses of the proxies alone";
+            "[server] trusted-proxies: every client can claim any address, and that it used HTTPS",
+            "list only the addresses of the proxies";
         public.is_some() =>
             format!(
                 "[server] admin-addr = {}: everyone who can reach it can read the metrics",
@@ -147,13 +147,13 @@ fn server(server: &Server) -> Unwise {
             "listen on 127.0.0.1 or on a private network";
         server.body_rate == 0 =>
             "[server] body-rate = 0: a client may send the body of a request as slowly as it likes",
-            "500 bytes a second are slow enough for every honest client";
+            "set it to 500, which every honest client reaches";
         server.share_of_an_address() >= server.connections && server.trusted_proxies.is_empty() =>
             "[server] connections-per-address: one client can have all connections",
-            "leave it empty, which is a quarter of them";
+            "leave it empty, which limits a client to a quarter of them";
         server.shutdown_time < server.request_time =>
             format!(
-                "[server] shutdown-time = {}: requests may take {} seconds, and are cut off when the server is stopped",
+                "[server] shutdown-time = {}: requests can take {} seconds, and are cut off when the server stops",
                 server.shutdown_time.as_secs(),
                 server.request_time.as_secs()
             ),

@@ -1,4 +1,4 @@
-//! The file of a store in SQLite.
+//! Checks of the file of an SQLite store.
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
@@ -9,16 +9,16 @@ use rustix::fs::{Access, access, statvfs};
 use super::Report;
 use crate::output;
 
-/// Less is soon used up.
+/// Less free space is used up soon.
 const LITTLE: u64 = 256 << 20;
-/// With less, the next burst of saves fails.
+/// With less free space, the next burst of saves fails.
 const NOTHING: u64 = 16 << 20;
 
 pub fn check(path: &Path, report: &mut Report) -> Result<()> {
     let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
     let file = path.display();
     if metadata.mode() & 0o006 != 0 {
-        let found = format!("everybody on this machine can open {file}, and read or change sessions");
+        let found = format!("all users of this machine can open {file} and read or change sessions");
         report.warning("file", &found, &format!("chmod o= {file}"))?;
     }
     if is_remote(path) {
@@ -29,15 +29,20 @@ pub fn check(path: &Path, report: &mut Report) -> Result<()> {
         Ok(mode) if mode == "wal" => {}
         Ok(mode) => {
             let found = format!("{file} has the journal mode {mode}: loads wait for saves");
-            report.warning("file", &found, "have `lemon-session serve` alone open it: it sets the mode to wal")?;
+            report.warning(
+                "file",
+                &found,
+                "stop all other programs that use it: `lemon-session serve` then sets the mode to wal",
+            )?;
         }
         Err(error) => report.fail("file", &format!("{file} cannot be read: {error}"), None)?,
     }
 
     let Ok(disk) = statvfs(path) else { return Ok(()) };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let found = format!("{file} has {}, and {} are free", output::bytes(metadata.len()), output::bytes(free));
-    let advice = "make room, or run `lemon-session cleanup`: without room no session can be saved";
+    let found =
+        format!("{file} has {}, and the disk has {} of free space", output::bytes(metadata.len()), output::bytes(free));
+    let advice = "free space on the disk, or run `lemon-session cleanup`: without free space, no session can be saved";
     match free {
         ..NOTHING => report.fail("file", &found, Some(advice)),
         NOTHING..LITTLE => report.warning("file", &found, advice),
@@ -45,14 +50,14 @@ pub fn check(path: &Path, report: &mut Report) -> Result<()> {
     }
 }
 
-/// Whether the file could be created where there is none.
+/// Checks that a missing file could be created.
 pub fn check_folder(path: &Path, report: &mut Report) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) => Ok(()),
         Err(error) => {
-            let found = format!("{} cannot be created, nor a log beside it: {error}", path.display());
-            report.fail("file", &found, Some("give the folder to the user that serves"))
+            let found = format!("{} and its log cannot be created: {error}", path.display());
+            report.fail("file", &found, Some("make the user that runs the server the owner of the folder"))
         }
     }
 }
@@ -62,7 +67,7 @@ fn journal_mode(path: &Path) -> rusqlite::Result<String> {
     connection.pragma_query_value(None, "journal_mode", |row| row.get(0))
 }
 
-/// Whether the file is on NFS or on a share of Windows (`man 2 statfs`).
+/// Whether the file is on NFS or on a Windows share (`man 2 statfs`).
 #[cfg(target_os = "linux")]
 fn is_remote(path: &Path) -> bool {
     const REMOTE: [i64; 3] = [0x6969, 0xff53_4d42, 0xfe53_4d42];

@@ -1,4 +1,4 @@
-//! A store: whether it can be reached, has its tables, and keeps what is written.
+//! Checks of a store: whether it can be reached, has its tables, and stores a session.
 
 use std::{
     path::Path,
@@ -19,11 +19,11 @@ use lemon_session_host::{
 use super::{Report, sqlite};
 use crate::output;
 
-/// A load that takes longer holds every page up.
+/// A longer load delays every page noticeably.
 const SLOW: Duration = Duration::from_millis(50);
-/// From so many seconds on clocks differ: both are read to the second.
+/// Clocks that differ by fewer seconds count as equal, because both are read in whole seconds.
 const SAME: u64 = 3;
-/// Seconds that a store which expires sessions by its own clock may be off.
+/// The tolerated difference in seconds of a store that expires sessions by its own clock.
 const OFF: u64 = 60;
 
 pub async fn check(stores: &Stores, location: &Location, storage: &Storage, report: &mut Report) -> Result<()> {
@@ -37,7 +37,8 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
     let path = storage.options.url.strip_prefix("sqlite:").map(Path::new);
     let there = match driver.schema() {
         Some(schema) => match schema.tables_exist().await {
-            // Tables of another layout answer as missing ones do: what reads them can tell.
+            // `tables_exist` is also false for tables of another layout. Reading them returns an error that tells them
+            // apart.
             Ok(false) => read(driver, now).await,
             other => other,
         },
@@ -47,7 +48,7 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
         Ok(true) => tables(driver, table, report).await?,
         Ok(false) => {}
         Err(error) if error.is_missing_tables() => {
-            let found = format!("the tables of {table} are not in {name}");
+            let found = format!("{name} does not have the tables of {table}");
             if let Some(path) = path {
                 sqlite::check_folder(path, report)?;
             }
@@ -63,9 +64,9 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
 
     match round_trip(driver, now).await {
         Ok(took) => {
-            let found = format!("{name} keeps what is written, and answers within {took:.1?}");
+            let found = format!("{name} stores sessions, and a load takes {took:.1?}");
             if took > SLOW {
-                report.warning("storage", &found, "each page waits for it: keep the store near")?;
+                report.warning("storage", &found, "each page waits for it: move the store closer to this machine")?;
             } else {
                 report.ok("storage", &found)?;
             }
@@ -80,7 +81,7 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
     Ok(())
 }
 
-/// Reads all sessions, or one that does not exist if the driver cannot.
+/// Checks that the tables are those that this version creates.
 async fn read(driver: &dyn Store, now: u64) -> store::Result<bool> {
     match driver.inspect() {
         Some(inspect) => inspect.count(now).await.map(|_| true),
@@ -97,26 +98,28 @@ async fn tables(driver: &dyn Store, table: &str, report: &mut Report) -> Result<
         Err(error) => return report.fail("tables", &format!("{:#}", anyhow!(error)), None),
     };
     if differences.is_empty() {
-        return report.ok("tables", &format!("the tables of {table} are in {name}, as they should be"));
+        return report.ok("tables", &format!("{name} has the tables of {table}, and they are up to date"));
     }
-    let found =
-        format!("the tables of {table} in {name} are not as this version makes them: {}", differences.join(", "));
+    let found = format!(
+        "the tables of {table} in {name} differ from those that this version creates: {}",
+        differences.join(", ")
+    );
     report.fail(
         "tables",
         &found,
-        Some("undo what was changed; `lemon-session tables create` helps where they are older"),
+        Some("revert the changes, or run `lemon-session tables create` if the tables are of an older version"),
     )
 }
 
-/// Writes a session, reads it, changes it and ends it; how long a load takes.
+/// Writes a session, reads it, changes it and ends it. Returns the time that a load takes.
 async fn round_trip(driver: &dyn Store, now: u64) -> Result<Duration> {
     let key = Key::of(&format!("lemon-session doctor {} {:?}", process::id(), SystemTime::now()));
     let walked = walk(driver, &key, now).await;
-    // Whatever went wrong, nothing is left behind.
+    // Removes the session even if a step failed.
     let destroyed = driver.destroy(&key, &DestroyCondition::Any, now, 0).await;
     let took = walked?;
     ensure!(destroyed?, "a session that was written cannot be ended");
-    ensure!(driver.load(&key, APP, now, 1024).await? == LoadOutcome::Absent, "a session that was ended is still there");
+    ensure!(driver.load(&key, APP, now, 1024).await? == LoadOutcome::Absent, "a session that was ended still exists");
     Ok(took)
 }
 
@@ -135,7 +138,7 @@ async fn walk(driver: &dyn Store, key: &Key, now: u64) -> Result<Duration> {
         size: 0,
     };
     let created = driver.create(key, &record, &[write(b"first")].into()).await?;
-    ensure!(created == CreateOutcome::Created, "a new session cannot be written: there is one already");
+    ensure!(created == CreateOutcome::Created, "a new session cannot be written: it already exists");
     let change = Change { writes: [write(b"second")].into(), max_size: 1024, ..Change::default() };
     let updated = driver.update(key, &change, Some(1), now).await?;
     ensure!(
@@ -148,11 +151,14 @@ async fn walk(driver: &dyn Store, key: &Key, now: u64) -> Result<Duration> {
     let took = begun.elapsed();
     let LoadOutcome::Found(loaded) = loaded else { bail!("a session that was written cannot be read: {loaded:?}") };
     let value = loaded.variables.first().map(|variable| &variable.value);
-    ensure!(value == Some(&Stored::Inline(b"second".to_vec())), "what is read is not what was written");
+    ensure!(
+        value == Some(&Stored::Inline(b"second".to_vec())),
+        "a session that was read differs from what was written"
+    );
     Ok(took)
 }
 
-/// Whether every command can be used on the store.
+/// Checks that the clocks of the store and of this machine agree.
 fn abilities(driver: &dyn Store, report: &mut Report) -> Result<()> {
     if let Err(error) = driver.try_inspect() {
         report.warning("commands", &error.to_string(), "`list`, `show`, `stats` and `move` need it")?;
@@ -173,7 +179,8 @@ async fn clock(driver: &dyn Store, name: &str, report: &mut Report) -> Result<()
     };
     let difference = theirs.abs_diff(output::now());
     let found = format!("the clock of {name} and that of this machine differ by {difference} seconds");
-    let advice = "have both follow a time server (chrony, systemd-timesyncd): sessions end too early or too late";
+    let advice =
+        "synchronise both with a time server (chrony, systemd-timesyncd), or sessions end too early or too late";
     match difference {
         ..SAME => report.ok("clock", &format!("{name} and this machine agree on the time")),
         SAME..=OFF => report.warning("clock", &found, advice),

@@ -1,5 +1,5 @@
-//! What a move has copied, in a file of its own: so that a move that was broken off goes on where it was, and so that it
-//! knows what it made and what it did not.
+//! The journal of a move: a file that records which copies the move has made, so that an interrupted move can continue,
+//! and so that it does not overwrite sessions that it did not write.
 
 use std::{
     fs::OpenOptions,
@@ -14,16 +14,16 @@ use lemon_session_host::store::{Key, Record, Snapshot};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha256};
 
-/// What became of a session that was found at the source.
+/// The outcome of a session that was found at the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A copy is being made, or was when the move was broken off.
+    /// A copy is being written, or was when the move was interrupted.
     Begun = 0,
-    /// It was copied, or its copy brought up to date.
+    /// It was copied, or its copy was updated.
     Copied = 1,
-    /// Its copy was there already, and the source has not changed it since.
+    /// Its copy is up to date, because the source has not changed it since.
     Present = 2,
-    /// The target has it newer, or it has ended there: it was left as it is.
+    /// The target has a newer one, or it has ended there: the target was not changed.
     Kept = 3,
     /// It ended or expired at the source.
     Ended = 4,
@@ -44,25 +44,25 @@ impl Outcome {
     }
 }
 
-/// What is known of a session.
+/// The journal's entry of a session.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub key: Key,
-    /// How the source had it.
+    /// Its version at the source.
     pub version: u64,
     pub accessed: u64,
     pub expires: u64,
-    /// The version of the copy that was made.
+    /// The version of its copy.
     pub copy: Option<u64>,
-    /// A copy that may have been made.
+    /// A copy that was begun and may have been written.
     pub begun: Option<Begun>,
     pub outcome: Outcome,
-    /// The last pass that found it live at the source, and was done with it.
+    /// The last pass that found it live at the source and finished it.
     pub seen: u64,
 }
 
-/// A copy that was begun. If the target has a session of this version, its contents tell whether it is this copy, or was saved
-/// there: a save at the target makes the same version as one at the source.
+/// A copy that was begun. If the target has a session with this version, its contents show whether it is this copy or
+/// was saved at the target, because saves at both stores produce the same version numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Begun {
     pub version: u64,
@@ -95,7 +95,7 @@ impl Entry {
         Self { key, version, accessed, expires, copy, begun: None, outcome, seen: 0 }
     }
 
-    /// Whether the source still has it so.
+    /// Whether the source has not changed it since.
     pub fn is_of(&self, record: &Record) -> bool {
         (self.version, self.accessed, self.expires) == (record.version, record.accessed, record.expires)
     }
@@ -118,7 +118,7 @@ impl Entry {
     }
 }
 
-/// How many sessions had each outcome.
+/// The number of sessions with each outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub found: u64,
@@ -134,12 +134,12 @@ pub struct Journal {
     connection: Connection,
     /// The number of the first pass of this run.
     first: u64,
-    /// The number of this pass: they are counted through all runs.
+    /// The number of this pass, counted across all runs.
     pass: u64,
 }
 
 impl Journal {
-    /// Opens the journal of a move between two stores, or begins it.
+    /// Opens or creates the journal of a move between two stores.
     pub fn open(file: &Path, from: &str, to: &str) -> Result<Self> {
         let name = file.display();
         create(file).with_context(|| format!("cannot create the journal {name}"))?;
@@ -176,17 +176,17 @@ impl Journal {
         };
         let (connection, known): (_, Option<(String, String, i64)>) = match open() {
             Err(error) if code(&error) == Some(ErrorCode::DatabaseBusy) => {
-                bail!("another move is using the journal {name}: wait for it, or name another file with --journal")
+                bail!("another move is using the journal {name}: wait for it, or pass another file with --journal")
             }
             Err(error) if code(&error) == Some(ErrorCode::NotADatabase) => {
-                bail!("{name} is no journal of a move: name another file with --journal")
+                bail!("{name} is not the journal of a move: pass another file with --journal")
             }
             opened => opened.with_context(|| format!("cannot use the journal {name}"))?,
         };
         let (source, target, pass) = known.unwrap_or((from.to_owned(), to.to_owned(), 0));
         if (source.as_str(), target.as_str()) != (from, to) {
             bail!(
-                "{name} is the journal of a move from {source} to {target}: name another file with --journal, or remove \
+                "{name} is the journal of a move from {source} to {target}: pass another file with --journal, or remove \
                  this one if that move is done"
             );
         }
@@ -202,7 +202,7 @@ impl Journal {
         self.first
     }
 
-    /// Begins a pass, and tells how many this run had before.
+    /// Begins a pass and returns the number of earlier passes in this run.
     pub fn begin_pass(&mut self) -> Result<u64> {
         self.pass += 1;
         let begun = self.connection.execute("UPDATE move SET pass = ?1", [self.pass as i64]);
@@ -217,7 +217,7 @@ impl Journal {
         find().map_err(|error| self.failure(error))
     }
 
-    /// Notes down sessions that this pass has found; where `done`, that it is done with them.
+    /// Records sessions that this pass has found; with `done`, also that it has finished them.
     pub fn note<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>, done: bool) -> Result<()> {
         let (pass, first) = (self.pass, self.first);
         let note = |connection: &mut Connection| {
@@ -242,7 +242,7 @@ impl Journal {
         note(&mut self.connection).map_err(|error| self.failure(error))
     }
 
-    /// Changes the outcome of sessions that this pass has not found.
+    /// Changes the outcome of sessions that this pass did not find.
     pub fn settle(&mut self, outcomes: &[(Key, Outcome)]) -> Result<()> {
         let settle = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
@@ -255,7 +255,7 @@ impl Journal {
         settle(&mut self.connection).map_err(|error| self.failure(error))
     }
 
-    /// Sessions after a key that were copied before, and that this pass has not found.
+    /// Sessions after a key that were copied earlier, but that this pass did not find.
     pub fn missed(&self, after: Option<&Key>, limit: u32) -> Result<Vec<Entry>> {
         let missed = || {
             let sql = "SELECT key, version, accessed, expires, copy, outcome, seen, begun, contents FROM session
@@ -270,7 +270,7 @@ impl Journal {
         missed().map_err(|error| self.failure(error))
     }
 
-    /// What became of the sessions that this run has found.
+    /// The outcomes of the sessions that this run has found.
     pub fn counts(&self) -> Result<Counts> {
         let counts = || {
             let mut counts = Counts::default();
@@ -292,7 +292,7 @@ impl Journal {
     }
 }
 
-/// Creates the file unless it is there, for its owner alone, as that of the sessions is. SQLite gives its log the same mode.
+/// Creates the file if it does not exist, readable only by its owner. SQLite creates its log with the same mode.
 fn create(file: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),

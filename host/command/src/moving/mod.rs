@@ -20,11 +20,12 @@ use crate::{Usage, config::Config, drivers, output, storage};
 
 /// Copy all live sessions from one store to another, while the source is in use.
 ///
-/// A pass copies what is there; further passes carry what was changed or ended meanwhile, until one finds nothing. A copy that
-/// was saved at the target is never overwritten, and a session that has ended at either store is not brought back.
+/// The first pass copies all sessions. Further passes copy those that have changed or ended since, until a pass finds
+/// none. A copy that was saved at the target is never overwritten, and a session that has ended at either store is not
+/// revived.
 ///
-/// What was copied is noted down in a journal: run the command again to go on after it was broken off, and once more when no
-/// host uses the source any longer.
+/// A journal records the copies: run the command again to continue after an interruption, and once more when no host
+/// uses the source any longer.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
@@ -34,27 +35,27 @@ Example:
 
 Options of a store, a password-file for example, are taken from the section of lemon.ini that has its URL.")]
 pub struct Args {
-    /// The store the sessions are in.
+    /// The store to copy from.
     #[arg(long, value_name = "URL")]
     from: String,
 
-    /// The store they are copied to. Its tables are created if they are not there.
+    /// The store to copy to. Missing tables are created.
     #[arg(long, value_name = "URL")]
     to: String,
 
-    /// The table in both stores, if not that of lemon.ini.
+    /// The table in both stores. Default: the table in lemon.ini.
     #[arg(long, value_name = "NAME", value_parser = TableName::new)]
     table: Option<TableName>,
 
-    /// The settings, if not those of lemon.ini in the current folder.
+    /// The file with the settings. Default: lemon.ini in the current folder, if it exists.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Where what was copied is noted down. Remove it when the move is done.
+    /// The file that records the copies. Remove it when the move is complete.
     #[arg(long, value_name = "FILE", default_value = "lemon-session.move")]
     journal: PathBuf,
 
-    /// Stop after so many passes, though there may be more to do.
+    /// Stop after this number of passes, even if sessions are still changing.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     passes: u64,
 
@@ -104,7 +105,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     Ok(if moved.counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What a store is opened with: what lemon.ini says of its URL, if anything.
+/// The options to open a store with: those in lemon.ini for the same URL, if any.
 fn options(config: &Config, url: &str, table: Option<&TableName>) -> StorageOptions {
     let configured = std::iter::once(&config.storage).chain(config.storages.values()).map(|storage| &storage.options);
     let table = table.unwrap_or(&config.storage.options.table).clone();
@@ -140,9 +141,9 @@ fn print(Moved { counts, passes, removed, changed }: &Moved, source: &str, targe
     let mut table = output::table();
     for (count, what) in [
         (counts.copied, "copied"),
-        (counts.present, "there already"),
-        (counts.kept, "newer there, or ended there: left as they are"),
-        (counts.ended, "ended or expired meanwhile"),
+        (counts.present, "already up to date"),
+        (counts.kept, "not changed, because they are newer or have ended there"),
+        (counts.ended, "ended or expired during the move"),
         (counts.failed, "failed"),
     ] {
         table.add_row([&count.to_string(), what]);

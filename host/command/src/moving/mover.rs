@@ -1,4 +1,4 @@
-//! Copies sessions from one store to another, in passes, until a pass finds nothing that has changed.
+//! Copies sessions from one store to another in passes, until a pass finds no changes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,13 +8,13 @@ use lemon_session_host::store::{self, DestroyCondition, Key, Listed, Record, Sna
 
 use super::journal::{Begun, Counts, Entry, Journal, Outcome};
 
-/// How many sessions are listed at once: some stores go over all of them for each page.
+/// Sessions in one page of the list. Pages are large, because some stores scan all sessions for each.
 const PAGE: u32 = 50_000;
-/// How many are read, noted down and written together.
+/// Sessions that are read, recorded and written together.
 const CHUNK: usize = 128;
-/// How many calls are under way at once.
+/// Concurrent calls.
 const AT_ONCE: usize = 16;
-/// How long the stores have to themselves between two passes.
+/// The pause between two passes.
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub struct Mover {
@@ -23,31 +23,31 @@ pub struct Mover {
     pub journal: Journal,
     /// The time, in seconds since 1970.
     pub clock: fn() -> u64,
-    /// For how many seconds ended sessions are remembered.
+    /// How long the tombstones of ended sessions are kept, in seconds.
     pub remember: u32,
 }
 
-/// What a run did.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Moved {
     pub counts: Counts,
     pub passes: u64,
-    /// Copies that were ended, as their sessions had ended at the source.
+    /// Copies that were ended, because their sessions had ended at the source.
     pub removed: u64,
-    /// How many sessions the last pass found changed: none, where the source was not used meanwhile.
+    /// The number of sessions that the last pass found changed; 0 if the source was not in use.
     pub changed: u64,
 }
 
-/// A session of a chunk, and what is to be done with it.
+/// What to do with a session.
 enum Task {
-    /// The copy that was made is equal: whether it is still there.
+    /// Its copy is up to date: check that it still exists.
     Verify,
-    /// There is no copy, or an old one.
+    /// There is no copy, or an older one.
     Copy,
 }
 
 impl Mover {
-    /// At most `passes` passes. `progress` is told of every session a pass is done with.
+    /// Runs at most `passes` passes. Calls `progress` for every session that a pass has finished.
     pub async fn run(&mut self, passes: u64, mut progress: impl FnMut(u64, u64)) -> Result<Moved> {
         let mut removed = 0;
         loop {
@@ -63,7 +63,7 @@ impl Mover {
         }
     }
 
-    /// Brings all that the source has to the target; returns how many sessions were copied.
+    /// Copies all sessions of the source that have changed, and returns their number.
     async fn copy_all(&mut self, mut progress: impl FnMut(u64)) -> Result<u64> {
         let (mut after, mut copied, mut done) = (None, 0, 0);
         loop {
@@ -118,7 +118,7 @@ impl Mover {
                     work.push((key, entry, Some(snapshot)));
                 }
                 (Ok(None), entry) => work.push((key, entry, None)),
-                // It ended since it was listed. What was copied of it before is seen to at the end of the pass.
+                // It has ended since it was listed. The end of the pass handles its copy.
                 (Ok(Some(None)), Some(entry)) => unread.push(entry),
                 (Ok(Some(None)), None) => done.extend(listed(chunk, &key, None, Outcome::Ended)),
                 (Err(error), entry) => {
@@ -166,7 +166,7 @@ impl Mover {
         self.journal.note(&done, true)?;
         match trouble {
             Some(error) if failed == done.len() && failed > AT_ONCE => {
-                Err(error).context("the move was broken off; run it again to go on where it was")
+                Err(error).context("the move was interrupted; run it again to continue")
             }
             Some(error) => {
                 tracing::warn!("{failed} of {} sessions could not be copied: {error}", chunk.len());
@@ -176,7 +176,7 @@ impl Mover {
         }
     }
 
-    /// Ends the copies of sessions that have ended at the source; returns how many.
+    /// Ends the copies of sessions that have ended at the source, and returns their number.
     async fn end_missed(&mut self) -> Result<u64> {
         let (mut after, mut removed) = (None, 0);
         loop {
@@ -203,12 +203,12 @@ fn listed(chunk: &[Listed], key: &Key, copy: Option<u64>, outcome: Outcome) -> O
     listed.map(|Listed { record, .. }| Entry::new(*key, record, copy, outcome))
 }
 
-/// Whether a copy that is equal to its session is still there. If not, it has ended there.
+/// Checks that a copy which is up to date still exists. If not, it has ended at the target.
 async fn verify(to: &dyn Store, key: &Key, now: u64) -> store::Result<Outcome> {
     Ok(if to.try_inspect()?.describe(key, now).await?.is_some() { Outcome::Present } else { Outcome::Kept })
 }
 
-/// A session at the source. Before another copy of it is begun, the entry learns whether the last one was made.
+/// Reads a session at the source. If a copy of it was begun earlier, first determines whether that copy was written.
 async fn read(
     from: &dyn Store,
     to: &dyn Store,
@@ -222,7 +222,7 @@ async fn read(
     from.try_transfer()?.export(key, now).await
 }
 
-/// Finds out whether the copy that was begun was made.
+/// Determines whether the copy that was begun was written.
 async fn resolve(to: &dyn Store, entry: &mut Entry, now: u64) -> store::Result<()> {
     if let Some(begun) = &entry.begun {
         if to.try_transfer()?.export(&entry.key, now).await?.is_some_and(|there| Begun::new(&there) == *begun) {
@@ -233,7 +233,7 @@ async fn resolve(to: &dyn Store, entry: &mut Entry, now: u64) -> store::Result<(
     Ok(())
 }
 
-/// Writes a copy where there is none, or an older one.
+/// Writes a copy, unless the target has a newer session.
 async fn store(
     to: &dyn Store,
     key: &Key,
@@ -243,25 +243,25 @@ async fn store(
 ) -> store::Result<Outcome> {
     let record = &snapshot.record;
     let copied = entry.and_then(|entry| Some((entry.copy?, entry.expires)));
-    // A copy of this move that was not saved at the target since has the version it was made with.
+    // A copy that was not saved at the target since it was made still has its original version.
     let is_stored = to.try_transfer()?.import(key, snapshot, copied.map(|(version, _)| version), now).await?;
     if is_stored {
         return Ok(Outcome::Copied);
     }
     match (to.try_transfer()?.export(key, now).await?, copied) {
-        // It was saved there since it was copied.
+        // It was saved at the target since it was copied.
         (Some(_), Some(_)) => Ok(Outcome::Kept),
         (Some(there), None) if is_same(&there, snapshot) => Ok(Outcome::Present),
-        // Of two that were used in the same second, either may be newer: the target decides.
+        // If both were used in the same second, either can be newer, and the target's is kept.
         (Some(Snapshot { record: there, .. }), None) => {
             let is_older = there.version <= record.version && there.accessed < record.accessed;
             let replaced = is_older && to.try_transfer()?.import(key, snapshot, Some(there.version), now).await?;
             Ok(if replaced { Outcome::Copied } else { Outcome::Kept })
         }
-        // It was ended there, before its time.
+        // It was ended at the target before it expired.
         (None, Some((_, expires))) if now < expires => Ok(Outcome::Kept),
         (None, _) => {
-            // Removes what has expired, and leaves what has ended.
+            // Removes an expired session, but keeps the tombstone of an ended one.
             to.destroy(key, &DestroyCondition::Expired, now, 0).await?;
             Ok(if to.try_transfer()?.import(key, snapshot, None, now).await? { Outcome::Copied } else { Outcome::Kept })
         }
@@ -273,8 +273,8 @@ fn is_same(there: &Snapshot, here: &Snapshot) -> bool {
     what(&there.record) == what(&here.record) && Begun::new(there) == Begun::new(here)
 }
 
-/// What becomes of a copy whose session the source does not list any more, and whether it was ended; nothing if the source
-/// has the session after all.
+/// Ends the copy of a session that the source no longer lists. Returns the outcome and whether a copy was ended, or
+/// `None` if the source has the session after all.
 async fn end(
     from: &dyn Store,
     to: &dyn Store,
@@ -289,7 +289,8 @@ async fn end(
     let Some((there, _)) = to.try_inspect()?.describe(&entry.key, now).await? else {
         return Ok(Some((Outcome::Ended, false)));
     };
-    // What was saved there is its own by now. What has expired here and not there was used there.
+    // Keeps a copy that was saved at the target since, and one that has expired only at the source, as it was used at
+    // the target.
     if now >= entry.expires || entry.copy != Some(there.version) {
         return Ok(Some((Outcome::Kept, false)));
     }

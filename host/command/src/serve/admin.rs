@@ -1,4 +1,4 @@
-//! What an operator's tools ask, on an address of their own: whether the server is well, and its metrics.
+//! Health checks and metrics for operators' tools, on a separate address.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,21 +17,21 @@ use tokio::{
 use super::{connections::Connections, conversation::Conversations, listener::Site};
 use crate::application::Platform;
 
-/// Connections open at a time. One that comes beyond them takes the place of the one that has been idle for longest.
+/// The maximum number of open connections. A further one replaces the one that has been idle for longest.
 const CONNECTIONS: usize = 64;
-/// How long a client may take to ask, and to read the answer, and how long a connection may be idle.
+/// The time limit for a request's head, for reading the response, and for an idle connection.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long the store may take to say that it is there.
+/// The time limit of the store's answer to a health check.
 const MOMENT: Duration = Duration::from_secs(2);
 
-/// What is told of.
+/// The sources of the health check and the metrics.
 pub struct Admin {
     pub site: Arc<Site>,
     pub platform: Arc<Platform>,
     pub store: Arc<dyn Store>,
 }
 
-/// Answers for ever.
+/// Answers requests, and never returns.
 pub async fn serve(listener: TcpListener, admin: Admin) {
     let admin = Arc::new(admin);
     let connections = Connections::of_anybody(CONNECTIONS);
@@ -60,10 +60,10 @@ impl Admin {
     async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let path = request.uri().path();
         if !matches!(path, "/healthz" | "/metrics") {
-            return text(StatusCode::NOT_FOUND, "here are /healthz and /metrics\n");
+            return text(StatusCode::NOT_FOUND, "not found; the paths are /healthz and /metrics\n");
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered\n");
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are allowed\n");
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
@@ -73,7 +73,7 @@ impl Admin {
         }
     }
 
-    /// 200 as long as requests are accepted and the store answers.
+    /// Answers 200 while the server accepts requests and the store responds, and otherwise 503.
     async fn health(&self) -> Response<Full<Bytes>> {
         if self.site.is_stopping() {
             return text(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
@@ -83,8 +83,8 @@ impl Admin {
             Ok(Ok(false)) => {
                 unwell("the tables of the sessions are missing; `lemon-session tables create` creates them")
             }
-            Ok(Err(error)) => unwell(&format!("the store of the sessions is in trouble: {error}")),
-            Err(_) => unwell("the store of the sessions does not answer"),
+            Ok(Err(error)) => unwell(&format!("the session store failed: {error}")),
+            Err(_) => unwell("the session store does not respond"),
         }
     }
 
@@ -109,7 +109,7 @@ impl Admin {
 }
 
 fn unwell(why: &str) -> Response<Full<Bytes>> {
-    tracing::warn!("asked for its health, the server is not well: {why}");
+    tracing::warn!("the health check failed: {why}");
     text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"))
 }
 

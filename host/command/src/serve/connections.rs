@@ -1,4 +1,4 @@
-//! Which connections may be open, and which of them is closed so that another one can be.
+//! Limits the number of open connections, and selects the one to close in favour of another one.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -18,16 +18,16 @@ use tokio::sync::Notify;
 
 use crate::config::Server;
 
-/// The connections of a listener: so many in all, so many of one address. One that comes beyond them takes the place of the
+/// The connections of a listener, with limits in total and for each address. A connection beyond a limit replaces the
 /// one that has been idle for longest.
 pub struct Connections {
     limit: usize,
-    /// How many one address may have.
+    /// The limit for one address.
     share: usize,
-    /// Who may have all of them.
+    /// The networks to which only the total limit applies.
     exempt: Vec<IpNet>,
     state: Mutex<State>,
-    /// What a connection that waits for a place waits for.
+    /// Notifies connections that wait for a place.
     changed: Notify,
 }
 
@@ -35,10 +35,10 @@ pub struct Connections {
 struct State {
     open: usize,
     open_of: HashMap<IpNet, usize>,
-    /// The connections that are idle, by when they became so.
+    /// The idle connections, by the time at which they became idle.
     idle: BTreeMap<u64, Idle>,
     idle_of: BTreeSet<(IpNet, u64)>,
-    /// How often a connection came, or became idle.
+    /// Counts the connections that arrived or became idle, to order them.
     clock: u64,
 }
 
@@ -55,13 +55,13 @@ struct Call {
 }
 
 impl Connections {
-    /// As many as the settings allow.
+    /// Connections within the limits of the settings.
     pub fn new(settings: &Server) -> Arc<Self> {
         let share = settings.share_of_an_address() as usize;
         Self::with(settings.connections as usize, share, settings.trusted_proxies.clone())
     }
 
-    /// So many, which may all be of one address.
+    /// At most `limit` connections, without a limit for one address.
     pub fn of_anybody(limit: usize) -> Arc<Self> {
         Self::with(limit, limit, Vec::new())
     }
@@ -70,13 +70,13 @@ impl Connections {
         Arc::new(Self { limit, share, exempt, state: Mutex::default(), changed: Notify::new() })
     }
 
-    /// A place for a connection of this address, once there is one. None when the address has its share, and none of that is
-    /// idle.
+    /// Waits for a place for a connection of this address. Returns `None` when the address is at its limit and none of
+    /// its connections is idle.
     pub async fn permit(self: &Arc<Self>, address: IpAddr) -> Option<Permit> {
         let network = self.counted(address);
         let mut called: Option<Arc<Call>> = None;
         loop {
-            // Whatever changes from here on is heard of below.
+            // Before reading the state, so that no change after it is missed.
             let changed = self.changed.notified();
             {
                 let mut state = self.state();
@@ -95,7 +95,7 @@ impl Connections {
         }
     }
 
-    /// A place for a connection if it can have one now.
+    /// A place for a connection, if there is one now.
     pub fn try_permit(self: &Arc<Self>, address: IpAddr) -> Option<Permit> {
         let network = self.counted(address);
         let mut state = self.state();
@@ -103,17 +103,17 @@ impl Connections {
         (!is_over_share && state.open < self.limit).then(|| self.take(&mut state, network))
     }
 
-    /// A place though there may be none.
+    /// A place for a connection, regardless of the limits.
     pub fn extra_permit(self: &Arc<Self>, address: IpAddr) -> Permit {
         self.take(&mut self.state(), self.counted(address))
     }
 
-    /// How many connections one address may have.
+    /// The limit for one address.
     pub fn share(&self) -> usize {
         self.share
     }
 
-    /// Waits until none is open any more.
+    /// Waits until no connection is open.
     pub async fn none(&self) {
         loop {
             let changed = self.changed.notified();
@@ -124,7 +124,7 @@ impl Connections {
         }
     }
 
-    /// The network whose connections are counted with those of an address; none for those who may have all.
+    /// The network whose connections count together with those of an address; `None` if only the total limit applies.
     fn counted(&self, address: IpAddr) -> Option<IpNet> {
         let address = address.to_canonical();
         let is_exempt = self.exempt.iter().any(|network| network.contains(&address));
@@ -151,7 +151,8 @@ impl State {
         self.open_of.get(&network).copied().unwrap_or_default()
     }
 
-    /// Asks the connection to give up its place that has been idle for longest, of all or of a network. None when none is.
+    /// Asks the connection that has been idle for longest, of all or of one network, to give up its place. Returns
+    /// `None` when none is idle.
     fn call_longest_idle(&mut self, network: Option<IpNet>) -> Option<Arc<Call>> {
         let since = match network {
             None => *self.idle.first_key_value()?.0,
@@ -172,21 +173,21 @@ impl State {
     }
 }
 
-/// The right of a connection to be open. The connection says whenever it has become idle or is so no longer.
+/// The place of an open connection. The connection reports when it becomes idle and when it is no longer idle.
 pub struct Permit {
     connections: Arc<Connections>,
     network: Option<IpNet>,
     call: Arc<Call>,
-    /// When the connection came.
+    /// The time of the connection's arrival.
     came: u64,
-    /// Where it stands among the idle ones.
+    /// Its key among the idle connections.
     idle_since: Option<u64>,
-    /// How many requests it had served when it became idle.
+    /// The number of requests it had served when it became idle.
     served: u64,
 }
 
 impl Permit {
-    /// Says that the connection waits for its client, after so many requests.
+    /// Reports that the connection waits for its client, after `served` requests.
     pub fn idle(&mut self, served: u64) {
         if self.idle_since.is_some() && self.served == served {
             return;
@@ -194,7 +195,8 @@ impl Permit {
         self.busy();
         let mut state = self.connections.state();
         state.clock += 1;
-        // Connections are waited for from when they come, in whatever order their tasks begin.
+        // Before its first request, a connection is idle since its arrival, regardless of the order in which tasks
+        // start.
         let since = if served == 0 { self.came } else { state.clock };
         state.idle.insert(since, Idle { network: self.network, call: self.call.clone() });
         if let Some(network) = self.network {
@@ -205,18 +207,18 @@ impl Permit {
         self.connections.changed.notify_one();
     }
 
-    /// Says that its client waits for it.
+    /// Reports that the client waits for the connection.
     pub fn busy(&mut self) {
         let Some(since) = self.idle_since.take() else { return };
         let mut state = self.connections.state();
         if state.remove_idle(since).is_none() {
-            // It was asked to give up its place, and a request came first. Another one may be asked.
+            // It was asked to give up its place, but a request arrived first. Another connection can be asked now.
             self.call.is_pending.store(false, Ordering::Release);
             self.connections.changed.notify_one();
         }
     }
 
-    /// Ready when another connection needs its place, and it is idle.
+    /// Ready when it is idle and another connection needs its place.
     pub fn poll_needed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.call.waker.register(context.waker());
         if self.call.is_pending.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
@@ -278,12 +280,13 @@ mod tests {
         for permit in permits.iter_mut().rev() {
             permit.idle(0);
         }
-        // The first has served a request since, so that the second waits longest. Saying the same twice changes nothing.
+        // The first one has served a request since, so the second one is idle for longest. Reporting it twice changes
+        // nothing.
         permits[0].idle(1);
         permits[1].idle(0);
         let mut waiting = Box::pin(connections.permit(address("192.0.2.5")));
         assert!(waiting.as_mut().now_or_never().is_none());
-        assert!(waiting.as_mut().now_or_never().is_none(), "one is asked, not one after the other");
+        assert!(waiting.as_mut().now_or_never().is_none(), "only one connection is asked");
         assert_eq!(permits.each_mut().map(is_needed), [false, true, false]);
         let [first, second, third] = permits;
         drop(second);
@@ -302,7 +305,7 @@ mod tests {
         let mut waiting = Box::pin(connections.permit(address("192.0.2.4")));
         assert!(waiting.as_mut().now_or_never().is_none());
         assert!(is_needed(&mut first));
-        // The request was answered before it was looked whether the place is needed.
+        // The request was answered before the connection checked whether its place is needed.
         first.idle(1);
         assert!(!is_needed(&mut first) && !is_needed(&mut second));
         assert!(waiting.as_mut().now_or_never().is_none());
@@ -332,11 +335,11 @@ mod tests {
         let connections = connections(100, 2);
         let mut first = taken(&connections, "192.0.2.2");
         let _second = taken(&connections, "::ffff:192.0.2.2");
-        assert!(now(&connections, "192.0.2.2").unwrap().is_none(), "none of its own is idle");
+        assert!(now(&connections, "192.0.2.2").unwrap().is_none(), "none of its connections is idle");
         assert!(connections.try_permit(address("192.0.2.2")).is_none());
         let mut other = taken(&connections, "192.0.2.3");
         other.idle(0);
-        assert!(now(&connections, "192.0.2.2").unwrap().is_none(), "another one's connection is not closed for it");
+        assert!(now(&connections, "192.0.2.2").unwrap().is_none(), "no connection of another address is closed for it");
         first.idle(1);
         assert!(now(&connections, "192.0.2.2").is_none());
         assert!(is_needed(&mut first) && !is_needed(&mut other));

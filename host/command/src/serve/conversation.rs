@@ -1,4 +1,5 @@
-//! HTTP/1.1 with a client: one request after the other, until the client has had enough, or another one needs the place.
+//! HTTP/1.1 with a client: one request after the other, until the client closes the connection or another one needs its
+//! place.
 
 use std::{
     convert::Infallible,
@@ -25,24 +26,24 @@ use tokio::net::TcpStream;
 
 use super::{connections::Permit, unstuck::Unstuck};
 
-/// What all conversations of a listener share.
+/// The settings that all connections of a listener share.
 pub struct Conversations {
     pub http: http1::Builder,
-    /// How long a client may take to read.
+    /// How long to wait for a client that does not read.
     pub write_time: Duration,
     pub graceful: GracefulShutdown,
 }
 
 /// How a conversation ended.
 pub enum End {
-    /// By the client or by HTTP, or because it was told to.
+    /// The client or the server closed it.
     Over(hyper::Result<()>),
-    /// Its place was needed, while it waited for a request.
+    /// It was idle, and another connection needed its place.
     Displaced,
 }
 
 impl Conversations {
-    /// Has `answer` answer the requests of a connection.
+    /// Answers the requests of a connection with `answer`.
     pub fn begin<A, R, B>(
         &self,
         stream: TcpStream,
@@ -81,7 +82,7 @@ impl Conversations {
     }
 }
 
-/// What a connection is about. It is asked between two polls of the connection, which is when nothing of it changes.
+/// The state of a connection. It is read between two polls of the connection, when it cannot change.
 #[derive(Default)]
 pub struct Activity {
     begun: AtomicU64,
@@ -90,12 +91,12 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// Says whether there are bytes that the client has not taken yet.
+    /// Reports whether bytes wait for the client to read.
     pub fn set_writing(&self, is_writing: bool) {
         self.is_writing.store(is_writing, Relaxed);
     }
 
-    /// After how many requests the connection is idle. None when there is something to do.
+    /// The number of requests after which the connection is idle; `None` if it is not idle.
     fn idle_after(&self) -> Option<u64> {
         let (begun, ended) = (self.begun.load(Relaxed), self.ended.load(Relaxed));
         (begun == ended && !self.is_writing.load(Relaxed)).then_some(begun)
@@ -118,7 +119,7 @@ impl Drop for Alive {
     }
 }
 
-/// The body of an answer, until it is sent.
+/// The body of a response, which keeps the request alive until it is sent.
 struct Sent<B> {
     body: B,
     _request: Alive,

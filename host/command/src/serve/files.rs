@@ -1,13 +1,13 @@
-//! How many files this process may have open: each connection is one.
+//! The limit of open files: each connection needs one.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Server;
 
-/// Files beside the connections: those of stores, and whatever else.
+/// Open files in addition to the connections, such as those of stores.
 const OTHERS: u64 = 256;
 
-/// Raises the limit to what the settings ask for, as far as the system lets this process.
+/// Raises the limit to the number that the settings need, as far as the system allows.
 pub fn raise_limit(settings: &Server) {
     let needed = u64::from(settings.connections) + OTHERS;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -19,8 +19,8 @@ pub fn raise_limit(settings: &Server) {
     if raised.is_err() || allowed < needed {
         let connections = settings.connections;
         tracing::warn!(
-            "[server] connections is {connections}, which takes {needed} open files, but this process may have \
-             {allowed}: raise that limit (LimitNOFILE= of systemd, ulimit -n), or have fewer connections"
+            "[server] connections = {connections} needs {needed} open files, but this process is limited to {allowed}: \
+             raise the limit (LimitNOFILE= of systemd, ulimit -n), or lower connections"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Which host a request is for.
+//! Checks the host that a request is for.
 
 use http::{HeaderValue, Method, Request, Version, header};
 
@@ -7,7 +7,7 @@ use crate::{
     config::{Server, host_of},
 };
 
-/// Refuses what is not a request for a host of this site, and has the Host header say what the target says.
+/// Refuses requests for hosts that are not configured, and sets the Host header to the target's host, if it has one.
 pub fn check<B>(request: &mut Request<B>, settings: &Server) -> Result<(), Failure> {
     if request.method() == Method::CONNECT {
         return Err(Failure::NotImplemented);
@@ -16,7 +16,7 @@ pub fn check<B>(request: &mut Request<B>, settings: &Server) -> Result<(), Failu
         return Err(Failure::BadRequest("The request has several Host headers."));
     }
     if !request.headers().contains_key(header::HOST) {
-        // A request says which host it is for (RFC 9112, section 3.2), or is older than that rule.
+        // HTTP/1.1 requires the header (RFC 9112, section 3.2), HTTP/1.0 does not.
         if request.version() >= Version::HTTP_11 {
             return Err(Failure::BadRequest("The request has no Host header."));
         }

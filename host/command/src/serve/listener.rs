@@ -1,4 +1,4 @@
-//! Connections: accepted, spoken HTTP/1.1 with, and finished before the server stops.
+//! Accepts connections, answers their requests over HTTP/1.1, and finishes them before the server stops.
 
 use std::{
     io,
@@ -14,6 +14,7 @@ use http::{HeaderValue, Method, Request, Response, header, request::Parts};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioTimer, server::graceful::GracefulShutdown};
+use lemon_session_host::LogLimit;
 use tokio::{
     net::{TcpListener, TcpStream},
     time::{Instant, sleep, timeout_at},
@@ -34,10 +35,9 @@ use crate::{
         forwarded,
     },
     config::Server,
-    log::Occasionally,
 };
 
-/// What all connections share.
+/// The state that all connections share.
 pub struct Site {
     mounts: RwLock<Arc<Mounts>>,
     pub settings: Arc<Server>,
@@ -51,12 +51,12 @@ impl Site {
         Self { mounts, settings, metrics, stopping: AtomicBool::new(false) }
     }
 
-    /// The applications that answer the next request.
+    /// The applications for the next request.
     fn mounts(&self) -> Arc<Mounts> {
         self.mounts.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Has other applications answer from the next request on; those in flight go on with theirs.
+    /// Replaces the applications from the next request on. Requests in flight keep theirs.
     pub fn replace(&self, mounts: Mounts) {
         *self.mounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mounts);
     }
@@ -66,25 +66,25 @@ impl Site {
     }
 }
 
-/// For how long a connection without a request is kept once the server stops: a request may be on its way, and its client
-/// would not learn whether it was answered.
+/// How long a connection without a request is kept when the server stops: a client that is sending a request when the
+/// connection closes cannot know whether the request was processed.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Serves until `stop` is ready, then finishes what is in flight.
+/// Serves until `stop` is ready, then finishes the requests in flight.
 ///
-/// No request is lost then: connections that wait to be accepted are, answers say that they are the connection's last, and a
-/// connection without a request is closed only after a while.
+/// No request is lost when it stops: it accepts the connections in the backlog, marks responses as the connection's
+/// last, and closes connections without a request only after a while.
 pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: impl Future<Output = ()>) {
     let settings = &site.settings;
     let connections = Connections::new(settings);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(settings.header_time)
-        // The buffer may hold a little more.
+        // The buffer can contain a little more than the head.
         .max_buf_size(settings.header_bytes as usize)
         .max_header_size(settings.header_bytes as usize);
     let conversations = Conversations { http, write_time: settings.write_time, graceful: GracefulShutdown::new() };
-    let door = Door { site: site.clone(), connections, conversations, refused: Occasionally::default() };
+    let door = Door { site: site.clone(), connections, conversations, refused: LogLimit::default() };
 
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -95,7 +95,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: impl Future<Out
         let (stream, peer) = match accepted {
             Ok((stream, peer)) => (stream, peer.ip()),
             Err(error) => {
-                // Mostly too many open files, which passes.
+                // Usually too many open files, which is temporary.
                 tracing::warn!("cannot accept a connection: {error}");
                 sleep(Duration::from_millis(50)).await;
                 continue;
@@ -104,7 +104,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: impl Future<Out
         tokio::select! {
             permit = door.connections.permit(peer) => door.admit(stream, peer, permit),
             () = &mut stop => {
-                // It is here, and its request may be: one more than are allowed does no harm now.
+                // It was accepted and may have sent a request: one connection beyond the limit does no harm now.
                 door.converse(stream, peer, door.connections.extra_permit(peer));
                 break;
             }
@@ -115,7 +115,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: impl Future<Out
     if let Err(error) = door.admit_waiting(listener) {
         tracing::warn!("cannot accept the last connections: {error}");
     }
-    // Only now, as clients that are told to open another connection find no server any more.
+    // Only now, because a client that is told to close its connection could not open another one.
     site.stopping.store(true, Ordering::Relaxed);
     let _ = timeout_at(until.min(Instant::now() + LINGER), door.connections.none()).await;
     if timeout_at(until, door.conversations.graceful.shutdown()).await.is_err() {
@@ -123,13 +123,13 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: impl Future<Out
     }
 }
 
-/// Where connections come in.
+/// Admits connections, within their limits.
 struct Door {
     site: Arc<Site>,
     connections: Arc<Connections>,
     conversations: Conversations,
-    /// When it was last said that an address has its share.
-    refused: Occasionally,
+    /// Limits the log lines about refused connections.
+    refused: LogLimit,
 }
 
 impl Door {
@@ -138,20 +138,21 @@ impl Door {
             Some(permit) => self.converse(stream, peer, permit),
             None => {
                 self.site.metrics.closed(Closed::Share);
-                if self.refused.is_time() {
+                self.refused.limit(std::time::Instant::now(), |left_out| {
                     tracing::warn!(
-                        "{peer} has {} connections, all with a request: further ones are closed, as [server] \
-                         connections-per-address says; if it is a proxy, it belongs into trusted-proxies",
+                        left_out,
+                        "{peer} has {} connections, all with a request: further ones are closed, because of [server] \
+                         connections-per-address; if it is a proxy, add it to trusted-proxies",
                         self.connections.share()
                     );
-                }
+                });
             }
         }
     }
 
-    /// Admits the connections that wait for it already, and no others.
+    /// Admits the connections in the backlog, and no others.
     fn admit_waiting(&self, listener: TcpListener) -> io::Result<()> {
-        // Not blocking, and without what tokio remembers of whether any wait.
+        // Non-blocking, and without tokio's cached readiness.
         let listener = listener.into_std()?;
         loop {
             match listener.accept() {
@@ -168,7 +169,7 @@ impl Door {
 
     /// Answers the requests of a connection.
     fn converse(&self, stream: TcpStream, peer: IpAddr, permit: Permit) {
-        // Small answers are not held back for larger ones. Where that fails, the connection is gone already.
+        // Sends small responses without delay. An error means that the connection is closed already.
         let _ = stream.set_nodelay(true);
         let counted = self.site.metrics.connection();
         let site = self.site.clone();
@@ -199,7 +200,7 @@ async fn answer(site: &Site, peer: IpAddr, request: Request<Incoming>) -> Respon
 
 async fn respond(site: &Site, peer: IpAddr, mut request: Request<Incoming>) -> Response<WasiBody> {
     let id = RequestId::next();
-    // Neither query nor headers: either may hold what is nobody's business.
+    // Without query and headers, which can contain private data.
     tracing::debug!(request = %id, method = %request.method(), path = request.uri().path(), "received");
     let answered = match host::check(&mut request, &site.settings) {
         Ok(()) => {
@@ -225,11 +226,11 @@ async fn respond(site: &Site, peer: IpAddr, mut request: Request<Incoming>) -> R
     }
 }
 
-/// How often one request may be led on by the applications themselves.
+/// The maximum number of local redirects of one request.
 const LOCAL_REDIRECTS: usize = 10;
 
 impl Site {
-    /// Has the application answer that is mounted where the request leads to, and goes where it leads on to.
+    /// Passes the request to the application mounted at its path, and follows local redirects.
     async fn answer(
         &self,
         id: RequestId,
@@ -251,11 +252,11 @@ impl Site {
                 _ => return Ok(response),
             }
         }
-        Err(Failure::BadAnswer("its local redirects do not come to an end".into()))
+        Err(Failure::BadAnswer("it returned too many local redirects".into()))
     }
 }
 
-/// The request that follows a local redirect: the same client's, for another path (RFC 3875, section 6.2.2).
+/// The request that follows a local redirect, from the same client for another path (RFC 3875, section 6.2.2).
 fn without_body(request: &Request<WasiBody>) -> Request<WasiBody> {
     let mut next = Request::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
     *next.method_mut() = if request.method() == Method::HEAD { Method::HEAD } else { Method::GET };

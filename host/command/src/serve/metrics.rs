@@ -1,6 +1,6 @@
-//! What is counted and measured, for Prometheus. docs/metrics.md explains each.
+//! Metrics for Prometheus. docs/metrics.md describes them.
 //!
-//! No label holds what a client or an application chose. Counting takes no lock and no memory.
+//! Labels never contain text from a client or an application. Counting takes no lock and allocates no memory.
 
 use std::{
     pin::Pin,
@@ -24,10 +24,10 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::output;
 
-/// Seconds: an operation on an embedded store takes microseconds, one on a server that is in trouble seconds.
+/// In seconds: an operation on an embedded store takes microseconds, and one on an overloaded server takes seconds.
 const OPERATION_BUCKETS: [f64; 15] =
     [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
-/// Seconds.
+/// In seconds.
 const REQUEST_BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
@@ -57,9 +57,9 @@ pub struct Metrics {
 /// Why a connection was closed.
 #[derive(Clone, Copy)]
 pub enum Closed {
-    /// It was idle, and another one needed its place.
+    /// It was idle, and another connection needed its place.
     Idle,
-    /// Its address had its share.
+    /// Its address had reached its limit.
     Share,
 }
 
@@ -80,86 +80,80 @@ impl Metrics {
             refused: counters(
                 &registry,
                 "sessions_refused_total",
-                "Loads that found no live session of the id that was presented.",
+                "Loads that found no live session with the presented id.",
                 "reason",
                 ["unknown", "expired", "ended"],
             )?,
             ended: counters(
                 &registry,
                 "sessions_ended_total",
-                "Sessions that ended when they were used, destroyed, or destroyed with all others of their owner.",
+                "Sessions that ended, by cause: expired when used, destroyed, or destroyed with all others of their owner.",
                 "cause",
                 ["expired", "destroyed", "owner"],
             )?,
             saves: counters(
                 &registry,
                 "saves_total",
-                "Saves that wrote something or were to.",
+                "Saves with changes, by outcome.",
                 "outcome",
                 ["committed", "conflict", "gone", "too_large", "too_many", "failed", "abandoned"],
             )?,
             operations: histograms(
                 &registry,
                 "storage_operation_duration_seconds",
-                "How long the store took for an operation.",
+                "The duration of operations on the store.",
                 "operation",
                 names,
             )?,
             failures: counters(
                 &registry,
                 "storage_failures_total",
-                "Operations that failed, or that nobody waited for any more.",
+                "Operations that failed, or that were abandoned by their request.",
                 "operation",
                 names,
             )?,
             removed: counter(
                 &registry,
                 "cleanup_removed_total",
-                "Expired sessions and forgotten ids that cleanups of this server removed.",
+                "Expired sessions and tombstones that cleanups of this server removed.",
             )?,
             last_cleanup: gauge(
                 &registry,
                 "cleanup_last_run_timestamp_seconds",
-                "When a cleanup of this server last removed a batch, or found nothing to remove; 0: never.",
+                "When a cleanup of this server last removed a batch or found nothing to remove; 0 means never.",
             )?,
             requests: counters(
                 &registry,
                 "http_requests_total",
-                "Requests by the class of the answer's status; none: the client went away before.",
+                "Requests by the class of the response's status; none: the client disconnected before.",
                 "status",
                 ["1xx", "2xx", "3xx", "4xx", "5xx", "none"],
             )?,
             in_flight: gauge(
                 &registry,
                 "http_requests_in_flight",
-                "Requests whose answer was not sent to its end yet, those that wait for their turn among them.",
+                "Requests whose response is not complete, including those that wait for their turn.",
             )?,
             durations: register(
                 &registry,
                 Histogram::with_opts(
                     HistogramOpts::new(
                         "http_request_duration_seconds",
-                        "From the head of the request to the last byte of the answer.",
+                        "From the head of the request to the last byte of the response.",
                     )
                     .buckets(REQUEST_BUCKETS.to_vec()),
                 )?,
             )?,
-            connections: gauge(&registry, "http_connections", "Connections that are open.")?,
+            connections: gauge(&registry, "http_connections", "Open connections.")?,
             closed: counters(
                 &registry,
                 "http_connections_closed_total",
-                "Connections that were closed to keep to the limits of connections.",
+                "Connections that were closed because of the limits of connections.",
                 "reason",
                 ["idle", "share"],
             )?,
-            guests: gauge(&registry, "guests", "Instances of applications that are alive.")?,
-            reloads: counters(
-                &registry,
-                "reloads_total",
-                "Reloads that were asked for by SIGHUP.",
-                "outcome",
-                ["done", "failed"],
-            )?,
+            guests: gauge(&registry, "guests", "Live instances of applications.")?,
+            reloads: counters(&registry, "reloads_total", "Reloads after SIGHUP.", "outcome", ["done", "failed"])?,
             registry,
         })
     }
@@ -170,18 +164,18 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
-    /// A connection was opened; it is open until the answer is dropped.
+    /// Counts an open connection until the result is dropped.
     pub fn connection(&self) -> Counted {
         Counted::new(&self.connections)
     }
 
-    /// A request was received; it is in flight until the answer is dropped.
+    /// Counts a request in flight until the result, or the response it returns, is dropped.
     pub fn request(self: &Arc<Self>) -> InFlight {
         let counted = Counted::new(&self.in_flight);
         InFlight { metrics: self.clone(), begun: Instant::now(), status: None, _counted: counted }
     }
 
-    /// A connection was closed to keep to the limits.
+    /// Counts a connection that was closed because of the limits.
     pub fn closed(&self, reason: Closed) {
         self.closed[reason as usize].inc();
     }
@@ -230,7 +224,7 @@ impl Observer for Metrics {
     }
 }
 
-/// One more in a gauge, until it is dropped.
+/// Increments a gauge until it is dropped.
 pub struct Counted(IntGauge);
 
 impl Counted {
@@ -255,7 +249,7 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// The request's answer, in flight until its last byte is sent.
+    /// Wraps the response, so that the request is in flight until its last byte is sent.
     pub fn answered(mut self, response: http::Response<WasiBody>) -> http::Response<Answer> {
         self.status = Some(response.status());
         response.map(|body| Answer { body, _request: self })
@@ -272,7 +266,7 @@ impl Drop for InFlight {
     }
 }
 
-/// The body of an answer.
+/// The body of a response.
 pub struct Answer {
     body: WasiBody,
     _request: InFlight,
@@ -311,7 +305,7 @@ fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge> {
     register(registry, IntGauge::new(name, help)?)
 }
 
-/// A counter for each value of a label, which are all the values there will be.
+/// A counter for each value of a label. There are no other values.
 fn counters<const N: usize>(
     registry: &Registry,
     name: &str,

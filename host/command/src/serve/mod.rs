@@ -35,32 +35,32 @@ use crate::{
 
 /// Serve applications over HTTP.
 ///
-/// An application is a component of wasi:http, or one of wasi:cli, which is run as a CGI program. Where it imports
-/// lemon:session/sessions it gets sessions; their tables are created if they are not there.
+/// An application is a component of wasi:http, or one of wasi:cli, which runs as a CGI program. If it imports
+/// lemon:session/sessions, it has sessions; missing tables are created.
 ///
-/// SIGTERM stops the server once what is in flight is answered. SIGHUP reads the applications, their modules and the settings
-/// of sessions anew; requests in flight go on with what they began with, and where the new cannot be loaded, the old is
-/// served further and the log says why.
+/// SIGTERM stops the server after it has answered the requests in flight. SIGHUP reloads the applications, their
+/// modules and the settings of sessions. Requests in flight keep the old ones. If the new ones cannot be loaded, the
+/// server keeps the old ones and logs the reason.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples: lemon-session serve visits.wasm --storage sqlite:sessions.db
           lemon-session serve --mount /shop=shop.wasm --mount /blog=blog.wasm")]
 pub struct Args {
-    /// The application for all paths that no other one is mounted on.
+    /// The application for all paths without a mounted one.
     #[arg(value_name = "APP.wasm", required_unless_present = "mounts")]
     application: Option<PathBuf>,
 
-    /// Mount an application on a path and all below it. May be given several times; the longest path wins. A component of
-    /// wasi:http sees the whole path, a CGI program has it in SCRIPT_NAME and PATH_INFO.
+    /// Mount an application on a path and all paths below it. Can be given several times; the longest path wins. A
+    /// component of wasi:http gets the whole path, a CGI program gets it in SCRIPT_NAME and PATH_INFO.
     #[arg(long = "mount", value_name = "PATH=APP.wasm")]
     mounts: Vec<Mount>,
 
-    /// Where to listen; port 0 takes any that is free. Without it: where lemon.ini says, or 127.0.0.1:8080.
+    /// The address to listen on; port 0 selects a free port. Default: addr in lemon.ini, or else 127.0.0.1:8080.
     #[arg(long)]
     addr: Option<SocketAddr>,
 
-    /// Where to answer /healthz and /metrics, for Prometheus: an address that visitors cannot reach. Port 0 takes any that
-    /// is free.
+    /// The address to serve /healthz and /metrics (for Prometheus) on, which visitors should not be able to reach. Port
+    /// 0 selects a free port.
     #[arg(long, value_name = "ADDR")]
     admin_addr: Option<SocketAddr>,
 
@@ -70,26 +70,27 @@ pub struct Args {
     #[command(flatten)]
     storage: storage::Args,
 
-    /// Where compiled code is kept for the next start: a folder of this user's alone. Without it: lemon-session in the user's
-    /// folder for caches.
+    /// The folder for compiled code, which only this user may have access to. Default: lemon-session in the user's
+    /// cache folder.
     #[arg(long, value_name = "FOLDER")]
     cache: Option<PathBuf>,
 
-    /// How many requests an instance of the application answers, one after the other.
+    /// The number of requests that an instance of the application answers, one after the other.
     ///
-    /// With 1, every request has a fresh instance: nothing that one visitor's request leaves in memory can ever reach
-    /// another visitor's. More is several times as fast, and leaves that to the application. A CGI program is always fresh.
+    /// With 1, every request has a fresh instance: data that one visitor's request leaves in memory cannot reach
+    /// another visitor's request. Higher numbers are several times as fast, but the application must then separate
+    /// visitors itself. CGI programs always get a fresh instance.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     reuse: u32,
 }
 
 impl Args {
-    /// What is served where.
+    /// The applications and the paths they are mounted on.
     fn mounts(&self) -> Vec<Mount> {
         self.application.clone().map(Mount::root).into_iter().chain(self.mounts.iter().cloned()).collect()
     }
 
-    /// The settings: of lemon.ini, overridden by the flags.
+    /// The settings in lemon.ini, overridden by the flags.
     fn config(&self) -> Result<Config> {
         let mut config = self.storage.config()?;
         config.server.addr = self.addr.unwrap_or(config.server.addr);
@@ -116,15 +117,16 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         tracing::info!("created the tables of {} in {}", config.storage.options.table, store.summary());
     }
 
-    let cache = Cache::open(args.cache.as_deref())
-        .inspect_err(|error| tracing::warn!("every start compiles anew, as compiled code cannot be kept: {error:#}"));
+    let cache = Cache::open(args.cache.as_deref()).inspect_err(|error| {
+        tracing::warn!("every start compiles the applications, because there is no cache: {error:#}")
+    });
     let platform = Platform::new(Engines::for_many(&settings)?, session.clone(), settings.clone(), cache.ok())?;
     let platform = Arc::new(platform);
     let loader = Arc::new(Loader { args, config, platform: platform.clone() });
     let mounts = loader.load(platform.clone(), Grants::new(&loader.config)).await?;
     let site = Arc::new(Site::new(mounts, settings.clone(), metrics));
 
-    // Before anything is printed: whoever waits for that line may signal at once.
+    // Before the first line is printed, because a script that waits for it may send a signal immediately.
     let stop = stop()?;
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let (listener, addr) = listen(settings.addr).await?;
@@ -132,7 +134,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         Some(addr) => Some(listen(addr).await?),
         None => None,
     };
-    // Nobody has to listen.
+    // Ignores errors, because stdout may be closed.
     let mut stdout = std::io::stdout();
     let _ = writeln!(stdout, "Serving {names} on http://{addr} ({})", store.summary());
     if let Some((listener, addr)) = admin {
@@ -159,7 +161,7 @@ async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     Ok((listener, addr))
 }
 
-/// What is served: `visits.wasm`, or `/shop=shop.wasm, /blog=blog.wasm`.
+/// The applications as text: `visits.wasm`, or `/shop=shop.wasm, /blog=blog.wasm`.
 fn names(mounts: &[Mount]) -> String {
     match mounts {
         [one] if one.is_root() => one.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -167,7 +169,7 @@ fn names(mounts: &[Mount]) -> String {
     }
 }
 
-/// Ready when the server is told to stop, by SIGTERM or SIGINT. A second signal ends it at once.
+/// Ready when SIGTERM or SIGINT tells the server to stop. A second signal ends the process immediately.
 fn stop() -> Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -176,13 +178,13 @@ fn stop() -> Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping: finishing what is in flight");
+        tracing::info!("stopping after the requests in flight");
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            tracing::warn!("stopped at once");
+            tracing::warn!("stopped immediately");
             std::process::exit(1);
         });
     })

@@ -1,4 +1,4 @@
-//! Which application answers for which part of the site.
+//! Applications mounted on paths of the site.
 
 use std::{
     collections::BTreeMap,
@@ -13,16 +13,16 @@ use percent_encoding::percent_decode_str;
 
 use crate::{Usage, application::Application, config::Config};
 
-/// What `--mount` says: `/shop=shop.wasm`.
+/// A value of `--mount`, such as `/shop=shop.wasm`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// Without a slash at its end, so that of the whole site is empty.
+    /// Without a trailing slash; empty for the whole site.
     path: String,
     pub file: PathBuf,
 }
 
 impl Mount {
-    /// The whole site.
+    /// Mounts an application on the whole site.
     pub fn root(file: PathBuf) -> Self {
         Self { path: String::new(), file }
     }
@@ -45,25 +45,25 @@ impl FromStr for Mount {
     fn from_str(text: &str) -> Result<Self, String> {
         let (path, file) = text.split_once('=').unwrap_or((text, ""));
         let inner = path.strip_prefix('/').filter(|_| !file.is_empty());
-        let inner = inner.ok_or_else(|| format!("{text:?} is not a path and a component, as /shop=shop.wasm is"))?;
+        let inner = inner.ok_or_else(|| format!("{text:?} is not a path and a component, such as /shop=shop.wasm"))?;
         if inner.is_empty() {
             return Ok(Self::root(file.into()));
         }
         let inner = inner.strip_suffix('/').unwrap_or(inner);
         if let Some(segment) = inner.split('/').find(|segment| matches!(*segment, "" | "." | "..")) {
-            return Err(format!("{path:?} has the part {segment:?}, which no browser asks for"));
+            return Err(format!("{path:?} contains the segment {segment:?}, which browsers never request"));
         }
         if inner.contains(['%', '?', '#', '\0']) {
-            return Err(format!("{path:?}: a path is written as it reads, without %, ? and #"));
+            return Err(format!("{path:?}: write the path without percent-encoding, query and fragment (%, ? and #)"));
         }
         Ok(Self { path: format!("/{inner}"), file: file.into() })
     }
 }
 
-/// What the mounted applications may call of `lemon:session/manager`.
+/// The functions of `lemon:session/manager` that the mounted applications may call.
 pub struct Grants {
     default: Grant,
-    /// By the path, as [`Mount`] has it.
+    /// By path, as in [`Mount`].
     of_paths: BTreeMap<String, Grant>,
 }
 
@@ -73,14 +73,16 @@ impl Grants {
         Self { default: config.manager, of_paths: config.managers.iter().map(of_path).collect() }
     }
 
-    /// Refuses a grant for a path that nothing is mounted on.
+    /// Refuses a grant for a path without a mounted application.
     fn check(&self, mounts: &[Mount]) -> Result<(), Usage> {
         let of_nothing = |path: &&String| mounts.iter().all(|mount| mount.path != **path);
         let Some(path) = self.of_paths.keys().find(of_nothing) else { return Ok(()) };
         let shown = |path: &str| if path.is_empty() { "/".to_owned() } else { path.to_owned() };
         let mounted: Vec<_> = mounts.iter().map(|mount| shown(&mount.path)).collect();
         let (path, mounted) = (shown(path), mounted.join(", "));
-        Err(Usage(format!("[session.manager] {path}: no application is mounted there; mounted are {mounted}")))
+        Err(Usage(format!(
+            "[session.manager] {path}: no application is mounted there; the mounted paths are {mounted}"
+        )))
     }
 
     fn of(&self, mount: &Mount) -> Grant {
@@ -91,17 +93,17 @@ impl Grants {
 /// The mounted applications.
 pub struct Mounts(Vec<(Mount, Application)>);
 
-/// The application that answers for a path.
+/// The application for a path.
 pub struct Found<'a> {
     pub application: &'a Application,
-    /// Where it is mounted; empty for the whole site.
+    /// The path it is mounted on; empty for the whole site.
     pub mount: &'a str,
     /// The rest of the path, decoded.
     pub rest: Vec<u8>,
 }
 
 impl Mounts {
-    /// Loads what is mounted.
+    /// Loads the mounted applications.
     pub fn load(
         mounts: Vec<Mount>,
         grants: &Grants,
@@ -124,7 +126,7 @@ impl Mounts {
         Ok(())
     }
 
-    /// The application that is mounted nearest to a path.
+    /// The application with the longest mounted path that contains `path`.
     pub fn find(&self, path: &str) -> Option<Found<'_>> {
         let found = nearest(self.0.iter().map(|(mount, _)| mount.path.as_str()), path)?;
         let (mount, application) = &self.0[found.0];
@@ -132,22 +134,22 @@ impl Mounts {
     }
 }
 
-/// Refuses two applications for the same path.
+/// Refuses two applications mounted on the same path.
 pub fn check(mounts: &[Mount]) -> Result<(), Usage> {
     for (index, mount) in mounts.iter().enumerate() {
         if let Some(other) = mounts[..index].iter().find(|other| other.path == mount.path) {
-            return Err(Usage(format!("two applications for the same path: {other} and {mount}")));
+            return Err(Usage(format!("two applications are mounted on the same path: {other} and {mount}")));
         }
     }
     Ok(())
 }
 
-/// The longest of several mounts that a path is below, and the rest of the path, decoded.
+/// The longest of several mounts that contains a path, and the rest of the path, decoded.
 fn nearest<'a>(mounts: impl Iterator<Item = &'a str>, path: &str) -> Option<(usize, Vec<u8>)> {
-    // Decoded one by one: a slash that is encoded is none.
+    // Decodes the segments separately, because an encoded slash is not a separator.
     let segments: Vec<Vec<u8>> = match path.strip_prefix('/') {
         Some(path) => path.split('/').map(|segment| percent_decode_str(segment).collect()).collect(),
-        // The * of OPTIONS, which asks about the server.
+        // The `*` of OPTIONS, which stands for the server.
         None => Vec::new(),
     };
     let depth = |mount: &str| mount.split('/').skip(1).count();
@@ -198,7 +200,7 @@ mod tests {
     fn paths_are_compared_decoded() {
         assert_eq!(found("/sh%6fp/x%20y"), ("/shop", "/x y".to_owned()));
         assert_eq!(found("/caf%C3%A9%20bar/"), ("/caf\u{e9} bar", "/".to_owned()));
-        assert_eq!(found("/shop%2Fadmin"), ("", "/shop/admin".to_owned()), "an encoded slash separates nothing");
+        assert_eq!(found("/shop%2Fadmin"), ("", "/shop/admin".to_owned()), "an encoded slash is not a separator");
     }
 
     #[test]

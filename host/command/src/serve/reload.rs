@@ -1,4 +1,4 @@
-//! Reads anew what is served, without a request being lost.
+//! Reloads applications and settings without losing a request.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -16,16 +16,16 @@ use crate::{
     config::Config,
 };
 
-/// All it takes to load what is served again.
+/// Loads the applications, at the start and again at each reload.
 pub struct Loader {
     pub args: Args,
-    /// As it was read at the start.
+    /// The settings that were read at the start.
     pub config: Config,
     pub platform: Arc<Platform>,
 }
 
 impl Loader {
-    /// Reads, composes and compiles what is mounted, and tries whether it can be instantiated.
+    /// Reads, composes and compiles the applications, and checks that they can be instantiated.
     pub async fn load(self: &Arc<Self>, platform: Arc<Platform>, grants: Grants) -> Result<Mounts> {
         let loader = self.clone();
         let load = move || {
@@ -34,24 +34,24 @@ impl Loader {
             let unused = if mounts.len() > 1 { Unused::Skip } else { Unused::Refuse };
             Mounts::load(mounts, &grants, |file| Application::load(&platform, file, modules, unused, *reuse))
         };
-        // Compiling takes seconds.
+        // Compiling takes seconds, so it runs off the async threads.
         let mounts = spawn_blocking(load).await??;
         mounts.check().await?;
         Ok(mounts)
     }
 
-    /// Loads it again, with the settings of sessions as they are now.
+    /// Loads the applications again, with the current settings of sessions.
     async fn reload(self: &Arc<Self>) -> Result<Mounts> {
         let config = self.args.config()?;
         for section in self.need_restart(&config) {
-            tracing::warn!("[{section}] of lemon.ini has changed: that takes a restart");
+            tracing::warn!("[{section}] of lemon.ini has changed: restart the server to apply it");
         }
         let grants = Grants::new(&config);
         let session = self.platform.session().with_settings(config.settings)?.limit_new_sessions(config.new_sessions);
         self.load(Arc::new(self.platform.with_session(session)?), grants).await
     }
 
-    /// The sections that are not reloaded, and have changed.
+    /// The changed sections that only a restart applies.
     fn need_restart(&self, config: &Config) -> Vec<String> {
         let old = &self.config;
         let named: BTreeSet<_> = old.storages.keys().chain(config.storages.keys()).collect();
@@ -62,7 +62,7 @@ impl Loader {
     }
 }
 
-/// Has the site serve what is loaded anew at each SIGHUP. What cannot be loaded changes nothing.
+/// Reloads the site at each SIGHUP. If loading fails, the site is not changed.
 pub async fn at_each(mut hangup: Signal, loader: Arc<Loader>, site: Arc<Site>) {
     while hangup.recv().await.is_some() {
         let result = loader.reload().await;
@@ -72,7 +72,9 @@ pub async fn at_each(mut hangup: Signal, loader: Arc<Loader>, site: Arc<Site>) {
                 site.replace(mounts);
                 tracing::info!("reloaded {}", super::names(&loader.args.mounts()));
             }
-            Err(error) => tracing::error!("not reloaded, what was served still is: {error:#}"),
+            Err(error) => {
+                tracing::error!("the reload failed, and the server keeps the previous applications: {error:#}")
+            }
         }
     }
 }

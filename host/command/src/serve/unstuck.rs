@@ -1,4 +1,4 @@
-//! A connection whose client reads, or is let go.
+//! Closes connections whose clients do not read.
 
 use std::{
     io::{self, IoSlice},
@@ -16,13 +16,13 @@ use tokio::{
 
 use super::conversation::Activity;
 
-/// A stream that fails when nothing can be written to it for too long: its client does not read.
+/// A stream that fails when nothing can be written to it for too long, because its client does not read.
 pub struct Unstuck {
     stream: TcpStream,
     patience: Duration,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
-    /// Is told whether a write waits.
+    /// Records whether a write waits.
     activity: Arc<Activity>,
 }
 

@@ -1,9 +1,9 @@
 use crate::bindings::lemon::session::types;
 
-/// What everything fallible here returns.
+/// The result of every fallible function of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, one case for each thing a caller can act on. The texts are for people.
+/// Why a call failed, with one case for each reaction a caller can have. The texts are for people, not for matching.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -13,38 +13,40 @@ pub enum Error {
     /// The value cannot be stored.
     #[error("invalid value: {0}")]
     InvalidValue(String),
-    /// A parameter of `start` is impossible, alone or beside another one.
+    /// A parameter of `start` is invalid, alone or in combination with another one.
     #[error("invalid option: {0}")]
     InvalidOption(String),
     /// The application's name is reserved, and the caller does not hold the reservation.
     #[error("reserved: {0}")]
     Reserved(String),
-    /// A limit was met.
+    /// A limit was exceeded.
     #[error("too large: {0}")]
     TooLarge(String),
-    /// The stored bytes were written in a format that this version does not know.
+    /// The stored bytes are in a format that this version does not know.
     #[error("unreadable: {0}")]
     Unreadable(String),
-    /// With `strict`: somebody else saved this session since it was started here.
-    #[error("somebody else saved this session in the meantime")]
+    /// With `strict`: another request saved this session after it was started here.
+    #[error("another request saved this session first")]
     Conflict,
     /// The session has ended.
     #[error("the session has ended")]
     Gone,
-    /// The store could not be reached or answered with trouble. Nothing was saved, and no session was made up.
-    #[error("the store is in trouble: {0}")]
+    /// The store could not be reached or failed: the call may or may not have taken effect. A session that cannot be read is
+    /// never replaced by a new one.
+    #[error("the session store failed: {0}")]
     Storage(String),
     /// The grant does not include this function of the manager.
     #[error("denied: {0}")]
     Denied(String),
-    /// The client's address has begun more new sessions than the host allows for now.
+    /// The client has created more sessions than the host allows in a minute.
     #[error("too many new sessions: {0}")]
     TooMany(String),
-    /// All instances of the session component are in use, and none became free in time.
+    /// All instances of the session component are in use, and none became free within
+    /// [`PoolOptions::wait`](super::PoolOptions::wait).
     #[error("too many sessions are in use at the same time")]
     Busy,
-    /// The session component itself failed, or a call on this session was given up half-way. The session cannot be used any
-    /// more; what was not saved is discarded.
+    /// The session component trapped, or the future of an earlier call on this session was dropped before it was ready.
+    /// The session can no longer be used, and its unsaved changes are discarded.
     #[error("the session component failed: {0}")]
     Failed(String),
 }
@@ -56,7 +58,7 @@ impl Error {
     }
 
     pub(super) fn given_up() -> Self {
-        Self::Failed("an earlier call on this session did not come to its end".to_owned())
+        Self::Failed("an earlier call on this session was cancelled before it finished".to_owned())
     }
 }
 

@@ -1,15 +1,15 @@
-//! What waits to be used again: as much as was in use at the same time lately.
+//! Idle items that wait for reuse: at most as many as were in use at the same time recently.
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-/// How long something waits to be used again.
+/// How long an item stays idle before it is removed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A stack, by when its items were used last. Only as many of them are ever taken as are needed at the same time: the others
-/// sink to the bottom, where they become too old.
+/// A stack ordered by last use. Taking from the top leaves the items that concurrent use does not need at the bottom,
+/// where they grow old and are removed.
 pub(super) struct Idle<T>(VecDeque<(Instant, T)>);
 
 impl<T> Idle<T> {
@@ -21,17 +21,17 @@ impl<T> Idle<T> {
         self.0.len()
     }
 
-    /// The item that was used last.
+    /// Takes the most recently used item.
     pub(super) fn take(&mut self) -> Option<T> {
         self.0.pop_back().map(|(_, item)| item)
     }
 
-    /// Keeps an item that has been used until now.
+    /// Returns an item after its use.
     pub(super) fn keep(&mut self, item: T, now: Instant) {
         self.0.push_back((now, item));
     }
 
-    /// Removes what has waited for too long.
+    /// Removes the items that have been idle for [`PATIENCE`] or longer.
     pub(super) fn remove_old(&mut self, now: Instant) -> Vec<T> {
         let old = self.0.partition_point(|(since, _)| now.saturating_duration_since(*since) >= PATIENCE);
         self.0.drain(..old).map(|(_, item)| item).collect()

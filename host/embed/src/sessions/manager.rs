@@ -8,7 +8,7 @@ use crate::{Caller, bindings::lemon::session::types};
 
 pub use crate::bindings::exports::lemon::session::manager::{Entry, Page};
 
-/// Sets up what sessions are stored in, and manages all of them.
+/// Creates and removes the tables of a store, and lists, counts and ends sessions.
 pub struct Manager<'a> {
     pool: &'a Arc<Pool>,
     caller: Caller,
@@ -26,25 +26,25 @@ impl<'a> Manager<'a> {
         Self { pool, caller }
     }
 
-    /// Creates the tables, or brings those of an older version up to date. What is there already stays.
+    /// Creates the tables or migrates those of an older version. Existing sessions are kept.
     ///
     /// # Errors
     ///
-    /// Fails with all errors there are.
+    /// Returns every error that occurred.
     pub async fn create_tables(&self, location: &Location) -> Result<(), Vec<Error>> {
         errors(async { Ok(manager_call!(self, call_create_tables, location)?) }.await)
     }
 
-    /// Removes the tables with all sessions in them.
+    /// Removes the tables with all their sessions.
     ///
     /// # Errors
     ///
-    /// Fails with all errors there are.
+    /// Returns every error that occurred.
     pub async fn drop_tables(&self, location: &Location) -> Result<(), Vec<Error>> {
         errors(async { Ok(manager_call!(self, call_drop_tables, location)?) }.await)
     }
 
-    /// Whether the tables are there.
+    /// Whether the tables exist.
     ///
     /// # Errors
     ///
@@ -53,7 +53,8 @@ impl<'a> Manager<'a> {
         Ok(manager_call!(self, call_tables_exist, location)??)
     }
 
-    /// Removes expired sessions, at most `limit` of them, and returns how many: fewer than `limit` when none is left.
+    /// Removes at most `limit` expired sessions and returns their number. Fewer than `limit` means that all were
+    /// removed.
     ///
     /// # Errors
     ///
@@ -62,7 +63,7 @@ impl<'a> Manager<'a> {
         Ok(manager_call!(self, call_cleanup, location, limit)??)
     }
 
-    /// How many sessions are live.
+    /// The number of live sessions.
     ///
     /// # Errors
     ///
@@ -71,8 +72,8 @@ impl<'a> Manager<'a> {
         Ok(manager_call!(self, call_count, location)??)
     }
 
-    /// Lists live sessions, those of one owner if one is given, a page at a time: `after` is [`Page::next`] of the page
-    /// before.
+    /// Lists live sessions, optionally only those of one owner, a page at a time: `after` is [`Page::next`] of the
+    /// previous page.
     ///
     /// # Errors
     ///
@@ -87,8 +88,8 @@ impl<'a> Manager<'a> {
         Ok(manager_call!(self, call_list, location, owner, after, limit)??)
     }
 
-    /// Ends one session by the digest of its id, if `owner` is given only one of this owner; tells whether a live session was
-    /// ended. Requests in flight get [`Error::Gone`].
+    /// Ends the session with this digest, provided that it belongs to `owner` if one is given. Returns whether a live
+    /// session was ended. Requests that are using it get [`Error::Gone`].
     ///
     /// # Errors
     ///
@@ -97,8 +98,8 @@ impl<'a> Manager<'a> {
         Ok(manager_call!(self, call_destroy, location, digest, owner)??)
     }
 
-    /// Ends all sessions of an owner, all but the one of the digest `except` if given, and returns how many. A session that was
-    /// renewed lately is also spared by the digest of its former id.
+    /// Ends all sessions of an owner except the one with the digest `except`, if given, and returns their number.
+    /// Within the grace period after an id rotation, `except` may also be the session's former digest.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
-//! Sessions for servers that are native Rust programs themselves.
+//! Sessions for native Rust servers.
 //!
-//! The rules are those of the session component, which runs here in a pool of warm instances: one is taken when a session is
-//! started, and goes back when all handles of that session are dropped.
+//! They follow the same rules as in WebAssembly, because the session component runs here too: each started session
+//! takes an instance from a pool, and returns it when all handles of that session are dropped.
 //!
 //! ```no_run
 //! use lemon_session_host::{SessionCtx, Sessions, sessions::Options};
@@ -11,7 +11,7 @@
 //! // In each request:
 //! let session = sessions.start(Options { cookies, https: true, ..Options::default() }).await?;
 //! let visits = session.add("visits", 1).await?;
-//! let headers = session.save().await?; // to be sent with the response
+//! let headers = session.save().await?; // send these with the response
 //! # Ok(())
 //! # }
 //! ```
@@ -44,7 +44,7 @@ use pool::{Lease, Pool, call};
 /// A response header: its name in lower case, and its value.
 pub type Header = (String, String);
 
-/// Starts sessions. A clone is the same pool.
+/// Starts sessions on a pool of instances. Clones share the pool.
 #[derive(Clone)]
 pub struct Sessions {
     pool: Arc<Pool>,
@@ -52,18 +52,18 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Sessions on an engine of their own. Compiles the session component, which takes a moment.
+    /// Sessions on a new engine. Compiles the session component, which takes a moment.
     ///
     /// # Errors
     ///
-    /// Fails when the system does not have the address space for a pool of instances.
+    /// Fails when the system cannot reserve the address space for the pool of instances.
     pub fn new(ctx: SessionCtx) -> Result<Self> {
         let options = PoolOptions::default();
         let engine = options.engine().map_err(Error::failed)?;
         Self::with(ctx, &engine, options)
     }
 
-    /// Sessions on an engine that is there already.
+    /// Sessions on an existing engine.
     ///
     /// # Errors
     ///
@@ -73,35 +73,36 @@ impl Sessions {
         Self::with_component(ctx, &component, options)
     }
 
-    /// Sessions on the session component, [`COMPONENT`], as it was compiled before.
+    /// Sessions on [`COMPONENT`], compiled by the caller.
     ///
     /// # Errors
     ///
-    /// Fails when it is another component.
+    /// Fails when `component` is not the session component.
     pub fn with_component(ctx: SessionCtx, component: &Component, options: PoolOptions) -> Result<Self> {
         let caller = Caller { manager: Grant::All, ..Caller::default() };
         Ok(Self { pool: Pool::new(ctx, component, options).map_err(Error::failed)?, caller })
     }
 
-    /// The same pool on behalf of a caller: for a request whose number and client are known. Without it, requests are not
-    /// told apart, and the [`Manager`] does everything.
+    /// The same pool for the sessions of one request. Without it, requests are not numbered, clients are not limited,
+    /// and the [`Manager`] may call everything.
     #[must_use]
     pub fn for_caller(&self, caller: Caller) -> Self {
         Self { caller, ..self.clone() }
     }
 
-    /// The context that the sessions are kept by.
+    /// The context with the stores and the settings.
     pub fn ctx(&self) -> &SessionCtx {
         self.pool.ctx()
     }
 
-    /// Begins a session, unless the request brings one that exists.
+    /// Starts the session that the request's cookie names, or a new one.
     ///
     /// # Errors
     ///
     /// Fails with [`Error::InvalidName`], [`Error::InvalidOption`] or [`Error::Reserved`] for bad parameters, with
-    /// [`Error::TooLarge`] when the `Cookie` fields are longer than the settings allow, with [`Error::Storage`] when the
-    /// store cannot tell whether the session exists, and with [`Error::Busy`] when all instances are in use for too long.
+    /// [`Error::TooLarge`] when the `Cookie` fields are longer than the settings allow, with [`Error::Storage`] when
+    /// the store cannot tell whether the session exists, and with [`Error::Busy`] when all instances are in use for too
+    /// long.
     pub async fn start(&self, options: Options) -> Result<Session> {
         let lease = Pool::lease(&self.pool, self.caller).await?;
         let options = options.into();
@@ -110,7 +111,7 @@ impl Sessions {
         Ok(Session::new(&lease, handle))
     }
 
-    /// Sets up what sessions are stored in, and manages all of them.
+    /// The functions that manage tables and the sessions of all visitors.
     pub fn manager(&self) -> Manager<'_> {
         Manager::new(&self.pool, self.caller)
     }
@@ -118,12 +119,12 @@ impl Sessions {
 
 /// One application's view of a session.
 ///
-/// All handles of one [`start`](Sessions::start) share what they changed, and [`save`](Session::save) on any of them saves
-/// it all. Changes that were not saved when the last of them is dropped are discarded. After the session has ended every
-/// method fails with [`Error::Gone`].
+/// All handles of one [`start`](Sessions::start) share their changes, and [`save`](Session::save) on any of them saves
+/// all of these. Dropping the last handle discards unsaved changes. After the session has ended, every method fails
+/// with [`Error::Gone`].
 ///
-/// A call whose future is dropped before it is ready ends the use of the session: whatever was not saved is discarded, and
-/// all further calls fail with [`Error::Failed`].
+/// Dropping the future of a call before it is ready makes the session unusable: unsaved changes are discarded, and all
+/// further calls fail with [`Error::Failed`].
 pub struct Session {
     lease: Arc<Lease>,
     handle: ResourceAny,
@@ -145,8 +146,8 @@ impl Session {
         Self { lease: Arc::clone(lease), handle }
     }
 
-    /// The session's id. After [`regenerate_id`](Self::regenerate_id), the new one. A secret: whoever knows it has the
-    /// session.
+    /// The session's id; after [`regenerate_id`](Self::regenerate_id), the new one. It is a secret: a client that sends
+    /// it has the session.
     ///
     /// # Errors
     ///
@@ -155,8 +156,9 @@ impl Session {
         session_call!(self, call_id)
     }
 
-    /// The SHA-256 digest of the id in hexadecimal: what the store and the [`Manager`] know the session by. After
-    /// [`regenerate_id`](Self::regenerate_id), the digest of the old id until [`save`](Self::save). No secret.
+    /// The SHA-256 digest of the id in hexadecimal, which identifies the session to the store and the [`Manager`].
+    /// After [`regenerate_id`](Self::regenerate_id), this is the digest of the old id until [`save`](Self::save). Not a
+    /// secret.
     ///
     /// # Errors
     ///
@@ -174,7 +176,7 @@ impl Session {
         session_call!(self, call_app)
     }
 
-    /// Whether this start began the session; false when it was there already.
+    /// Whether this start created the session.
     ///
     /// # Errors
     ///
@@ -183,11 +185,11 @@ impl Session {
         session_call!(self, call_created)
     }
 
-    /// The value of a variable, or none.
+    /// The value of a variable, or `None` if it is not set.
     ///
     /// # Errors
     ///
-    /// Fails with [`Error::Unreadable`] when it was stored in a format this version does not know.
+    /// Fails with [`Error::Unreadable`] when it is stored in a format that this version does not know.
     pub async fn get(&self, key: &str) -> Result<Option<Value>> {
         Ok(session_call!(self, call_get, key)??)
     }
@@ -196,38 +198,39 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Fails with [`Error::InvalidName`] when the key is empty, longer than the settings allow or holds control characters,
-    /// with [`Error::InvalidValue`] for [`Value::Json`] that is no JSON, and with [`Error::TooLarge`] past a limit.
+    /// Fails with [`Error::InvalidName`] when the name is empty, longer than the settings allow or contains control
+    /// characters, with [`Error::InvalidValue`] for a [`Value::Json`] that is not valid JSON, and with
+    /// [`Error::TooLarge`] past a limit.
     pub async fn set(&self, key: &str, value: impl Into<Value>) -> Result<()> {
         let value = value.into();
         value::check_size(key, &value, self.lease.limits().value_bytes)?;
         Ok(session_call!(self, call_set, key, &value)??)
     }
 
-    /// Adds to an integer and returns the sum; a variable that is not there counts as 0. Concurrent requests never lose an
-    /// addition.
+    /// Adds to an integer and returns the sum. A variable that is not set counts as 0. No addition is lost to a
+    /// concurrent request.
     ///
     /// # Errors
     ///
-    /// Fails with [`Error::InvalidValue`] when the variable is no integer or the sum does not fit 64 bits.
+    /// Fails with [`Error::InvalidValue`] when the variable is not an integer or the sum does not fit into 64 bits.
     pub async fn add(&self, key: &str, delta: i64) -> Result<i64> {
         Ok(session_call!(self, call_add, key, delta)??)
     }
 
-    /// Removes a variable; tells whether it was there.
+    /// Removes a variable and returns whether it was set.
     ///
     /// # Errors
     ///
-    /// Fails with [`Error::InvalidName`] for a key that cannot be.
+    /// Fails with [`Error::InvalidName`] for an invalid name.
     pub async fn delete(&self, key: &str) -> Result<bool> {
         Ok(session_call!(self, call_delete, key)??)
     }
 
-    /// Whether there is such a variable.
+    /// Whether a variable is set.
     ///
     /// # Errors
     ///
-    /// Fails with [`Error::InvalidName`] for a key that cannot be.
+    /// Fails with [`Error::InvalidName`] for an invalid name.
     pub async fn has_key(&self, key: &str) -> Result<bool> {
         Ok(session_call!(self, call_has_key, key)??)
     }
@@ -245,7 +248,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Fails with [`Error::Unreadable`] when one was stored in a format this version does not know.
+    /// Fails with [`Error::Unreadable`] when one is stored in a format that this version does not know.
     pub async fn entries(&self) -> Result<Vec<(String, Value)>> {
         Ok(session_call!(self, call_entries)??)
     }
@@ -259,7 +262,8 @@ impl Session {
         Ok(session_call!(self, call_take, key)??)
     }
 
-    /// Removes all of the application's variables, also those that concurrent requests set before this is saved.
+    /// Removes all of the application's variables, including those that concurrent requests set before this change is
+    /// saved.
     ///
     /// # Errors
     ///
@@ -278,12 +282,12 @@ impl Session {
         Ok(Self::new(&self.lease, handle))
     }
 
-    /// Reserves an application name, and returns the one handle that reads and writes its variables from now on. For modules
-    /// built on sessions, which keep what is theirs from the application that uses them.
+    /// Reserves an application name and returns the only handle that can access its variables from now on. A module
+    /// built on sessions protects its variables from the application that uses it this way.
     ///
     /// # Errors
     ///
-    /// Fails with [`Error::Reserved`] when the name is reserved and `key` does not fit.
+    /// Fails with [`Error::Reserved`] when the name is already reserved and `key` is not the reservation's secret.
     pub async fn reserve(&self, name: &str, key: Option<&str>) -> Result<Session> {
         let handle = session_call!(self, call_reserve, name, key)??;
         Ok(Self::new(&self.lease, handle))
@@ -293,13 +297,14 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Fails with [`Error::Reserved`] on any handle but the one that [`reserve`](Self::reserve) returned for it.
+    /// Fails with [`Error::Reserved`] on any handle other than the one that [`reserve`](Self::reserve) returned for the
+    /// name.
     pub async fn release(&self, name: &str) -> Result<()> {
         Ok(session_call!(self, call_release, name)??)
     }
 
-    /// Gives the session a new id when it is saved. To be called at each login and each change of rights. The old id is dead
-    /// at once.
+    /// Rotates the session's id: it gets a new one when it is saved, and the old one stops working then. Call this at
+    /// each login and each change of privileges.
     ///
     /// # Errors
     ///
@@ -308,7 +313,7 @@ impl Session {
         Ok(session_call!(self, call_regenerate_id)??)
     }
 
-    /// Says whose session this is, or that it is nobody's.
+    /// Sets the session's owner, usually the user who logged in, or removes it.
     ///
     /// # Errors
     ///
@@ -317,7 +322,7 @@ impl Session {
         Ok(session_call!(self, call_set_owner, owner)??)
     }
 
-    /// Whose session this is.
+    /// The session's owner, if it has one.
     ///
     /// # Errors
     ///
@@ -326,9 +331,9 @@ impl Session {
         Ok(session_call!(self, call_owner)??)
     }
 
-    /// Ends all other live sessions of this session's owner, and returns how many: to be called when a password changes. The
-    /// owner is the one given to [`set_owner`](Self::set_owner), or else the stored one. Takes effect at once, not with
-    /// [`save`](Self::save).
+    /// Ends all other live sessions of this session's owner and returns their number. Call it when a password changes.
+    /// The owner is the one given to [`set_owner`](Self::set_owner), or else the stored one. This takes effect
+    /// immediately, not with [`save`](Self::save).
     ///
     /// # Errors
     ///
@@ -337,7 +342,7 @@ impl Session {
         Ok(session_call!(self, call_destroy_others)??)
     }
 
-    /// When the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z.
+    /// The time at which the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z.
     ///
     /// # Errors
     ///
@@ -346,24 +351,26 @@ impl Session {
         session_call!(self, call_expires_at)
     }
 
-    /// Stores all changes, of all applications, in one transaction, and returns the headers to send with the response. Every
-    /// request calls this, also one that only read: it keeps session and cookie alive, and mostly writes nothing.
+    /// Stores the changes of all applications in one transaction and returns the headers to send with the response.
+    /// Call it in every request, even one that only reads: it extends the session and the cookie, and usually writes
+    /// nothing for that.
     ///
     /// # Errors
     ///
-    /// Fails with [`Error::Gone`] when the session has ended meanwhile, with [`Error::Conflict`] when `strict` is set and
-    /// somebody else saved it, with [`Error::TooLarge`] past a limit, with [`Error::TooMany`] when the client's address has
-    /// begun too many sessions, and with [`Error::Storage`]. Nothing is saved then.
+    /// Fails with [`Error::Gone`] when the session has ended, with [`Error::Conflict`] when `strict` is set and another
+    /// request saved it first, with [`Error::TooLarge`] past a limit, and with [`Error::TooMany`] when the client has
+    /// created too many sessions: nothing is saved then. After [`Error::Storage`], the changes may or may not have been
+    /// saved.
     pub async fn save(&self) -> Result<Vec<Header>> {
         Ok(session_call!(self, call_save)??)
     }
 
-    /// Ends the session at once and discards all changes. Returns the headers that delete the cookie, if the visitor may have
-    /// one.
+    /// Ends the session immediately and discards unsaved changes. Returns the headers that delete the cookie; none if
+    /// the visitor cannot have one.
     ///
     /// # Errors
     ///
-    /// Fails with [`Error::Storage`] when the store is in trouble.
+    /// Fails with [`Error::Storage`] when the store fails.
     pub async fn destroy(&self) -> Result<Vec<Header>> {
         Ok(session_call!(self, call_destroy)??)
     }

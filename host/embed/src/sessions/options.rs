@@ -4,37 +4,37 @@ use crate::{bindings::exports::lemon::session::sessions as wit, settings::CacheL
 
 pub use crate::bindings::{exports::lemon::session::sessions::Cookie, lemon::session::types::Location};
 
-/// The parameters of [`start`](super::Sessions::start). What is `None` comes from the settings.
+/// The parameters of [`start`](super::Sessions::start). `None` stands for the value in the settings.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// The application whose variables these are, 1 to 255 characters.
+    /// The application whose variables the session reads and writes: 1 to 255 characters.
     pub app: Option<String>,
     /// The values of the request's `Cookie` fields.
     pub cookies: Vec<Vec<u8>>,
-    /// Whether the visitor's request came over HTTPS: what [`Secure::Auto`](crate::settings::Secure::Auto) goes by.
+    /// Whether the visitor's request came over HTTPS; it decides [`Secure::Auto`](crate::settings::Secure::Auto).
     pub https: bool,
-    /// Use the session of this id. Cookies then play no part: none is read and none is sent. An id that is unknown or
-    /// malformed, such as an empty one for a visitor who has none yet, begins a new session.
+    /// Use the session with this id instead of cookies: none is read and none is sent. An unknown or malformed id, such
+    /// as an empty one for a new visitor, starts a new session.
     pub session_id: Option<String>,
-    /// Where the session is kept.
+    /// The store and table of the session.
     pub location: Location,
-    /// The session's idle time in seconds: it lasts at least as long after its last use.
+    /// The idle time in seconds: the session lasts at least this long after its last use.
     pub expires: Option<u32>,
     /// The cookie.
     pub cookie: Option<Cookie>,
-    /// Text mixed into new ids. It can never weaken them.
+    /// Text mixed into new ids. It cannot weaken them.
     pub seed: Option<String>,
-    /// The probability that this start has expired sessions cleaned up.
+    /// The probability, from 0 to 1, that this start triggers a cleanup of expired sessions.
     pub cleanup: Option<f64>,
-    /// Have [`save`](super::Session::save) fail with [`Conflict`](super::Error::Conflict) when somebody else saved this
-    /// session in the meantime.
+    /// Make [`save`](super::Session::save) fail with [`Conflict`](super::Error::Conflict) when another request saved
+    /// this session first.
     pub strict: Option<bool>,
-    /// What caches may do with the response.
+    /// The `Cache-Control` of the response.
     pub cache_limiter: Option<CacheLimiter>,
 }
 
 impl fmt::Debug for Options {
-    /// Without ids, which are secrets.
+    /// Leaves out ids, which are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("app", &self.app)
@@ -69,7 +69,7 @@ impl From<Options> for wit::Options {
 }
 
 impl Default for Cookie {
-    /// Everything comes from the settings.
+    /// Takes everything from the settings.
     fn default() -> Self {
         Self {
             name: None,

@@ -33,30 +33,31 @@ use crate::{
     settings::Limits,
 };
 
-/// An instance whose memory has grown past this is not kept: it was for a session that few others are as large as.
+/// An instance whose memory has grown beyond this is dropped after use. Memory never shrinks, and few sessions need as
+/// much.
 const KEPT_MEMORY: usize = 2 * 1024 * 1024;
-/// What an instance needs beside the session in it.
+/// The memory that an instance needs in addition to the session in it, in bytes.
 const OWN_MEMORY: usize = 16 * 1024 * 1024;
-/// How often a session can be in an instance's memory at the same time: as loaded, as changed, and on its way to the store.
+/// Copies of a session in an instance's memory: as loaded, as changed and as passed to the store, and one to spare.
 const COPIES: usize = 4;
 
-/// The most memory that an instance needs for sessions of `session_bytes` bytes.
+/// The memory limit of an instance for sessions of up to `session_bytes` bytes, in bytes.
 pub(crate) const fn memory_bytes(session_bytes: u32) -> usize {
     OWN_MEMORY.saturating_add((session_bytes as usize).saturating_mul(COPIES))
 }
 
-/// How many instances there are, and how long to wait for one.
+/// The size of the pool of instances, and how long to wait for one.
 #[derive(Clone)]
 pub struct PoolOptions {
-    /// How many sessions can be in use at the same time. Each has an instance of the session component to itself.
+    /// The number of sessions that can be in use at the same time. Each one uses an instance of the session component.
     pub instances: u32,
     /// How long a start waits for an instance when all are in use, before it fails with [`Error::Busy`].
     pub wait: Duration,
-    /// The time since 1970-01-01T00:00:00Z, if it is not to be the system's.
+    /// The clock to use instead of the system's.
     pub clock: Option<Clock>,
 }
 
-/// Tells the time since 1970-01-01T00:00:00Z.
+/// Returns the time since 1970-01-01T00:00:00Z.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 impl Default for PoolOptions {
@@ -66,7 +67,7 @@ impl Default for PoolOptions {
 }
 
 impl PoolOptions {
-    /// An engine of the right size.
+    /// An engine with room for these instances.
     pub(super) fn engine(&self) -> wasmtime::Result<Engine> {
         engine(&EngineOptions::for_sessions(self.instances))
     }
@@ -81,10 +82,10 @@ pub(super) struct Pool {
     warm: Mutex<Warm>,
 }
 
-/// The instances that wait for a session.
+/// The idle instances.
 struct Warm {
     idle: Idle<Instance>,
-    /// Ends those that wait for too long, while there are any.
+    /// Removes instances that have been idle for too long. Runs while any is idle.
     watch: Option<JoinHandle<()>>,
 }
 
@@ -109,7 +110,7 @@ impl Pool {
         &self.ctx
     }
 
-    /// An instance for the sessions of one caller.
+    /// Takes an instance for the sessions of one caller, or instantiates one.
     pub(super) async fn lease(pool: &Arc<Self>, caller: Caller) -> Result<Arc<Lease>> {
         let permit = Arc::clone(&pool.free).acquire_owned();
         let permit = tokio::time::timeout(pool.options.wait, permit).await;
@@ -141,25 +142,25 @@ impl Pool {
         };
         let mut store = Store::new(self.component.engine(), state);
         store.limiter(|state| &mut state.memory);
-        // What one call hands over is in its memory.
+        // The arguments of a call are copied from the instance's memory, so they are never larger.
         store.set_hostcall_fuel(self.memory_bytes);
-        // The session component is trusted to come to an end.
+        // The session component always terminates.
         store.set_epoch_deadline(u64::MAX / 2);
         let exports = self.component.instantiate_async(&mut store).await?;
         Ok(Instance { store, exports, is_whole: true })
     }
 
-    /// Keeps an instance for another session.
+    /// Returns an instance to the pool.
     fn keep(self: &Arc<Self>, instance: Instance) {
         let mut warm = self.warm();
         warm.idle.keep(instance, Instant::now());
         if warm.watch.as_ref().is_none_or(JoinHandle::is_finished) {
-            // Outside of a runtime they wait for the next one that is kept within one.
+            // Outside a tokio runtime nothing can watch: the next return inside one starts the task.
             warm.watch = Handle::try_current().ok().map(|runtime| runtime.spawn(watch(Arc::downgrade(self))));
         }
     }
 
-    /// Ends the instances that were idle for too long. Returns whether others are idle.
+    /// Removes the instances that have been idle for too long. Returns whether others are idle.
     fn end_old(&self, now: Instant) -> bool {
         let mut warm = self.warm();
         let old = warm.idle.remove_old(now);
@@ -177,7 +178,7 @@ impl Pool {
     }
 }
 
-/// Ends instances that were idle for too long, until none is idle.
+/// Removes instances that have been idle for too long, until none is idle.
 async fn watch(pool: Weak<Pool>) {
     let mut are_left = true;
     while are_left {
@@ -190,11 +191,11 @@ async fn watch(pool: Weak<Pool>) {
 pub(super) struct Instance {
     pub(super) store: Store<State>,
     pub(super) exports: SessionComponent,
-    /// False while a call is under way, and for ever if it did not come to its end.
+    /// False during a call, and from then on if that call trapped or was cancelled.
     pub(super) is_whole: bool,
 }
 
-/// The use of an instance by one session.
+/// An instance in use by the sessions of one request. Returns it to the pool when dropped.
 pub(super) struct Lease {
     pub(super) instance: tokio::sync::Mutex<Option<Instance>>,
     handles: Mutex<Vec<ResourceAny>>,
@@ -203,12 +204,12 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// The limits of the instance's sessions.
+    /// The limits in the settings.
     pub(super) fn limits(&self) -> &Limits {
         &self.pool.ctx.settings().limits
     }
 
-    /// Keeps a handle until the end of the lease.
+    /// Remembers a handle, to drop it at the end of the lease.
     pub(super) fn keep(&self, handle: ResourceAny) {
         self.handles().push(handle);
     }
@@ -237,7 +238,7 @@ impl Drop for Lease {
             if !instance.is_whole {
                 return;
             }
-            // The component waits for nothing when a handle is dropped.
+            // The component's destructors call no import, so they never wait.
             let dropped = handle.resource_drop_async(&mut instance.store).now_or_never();
             instance.is_whole = matches!(dropped, Some(Ok(())));
         }
@@ -247,7 +248,7 @@ impl Drop for Lease {
     }
 }
 
-/// Calls an export of a lease's instance. An instance whose call did not come to its end is not used again.
+/// Calls an export of a lease's instance. An instance whose call trapped or was cancelled is not used again.
 macro_rules! call {
     ($lease:expr, |$store:ident, $exports:ident| $call:expr) => {
         match $lease.instance.lock().await.as_mut() {
@@ -269,7 +270,7 @@ macro_rules! call {
 }
 pub(super) use call;
 
-/// What the calls of an instance work on.
+/// The store data of an instance.
 pub(super) struct State {
     session: SessionCtx,
     wasi: WasiCtx,
@@ -289,7 +290,7 @@ impl WasiView for State {
     }
 }
 
-/// Bounds an instance's memory, and notes how large it is.
+/// Limits an instance's memory and records its size.
 struct Memory {
     bytes: usize,
     limit: usize,
@@ -343,7 +344,7 @@ mod tests {
         let open = futures::future::join_all((0..8).map(|_| sessions.start(Options::default()))).await;
         drop(open);
         assert_eq!(waiting(&sessions), 8);
-        assert!(!sessions.pool.end_old(Instant::now() + idle::PATIENCE), "none has been needed since");
+        assert!(!sessions.pool.end_old(Instant::now() + idle::PATIENCE), "no instance was needed since");
         assert_eq!(waiting(&sessions), 0);
         drop(sessions.start(Options::default()).await.unwrap());
         assert_eq!(waiting(&sessions), 1);

@@ -1,9 +1,10 @@
-/// The value of one session variable: any plain data. Each kind comes back as it was stored.
+/// The value of one session variable. Each kind is returned as it was stored.
 pub use crate::bindings::lemon::session::types::Value;
 
 use crate::bindings::lemon::session::types::Error;
 
-/// Refuses a value that has no room in the session component, which would only find that out by failing.
+/// Refuses a value beyond the limit before it is copied into the session component, which would trap for lack of
+/// memory.
 pub(super) fn check_size(key: &str, value: &Value, limit: u32) -> Result<(), Error> {
     let length = match value {
         Value::Text(text) | Value::Json(text) => text.len(),
@@ -42,7 +43,7 @@ impl From<()> for Value {
     }
 }
 
-/// None is [`Value::Null`], which is not the same as no variable.
+/// `None` becomes [`Value::Null`], which differs from a variable that is not set.
 impl<T: Into<Value>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
@@ -50,7 +51,7 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 }
 
 impl From<serde_json::Value> for Value {
-    /// Lists and dictionaries as JSON text.
+    /// Stores arrays and objects as JSON text.
     fn from(value: serde_json::Value) -> Self {
         Self::Json(value.to_string())
     }

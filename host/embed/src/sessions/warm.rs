@@ -1,8 +1,8 @@
-//! Sessions for applications that are not composed with the session component, but share warm instances of it.
+//! Sessions for applications that use pooled instances of the session component instead of being composed with it.
 //!
-//! An application that is instantiated anew for each request then has no session component to instantiate with it: it is
-//! lent one that is there already, for as long as it has a session open. The rules are the same, as the component is; and it
-//! keeps nothing from one request to the next.
+//! A host that instantiates an application for each request then instantiates the application alone. While a session is
+//! open, the request holds an instance from the pool. The rules are those of a composed component, as the code is the
+//! same, and an instance keeps no data from one request to the next.
 //!
 //! ```no_run
 //! use lemon_session_host::{
@@ -14,7 +14,7 @@
 //!     component::{Component, Linker, ResourceTable},
 //! };
 //!
-//! /// What a runtime keeps for one request.
+//! /// The data of one request.
 //! struct Request {
 //!     table: ResourceTable,
 //!     sessions: WarmCtx,
@@ -31,7 +31,7 @@
 //! add_to_linker(&mut linker)?;
 //! let app = linker.instantiate_pre(&app)?;
 //!
-//! // In each request:
+//! // For each request:
 //! let request = Request { table: ResourceTable::new(), sessions: WarmCtx::new(sessions) };
 //! let mut store = Store::new(&engine, request);
 //! let app = app.instantiate_async(&mut store).await?;
@@ -63,21 +63,21 @@ use crate::{
     },
 };
 
-/// What one application, or one request of it, knows its sessions by.
+/// The sessions of one instance of an application.
 pub struct WarmCtx {
     sessions: Sessions,
     caller: Caller,
-    /// The instance that the application's open sessions are in.
+    /// The session component's instance that holds the open sessions.
     lease: Weak<Lease>,
 }
 
 impl WarmCtx {
-    /// No session is open yet.
+    /// A context without open sessions.
     pub fn new(sessions: Sessions) -> Self {
         Self { sessions, caller: Caller::default(), lease: Weak::new() }
     }
 
-    /// Has the sessions that are opened from now on used on behalf of this caller.
+    /// Uses this caller for the sessions that are started from now on.
     #[must_use]
     pub fn for_caller(self, caller: Caller) -> Self {
         Self { caller, ..self }
@@ -86,12 +86,12 @@ impl WarmCtx {
 
 /// Gives access to the [`WarmCtx`] inside the data of a [`wasmtime::Store`].
 pub trait WarmView: Send {
-    /// The context, and the table that the application's handles are kept in.
+    /// The context, and the table with the application's handles.
     fn sessions(&mut self) -> WarmCtxView<'_>;
 }
 
-/// What [`WarmView::sessions`] returns. The interfaces `lemon:session/sessions` and `lemon:session/manager` are implemented
-/// on it.
+/// The borrowed view that [`WarmView::sessions`] returns. It implements the interfaces `lemon:session/sessions` and
+/// `lemon:session/manager`.
 pub struct WarmCtxView<'a> {
     /// The context.
     pub ctx: &'a mut WarmCtx,
@@ -99,35 +99,36 @@ pub struct WarmCtxView<'a> {
     pub table: &'a mut ResourceTable,
 }
 
-/// Tells wasmtime that the interfaces are implemented on [`WarmCtxView`].
+/// Tells wasmtime that [`WarmCtxView`] implements the interfaces.
 pub struct HasWarm;
 
 impl HasData for HasWarm {
     type Data<'a> = WarmCtxView<'a>;
 }
 
-/// Adds what an application imports: `lemon:session/sessions` and `lemon:session/manager`.
+/// Adds the interfaces that an application imports: `lemon:session/sessions` and `lemon:session/manager`.
 ///
 /// # Errors
 ///
-/// Fails when the linker has these interfaces already.
+/// Fails when the linker already has these interfaces.
 pub fn add_to_linker<T: WarmView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     sessions::add_to_linker::<T, HasWarm>(linker, T::sessions)?;
     manager::add_to_linker::<T, HasWarm>(linker, T::sessions)?;
     crate::bindings::lemon::session::types::add_to_linker::<T, HasWarm>(linker, T::sessions)
 }
 
-/// An application's session. The instance is given back when the last one is dropped.
+/// An application's handle of a session. Dropping the last one returns the instance to the pool.
 pub struct Handle {
     session: ResourceAny,
     lease: Arc<Lease>,
 }
 
-/// What a call answers, or why the application is stopped: the session component trapped, or the handle is none.
+/// The result of a call. The outer error traps the application: the session component trapped, or the handle is
+/// invalid.
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 impl WarmCtxView<'_> {
-    /// The instance that the application's sessions are in; one that is free if it has none.
+    /// The instance that holds the application's sessions, or one from the pool if no session is open.
     async fn lease(&mut self) -> Answer<Arc<Lease>> {
         if let Some(lease) = self.ctx.lease.upgrade() {
             return Ok(Ok(lease));

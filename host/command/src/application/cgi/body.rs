@@ -1,4 +1,4 @@
-//! The body of a program's response, sent as it is printed.
+//! The body of a program's response, sent while it is printed.
 
 use std::{
     pin::Pin,
@@ -14,10 +14,10 @@ use super::{Failure, RequestId, output::Printed};
 
 pub struct Body {
     id: RequestId,
-    /// What was printed together with the header block.
+    /// The bytes that were printed together with the header block.
     begun: Bytes,
     printed: Receiver<Printed>,
-    /// How much is to come, if the header block tells.
+    /// The bytes still expected, if the header block has a length.
     left: Option<u64>,
 }
 
@@ -26,12 +26,13 @@ impl Body {
         Self { id, begun, printed, left: length }
     }
 
-    /// No body; what the program prints is not sent, but it is let print it.
+    /// A response without a body. The program can print one, but it is discarded.
     pub fn discard(printed: Receiver<Printed>) -> Discarded {
         Discarded(Some(printed))
     }
 
-    /// What of these bytes is to be sent: no more than the header block says, as what follows would pass for another response.
+    /// The bytes to send. Those beyond the length in the header block are dropped, as clients would take them for
+    /// another response.
     fn within_length(&mut self, mut bytes: Bytes) -> Option<Bytes> {
         let Some(left) = &mut self.left else { return Some(bytes) };
         let length = bytes.len() as u64;
@@ -59,14 +60,14 @@ impl hyper::body::Body for Body {
         let bytes = match std::mem::take(&mut self.begun) {
             begun if begun.is_empty() => match ready!(self.printed.poll_recv(cx)) {
                 Some(Ok(bytes)) => bytes,
-                // As under every web server, what is printed counts, and not the exit status.
+                // Like web servers, ignores the exit status: only the output matters.
                 Some(Err(Failure::Failed(error))) if error.is::<wasmtime_wasi::I32Exit>() => {
                     tracing::warn!(request = %self.id, "the application ended: {error}");
                     return Poll::Ready(self.end());
                 }
                 Some(Err(failure)) => {
                     tracing::error!(request = %self.id, "the application was stopped: {failure:?}");
-                    // The client has to see that the rest is missing.
+                    // The client must notice that the rest is missing.
                     return Poll::Ready(Some(Err(Error::HttpResponseIncomplete)));
                 }
                 None => return Poll::Ready(self.end()),
@@ -81,7 +82,7 @@ impl hyper::body::Body for Body {
     }
 }
 
-/// The body of a response that has none. Ends with the program; if it is dropped before, the program is let end nevertheless.
+/// An empty body, which ends when the program ends. If it is dropped earlier, the program still runs to its end.
 pub struct Discarded(Option<Receiver<Printed>>);
 
 impl hyper::body::Body for Discarded {

@@ -9,7 +9,7 @@ use wasmtime_wasi_http::WasiBody;
 
 use super::{Failure, output::Printed};
 
-/// What a header block says.
+/// A parsed header block.
 #[derive(Debug)]
 pub struct Head {
     status: StatusCode,
@@ -18,12 +18,12 @@ pub struct Head {
     length: Option<u64>,
 }
 
-/// The program answers with what another path of this server has to say (section 6.2.2). The response that carries this
-/// extension leads a client there, should the server not go itself.
+/// A local redirect: the response is that of another path of this server (section 6.2.2). The response with this
+/// extension also redirects the client, in case the server does not follow it.
 #[derive(Clone, Debug)]
 pub struct LocalRedirect(pub PathAndQuery);
 
-/// Fields that are the server's business (section 6.3.4): not sent on.
+/// Fields that only the server sets (section 6.3.4); they are removed.
 const OF_THE_SERVER: [HeaderName; 9] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -36,13 +36,13 @@ const OF_THE_SERVER: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
-/// Reads a header block to its end, and what of the body came with it.
+/// Reads a header block, and the first bytes of the body that arrive with it.
 pub async fn read(printed: &mut Receiver<Printed>, limit: usize) -> Result<(Head, Bytes), Failure> {
     let mut block = Block::default();
     loop {
         match printed.recv().await {
             Some(bytes) => block.bytes.extend_from_slice(&bytes?),
-            None => return Err(bad("the program ended before its header block did")),
+            None => return Err(bad("the program ended before the end of its header block")),
         }
         let end = block.end();
         if end.map_or(block.bytes.len(), |(_, body)| body) > limit {
@@ -56,18 +56,18 @@ pub async fn read(printed: &mut Receiver<Printed>, limit: usize) -> Result<(Head
     }
 }
 
-/// What was printed so far.
+/// The bytes that were printed so far.
 #[derive(Default)]
 struct Block {
     bytes: BytesMut,
-    /// Where the last line begins.
+    /// The start of the last line.
     line: usize,
-    /// How far was looked for its end.
+    /// The position up to which its end was searched for.
     seen: usize,
 }
 
 impl Block {
-    /// Where the header block ends and where the body begins: with the first empty line.
+    /// The end of the header block and the start of the body, on both sides of the first empty line.
     fn end(&mut self) -> Option<(usize, usize)> {
         while let Some(length) = self.bytes[self.seen..].iter().position(|byte| *byte == b'\n') {
             let (begin, end) = (self.line, self.seen + length);
@@ -83,7 +83,7 @@ impl Block {
 }
 
 impl Head {
-    /// Errors tell the line, never what is in it: that may be a visitor's secret.
+    /// Errors contain the number of the line, but not its text, which can contain a visitor's secrets.
     fn parse(block: &[u8]) -> Result<Self, Failure> {
         let mut status = None;
         let mut headers = HeaderMap::new();
@@ -92,19 +92,21 @@ impl Head {
             let at = |what: &str| bad(format!("line {number} of the header block {what}"));
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if number == 1 && line.starts_with(b"HTTP/") {
-                return Err(bad("it begins with a status line: NPH programs are not run, print Status instead"));
+                return Err(bad(
+                    "it begins with a status line: NPH programs are not supported, print a Status field instead",
+                ));
             }
             let colon = line.iter().position(|byte| *byte == b':').ok_or_else(|| at("has no colon"))?;
             let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-            let name = HeaderName::from_bytes(name).map_err(|_| at("has a name that is none of HTTP"))?;
+            let name = HeaderName::from_bytes(name).map_err(|_| at("has an invalid field name"))?;
             if name.as_str() == "status" {
                 if status.is_some() {
                     return Err(at("is a second Status"));
                 }
-                status = Some(
-                    parse_status(value)
-                        .ok_or_else(|| at("has no status: three digits from 200 to 599, and a reason"))?,
-                );
+                status =
+                    Some(parse_status(value).ok_or_else(|| {
+                        at("has no valid status: expected three digits from 200 to 599 and a reason")
+                    })?);
                 continue;
             }
             let value = HeaderValue::from_bytes(value).map_err(|_| at("has a control character in its value"))?;
@@ -120,12 +122,12 @@ impl Head {
             let digits = length.as_bytes().iter().all(u8::is_ascii_digit);
             length.to_str().ok().filter(|_| digits)?.parse().ok()
         });
-        let length = length.map(|length| length.ok_or_else(|| bad("Content-Length is no number"))).transpose()?;
+        let length = length.map(|length| length.ok_or_else(|| bad("Content-Length is not a number"))).transpose()?;
 
         if status.is_none() && !headers.contains_key(header::CONTENT_TYPE) && !headers.contains_key(header::LOCATION) {
-            return Err(bad("the header block has neither Content-Type nor Location nor Status"));
+            return Err(bad("the header block has no Content-Type, Location or Status"));
         }
-        // With anything else, as a cookie, it has to reach the client.
+        // With other fields, such as a cookie, the redirect must reach the client.
         let local = headers.get(header::LOCATION).filter(|_| status.is_none() && headers.len() == 1).and_then(local);
         let redirect = headers.contains_key(header::LOCATION).then_some(StatusCode::FOUND);
         Ok(Self { status: status.or(redirect).unwrap_or_default(), headers, local, length })
@@ -162,7 +164,7 @@ fn parse_status(value: &[u8]) -> Option<StatusCode> {
     (separated && printable && (200..600).contains(&status.as_u16())).then_some(status)
 }
 
-/// A path with a query, of this server: `//host` would be another one's, and a fragment is the client's business.
+/// A path on this server with an optional query. `//host` is another server, and only clients know about fragments.
 fn local(location: &HeaderValue) -> Option<PathAndQuery> {
     let location = location.to_str().ok()?;
     let is_local = location.starts_with('/') && !location.starts_with("//") && !location.contains('#');

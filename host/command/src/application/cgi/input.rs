@@ -11,11 +11,11 @@ use wasmtime_wasi_http::{Error, WasiBody};
 use super::Failure;
 use crate::application::budget::Budget;
 
-/// How much of a body waits for the program to read it.
+/// Buffered bytes of a body that the program has not read.
 pub const BYTES: usize = 64 * 1024;
 
-/// The request with the length of its body in its head, where CONTENT_LENGTH is taken from: a body that comes in chunks is
-/// waited for.
+/// Adds the length of the body to the request's headers, from which CONTENT_LENGTH is taken. Reads a chunked body
+/// completely for that.
 pub async fn measured(request: Request<WasiBody>, budget: &mut Budget) -> Result<Request<WasiBody>, Failure> {
     if request.headers().contains_key(header::CONTENT_LENGTH) || request.body().is_end_stream() {
         return Ok(request);
@@ -25,7 +25,7 @@ pub async fn measured(request: Request<WasiBody>, budget: &mut Budget) -> Result
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| match error {
             Error::HttpRequestBodySize(_) => Failure::BodyTooLarge,
-            _ => Failure::BadRequest("The body of the request did not arrive whole."),
+            _ => Failure::BadRequest("The body of the request is incomplete."),
         })?;
         if let Ok(bytes) = frame.into_data() {
             budget.reserve(bytes.len()).map_err(|_| Failure::BodyTooLarge)?;
@@ -36,7 +36,7 @@ pub async fn measured(request: Request<WasiBody>, budget: &mut Budget) -> Result
     Ok(Request::from_parts(parts, pieces.into_body()))
 }
 
-/// A body that is kept whole. Chunks of a few bytes would take many times as much if they were kept as they come.
+/// A body in memory. Storing small chunks as they arrive would take many times as much.
 #[derive(Default)]
 struct Pieces {
     length: usize,
@@ -64,7 +64,8 @@ impl Pieces {
     }
 }
 
-/// Gives a program its input. What it does not read is taken in all the same, as clients listen once they have said all.
+/// Passes a body to a program. The rest that it does not read is discarded, because clients read the response only
+/// after they have sent the whole body.
 pub async fn feed(mut body: WasiBody, mut input: DuplexStream) {
     let mut is_read = true;
     while let Some(Ok(frame)) = body.frame().await {
@@ -80,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    /// A body that comes in chunks of a size.
+    /// A body in chunks of the same size.
     fn chunked(length: usize, chunk: usize) -> Request<WasiBody> {
         let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
         let chunks: Vec<_> = bytes.chunks(chunk).map(|chunk| Ok(Frame::data(Bytes::copy_from_slice(chunk)))).collect();
@@ -103,7 +104,7 @@ mod tests {
         let mut budget = Budget::new(4 << 20);
         assert!(measured(chunked(2 << 20, BYTES), &mut budget).await.is_ok());
         let refused = measured(chunked(2 << 20, BYTES), &mut budget).await;
-        assert!(matches!(refused, Err(Failure::BodyTooLarge)), "the first one has taken most of it");
+        assert!(matches!(refused, Err(Failure::BodyTooLarge)), "the first one has used most of it");
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
-//! CGI programs: components of wasi:cli, each run of which answers one request as RFC 3875 says.
+//! CGI programs (RFC 3875): components of wasi:cli that run once for each request.
 //!
-//! A program that prints its own status line (NPH, section 5) is not run: the server could not vouch for what it sends.
+//! Programs that print their own status line (NPH, section 5) are not supported, because the server could not check
+//! their output.
 
 mod body;
 mod head;
@@ -31,7 +32,7 @@ use output::{Output, Printed};
 pub use head::LocalRedirect;
 pub use variables::{Place, Variables};
 
-/// A program, to be run for each request.
+/// A program that runs for each request.
 pub struct Program {
     pub platform: Arc<Platform>,
     pub name: Arc<str>,
@@ -47,7 +48,7 @@ impl Program {
         Ok(())
     }
 
-    /// Runs the program for a request. It ends by itself, or when its time is over, whether or not the response is read.
+    /// Runs the program for a request. It runs until it ends or times out, even if the client disconnects.
     pub async fn answer(
         &self,
         id: RequestId,
@@ -88,7 +89,7 @@ impl Program {
     }
 }
 
-/// Runs a program to its end. What kept it from ending well is the last that its output tells.
+/// Runs a program to its end. If it fails, the failure is the last item of its output.
 async fn run(
     pre: CommandPre<Guest>,
     mut store: Store<Guest>,
@@ -112,9 +113,9 @@ async fn run(
         Err(_) => Failure::TimedOut,
     };
     if let Err(unheard) = output.send(Err(failure)).await {
-        // A client that has gone away does not make that an error: mostly it is the reason.
+        // No warning, because the client has disconnected, which is usually the cause.
         if let Err(failure) = unheard.0 {
-            tracing::debug!(request = %id, "the application ended unheard: {failure:?}");
+            tracing::debug!(request = %id, "the application failed after its client disconnected: {failure:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a program prints: a pipe from its standard output to the response.
+//! A pipe from a program's standard output to the response.
 
 use std::{
     io,
@@ -18,13 +18,13 @@ use wasmtime_wasi::{
 
 use super::Failure;
 
-/// What comes out of the pipe: bytes and then nothing, or at last why the program did not end well.
+/// An item of the pipe: bytes, or the failure of the program as the last item.
 pub type Printed = Result<Bytes, Failure>;
 
-/// Pieces that wait to be sent, and the most bytes of one: a program that is ahead of its client waits.
+/// The maximum number of buffered pieces. A program that is faster than its client waits.
 const PIECES: usize = 8;
 const PIECE_BYTES: usize = 64 * 1024;
-/// The most bytes that wait to be sent.
+/// The maximum number of buffered bytes.
 pub const BYTES: usize = PIECES * PIECE_BYTES;
 
 pub fn pipe() -> (Sender<Printed>, Receiver<Printed>) {
@@ -60,7 +60,7 @@ impl StdoutStream for Output {
 #[async_trait::async_trait]
 impl Pollable for Output {
     async fn ready(&mut self) {
-        // Also ready once nobody listens any more: then there is something to be told.
+        // Also ready when the reader has gone: then the next write fails.
         let _ = self.0.reserve().await;
     }
 }
@@ -86,7 +86,7 @@ impl OutputStream for Output {
     }
 }
 
-/// For components of WASI 0.3, which this version does not run.
+/// Only for components of WASI 0.3, which this version does not run.
 impl AsyncWrite for Output {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
         Poll::Ready(Err(io::ErrorKind::Unsupported.into()))

@@ -1,4 +1,4 @@
-//! The meta-variables of a request (RFC 3875, section 4.1): what a program finds in its environment.
+//! The meta-variables of a request (RFC 3875, section 4.1), which a program gets as its environment.
 
 use std::{collections::BTreeMap, ffi::OsString, net::IpAddr};
 
@@ -14,7 +14,7 @@ use super::{super::forwarded, Failure};
 /// The meta-variables of one request.
 pub struct Variables(BTreeMap<String, String>);
 
-/// Those beside the header fields. PATH_TRANSLATED is not among them: programs see no file that it could name.
+/// The variables that are not header fields. PATH_TRANSLATED is missing, because programs have no access to files.
 const KNOWN: [&str; 17] = [
     "AUTH_TYPE",
     "CONTENT_LENGTH",
@@ -35,8 +35,9 @@ const KNOWN: [&str; 17] = [
     "SERVER_SOFTWARE",
 ];
 
-/// Header fields that programs are not given: who the client is was the server's to check, and the connection is its own
-/// (section 4.1.18). HTTP_PROXY would be taken for a setting by whatever asks other servers (CVE-2016-5385).
+/// Header fields that are not passed to programs: those about authentication and the connection, which the server
+/// handles (section 4.1.18), and Proxy, because HTTP clients take the variable HTTP_PROXY for a setting
+/// (CVE-2016-5385).
 const WITHHELD: [&str; 13] = [
     "HTTP_AUTHORIZATION",
     "HTTP_CONNECTION",
@@ -53,7 +54,7 @@ const WITHHELD: [&str; 13] = [
     "HTTP_UPGRADE",
 ];
 
-/// Where a request was received, and by what part of the site it is answered.
+/// The client of a request, and the part of the site that answers it.
 pub struct Place<'a> {
     /// The client's address.
     pub client: IpAddr,
@@ -64,7 +65,7 @@ pub struct Place<'a> {
 }
 
 impl Variables {
-    /// Those of a request that this server received.
+    /// The variables of a request that this server received.
     pub fn of_request(parts: &Parts, place: Place<'_>) -> Result<Self, Failure> {
         let mut variables = Self(BTreeMap::new());
         variables.set_fields(&parts.headers);
@@ -79,7 +80,7 @@ impl Variables {
             ("PATH_INFO", &path_info),
             ("QUERY_STRING", parts.uri.query().unwrap_or_default()),
             ("REMOTE_ADDR", &client),
-            // Whose name is not looked up.
+            // The server does not look up names.
             ("REMOTE_HOST", &client),
             ("REQUEST_METHOD", parts.method.as_str()),
             ("SCRIPT_NAME", place.script_name),
@@ -96,23 +97,24 @@ impl Variables {
         Ok(variables)
     }
 
-    /// Those that a web server passes to the CGI program it runs. Nothing else of the environment is looked at.
+    /// The variables that a web server passes to this CGI program. The rest of the environment is ignored.
     pub fn of_environment(environment: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let text = |text: OsString| String::from_utf8_lossy(text.as_encoded_bytes()).into_owned();
         let pairs = environment.map(|(name, value)| (text(name), text(value)));
-        // Some servers set to nothing what there is not.
+        // Some servers set missing variables to an empty value.
         let known = |name: &str, value: &str| KNOWN.contains(&name) && !value.is_empty();
         let mut variables: BTreeMap<_, _> =
             pairs.filter(|(name, value)| known(name, value) || is_of_field(name)).collect();
-        // The user is known where somebody has checked (section 4.1.11): without, nginx names whom the client claims to be.
+        // Without authentication REMOTE_USER is not verified (section 4.1.11): nginx sets it to the name that the
+        // client claims.
         if !variables.contains_key("AUTH_TYPE") {
             variables.remove("REMOTE_USER");
         }
         Self(variables)
     }
 
-    /// Adds what a web server left out that has to be there, and names the client where the web server names a proxy.
-    /// `headers` are the request's, as far as they are believed.
+    /// Adds required variables that the web server did not set, and replaces a proxy's address by the client's.
+    /// `headers` are the normalised ones of the request.
     pub fn complete(&mut self, headers: &HeaderMap, client: Option<IpAddr>) {
         self.set_fields(headers);
         let peer = self.get("REMOTE_ADDR").and_then(|peer| peer.parse().ok()).map(|peer: IpAddr| peer.to_canonical());
@@ -140,18 +142,18 @@ impl Variables {
         }
     }
 
-    /// Whether the web server says that the request came over HTTPS. How it says so varies; PHP's manual has it: a value that
-    /// is not empty, but `off` on one of them.
+    /// Whether the web server received the request over HTTPS. As PHP's manual says, any non-empty value means HTTPS,
+    /// except `off`, which IIS sets.
     pub fn https(&self) -> bool {
         self.get("HTTPS").is_some_and(|https| !https.eq_ignore_ascii_case("off"))
     }
 
-    /// How long the body is; 0 where there is none.
+    /// The length of the body in bytes; 0 without a body.
     pub fn content_length(&self) -> Result<u64, Failure> {
         let length = self.get("CONTENT_LENGTH").unwrap_or("0");
         let digits = Some(length).filter(|length| length.bytes().all(|byte| byte.is_ascii_digit()));
         let length = digits.and_then(|digits| digits.parse().ok());
-        length.ok_or(Failure::BadRequest("CONTENT_LENGTH is no number."))
+        length.ok_or(Failure::BadRequest("CONTENT_LENGTH is not a number."))
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -166,7 +168,7 @@ impl Variables {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Replaces the variables of the request's header fields.
+    /// Replaces the variables of header fields.
     fn set_fields(&mut self, headers: &HeaderMap) {
         self.0.retain(|name, _| !is_of_field(name));
         for name in headers.keys() {
@@ -178,16 +180,16 @@ impl Variables {
         }
     }
 
-    /// The request that they are of, for an application that is no CGI program.
+    /// Converts the variables to a request, for an application that is not a CGI program.
     pub fn to_request<B>(&self, body: B) -> Result<Request<B>, Failure> {
         let mut request = Request::new(body);
         let method = self.get("REQUEST_METHOD").and_then(|method| Method::from_bytes(method.as_bytes()).ok());
-        *request.method_mut() = method.ok_or(Failure::BadRequest("The request has no method of HTTP."))?;
-        *request.uri_mut() = Uri::from(self.path().ok_or(Failure::BadRequest("The request's path is none of HTTP."))?);
+        *request.method_mut() = method.ok_or(Failure::BadRequest("The request has no valid method."))?;
+        *request.uri_mut() = Uri::from(self.path().ok_or(Failure::BadRequest("The request has no valid path."))?);
         for (name, value) in self.iter() {
             let Some(field) = field(name) else { continue };
             let entry = HeaderName::try_from(field).ok().zip(HeaderValue::try_from(value).ok());
-            let (name, value) = entry.ok_or(Failure::BadRequest("A header of the request is none of HTTP."))?;
+            let (name, value) = entry.ok_or(Failure::BadRequest("The request has an invalid header."))?;
             request.headers_mut().insert(name, value);
         }
         if !request.headers().contains_key(header::HOST) {
@@ -199,7 +201,7 @@ impl Variables {
 
     /// The path of the Script-URI (section 3.3).
     fn path(&self) -> Option<PathAndQuery> {
-        /// What a path keeps as it is (RFC 3986, section 3.3).
+        /// The characters to encode in a path (RFC 3986, section 3.3).
         const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
             .remove(b'/')
             .remove(b'-')
@@ -219,7 +221,7 @@ impl Variables {
             .remove(b'=')
             .remove(b':')
             .remove(b'@');
-        /// What clients should have encoded in a query. The rest is so already.
+        /// The characters that clients should have encoded in a query. The query is already encoded otherwise.
         const NOT_IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
         let part = |name| utf8_percent_encode(self.get(name).unwrap_or_default(), IN_PATH).to_string();
         let mut path = part("SCRIPT_NAME") + &part("PATH_INFO");
@@ -233,7 +235,7 @@ impl Variables {
     }
 }
 
-/// Which host a request is for: its target tells before its Host header does (RFC 9112, section 3.2.2).
+/// The host of a request. Its target takes precedence over the Host header (RFC 9112, section 3.2.2).
 fn authority(parts: &Parts) -> Option<Authority> {
     parts.uri.authority().cloned().or_else(|| host(&parts.headers))
 }
@@ -242,7 +244,7 @@ fn host(headers: &HeaderMap) -> Option<Authority> {
     headers.get(header::HOST)?.to_str().ok()?.parse().ok()
 }
 
-/// The variable of a header field. Names that could stand for another one's, as those with an underscore, have none.
+/// The variable of a header field. Ambiguous names, such as those with an underscore, have none.
 fn variable(name: &HeaderName) -> Option<String> {
     let name = name.as_str();
     if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
@@ -257,7 +259,7 @@ fn variable(name: &HeaderName) -> Option<String> {
     is_of_field(&variable).then_some(variable)
 }
 
-/// The header field that a variable is of.
+/// The header field of a variable.
 fn field(variable: &str) -> Option<String> {
     match variable {
         "CONTENT_TYPE" => Some("content-type".to_owned()),

@@ -1,0 +1,15 @@
+use lemon_session_host::store::Registry;
+
+/// The registry of all drivers of this project.
+pub fn drivers() -> Registry {
+    let mut registry = Registry::new();
+    for schemes in [
+        &lemon_session_sqlite::SCHEMES[..],
+        &lemon_session_mysql::SCHEMES,
+        &lemon_session_postgres::SCHEMES,
+        &lemon_session_redis::SCHEMES,
+    ] {
+        registry.register(schemes).expect("the drivers have different schemes");
+    }
+    registry
+}
