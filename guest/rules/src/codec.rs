@@ -46,23 +46,12 @@ pub fn encode(value: &Value) -> Result<Vec<u8>> {
         Value::Text(value) => Stored::Text(value),
         Value::Bytes(value) => Stored::Bytes(value),
         Value::Json(value) => {
-            json::check(value).map_err(not_json)?;
+            json::check(value)?;
             Stored::Json(value)
         }
     };
     bincode::encode_to_vec((VERSION, stored), config::standard())
         .map_err(|_| Error::InvalidValue(String::from("the value cannot be stored")))
-}
-
-fn not_json(wrong: json::Wrong) -> Error {
-    Error::InvalidValue(match wrong {
-        json::Wrong::Syntax(json::Place { line, column }) => {
-            format!("the value is not JSON (RFC 8259): see line {line}, column {column}")
-        }
-        json::Wrong::Depth => {
-            format!("the value is JSON of more than {} levels, which not every language could read", json::MAX_DEPTH)
-        }
-    })
 }
 
 /// The value of stored bytes.

@@ -6,6 +6,8 @@
 use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
 use crate::{
     Error, Result,
     bindings::{
@@ -213,7 +215,12 @@ impl<'a> Cookie<'a> {
             add(0);
         }
         flags.into_iter().for_each(add);
-        Some(core::array::from_fn(|digit| id::DIGITS[(hash >> (8 + 6 * digit)) as usize & 63]))
+        let [bits @ .., _] = hash.to_be_bytes();
+        let mut mark = [0; MARK];
+        URL_SAFE_NO_PAD.encode_slice(bits, &mut mark).ok()?;
+        // Version 0.1.0 writes the digits from the last to the first.
+        mark.reverse();
+        Some(mark)
     }
 
     /// The cookie's name.
