@@ -140,3 +140,6 @@ fn entry(listed: Listed) -> Entry {
         size: record.size,
     }
 }
+
+#[cfg(test)]
+mod tests;
