@@ -9,19 +9,21 @@ extern crate alloc;
 use alloc::{rc::Rc, string::String, vec::Vec};
 use core::time::Duration;
 
+mod bindings;
+
 use lemon_session_rules::{
-    Env, Error, Value, World,
-    bindings::{
-        generated::{self, export, wasi::clocks::wall_clock},
-        manager, sessions,
-        settings::{self, Caller, Defaults, Notice},
-        storage::{
-            self, Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord,
-            UpdateOutcome, Write,
-        },
-        types::Header,
+    Env, Error, Settings, Value, World,
+    manager::Page,
+    options::Options,
+    settings::{Caller, Notice},
+    storage::{
+        Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome,
+        Write,
     },
+    types::Header,
 };
+
+use bindings::{manager, sessions, settings, storage, wasi::clocks::wall_clock};
 
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
@@ -48,7 +50,7 @@ impl Env for Imports {
         }
     }
 
-    fn defaults(&self) -> Defaults {
+    fn defaults(&self) -> Settings {
         settings::get_defaults()
     }
 
@@ -188,12 +190,12 @@ struct Component;
 /// A handle that an application holds.
 struct Session(lemon_session_rules::Session<Imports>);
 
-export!(Component with_types_in generated);
+bindings::export!(Component with_types_in bindings);
 
 impl sessions::Guest for Component {
     type Session = Session;
 
-    fn start(options: sessions::Options) -> Result<sessions::Session, Error> {
+    fn start(options: Options) -> Result<sessions::Session, Error> {
         let session = lemon_session_rules::start(world(), options)?;
         Ok(sessions::Session::new(Session(session)))
     }
@@ -314,12 +316,7 @@ impl manager::Guest for Component {
         lemon_session_rules::manager::count(world(), &location)
     }
 
-    fn list(
-        location: Location,
-        owner: Option<String>,
-        after: Option<String>,
-        limit: u32,
-    ) -> Result<manager::Page, Error> {
+    fn list(location: Location, owner: Option<String>, after: Option<String>, limit: u32) -> Result<Page, Error> {
         lemon_session_rules::manager::list(world(), &location, owner.as_deref(), after.as_deref(), limit)
     }
 

@@ -8,7 +8,7 @@ use alloc::{
 };
 use core::cell::RefCell;
 
-use crate::{Env, bindings::storage::Location, session::Core};
+use crate::{Env, session::Core, storage::Location};
 
 /// What two starts of one visitor have in common.
 #[derive(PartialEq)]

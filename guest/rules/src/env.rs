@@ -1,8 +1,8 @@
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
-use crate::bindings::{
-    settings::{Caller, Defaults, Notice},
+use crate::{
+    settings::{Caller, Notice, Settings},
     storage::{
         Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome,
         Write,
@@ -22,7 +22,7 @@ pub trait Env {
     /// Fills `bytes` from a cryptographically secure source.
     fn random(&self, bytes: &mut [u8]);
     /// The settings; asked for once.
-    fn defaults(&self) -> Defaults;
+    fn defaults(&self) -> Settings;
     /// On whose behalf this is called.
     fn caller(&self) -> Caller;
     /// Tells the host what an application probably did not intend.

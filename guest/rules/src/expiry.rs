@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::bindings::settings::Defaults;
+use crate::settings::Settings;
 
 /// The rules of one session, in seconds.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ pub struct Expiry {
 
 impl Expiry {
     /// The rules for an idle time under the settings.
-    pub fn new(idle: u32, settings: &Defaults) -> Self {
+    pub fn new(idle: u32, settings: &Settings) -> Self {
         let slice = settings.touch_after.unwrap_or(idle / 20).min(idle);
         Self {
             idle: idle.into(),
@@ -66,7 +66,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn expiry(change: impl FnOnce(&mut Defaults)) -> Expiry {
+    fn expiry(change: impl FnOnce(&mut Settings)) -> Expiry {
         let mut settings = settings();
         change(&mut settings);
         Expiry::new(100, &settings)

@@ -10,7 +10,6 @@
 extern crate alloc;
 
 mod begun;
-pub mod bindings;
 pub mod codec;
 pub mod cookie;
 mod env;
@@ -19,17 +18,22 @@ pub mod id;
 pub mod json;
 pub mod manager;
 pub mod name;
+pub mod options;
 mod pending;
 pub mod reservation;
 pub mod session;
+pub mod settings;
 mod start;
+pub mod storage;
 #[cfg(test)]
 mod testing;
+pub mod types;
 
-pub use bindings::types::{Error, Value};
 pub use env::Env;
 pub use session::Session;
+pub use settings::Settings;
 pub use start::{World, start};
+pub use types::{Error, Value};
 
 /// What everything fallible here returns.
 pub type Result<T, E = Error> = core::result::Result<T, E>;

@@ -3,9 +3,8 @@
 use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
 use crate::{
-    Error, Result, Value,
-    bindings::storage::{Stored, Variable, Write},
-    codec,
+    Error, Result, Value, codec,
+    storage::{Stored, Variable, Write},
 };
 
 /// The variables of one application.

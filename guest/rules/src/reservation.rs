@@ -9,8 +9,8 @@ use core::cell::RefCell;
 
 use crate::{
     Error, Result,
-    bindings::settings::Reservation,
     id::{Key, from_hex, sha256},
+    settings::Reservation,
 };
 
 /// Proof that a handle holds a reservation.

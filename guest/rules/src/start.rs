@@ -4,17 +4,15 @@ use core::cell::OnceCell;
 use crate::{
     Env, Error, Result, Session,
     begun::{Begun, Joined, Visit},
-    bindings::{
-        sessions::Options,
-        settings::Defaults,
-        storage::{DestroyCondition, LoadOutcome, Loaded},
-    },
     cookie::{self, Candidate, Cookie, Presented},
     expiry::Expiry,
     id::{self, Key},
     name,
+    options::Options,
     reservation::Reservations,
     session::{Parameters, State},
+    settings::{self, Settings},
+    storage::{DestroyCondition, LoadOutcome, Loaded},
 };
 
 /// Values longer than this are loaded when they are asked for.
@@ -24,7 +22,7 @@ pub(crate) const INLINE_BYTES: u32 = 8192;
 pub struct World<E: Env> {
     pub(crate) env: E,
     pub(crate) begun: Begun<E>,
-    settings: OnceCell<(Defaults, Reservations)>,
+    settings: OnceCell<(Settings, Reservations)>,
 }
 
 impl<E: Env> World<E> {
@@ -33,7 +31,7 @@ impl<E: Env> World<E> {
         Self { env, begun: Begun::new(), settings: OnceCell::new() }
     }
 
-    pub(crate) fn settings(&self) -> &Defaults {
+    pub(crate) fn settings(&self) -> &Settings {
         &self.shared().0
     }
 
@@ -41,7 +39,7 @@ impl<E: Env> World<E> {
         &self.shared().1
     }
 
-    fn shared(&self) -> &(Defaults, Reservations) {
+    fn shared(&self) -> &(Settings, Reservations) {
         self.settings.get_or_init(|| {
             let settings = self.env.defaults();
             let reservations = Reservations::new(&settings.reserved);
@@ -62,11 +60,10 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
     let app = options.app.as_deref().unwrap_or(&settings.app);
     name::check("the application's name", app, settings.limits.app_length)?;
     let idle = options.expires.unwrap_or(settings.expires);
-    check_idle(idle, settings)?;
+    let impossible = |option: &str, message| Error::InvalidOption(format!("{option}: {message}"));
+    settings::expires(idle, settings.max_lifetime).map_err(|message| impossible("expires", message))?;
     let cleanup = options.cleanup.unwrap_or(settings.cleanup);
-    if !(0.0..=1.0).contains(&cleanup) {
-        return Err(Error::InvalidOption(format!("cleanup is {cleanup}; it is a probability, a number from 0 to 1")));
-    }
+    settings::cleanup(cleanup).map_err(|message| impossible("cleanup", message))?;
     let cookie = match options.session_id {
         Some(_) => None,
         None => Some(Cookie::new(options.cookie.as_ref(), options.https, &settings.cookie, app)),
@@ -130,19 +127,6 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
         None => State::begun(world.new_id(&parameters.seed), parameters.expiry, app, clock),
     };
     Session::open(world, parameters, state, visit)
-}
-
-fn check_idle(idle: u32, settings: &Defaults) -> Result<()> {
-    if idle == 0 {
-        return Err(Error::InvalidOption(String::from("expires is 0; a session lasts at least a second")));
-    }
-    if settings.max_lifetime != 0 && idle > settings.max_lifetime {
-        return Err(Error::InvalidOption(format!(
-            "expires is {idle} seconds; the setting max-lifetime allows at most {}",
-            settings.max_lifetime
-        )));
-    }
-    Ok(())
 }
 
 /// Draws once, with the given probability. Nothing is drawn for 0 and 1.

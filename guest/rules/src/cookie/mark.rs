@@ -1,7 +1,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::Cookie;
-use crate::bindings::types::SameSite;
+use crate::types::SameSite;
 
 /// What tells one set of attributes from another, as it stands behind the id and a dot in the cookie's value. None stands for
 /// the attributes that a cookie has when nothing is asked for, which is sent with the id alone.

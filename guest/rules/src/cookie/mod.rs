@@ -12,8 +12,8 @@ mod tests;
 use alloc::string::String;
 use core::fmt::Write;
 
-use crate::bindings::{
-    sessions::Cookie as Given,
+use crate::{
+    options::Cookie as Given,
     settings::CookieSettings,
     types::{SameSite, Secure},
 };

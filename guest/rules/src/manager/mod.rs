@@ -1,17 +1,40 @@
 //! Setting up the store and managing its sessions: `lemon:session/manager`. What the caller may do is its grant.
 
-use alloc::{format, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 
 use crate::{
     Env, Error, Result, World,
-    bindings::{
-        manager::{Entry, Page},
-        settings::Grant,
-        storage::{DestroyCondition, Failure, Listed, Location},
-    },
     id::{self, Key},
     name::shown,
+    settings::Grant,
+    storage::{DestroyCondition, Failure, Listed, Location},
 };
+
+/// What is known of a stored session. Times are in seconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The SHA-256 digest of the session's id, in hexadecimal.
+    pub digest: String,
+    /// When it was created.
+    pub created: u64,
+    /// When it was last used, as precisely as the setting `touch-after` has uses written.
+    pub accessed: u64,
+    /// When it expires unless it is used again.
+    pub expires: u64,
+    /// Its owner.
+    pub owner: Option<String>,
+    /// The size of all names and values of its variables, in bytes.
+    pub size: u64,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The sessions, in the order of their digests.
+    pub entries: Vec<Entry>,
+    /// What to pass as `after` for the next page; `None` on the last.
+    pub next: Option<String>,
+}
 
 /// The most sessions on one page of a list.
 pub const PAGE: u32 = 1000;

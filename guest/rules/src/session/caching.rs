@@ -9,7 +9,7 @@ use alloc::{
 use super::{Core, Parameters, State};
 use crate::{
     Env,
-    bindings::types::{CacheLimiter, Header},
+    types::{CacheLimiter, Header},
 };
 
 /// What the headers that were returned say to caches.

@@ -4,15 +4,13 @@ use core::cell::RefCell;
 use super::State;
 use crate::{
     Env, Error, Result, World,
-    bindings::{
-        sessions,
-        storage::{DestroyCondition, LoadOutcome, Loaded, Location},
-        types::CacheLimiter,
-    },
     cookie::Cookie,
     expiry::Expiry,
     id::{self, Key},
+    options,
     start::INLINE_BYTES,
+    storage::{DestroyCondition, LoadOutcome, Loaded, Location},
+    types::CacheLimiter,
 };
 
 /// What all handles of one start share.
@@ -32,7 +30,7 @@ pub(crate) struct Parameters {
     pub has_cookie: bool,
     /// Whether the request brought a cookie of that name.
     pub brought_cookie: bool,
-    pub cookie: Option<sessions::Cookie>,
+    pub cookie: Option<options::Cookie>,
     pub https: bool,
     pub cache_limiter: CacheLimiter,
 }

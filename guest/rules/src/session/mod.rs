@@ -15,7 +15,7 @@ pub(crate) use self::{
     core::{Core, Parameters},
     state::State,
 };
-use crate::{Env, Error, Result, World, begun::Visit, bindings::types::Header, id, name, reservation::Token};
+use crate::{Env, Error, Result, World, begun::Visit, id, name, reservation::Token, types::Header};
 
 /// A handle: one application's view of a session. `lemon:session/sessions.session`.
 pub struct Session<E: Env> {

@@ -5,10 +5,9 @@ use core::time::Duration;
 
 use super::{Core, State};
 use crate::{
-    Env, Error, Result,
-    bindings::storage::{Change, CreateOutcome, Grace, Rename, SessionRecord, UpdateOutcome},
-    id,
+    Env, Error, Result, id,
     pending::Application,
+    storage::{Change, CreateOutcome, Grace, Rename, SessionRecord, UpdateOutcome},
 };
 
 /// How often `save` repeats an addition that other saves overtook before it answers `conflict`.

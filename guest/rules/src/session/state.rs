@@ -3,13 +3,11 @@ use core::time::Duration;
 
 use super::caching::Caching;
 use crate::{
-    bindings::{
-        settings::Notice,
-        storage::{Loaded, SessionRecord, Write},
-    },
     expiry::Expiry,
     id::{self, Key},
     pending::Application,
+    settings::Notice,
+    storage::{Loaded, SessionRecord, Write},
 };
 
 /// What a start knows of its session, and what its next save writes.

@@ -5,88 +5,28 @@ mod outside;
 
 use crate::{
     Session, Value,
-    bindings::{
-        sessions::{Cookie, Options},
-        settings::{CookieSettings, Defaults, Limits},
-        storage::Location,
-        types::{CacheLimiter, Header, SameSite, Secure},
-    },
+    options::{Cookie, Options},
+    settings::Settings,
+    types::Header,
 };
 
 pub use outside::Outside;
 
 pub const NOW: u64 = 1_000_000;
 
-/// The settings as they are without a configuration.
-pub fn settings() -> Defaults {
-    Defaults {
-        app: "session".into(),
-        expires: 1440,
-        max_lifetime: 0,
-        rolling: true,
-        touch_after: None,
-        renew_after: 0,
-        renew_grace: 60,
-        remember_ended: 86400,
-        lazy: false,
-        strict: false,
-        cleanup: 0.0,
-        seed: String::new(),
-        cache_limiter: CacheLimiter::Nocache,
-        cache_expire: 10800,
-        cookie: CookieSettings {
-            name: None,
-            path: "/".into(),
-            domain: String::new(),
-            secure: Secure::Auto,
-            http_only: true,
-            same_site: SameSite::Lax,
-            partitioned: false,
-            lifetime: None,
-            comment: String::new(),
-        },
-        limits: Limits {
-            key_length: 32,
-            app_length: 255,
-            variables: 1000,
-            value_bytes: 1 << 20,
-            session_bytes: 4 << 20,
-            header_bytes: 16384,
-        },
-        reserved: Vec::new(),
-    }
+/// The default settings, without an absolute expiry and cleanups by chance.
+pub fn settings() -> Settings {
+    Settings { max_lifetime: 0, cleanup: 0.0, ..Settings::default() }
 }
 
 /// A start's options with nothing given.
 pub fn options() -> Options {
-    Options {
-        app: None,
-        cookies: Vec::new(),
-        https: false,
-        session_id: None,
-        location: Location { storage: None, table: None },
-        expires: None,
-        cookie: None,
-        seed: None,
-        cleanup: None,
-        strict: None,
-        cache_limiter: None,
-    }
+    Options::default()
 }
 
 /// A cookie with nothing given.
 pub fn cookie() -> Cookie {
-    Cookie {
-        name: None,
-        path: None,
-        domain: None,
-        secure: None,
-        http_only: None,
-        same_site: None,
-        partitioned: None,
-        lifetime: None,
-        comment: None,
-    }
+    Cookie::default()
 }
 
 /// Options with the cookie of a value: an id, with its mark if it has one.

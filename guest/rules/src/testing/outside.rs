@@ -8,15 +8,13 @@ use std::{
 use super::{NOW, carrying, options, settings};
 use crate::{
     Env, Result, Session, Value, World,
-    bindings::{
-        sessions::Options,
-        settings::{Caller, Defaults, Grant, Notice},
-        storage::{
-            Change, CreateOutcome, DestroyCondition, Failure, Grace, Listed, LoadOutcome, Loaded, Location,
-            SessionRecord, Stored, UpdateOutcome, Variable, Write,
-        },
-    },
+    options::Options,
+    settings::{Caller, Grant, Notice, Settings},
     start,
+    storage::{
+        Change, CreateOutcome, DestroyCondition, Failure, Grace, Listed, LoadOutcome, Loaded, Location, SessionRecord,
+        Stored, UpdateOutcome, Variable, Write,
+    },
 };
 
 /// The world around the component.
@@ -31,7 +29,7 @@ struct Inner {
     overtakes: Cell<u32>,
     caller: Cell<Caller>,
     notices: RefCell<Vec<Notice>>,
-    settings: Defaults,
+    settings: Settings,
     sessions: RefCell<BTreeMap<Vec<u8>, Row>>,
     calls: RefCell<Vec<&'static str>>,
 }
@@ -51,7 +49,7 @@ enum Row {
 }
 
 impl Outside {
-    pub fn new(change: impl FnOnce(&mut Defaults)) -> Self {
+    pub fn new(change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = settings();
         change(&mut settings);
         Self(Rc::new(Inner {
@@ -168,7 +166,7 @@ impl Env for Outside {
         }
     }
 
-    fn defaults(&self) -> Defaults {
+    fn defaults(&self) -> Settings {
         self.0.settings.clone()
     }
 

@@ -15,9 +15,8 @@ use proptest::{
 
 use super::*;
 use crate::{
-    Error, Result,
-    bindings::sessions::Options,
-    id,
+    Error, Result, id,
+    options::Options,
     testing::{cookie, options, settings},
 };
 

@@ -16,16 +16,13 @@ mod variables;
 use std::time::Duration;
 
 use crate::{
-    Error, Result, Value,
-    bindings::{
-        sessions::{Cookie, Options},
-        settings::{Grant, Notice, Reservation},
-        types::{CacheLimiter, SameSite},
-    },
-    id, manager,
+    Error, Result, Value, id, manager,
+    options::{Cookie, Options},
     session::Session,
+    settings::{Grant, Notice, Reservation},
     start,
     testing::{NOW, Outside, caching, carrying, cookie, one, options, owned, plain, sent_id, sent_value},
+    types::{CacheLimiter, SameSite},
 };
 
 fn renewing() -> Outside {
