@@ -1,5 +1,5 @@
 //! The session component of `lemon:session`: its imports as the [`Env`] of the rules, its exports as handles on their
-//! [`Session`](lemon_session_rules::Session). There is nothing here when it is not compiled to WebAssembly.
+//! [`Session`](lemon_session_rules::Session). The crate is empty unless it is compiled to WebAssembly.
 
 #![cfg(target_family = "wasm")]
 #![no_std]
@@ -45,7 +45,7 @@ impl Env for Imports {
 
     fn random(&self, bytes: &mut [u8]) {
         use rand::TryRng;
-        // wasi:random/random cannot fail; were that to change, an id may not be made of anything else.
+        // wasi:random/random cannot fail; if it ever did, no id may be made.
         if rand::rngs::SysRng.try_fill_bytes(bytes).is_err() {
             core::arch::wasm32::unreachable();
         }
@@ -150,11 +150,11 @@ impl Env for Imports {
     }
 }
 
-/// Makes room for what the host passes in. std brings this along; here it has to be ours.
+/// Allocates memory for what the host passes in. std defines this function; without std the component has to.
 ///
 /// # Safety
 ///
-/// Only the canonical ABI calls it, with what it got from here.
+/// Only the canonical ABI may call this, with memory that it got here.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cabi_realloc(old: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
     use alloc::alloc::{Layout, alloc, realloc};

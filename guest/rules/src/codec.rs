@@ -1,7 +1,7 @@
 //! How a value is stored: a format version byte, then bincode.
 //!
 //! bincode 2 is no longer maintained (RUSTSEC-2025-0141), so it stays behind this module, and the version byte before its
-//! bytes lets another encoding take over without touching what is stored.
+//! bytes lets another encoding replace it without converting stored values.
 
 use alloc::{format, string::String, vec::Vec};
 
@@ -9,7 +9,7 @@ use bincode::config;
 
 use crate::{Error, Result, Value, json};
 
-/// The format that is written.
+/// The format in which values are written.
 pub const VERSION: u8 = 1;
 
 /// Format 1. The order of the cases is part of the format.
@@ -25,7 +25,7 @@ enum Stored<'a> {
     Json(&'a str),
 }
 
-/// The bytes of a value's own, without what says how long they are: no fewer are stored.
+/// The bytes of a value without type and length. At least as many are stored.
 pub fn length(value: &Value) -> usize {
     match value {
         Value::Text(value) | Value::Json(value) => value.len(),

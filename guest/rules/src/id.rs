@@ -8,12 +8,12 @@ use sha2::{Digest, Sha256};
 /// The length of an id in characters.
 pub const LENGTH: usize = 43;
 
-/// What the store knows a session by: the SHA-256 digest of its id.
+/// A session's digest: the SHA-256 of its id, by which the store knows the session.
 pub type Key = [u8; 32];
 
 /// Makes an id from 256 random bits.
 ///
-/// The seed's hash is added to them bit by bit: whatever the seed, the result is as random as `random` is.
+/// The hash of the seed is XORed into them: whatever the seed, the result is as random as `random`.
 pub fn new(mut random: [u8; 32], seed: &str) -> String {
     if !seed.is_empty() {
         for (byte, personal) in random.iter_mut().zip(sha256(&[seed.as_bytes()])) {
@@ -28,27 +28,27 @@ pub fn is_well_formed(text: &[u8]) -> bool {
     text.len() == LENGTH && URL_SAFE_NO_PAD.decode_slice(text, &mut [0; 32]).is_ok()
 }
 
-/// The key of an id.
+/// The digest of an id.
 pub fn key(id: &str) -> Key {
     sha256(&[id.as_bytes()])
 }
 
-/// The id that follows `old` in a renewal.
+/// The id that follows `old` in an id rotation.
 ///
-/// Everybody who holds the old id and reads the renewal's nonce from the store comes to the same new id, though the store
-/// never sees either: that is how parallel requests agree on one successor.
+/// It is a hash of the old id and a nonce in the store. Parallel requests with the old id thus compute the same new id, and the
+/// store sees neither.
 pub fn successor(old: &str, nonce: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(sha256(&[b"lemon:session renewal\0", old.as_bytes(), nonce]))
 }
 
-/// The SHA-256 digest of the parts one after the other.
+/// The SHA-256 digest of the concatenated parts.
 pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     parts.iter().for_each(|part| hash.update(part));
     hash.finalize().into()
 }
 
-/// A key in hexadecimal.
+/// A digest in hexadecimal.
 pub fn to_hex(key: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(2 * key.len());
@@ -60,7 +60,7 @@ pub fn to_hex(key: &[u8]) -> String {
     text
 }
 
-/// Reads a key of 64 hexadecimal digits.
+/// Reads a digest of 64 hexadecimal digits.
 pub fn from_hex(text: &str) -> Option<Key> {
     let mut key = [0; 32];
     if text.len() != 64 {

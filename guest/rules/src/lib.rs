@@ -1,8 +1,9 @@
 //! The rules of `lemon:session`: PHP-style sessions, written once for every language and every host.
 //!
-//! A host is what implements [`Env`]: the clock, randomness, the settings and the store. The session component does, with its
-//! imports; so do the tests, with values of their own. One rule a module: [`id`], [`cookie`], [`expiry`], [`name`],
-//! [`reservation`], [`codec`], [`json`]; [`session`] puts them together.
+//! [`Env`] supplies the clock, randomness, the settings and the store. The session component implements it with its imports, the
+//! tests with values of their own. Each module has one rule: [`id`], [`cookie`], [`expiry`], [`name`], [`reservation`],
+//! [`codec`], [`json`]; [`session`] combines them. [`types`], [`settings`], [`options`] and [`storage`] define the records of the
+//! WIT, with the defaults and checks of the settings.
 
 #![cfg_attr(target_family = "wasm", no_std)]
 #![deny(missing_docs)]
@@ -35,5 +36,5 @@ pub use settings::Settings;
 pub use start::{World, start};
 pub use types::{Error, Value};
 
-/// What everything fallible here returns.
+/// The result of what can fail here.
 pub type Result<T, E = Error> = core::result::Result<T, E>;

@@ -7,7 +7,7 @@ use crate::{Error, Result};
 /// The longest owner, in characters.
 pub const OWNER_LENGTH: u32 = 255;
 
-/// A text of the caller's, fit for an error: its beginning, without control characters.
+/// The beginning of a caller's text without control characters, for an error message.
 pub fn shown(text: &str) -> String {
     text.chars().take(64).map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }

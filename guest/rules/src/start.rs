@@ -15,7 +15,7 @@ use crate::{
     storage::{DestroyCondition, LoadOutcome, Loaded},
 };
 
-/// Values longer than this are loaded when they are asked for.
+/// Values of more bytes than this are loaded when the application first reads them.
 pub(crate) const INLINE_BYTES: u32 = 8192;
 
 /// What all sessions of one instance of the component share.
@@ -26,7 +26,7 @@ pub struct World<E: Env> {
 }
 
 impl<E: Env> World<E> {
-    /// A new instance. The settings are asked for when they are needed first.
+    /// A new instance. It reads the settings at the first start.
     pub const fn new(env: E) -> Self {
         Self { env, begun: Begun::new(), settings: OnceCell::new() }
     }
@@ -54,7 +54,7 @@ impl<E: Env> World<E> {
     }
 }
 
-/// Begins a session, unless the request brings one that exists: `lemon:session/sessions.start`.
+/// Begins a session, or resumes the one that the request presents: `lemon:session/sessions.start`.
 pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E>> {
     let settings = world.settings();
     let app = options.app.as_deref().unwrap_or(&settings.app);
@@ -90,7 +90,7 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
     let joined = visit.as_ref().and_then(|visit| world.begun.find(visit));
     let (candidates, is_joined) = match joined {
         Some(Joined::Open(core)) => return Session::of(core).application_named(app),
-        // Its cookie was sent with a response that may still be on its way: the request does not bring it.
+        // Its cookie is in a response that the browser had not received when it sent this request.
         Some(Joined::Saved(id)) => (Presented::id(&id).candidates, true),
         None => (presented.candidates, false),
     };
@@ -99,8 +99,7 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
     for candidate in candidates {
         let key = id::key(&candidate.id);
         if let Some(loaded) = find(world, &options, &key, app, clock.as_secs())? {
-            // Two live sessions under one name: one of them may have been planted, and nobody can tell which. Neither is
-            // used.
+            // Of two live sessions under one name, one may have been planted. It is unknown which, so neither is used.
             is_ambiguous = found.replace((candidate, key, loaded)).is_some();
             if is_ambiguous {
                 break;
@@ -129,18 +128,18 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
     Session::open(world, parameters, state, visit)
 }
 
-/// Draws once, with the given probability. Nothing is drawn for 0 and 1.
+/// Whether a random draw with this probability succeeds. 0 and 1 draw nothing.
 fn is_due<E: Env>(world: &World<E>, probability: f64) -> bool {
     if probability <= 0.0 || probability >= 1.0 {
         return probability >= 1.0;
     }
     let mut random = [0; 8];
     world.env.random(&mut random);
-    // 53 bits are what a real between 0 and 1 has room for.
+    // A real has 53 bits of precision.
     ((u64::from_le_bytes(random) >> 11) as f64) < probability * (1_u64 << 53) as f64
 }
 
-/// The live session of a key. One that has expired is destroyed at once, unless another host extended it meanwhile.
+/// The live session of a digest. An expired session is destroyed at once, unless another host has extended it meanwhile.
 fn find<E: Env>(world: &World<E>, options: &Options, key: &Key, app: &str, now: u64) -> Result<Option<Loaded>> {
     match world.env.load(&options.location, key, app, now, INLINE_BYTES)? {
         LoadOutcome::Found(loaded) => Ok(Some(loaded)),

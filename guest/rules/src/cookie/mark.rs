@@ -3,8 +3,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use super::Cookie;
 use crate::types::SameSite;
 
-/// What tells one set of attributes from another, as it stands behind the id and a dot in the cookie's value. None stands for
-/// the attributes that a cookie has when nothing is asked for, which is sent with the id alone.
+/// A hash of the cookie's attributes, which follows the id and a dot in its value. `None` for the default attributes, whose cookie
+/// has the id alone.
 pub type Mark = Option<[u8; MARK]>;
 
 /// The length of a mark in characters.
@@ -31,7 +31,7 @@ impl Cookie<'_> {
         let mut add = |byte: u8| hash = (hash ^ u32::from(byte)).wrapping_mul(FNV_PRIME);
         for part in parts {
             part.iter().for_each(|byte| add(*byte));
-            // No attribute holds it, so none runs into the next one.
+            // No attribute contains this byte, so it separates them.
             add(0);
         }
         flags.into_iter().for_each(add);
@@ -44,6 +44,6 @@ impl Cookie<'_> {
     }
 }
 
-/// The constants of FNV-1a with 32 bits: a mark tells attributes apart, and protects nothing.
+/// The constants of FNV-1a with 32 bits: a mark distinguishes attributes and protects nothing.
 const FNV_OFFSET: u32 = 0x811c_9dc5;
 const FNV_PRIME: u32 = 0x0100_0193;

@@ -1,7 +1,7 @@
 //! The session cookie (RFC 6265bis): reading it from a request, writing it into a response.
 //!
-//! A browser sends a cookie back without its attributes. So that it is known whether they are still those that are asked
-//! for, a [mark](Mark) of them stands behind the id in the cookie's value.
+//! A browser returns a cookie without its attributes. The cookie's value therefore has a [mark](Mark) of them behind the id, which
+//! shows whether the cookie has to be sent again with other attributes.
 
 mod attributes;
 mod mark;
@@ -22,11 +22,11 @@ pub use attributes::{MAX_ATTRIBUTE, MAX_BYTES, MAX_LIFETIME};
 pub use mark::Mark;
 pub use presented::{Candidate, MAX_CANDIDATES, Presented, parse, read};
 
-/// The cookie of one session, as a start's options and the settings ask for it. Text is made of it when it is sent only.
+/// The cookie of one session, with the attributes from the options of its start and from the settings.
 #[derive(Debug)]
 pub struct Cookie<'a> {
     app: &'a str,
-    /// A name of its own.
+    /// The name, if it is not the application's.
     name: Option<&'a str>,
     path: &'a str,
     domain: &'a str,
@@ -39,7 +39,7 @@ pub struct Cookie<'a> {
 }
 
 impl<'a> Cookie<'a> {
-    /// What is not given is as the settings have it. Nothing is checked.
+    /// Takes from the settings what `given` leaves open. Checks nothing.
     pub fn new(given: Option<&'a Given>, https: bool, settings: &'a CookieSettings, app: &'a str) -> Self {
         Self {
             app,
@@ -64,12 +64,12 @@ impl<'a> Cookie<'a> {
         self.name.unwrap_or(self.app)
     }
 
-    /// Whether the cookie outlives the browser's run, so that it has to be sent again before it expires.
+    /// Whether the cookie has a `Max-Age`, so that it has to be sent again before it expires.
     pub fn is_persistent(&self) -> bool {
         self.lifetime != Some(0)
     }
 
-    /// The `Set-Cookie` value that gives the browser an id, for a session that expires in so many seconds.
+    /// The `Set-Cookie` value that gives the browser an id. `expires_in` is the remaining life of the session in seconds.
     pub fn set(&self, id: &str, expires_in: u64) -> String {
         let max_age = match self.lifetime {
             None => expires_in.clamp(1, MAX_LIFETIME.into()),

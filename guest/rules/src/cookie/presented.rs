@@ -1,12 +1,12 @@
-//! What a request carries.
+//! The ids that a request presents.
 
 use alloc::{format, string::String, vec::Vec};
 
 use super::Mark;
 use crate::{Error, Result, id};
 
-/// How many different ids of one name a request may bring. Of one that brings more none is used: if some of them were looked
-/// up, whoever can plant cookies could have his own session believed by planting enough of them.
+/// How many different ids under one name a request may present. If it presents more, none is used: otherwise an attacker who can
+/// plant cookies could plant enough of them to crowd out the visitor's own.
 pub const MAX_CANDIDATES: usize = 16;
 
 /// What the `Cookie` fields of a request carry under one name.
@@ -18,17 +18,17 @@ pub struct Presented {
     pub any: bool,
 }
 
-/// An id that a request carries.
+/// An id that a request presents.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// The id.
     pub id: String,
-    /// Whether one of its cookies has the mark that it would be sent with now.
+    /// Whether a cookie with this id has the mark of the attributes that are required now.
     pub is_current: bool,
 }
 
 impl Presented {
-    /// What an application presents that has the id from elsewhere. It may pass on the value of a cookie as it is.
+    /// The id that an application passes as `session-id`. The value of a cookie is accepted too.
     pub fn id(value: &str) -> Self {
         let candidate = parse(value.as_bytes()).map(|(id, _)| Candidate { id: id.into(), is_current: false });
         Self { candidates: candidate.into_iter().collect(), any: false }
@@ -46,10 +46,13 @@ pub fn parse(value: &[u8]) -> Option<(&str, Mark)> {
     if id::is_well_formed(id) { Some((core::str::from_utf8(id).ok()?, mark)) } else { None }
 }
 
-/// Reads the cookies called `name`, of which one would be sent with `mark` now.
+/// Reads the cookies called `name`. `mark` is that of the attributes that are required now.
 ///
-/// What is not well-formed is passed over: no client can choose an id. Fails with `too-large` when the fields together are
-/// longer than `limit`.
+/// Malformed values are ignored: no client can choose an id.
+///
+/// # Errors
+///
+/// Fails with `too-large` when the fields together are longer than `limit` bytes.
 pub fn read(fields: &[Vec<u8>], name: &str, mark: Mark, limit: u32) -> Result<Presented> {
     let length: usize = fields.iter().map(Vec::len).sum();
     if length > limit as usize {
@@ -70,7 +73,7 @@ pub fn read(fields: &[Vec<u8>], name: &str, mark: Mark, limit: u32) -> Result<Pr
         if let Some(candidate) = candidates.iter_mut().find(|candidate| candidate.id == id) {
             candidate.is_current |= is_current;
         } else if candidates.len() <= MAX_CANDIDATES {
-            // One more than are allowed is enough to know that there are too many.
+            // One more than allowed is enough to know that there are too many.
             candidates.push(Candidate { id: id.into(), is_current });
         }
     }

@@ -32,7 +32,7 @@ impl<E: Env> Session<E> {
         self.core.world.reservations().release(&key, name, self.token)
     }
 
-    /// A handle on an application's variables, which are loaded now unless they were before.
+    /// A handle with an application's variables, which are loaded unless they were before.
     fn view(&self, name: &str, token: Option<Token>) -> Result<Self> {
         let mut state = self.live_mut()?;
         let known = state.applications.iter().position(|application| application.name == name);

@@ -1,4 +1,4 @@
-//! What a response says to caches.
+//! What a response tells caches.
 
 use alloc::{
     format,
@@ -12,20 +12,20 @@ use crate::{
     types::{CacheLimiter, Header},
 };
 
-/// What the headers that were returned say to caches.
+/// What the returned headers tell caches.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Caching {
     /// Nothing was returned yet.
     Due,
-    /// What the cache limiter says.
+    /// The directives of the cache limiter.
     Limited,
-    /// That nothing may be kept.
+    /// Not to store the response.
     NoStore,
 }
 
 impl<E: Env> Core<E> {
-    /// The headers to return: a cookie if one is to be set, and what caches have not been told yet. No cache may keep a
-    /// response that sets a cookie, whatever the limiter says (OWASP Session Management Cheat Sheet).
+    /// The headers to return: the cookie if there is one, and what caches have not been told yet. No cache may store a response
+    /// that sets a cookie, whatever the limiter (OWASP Session Management Cheat Sheet).
     pub(super) fn headers(&self, state: &mut State, set_cookie: Option<String>) -> Vec<Header> {
         let Parameters { cache_limiter, has_cookie, .. } = self.parameters;
         let mut headers = Vec::new();

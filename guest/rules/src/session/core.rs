@@ -20,15 +20,15 @@ pub(crate) struct Core<E: Env> {
     pub(super) state: RefCell<State>,
 }
 
-/// What a start asked for.
+/// The parameters of a start, completed by the settings.
 pub(crate) struct Parameters {
     pub location: Location,
     pub strict: bool,
     pub seed: String,
     pub expiry: Expiry,
-    /// Whether a cookie carries the id: not when the application named the session by its id.
+    /// Whether a cookie carries the id; not if the application passed a `session-id`.
     pub has_cookie: bool,
-    /// Whether the request brought a cookie of that name.
+    /// Whether the request has a cookie of that name.
     pub brought_cookie: bool,
     pub cookie: Option<options::Cookie>,
     pub https: bool,
@@ -37,7 +37,7 @@ pub(crate) struct Parameters {
 
 impl<E: Env> Drop for Core<E> {
     fn drop(&mut self) {
-        // Another start of this request may join what is stored.
+        // Another start of this request may join a stored session.
         let id = {
             let state = self.state.get_mut();
             (state.stored && !state.ended && state.has_id_of_its_own).then(|| state.id.clone())
@@ -58,7 +58,7 @@ impl<E: Env> Core<E> {
         !state.ended && state.has_id_of_its_own
     }
 
-    /// The cookie that carries the id, checked by the start.
+    /// The cookie that carries the id. The start has checked it.
     pub(super) fn cookie<'a>(&'a self, state: &'a State) -> Option<Cookie<'a>> {
         let Parameters { has_cookie, ref cookie, https, .. } = self.parameters;
         let settings = &self.world.settings().cookie;
@@ -66,9 +66,9 @@ impl<E: Env> Core<E> {
         has_cookie.then(|| Cookie::new(cookie.as_ref(), https, settings, &state.applications[0].name))
     }
 
-    /// An application's variables as they are stored now. The session ends here when the store has it no more.
+    /// An application's variables as they are stored now. The session ends here if the store no longer has it.
     ///
-    /// The version that `strict` goes by stays that of the start: what the application read first is the oldest it knows.
+    /// `strict` keeps comparing with the version of the start: what the application read first is the oldest that it knows.
     pub(super) fn load(&self, state: &mut State, app: &str) -> Result<Loaded> {
         let env = &self.world.env;
         match env.load(&self.parameters.location, &state.key, app, env.now(), INLINE_BYTES)? {
@@ -94,7 +94,7 @@ impl<E: Env> Core<E> {
         Ok(())
     }
 
-    /// Whether the session goes on under an id that another request gave it; goes over to it then.
+    /// Changes to the id that another request's rotation gave the session; returns whether there was one.
     pub(super) fn renewed_meanwhile(&self, state: &mut State) -> Result<bool> {
         let env = &self.world.env;
         let app = &state.applications[0].name;
@@ -105,7 +105,7 @@ impl<E: Env> Core<E> {
         Ok(was_renewed)
     }
 
-    /// Goes over to the id that another request's renewal gave the session, if it did.
+    /// Changes to the id that another request's rotation gave the session, if `loaded` says so.
     fn follow(&self, state: &mut State, loaded: &mut Loaded) {
         if let Some(nonce) = loaded.renewal.take() {
             state.record.renewed = loaded.record.renewed;

@@ -40,7 +40,7 @@ impl<E: Env> Session<E> {
         Ok(session)
     }
 
-    /// The handle of the first application.
+    /// A handle with the variables of the first application.
     pub(crate) fn of(core: Rc<Core<E>>) -> Self {
         Self { core, app: 0, token: None }
     }
@@ -61,7 +61,7 @@ impl<E: Env> Session<E> {
         self.core.state.borrow().applications[self.app].name.clone()
     }
 
-    /// Whether this start began the session.
+    /// Whether this start created the session.
     pub fn created(&self) -> bool {
         self.core.state.borrow().created
     }
@@ -71,7 +71,7 @@ impl<E: Env> Session<E> {
         self.core.state.borrow().record.expires
     }
 
-    /// Gives the session a new id when it is saved. One that was never saved gets it at once: its old id has gone nowhere.
+    /// Gives the session a new id at its next save. A session that was never saved gets it at once: no client has the old id.
     pub fn regenerate_id(&self) -> Result<()> {
         let id = self.core.world.new_id(&self.core.parameters.seed);
         let mut state = self.live_mut()?;
@@ -83,7 +83,7 @@ impl<E: Env> Session<E> {
         Ok(())
     }
 
-    /// Says whose session this is.
+    /// Sets the owner of the session.
     pub fn set_owner(&self, owner: Option<String>) -> Result<()> {
         if let Some(owner) = &owner {
             name::check("the owner", owner, name::OWNER_LENGTH)?;
@@ -93,20 +93,18 @@ impl<E: Env> Session<E> {
         Ok(())
     }
 
-    /// Whose session this is.
+    /// The owner of the session.
     pub fn owner(&self) -> Result<Option<String>> {
         let state = self.live()?;
         Ok(state.new_owner.as_ref().unwrap_or(&state.record.owner).clone())
     }
 
-    /// Ends all other live sessions of this session's owner; returns how many.
+    /// Ends all other live sessions of this session's owner; returns their number.
     pub fn destroy_others(&self) -> Result<u64> {
         let owner = self.owner()?.ok_or_else(|| {
-            Error::InvalidOption(String::from(
-                "the session has no owner, whose other sessions could be ended: set one first",
-            ))
+            Error::InvalidOption(String::from("destroy-others needs the session's owner: call set-owner first"))
         })?;
-        // The key the store knows, whatever id is to come.
+        // The digest that the store knows, not that of an id to come.
         let key = self.live()?.key;
         let (env, location) = (&self.core.world.env, &self.core.parameters.location);
         Ok(env.destroy_owned(location, &owner, Some(&key), env.now(), self.core.world.settings().remember_ended)?)
@@ -125,7 +123,7 @@ impl<E: Env> Session<E> {
         state.saved = Some(true);
         let cookie = self.core.cookie(&state);
         let set_cookie = if !state.stored {
-            // A cookie that leads nowhere would be looked up with every request.
+            // A cookie that leads to no session would be looked up in every request.
             let is_dead = self.core.parameters.brought_cookie && state.caching == Caching::Due;
             cookie.filter(|_| is_dead).map(|cookie| cookie.delete())
         } else {

@@ -10,7 +10,7 @@ use crate::{
     storage::{Change, CreateOutcome, Grace, Rename, SessionRecord, UpdateOutcome},
 };
 
-/// How often `save` repeats an addition that other saves overtook before it answers `conflict`.
+/// How often `save` repeats an addition that other saves overtook before it fails with `conflict`.
 const ADD_ATTEMPTS: u32 = 1000;
 
 impl<E: Env> Core<E> {
@@ -29,7 +29,7 @@ impl<E: Env> Core<E> {
         }
         let record = SessionRecord {
             accessed: now,
-            // Nobody has had the id before this save.
+            // No client has the id before this save.
             renewed: now,
             expires: self
                 .parameters
@@ -43,7 +43,7 @@ impl<E: Env> Core<E> {
         };
         match self.world.env.create(&self.parameters.location, &state.key, &record, &writes)? {
             CreateOutcome::Created => {}
-            // 256 random bits do not meet twice: the randomness of this host is broken.
+            // 256 random bits do not repeat: the random source of this host is broken.
             CreateOutcome::Exists => return Err(Error::Storage(String::from("a new session's id is in use already"))),
         }
         state.stored = true;
@@ -53,7 +53,7 @@ impl<E: Env> Core<E> {
         Ok(())
     }
 
-    /// Writes what changed, if anything did.
+    /// Writes the changes, if there are any.
     pub(super) fn update(&self, state: &mut State, clock: Duration) -> Result<()> {
         let now = clock.as_secs();
         let settings = self.world.settings();
@@ -78,7 +78,7 @@ impl<E: Env> Core<E> {
                     state.ended = true;
                     return Err(Error::Conflict);
                 }
-                // Another request may have renewed the id in the meantime: the session is then found under its new one.
+                // Another request may have rotated the id meanwhile: the session is then found under its new one.
                 UpdateOutcome::Gone if settings.renew_after != 0 && self.renewed_meanwhile(state)? => {}
                 UpdateOutcome::Gone => {
                     state.ended = true;
@@ -88,7 +88,7 @@ impl<E: Env> Core<E> {
         }
     }
 
-    /// The nonce of a new id, if it is time for one.
+    /// The nonce of an id rotation, if one is due.
     fn renewal(&self, state: &State, now: u64) -> Option<Vec<u8>> {
         let renew_after = self.world.settings().renew_after;
         let is_off = renew_after == 0 || !self.parameters.has_cookie || state.new_id.is_some();
@@ -100,7 +100,7 @@ impl<E: Env> Core<E> {
         Some(nonce.into())
     }
 
-    /// The change to be written, with the id that it gives the session; none when there is nothing to write.
+    /// The change to write, with the id that it gives the session; `None` when there is nothing to write.
     fn change(
         &self,
         state: &State,
@@ -156,7 +156,7 @@ impl<E: Env> Core<E> {
         state.committed(change.writes);
     }
 
-    /// Reads again what is to be added to. The oldest version read is the one that the next update has to find.
+    /// Reads again the variables that are added to. The next update expects the oldest version that was read.
     fn reload_added(&self, state: &mut State) -> Result<()> {
         let mut version = u64::MAX;
         for index in 0..state.applications.len() {

@@ -16,27 +16,27 @@ pub(crate) struct State {
     pub(super) key: Key,
     pub(super) record: SessionRecord,
     pub(super) applications: Vec<Application>,
-    /// Whether this start began it.
+    /// Whether this start created it.
     pub(super) created: bool,
     /// Whether the store has it.
     pub(super) stored: bool,
-    /// Whether it has ended, so that no handle is of use any more.
+    /// Whether it has ended, so that every call fails with `gone`.
     pub(super) ended: bool,
-    /// How the last save came out, if there was one.
+    /// Whether the last save succeeded, if there was one.
     pub(super) saved: Option<bool>,
     pub(super) new_id: Option<String>,
     pub(super) new_owner: Option<Option<String>>,
-    /// Whether the browser has to be given the cookie.
+    /// Whether the next save has to send the cookie.
     pub(super) cookie_due: bool,
-    /// Whether this request gave the session its id, to which the request's cookies do not lead.
+    /// Whether this request gave the session its id, so that the request's cookies do not lead to it.
     pub(super) has_id_of_its_own: bool,
-    /// What caches were told so far.
+    /// What the returned headers tell caches so far.
     pub(super) caching: Caching,
 }
 
 impl State {
-    /// A session that the store has, found under `id` with its `key`. `is_current` tells whether the browser has its cookie as
-    /// it is asked for, `has_id_of_its_own` whether this request gave it its id.
+    /// A stored session, found under `id` with its digest `key`. `is_current` says whether the browser has the cookie with the
+    /// required attributes, `has_id_of_its_own` whether this request gave the session its id.
     pub fn resumed(id: String, key: Key, loaded: Loaded, app: &str, is_current: bool, has_id_of_its_own: bool) -> Self {
         let mut state = Self {
             id,
@@ -95,7 +95,7 @@ impl State {
         self.cookie_due = true;
     }
 
-    /// The store has these now.
+    /// A save has stored these writes.
     pub(super) fn committed(&mut self, writes: Vec<Write>) {
         for write in writes {
             if let Some(application) = self.applications.iter_mut().find(|application| application.name == write.app) {
@@ -105,8 +105,8 @@ impl State {
         self.applications.iter_mut().for_each(Application::clears_committed);
     }
 
-    /// What an application probably did not intend, if this is the end of all handles. One that was told that its changes
-    /// could not be saved, or that the session has ended, knows.
+    /// What an application probably did not intend, if all handles are dropped now. An application that got an error from `save`,
+    /// or ended the session, knows that its changes are lost.
     pub(super) fn notice(&self) -> Option<Notice> {
         let changed = match self.applications.iter().find(|application| application.is_changed()) {
             None if self.new_owner.is_some() || self.new_id.is_some() => self.applications.first(),

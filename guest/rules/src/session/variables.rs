@@ -28,11 +28,11 @@ impl<E: Env> Session<E> {
     /// Sets a variable.
     pub fn set(&self, key: &str, value: &Value) -> Result<()> {
         self.check_key(key)?;
-        // Before a second copy of it is made.
+        // Before encoding makes a second copy of it.
         self.check_value(key, codec::length(value))?;
         let bytes = codec::encode(value)?;
         self.check_value(key, bytes.len())?;
-        // What is stored may be the same: to set it again is no change. Whatever goes wrong here, it is set.
+        // The stored value may be the same, and setting it is then not a change. If it cannot be fetched, it is set.
         if self.application()?.unloaded(key) == Some(bytes.len() as u64) {
             _ = self.fetch(key);
         }
@@ -50,13 +50,13 @@ impl<E: Env> Session<E> {
         application.add(key, delta)
     }
 
-    /// Removes a variable; tells whether it was there.
+    /// Removes a variable; returns whether it existed.
     pub fn delete(&self, key: &str) -> Result<bool> {
         self.check_key(key)?;
         Ok(self.application_mut()?.delete(key))
     }
 
-    /// Whether there is such a variable.
+    /// Whether the variable exists.
     pub fn has_key(&self, key: &str) -> Result<bool> {
         self.check_key(key)?;
         Ok(self.application()?.has(key))
@@ -127,7 +127,7 @@ impl<E: Env> Session<E> {
         Ok(())
     }
 
-    /// Loads a variable that was too large to be loaded before; tells whether it is still there.
+    /// Loads a variable that was too large for the first load; returns whether it still exists.
     fn fetch(&self, key: &str) -> Result<bool> {
         let mut state = self.live_mut()?;
         let (env, location) = (&self.core.world.env, &self.core.parameters.location);

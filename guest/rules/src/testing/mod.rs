@@ -1,5 +1,5 @@
-//! What the rules are tested with: a clock that is set, randomness that counts, and a store in memory that can be made to
-//! fail and records what it was asked.
+//! The environment of the tests: a clock that they set, reproducible randomness, and a store in memory that records its calls and
+//! fails when it is told to.
 
 mod outside;
 
@@ -55,7 +55,7 @@ pub fn caching(headers: &[Header]) -> [Option<&str>; 2] {
     })
 }
 
-/// Of default settings.
+/// An environment with these settings.
 pub fn plain() -> Outside {
     Outside::new(|_| ())
 }

@@ -51,7 +51,7 @@ fn renewal_gives_a_new_id_and_the_old_one_leads_to_it_for_the_grace() {
     assert_eq!(sent_id(&late.save().unwrap()), Some(new.clone()));
 
     outside.wait(1);
-    assert!(outside.resume(&old).unwrap().created(), "after the grace the old id is nobody");
+    assert!(outside.resume(&old).unwrap().created(), "after the grace the old id leads to no session");
     assert_eq!(outside.resume(&new).unwrap().get("late").unwrap(), Some(one()));
 }
 

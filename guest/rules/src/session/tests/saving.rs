@@ -215,7 +215,7 @@ fn a_save_never_brings_a_session_back() {
 }
 
 #[test]
-fn trouble_in_the_store_reaches_the_application_without_its_details() {
+fn a_failure_of_the_store_reaches_the_application_without_its_details() {
     let outside = plain();
     let id = outside.visited();
     let session = outside.resume(&id).unwrap();
