@@ -1,5 +1,5 @@
 //! The session component of `lemon:session`: its imports as the [`Env`] of the rules, its exports as handles on their
-//! [`Session`](lemon_session_rules::Session). There is nothing here when it is not compiled to WebAssembly.
+//! [`Session`](lemon_session_rules::Session). The crate is empty unless it is compiled to WebAssembly.
 
 #![cfg(target_family = "wasm")]
 #![no_std]
@@ -9,19 +9,22 @@ extern crate alloc;
 use alloc::{rc::Rc, string::String, vec::Vec};
 use core::time::Duration;
 
+mod bindings;
+
 use lemon_session_rules::{
-    Env, Error, Value, World,
-    bindings::{
-        generated::{self, export, wasi::clocks::wall_clock},
-        manager, sessions,
-        settings::{self, Caller, Defaults, Notice},
-        storage::{
-            self, Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord,
-            UpdateOutcome, Write,
-        },
-        types::Header,
+    Env, Error, Session, Settings, Value, World,
+    manager::{self as rules, Page},
+    options::Options,
+    settings::{Caller, Notice},
+    start,
+    storage::{
+        Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome,
+        Write,
     },
+    types::Header,
 };
+
+use bindings::{manager, sessions, settings, storage, wasi::clocks::wall_clock};
 
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
@@ -42,13 +45,13 @@ impl Env for Imports {
 
     fn random(&self, bytes: &mut [u8]) {
         use rand::TryRng;
-        // wasi:random/random cannot fail; were that to change, an id may not be made of anything else.
+        // wasi:random/random cannot fail; if it ever did, no id may be made.
         if rand::rngs::SysRng.try_fill_bytes(bytes).is_err() {
             core::arch::wasm32::unreachable();
         }
     }
 
-    fn defaults(&self) -> Defaults {
+    fn defaults(&self) -> Settings {
         settings::get_defaults()
     }
 
@@ -147,11 +150,11 @@ impl Env for Imports {
     }
 }
 
-/// Makes room for what the host passes in. std brings this along; here it has to be ours.
+/// Allocates memory for what the host passes in. std defines this function; without std the component has to.
 ///
 /// # Safety
 ///
-/// Only the canonical ABI calls it, with what it got from here.
+/// Only the canonical ABI may call this, with memory that it got here.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cabi_realloc(old: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
     use alloc::alloc::{Layout, alloc, realloc};
@@ -185,149 +188,141 @@ fn world() -> &'static Rc<World<Imports>> {
 
 struct Component;
 
-/// A handle that an application holds.
-struct Session(lemon_session_rules::Session<Imports>);
-
-export!(Component with_types_in generated);
+bindings::export!(Component with_types_in bindings);
 
 impl sessions::Guest for Component {
-    type Session = Session;
+    type Session = Session<Imports>;
 
-    fn start(options: sessions::Options) -> Result<sessions::Session, Error> {
-        let session = lemon_session_rules::start(world(), options)?;
-        Ok(sessions::Session::new(Session(session)))
+    fn start(options: Options) -> Result<sessions::Session, Error> {
+        start(world(), options).map(sessions::Session::new)
     }
 }
 
-impl sessions::GuestSession for Session {
+/// Applications hold the handles of the rules. A method of the same name is the handle's own, not the trait's.
+impl sessions::GuestSession for Session<Imports> {
     fn id(&self) -> String {
-        self.0.id()
+        self.id()
     }
 
     fn digest(&self) -> String {
-        self.0.digest()
+        self.digest()
     }
 
     fn app(&self) -> String {
-        self.0.app()
+        self.app()
     }
 
     fn created(&self) -> bool {
-        self.0.created()
+        self.created()
     }
 
     fn get(&self, key: String) -> Result<Option<Value>, Error> {
-        self.0.get(&key)
+        self.get(&key)
     }
 
     fn set(&self, key: String, value: Value) -> Result<(), Error> {
-        self.0.set(&key, &value)
+        self.set(&key, &value)
     }
 
     fn add(&self, key: String, delta: i64) -> Result<i64, Error> {
-        self.0.add(&key, delta)
+        self.add(&key, delta)
     }
 
     fn delete(&self, key: String) -> Result<bool, Error> {
-        self.0.delete(&key)
+        self.delete(&key)
     }
 
     fn has_key(&self, key: String) -> Result<bool, Error> {
-        self.0.has_key(&key)
+        self.has_key(&key)
     }
 
     fn keys(&self) -> Result<Vec<String>, Error> {
-        self.0.keys()
+        self.keys()
     }
 
     fn entries(&self) -> Result<Vec<(String, Value)>, Error> {
-        self.0.entries()
+        self.entries()
     }
 
     fn take(&self, key: String) -> Result<Option<Value>, Error> {
-        self.0.take(&key)
+        self.take(&key)
     }
 
     fn clear(&self) -> Result<(), Error> {
-        self.0.clear()
+        self.clear()
     }
 
     fn application(&self, name: String) -> Result<sessions::Session, Error> {
-        Ok(sessions::Session::new(Session(self.0.application_named(&name)?)))
+        self.application_named(&name).map(sessions::Session::new)
     }
 
     fn reserve(&self, name: String, key: Option<String>) -> Result<sessions::Session, Error> {
-        Ok(sessions::Session::new(Session(self.0.reserve(&name, key.as_deref())?)))
+        self.reserve(&name, key.as_deref()).map(sessions::Session::new)
     }
 
     fn release(&self, name: String) -> Result<(), Error> {
-        self.0.release(&name)
+        self.release(&name)
     }
 
     fn regenerate_id(&self) -> Result<(), Error> {
-        self.0.regenerate_id()
+        self.regenerate_id()
     }
 
     fn set_owner(&self, owner: Option<String>) -> Result<(), Error> {
-        self.0.set_owner(owner)
+        self.set_owner(owner)
     }
 
     fn owner(&self) -> Result<Option<String>, Error> {
-        self.0.owner()
+        self.owner()
     }
 
     fn destroy_others(&self) -> Result<u64, Error> {
-        self.0.destroy_others()
+        self.destroy_others()
     }
 
     fn expires_at(&self) -> u64 {
-        self.0.expires_at()
+        self.expires_at()
     }
 
     fn save(&self) -> Result<Vec<Header>, Error> {
-        self.0.save()
+        self.save()
     }
 
     fn destroy(&self) -> Result<Vec<Header>, Error> {
-        self.0.destroy()
+        self.destroy()
     }
 }
 
 impl manager::Guest for Component {
     fn create_tables(location: Location) -> Result<(), Vec<Error>> {
-        lemon_session_rules::manager::create_tables(world(), &location)
+        rules::create_tables(world(), &location)
     }
 
     fn drop_tables(location: Location) -> Result<(), Vec<Error>> {
-        lemon_session_rules::manager::drop_tables(world(), &location)
+        rules::drop_tables(world(), &location)
     }
 
     fn tables_exist(location: Location) -> Result<bool, Error> {
-        lemon_session_rules::manager::tables_exist(world(), &location)
+        rules::tables_exist(world(), &location)
     }
 
     fn cleanup(location: Location, limit: u32) -> Result<u32, Error> {
-        lemon_session_rules::manager::cleanup(world(), &location, limit)
+        rules::cleanup(world(), &location, limit)
     }
 
     fn count(location: Location) -> Result<u64, Error> {
-        lemon_session_rules::manager::count(world(), &location)
+        rules::count(world(), &location)
     }
 
-    fn list(
-        location: Location,
-        owner: Option<String>,
-        after: Option<String>,
-        limit: u32,
-    ) -> Result<manager::Page, Error> {
-        lemon_session_rules::manager::list(world(), &location, owner.as_deref(), after.as_deref(), limit)
+    fn list(location: Location, owner: Option<String>, after: Option<String>, limit: u32) -> Result<Page, Error> {
+        rules::list(world(), &location, owner.as_deref(), after.as_deref(), limit)
     }
 
     fn destroy(location: Location, digest: String, owner: Option<String>) -> Result<bool, Error> {
-        lemon_session_rules::manager::destroy(world(), &location, &digest, owner.as_deref())
+        rules::destroy(world(), &location, &digest, owner.as_deref())
     }
 
     fn destroy_owned(location: Location, owner: String, except: Option<String>) -> Result<u64, Error> {
-        lemon_session_rules::manager::destroy_owned(world(), &location, &owner, except.as_deref())
+        rules::destroy_owned(world(), &location, &owner, except.as_deref())
     }
 }

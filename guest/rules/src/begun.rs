@@ -1,5 +1,5 @@
-//! The sessions that a request has begun, so that another start of the same request joins them: a page and a module that
-//! each start the session of a new visitor get one session.
+//! The sessions that a request has begun. Another start in the same request joins them, so a page and a module that each start
+//! the session of a new visitor get one session.
 
 use alloc::{
     rc::{Rc, Weak},
@@ -8,26 +8,26 @@ use alloc::{
 };
 use core::cell::RefCell;
 
-use crate::{Env, bindings::storage::Location, session::Core};
+use crate::{Env, session::Core, storage::Location};
 
-/// What two starts of one visitor have in common.
+/// What is equal in two starts that get the same session.
 #[derive(PartialEq)]
 pub(crate) struct Visit {
     pub request: u64,
     pub location: Location,
     /// The cookie's name.
     pub cookie: String,
-    /// The ids that the request brought.
+    /// The ids that the request presents.
     pub ids: Vec<String>,
 }
 
-/// The sessions of the request that is under way.
+/// The sessions of the current request.
 pub(crate) struct Begun<E: Env>(RefCell<Vec<(Visit, Known<E>)>>);
 
 pub(crate) enum Known<E: Env> {
-    /// Handles of it are open.
+    /// Handles of the session are open.
     Open(Weak<Core<E>>),
-    /// It was saved under this id, and all handles were dropped.
+    /// The session was saved under this id, and all handles were dropped.
     Saved(String),
 }
 
@@ -44,10 +44,10 @@ impl<E: Env> Begun<E> {
         Self(RefCell::new(Vec::new()))
     }
 
-    /// The session that an earlier start of this visit began, or gave a new id: the request's cookies do not lead to it.
+    /// The session that an earlier start of this visit began or gave a new id. The request's cookies do not lead to it.
     pub fn find(&self, visit: &Visit) -> Option<Joined<E>> {
         let mut known = self.0.borrow_mut();
-        // Requests of one instance follow one another.
+        // An instance serves one request at a time.
         known.retain(|(other, _)| other.request == visit.request);
         match &known.iter().find(|(other, _)| other == visit)?.1 {
             Known::Open(core) => core.upgrade().filter(|core| core.has_id_of_its_own()).map(Joined::Open),
@@ -62,7 +62,7 @@ impl<E: Env> Begun<E> {
         known.push((visit, Known::Open(Rc::downgrade(core))));
     }
 
-    /// The last handle of a session was dropped. `id` is where it is stored, if a later start may join it.
+    /// The last handle of a session was dropped. `id` is its id if it is stored and a later start may join it.
     pub fn closed(&self, core: &Core<E>, id: Option<String>) {
         let mut known = self.0.borrow_mut();
         let is_it = |known: &Known<E>| matches!(known, Known::Open(open) if core::ptr::eq(open.as_ptr(), core));

@@ -1,7 +1,7 @@
 //! How a value is stored: a format version byte, then bincode.
 //!
 //! bincode 2 is no longer maintained (RUSTSEC-2025-0141), so it stays behind this module, and the version byte before its
-//! bytes lets another encoding take over without touching what is stored.
+//! bytes lets another encoding replace it without converting stored values.
 
 use alloc::{format, string::String, vec::Vec};
 
@@ -9,7 +9,7 @@ use bincode::config;
 
 use crate::{Error, Result, Value, json};
 
-/// The format that is written.
+/// The format in which values are written.
 pub const VERSION: u8 = 1;
 
 /// Format 1. The order of the cases is part of the format.
@@ -25,7 +25,7 @@ enum Stored<'a> {
     Json(&'a str),
 }
 
-/// The bytes of a value's own, without what says how long they are: no fewer are stored.
+/// The bytes of a value without type and length. At least as many are stored.
 pub fn length(value: &Value) -> usize {
     match value {
         Value::Text(value) | Value::Json(value) => value.len(),
@@ -46,23 +46,12 @@ pub fn encode(value: &Value) -> Result<Vec<u8>> {
         Value::Text(value) => Stored::Text(value),
         Value::Bytes(value) => Stored::Bytes(value),
         Value::Json(value) => {
-            json::check(value).map_err(not_json)?;
+            json::check(value)?;
             Stored::Json(value)
         }
     };
     bincode::encode_to_vec((VERSION, stored), config::standard())
         .map_err(|_| Error::InvalidValue(String::from("the value cannot be stored")))
-}
-
-fn not_json(wrong: json::Wrong) -> Error {
-    Error::InvalidValue(match wrong {
-        json::Wrong::Syntax(json::Place { line, column }) => {
-            format!("the value is not JSON (RFC 8259): see line {line}, column {column}")
-        }
-        json::Wrong::Depth => {
-            format!("the value is JSON of more than {} levels, which not every language could read", json::MAX_DEPTH)
-        }
-    })
 }
 
 /// The value of stored bytes.

@@ -1,15 +1,15 @@
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
-use crate::bindings::{
-    settings::{Caller, Defaults, Notice},
+use crate::{
+    settings::{Caller, Notice, Settings},
     storage::{
         Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome,
         Write,
     },
 };
 
-/// What the component imports: the clock, randomness, the settings and the store. The methods of the store are those of
+/// What the component imports: the clock, randomness, the settings and the store. The methods of the store are the functions of
 /// the interface `lemon:session/storage`.
 #[expect(missing_docs, reason = "the documentation is in wit/storage.wit")]
 pub trait Env {
@@ -21,9 +21,9 @@ pub trait Env {
     }
     /// Fills `bytes` from a cryptographically secure source.
     fn random(&self, bytes: &mut [u8]);
-    /// The settings; asked for once.
-    fn defaults(&self) -> Defaults;
-    /// On whose behalf this is called.
+    /// The settings; called once.
+    fn defaults(&self) -> Settings;
+    /// The request that calls, and its grant.
     fn caller(&self) -> Caller;
     /// Tells the host what an application probably did not intend.
     fn notify(&self, notice: &Notice);
@@ -77,12 +77,12 @@ pub trait Env {
     fn tables_exist(&self, at: &Location) -> Result<bool, Failure>;
 }
 
-/// One plain case for the application; the detail stays in the host's log.
+/// The application gets a plain case; the detail is in the host's log.
 impl From<Failure> for crate::Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::MissingTables(_) => Self::Storage(String::from(
-                "the session tables are not there; create them with `lemon-session tables create`",
+                "the session tables do not exist; create them with `lemon-session tables create`",
             )),
             Failure::UnknownLocation(text) => Self::InvalidOption(text),
             Failure::Unavailable(_) => Self::Storage(String::from("the session store is unavailable")),

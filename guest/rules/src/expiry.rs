@@ -1,8 +1,8 @@
-//! When a session expires, and when a use of it has to be written down.
+//! When a session expires, and when a use of it has to be stored.
 
 use core::time::Duration;
 
-use crate::bindings::settings::Defaults;
+use crate::settings::Settings;
 
 /// The rules of one session, in seconds.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ pub struct Expiry {
 
 impl Expiry {
     /// The rules for an idle time under the settings.
-    pub fn new(idle: u32, settings: &Defaults) -> Self {
+    pub fn new(idle: u32, settings: &Settings) -> Self {
         let slice = settings.touch_after.unwrap_or(idle / 20).min(idle);
         Self {
             idle: idle.into(),
@@ -25,7 +25,7 @@ impl Expiry {
         }
     }
 
-    /// When a session created now ends however often it is used.
+    /// The absolute expiry of a session created now.
     pub fn ends(&self, now: Duration) -> Option<u64> {
         self.max_lifetime.map(|lifetime| next_second(now).saturating_add(lifetime))
     }
@@ -36,9 +36,9 @@ impl Expiry {
         cap(next_second(now).saturating_add(self.idle + slice), self.ends(now))
     }
 
-    /// The expiry to store for a session used now; none while the stored one still gives it its idle time.
+    /// The expiry to store for a session used now; `None` while the stored expiry leaves it its idle time.
     ///
-    /// The slice that may pass unwritten is added to what is stored, so a session lasts its idle time after every use.
+    /// The stored expiry includes the slice that may pass without a write, so a session lasts its idle time after every use.
     pub fn pushed(&self, expires: u64, ends: Option<u64>, now: Duration) -> Option<u64> {
         let now = next_second(now);
         if !self.rolling || expires >= cap(now.saturating_add(self.idle), ends) {
@@ -48,7 +48,7 @@ impl Expiry {
     }
 }
 
-/// A second that has begun counts as over: what was used within it would otherwise expire up to a second early.
+/// A fraction of a second counts as a whole one: otherwise a session would expire up to a second early.
 fn next_second(now: Duration) -> u64 {
     now.as_secs().saturating_add((now.subsec_nanos() > 0).into())
 }
@@ -66,7 +66,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn expiry(change: impl FnOnce(&mut Defaults)) -> Expiry {
+    fn expiry(change: impl FnOnce(&mut Settings)) -> Expiry {
         let mut settings = settings();
         change(&mut settings);
         Expiry::new(100, &settings)

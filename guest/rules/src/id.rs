@@ -2,69 +2,53 @@
 
 use alloc::string::String;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 /// The length of an id in characters.
 pub const LENGTH: usize = 43;
 
-/// What the store knows a session by: the SHA-256 digest of its id.
+/// A session's digest: the SHA-256 of its id, by which the store knows the session.
 pub type Key = [u8; 32];
-
-/// The digits of base64url (RFC 4648, section 5).
-pub(crate) const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Makes an id from 256 random bits.
 ///
-/// The seed's hash is added to them bit by bit: whatever the seed, the result is as random as `random` is.
+/// The hash of the seed is XORed into them: whatever the seed, the result is as random as `random`.
 pub fn new(mut random: [u8; 32], seed: &str) -> String {
     if !seed.is_empty() {
         for (byte, personal) in random.iter_mut().zip(sha256(&[seed.as_bytes()])) {
             *byte ^= personal;
         }
     }
-    base64url(&random)
+    URL_SAFE_NO_PAD.encode(random)
 }
 
 /// Whether a text has the form of an id.
 pub fn is_well_formed(text: &[u8]) -> bool {
-    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    // The last digit carries four bits only: with others set it would be a second name for the same bits.
-    let is_last = |byte: &u8| DIGITS.iter().step_by(4).any(|digit| digit == byte);
-    text.len() == LENGTH && text.iter().all(is_digit) && text.last().is_some_and(is_last)
+    text.len() == LENGTH && URL_SAFE_NO_PAD.decode_slice(text, &mut [0; 32]).is_ok()
 }
 
-/// The key of an id.
+/// The digest of an id.
 pub fn key(id: &str) -> Key {
     sha256(&[id.as_bytes()])
 }
 
-/// The id that follows `old` in a renewal.
+/// The id that follows `old` in an id rotation.
 ///
-/// Everybody who holds the old id and reads the renewal's nonce from the store comes to the same new id, though the store
-/// never sees either: that is how parallel requests agree on one successor.
+/// It is a hash of the old id and a nonce in the store. Parallel requests with the old id thus compute the same new id, and the
+/// store sees neither.
 pub fn successor(old: &str, nonce: &[u8]) -> String {
-    base64url(&sha256(&[b"lemon:session renewal\0", old.as_bytes(), nonce]))
+    URL_SAFE_NO_PAD.encode(sha256(&[b"lemon:session renewal\0", old.as_bytes(), nonce]))
 }
 
-fn base64url(bits: &[u8; 32]) -> String {
-    let mut text = String::with_capacity(LENGTH);
-    for index in 0..LENGTH {
-        let (byte, bit) = (index * 6 / 8, index * 6 % 8);
-        let next = bits.get(byte + 1).copied().unwrap_or(0);
-        let digit = u16::from_be_bytes([bits[byte], next]) >> (10 - bit) & 63;
-        text.push(char::from(DIGITS[usize::from(digit)]));
-    }
-    text
-}
-
-/// The SHA-256 digest of the parts one after the other.
+/// The SHA-256 digest of the concatenated parts.
 pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     parts.iter().for_each(|part| hash.update(part));
     hash.finalize().into()
 }
 
-/// A key in hexadecimal.
+/// A digest in hexadecimal.
 pub fn to_hex(key: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(2 * key.len());
@@ -76,7 +60,7 @@ pub fn to_hex(key: &[u8]) -> String {
     text
 }
 
-/// Reads a key of 64 hexadecimal digits.
+/// Reads a digest of 64 hexadecimal digits.
 pub fn from_hex(text: &str) -> Option<Key> {
     let mut key = [0; 32];
     if text.len() != 64 {
@@ -113,8 +97,8 @@ mod tests {
     fn the_bits_of_a_seeds_hash_are_added_to_the_random_ones() {
         let hash = sha256(&[b"seed"]);
         assert_eq!(new(hash, "seed"), "A".repeat(LENGTH));
-        assert_eq!(new([0; 32], "seed"), base64url(&hash));
-        assert_eq!(new([0xff; 32], "seed"), base64url(&hash.map(|byte| !byte)));
+        assert_eq!(new([0; 32], "seed"), Base64UrlUnpadded::encode_string(&hash));
+        assert_eq!(new([0xff; 32], "seed"), Base64UrlUnpadded::encode_string(&hash.map(|byte| !byte)));
     }
 
     #[test]

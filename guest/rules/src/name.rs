@@ -7,26 +7,35 @@ use crate::{Error, Result};
 /// The longest owner, in characters.
 pub const OWNER_LENGTH: u32 = 255;
 
-/// A text of the caller's, fit for an error: its beginning, without control characters.
+/// The beginning of a caller's text without control characters, for an error message.
 pub fn shown(text: &str) -> String {
     text.chars().take(64).map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 
-/// Checks a name: 1 to `limit` characters, none of them a control character. `what` names it in the error.
+/// Checks a name: 1 to `limit` characters, none of them a control character.
+///
+/// # Errors
+///
+/// Fails with `invalid-name`, whose text calls the name `what`.
 pub fn check(what: &str, name: &str, limit: u32) -> Result<()> {
-    // Nearly every name: nothing but ASCII, where a byte is a character.
+    verdict(what, name, limit).map_err(Error::InvalidName)
+}
+
+/// As [`check`], but fails with the text alone.
+pub(crate) fn verdict(what: &str, name: &str, limit: u32) -> Result<(), String> {
+    // Most names are printable ASCII, where a byte is a character.
     if (1..=limit as usize).contains(&name.len()) && name.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Ok(());
     }
     let length = name.chars().count();
     if length == 0 {
-        return Err(Error::InvalidName(format!("{what} is empty; it must have 1 to {limit} characters")));
+        return Err(format!("{what} is empty; it must have 1 to {limit} characters"));
     }
     if length > limit as usize {
-        return Err(Error::InvalidName(format!("{what} has {length} characters; the limit is {limit}")));
+        return Err(format!("{what} has {length} characters; the limit is {limit}"));
     }
     if name.chars().any(char::is_control) {
-        return Err(Error::InvalidName(format!("{what} contains a control character, which no name may")));
+        return Err(format!("{what} contains a control character, which no name may contain"));
     }
     Ok(())
 }

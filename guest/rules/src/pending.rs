@@ -1,11 +1,10 @@
-//! One application's variables in a session: what the store has, and what is to be written.
+//! One application's variables in a session: what is stored, and what the next save changes.
 
 use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
 use crate::{
-    Error, Result, Value,
-    bindings::storage::{Stored, Variable, Write},
-    codec,
+    Error, Result, Value, codec,
+    storage::{Stored, Variable, Write},
 };
 
 /// The variables of one application.
@@ -16,7 +15,7 @@ pub struct Application {
     cleared: bool,
 }
 
-/// A variable: as it is stored, and how it is to be changed. Nothing is in it when it is neither.
+/// A variable: its stored value and its change. It has neither when it was removed before it was stored.
 struct Slot {
     name: String,
     stored: Option<Stored>,
@@ -33,7 +32,7 @@ enum Change {
 pub enum Found {
     Nothing,
     Value(Value),
-    /// Too large to have been loaded: the store has it.
+    /// Stored, but too large to have been loaded.
     InStore,
 }
 
@@ -42,7 +41,7 @@ impl Application {
         let mut application =
             Self { name: name.to_owned(), variables: Vec::with_capacity(stored.len()), cleared: false };
         for Variable { name, value } in stored {
-            // The store sorts them, so each belongs at the end.
+            // The store sorts them, so each one is usually appended.
             let index = match application.variables.last() {
                 Some(last) if last.name > name => application.index(&name).unwrap_or_else(|index| index),
                 _ => application.variables.len(),
@@ -52,7 +51,7 @@ impl Application {
         application
     }
 
-    /// Takes what the store has now for what it had before; the changes stay.
+    /// Replaces the stored values by those that the store has now; the changes stay.
     pub fn reload(&mut self, stored: Vec<Variable>) {
         let fresh = if self.cleared { Vec::new() } else { Self::new("", stored).variables };
         for slot in core::mem::replace(&mut self.variables, fresh) {
@@ -78,7 +77,7 @@ impl Application {
         self.slot(key).is_some_and(Slot::is_there)
     }
 
-    /// Whether the application may set `key` and have no more than `limit` variables then.
+    /// Whether the application would have at most `limit` variables after setting `key`.
     pub fn has_room(&self, key: &str, limit: usize) -> bool {
         self.variables.len() < limit || self.has(key) || self.keys().count() < limit
     }
@@ -87,14 +86,14 @@ impl Application {
         self.variables.iter().filter(|slot| slot.is_there()).map(|slot| &slot.name)
     }
 
-    /// Sets a variable. To set it to what is stored is no change.
+    /// Sets a variable. Setting it to its stored value is not a change.
     pub fn set(&mut self, key: &str, bytes: Vec<u8>) {
         let slot = self.slot_mut(key);
         let is_stored = matches!(&slot.stored, Some(Stored::Inline(stored)) if *stored == bytes);
         slot.change = (!is_stored).then_some(Change::Set(bytes));
     }
 
-    /// The size of a variable that is stored and was not loaded.
+    /// The size of a stored variable that was not loaded.
     pub fn unloaded(&self, key: &str) -> Option<u64> {
         match self.slot(key)?.stored {
             Some(Stored::Large(size)) => Some(size),
@@ -102,7 +101,7 @@ impl Application {
         }
     }
 
-    /// Takes the stored bytes of a variable that was not loaded before.
+    /// Supplies the stored bytes of a variable that was not loaded before.
     pub fn loaded(&mut self, key: &str, bytes: Vec<u8>) {
         self.slot_mut(key).stored = Some(Stored::Inline(bytes));
     }
@@ -115,7 +114,7 @@ impl Application {
         was_there
     }
 
-    /// Adds to an integer; returns the sum as far as it is known here.
+    /// Adds to an integer; returns the sum with the stored value that was last read.
     pub fn add(&mut self, key: &str, delta: i64) -> Result<i64> {
         let slot = self.slot_mut(key);
         let pending = match slot.change {
@@ -133,7 +132,7 @@ impl Application {
         };
         let delta = sum(key, pending, delta)?;
         let after = slot.sum(delta)?;
-        // To add nothing to what is stored is no change.
+        // Adding 0 to a stored value is not a change.
         slot.change = (delta != 0 || slot.stored.is_none()).then_some(Change::Add(delta));
         Ok(after)
     }
@@ -147,7 +146,7 @@ impl Application {
         self.cleared
     }
 
-    /// Whether there is anything to be written.
+    /// Whether a save would write anything.
     pub fn is_changed(&self) -> bool {
         self.cleared || self.variables.iter().any(|slot| slot.change.is_some())
     }
@@ -156,7 +155,7 @@ impl Application {
         self.variables.iter().any(|slot| matches!(slot.change, Some(Change::Add(_))))
     }
 
-    /// What is to be written. Additions become what they come to upon what the store had when it was last read.
+    /// What a save writes. Additions become sums with the stored values that were last read.
     pub fn writes(&self, writes: &mut Vec<Write>) -> Result<()> {
         for slot in &self.variables {
             let value = match &slot.change {
@@ -170,14 +169,14 @@ impl Application {
         Ok(())
     }
 
-    /// The store has this now.
+    /// A save has stored this value.
     pub fn committed(&mut self, name: &str, value: Option<Vec<u8>>) {
         let slot = self.slot_mut(name);
         slot.stored = value.map(Stored::Inline);
         slot.change = None;
     }
 
-    /// The store has lost what was cleared.
+    /// A save has removed the cleared variables from the store.
     pub fn clears_committed(&mut self) {
         self.cleared = false;
     }
@@ -208,7 +207,7 @@ impl Slot {
         }
     }
 
-    /// What the store has and `delta`.
+    /// The stored value plus `delta`.
     fn sum(&self, delta: i64) -> Result<i64> {
         let stored = match &self.stored {
             None => 0,

@@ -1,16 +1,16 @@
-//! Reserved application names: a module built on sessions keeps what is its own from the application that uses it.
+//! Reserved application names: a module built on sessions hides its variables from the application that uses it.
 //!
-//! Two kinds. A name that the settings reserve is closed in every session, and opens only for the key whose hash stands
-//! beside it. A name that [`reserve`](crate::Session::reserve) closes is closed for all handles of that session in this
-//! instance, until it is released or the last handle is gone.
+//! A name that the settings reserve is closed in every session, and opens only for the secret whose hash the settings have. A name
+//! that [`reserve`](crate::Session::reserve) closes is closed for all other handles of that session in this instance, until it is
+//! released or the last handle is dropped.
 
 use alloc::{format, string::String, vec::Vec};
 use core::cell::RefCell;
 
 use crate::{
     Error, Result,
-    bindings::settings::Reservation,
     id::{Key, from_hex, sha256},
+    settings::Reservation,
 };
 
 /// Proof that a handle holds a reservation.
@@ -32,7 +32,7 @@ struct Open {
     held: Vec<Held>,
 }
 
-/// A name that is reserved in a session, and who holds it.
+/// A name that is reserved in a session, with the tokens of its holders.
 struct Held {
     name: String,
     key_hash: Option<Key>,
@@ -40,13 +40,13 @@ struct Held {
 }
 
 impl Reservations {
-    /// Begins with the names that the settings reserve. One whose hash is malformed opens for no key.
+    /// Begins with the names that the settings reserve. A name whose hash is malformed opens for no secret.
     pub fn new(site: &[Reservation]) -> Self {
         let site = site.iter().map(|entry| (entry.name.clone(), from_hex(&entry.key_hash))).collect();
         Self { site, ..Self::default() }
     }
 
-    /// A start opened the session of this key.
+    /// A start opened the session of this digest.
     pub fn opened(&self, key: &Key) {
         let mut open = self.open.borrow_mut();
         match open.iter_mut().find(|session| session.key == *key) {
@@ -55,7 +55,7 @@ impl Reservations {
         }
     }
 
-    /// The last handle of a start is gone; with the last start of the session its reservations end.
+    /// The last handle of a start was dropped. The reservations of a session end with its last start.
     pub fn closed(&self, key: &Key) {
         let mut open = self.open.borrow_mut();
         if let Some(index) = open.iter().position(|session| session.key == *key) {
@@ -66,7 +66,7 @@ impl Reservations {
         }
     }
 
-    /// A start's session has another key now. What was reserved under the old one stays reserved under both.
+    /// A start's session has another digest now. Names reserved under the old digest stay reserved under both.
     pub fn renamed(&self, old: &Key, new: &Key) {
         if old == new {
             return;
@@ -88,10 +88,10 @@ impl Reservations {
         self.closed(old);
     }
 
-    /// Whether the holder of `token`, if any, may read and write the variables of an application.
+    /// Refuses an application whose variables the holder of `token`, if any, may not read and write.
     pub fn check(&self, key: &Key, name: &str, token: Option<Token>) -> Result<()> {
         let open = self.open.borrow();
-        // Most sessions hold nothing: to look at that first spares comparing their keys.
+        // Most sessions hold no reservation; this check avoids comparing their digests.
         let open = open.iter().filter(|session| !session.held.is_empty() && session.key == *key);
         let mut closed = self.site.iter().any(|(reserved, _)| reserved == name);
         for held in open.flat_map(|session| &session.held).filter(|held| held.name == name) {
@@ -103,7 +103,7 @@ impl Reservations {
         if closed { Err(reserved(name)) } else { Ok(()) }
     }
 
-    /// Reserves a name in a session for the holder of the token that is returned.
+    /// Reserves a name in a session for the holder of the returned token. `key` is the reservation's secret, if it has one.
     pub fn reserve(&self, session: &Key, name: &str, key: Option<&str>) -> Result<Token> {
         let key_hash = key.map(|key| sha256(&[key.as_bytes()]));
         if let Some((_, expected)) = self.site.iter().find(|(reserved, _)| reserved == name)
@@ -125,7 +125,7 @@ impl Reservations {
         Ok(token)
     }
 
-    /// Ends the reservation of a name that the holder of `token` holds.
+    /// Ends the reservation of a name, if `token` holds it.
     pub fn release(&self, session: &Key, name: &str, token: Option<Token>) -> Result<()> {
         let mut open = self.open.borrow_mut();
         let held = open.iter_mut().find(|open| open.key == *session).map(|open| &mut open.held);

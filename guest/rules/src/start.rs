@@ -4,36 +4,34 @@ use core::cell::OnceCell;
 use crate::{
     Env, Error, Result, Session,
     begun::{Begun, Joined, Visit},
-    bindings::{
-        sessions::Options,
-        settings::Defaults,
-        storage::{DestroyCondition, LoadOutcome, Loaded},
-    },
     cookie::{self, Candidate, Cookie, Presented},
     expiry::Expiry,
     id::{self, Key},
     name,
+    options::Options,
     reservation::Reservations,
     session::{Parameters, State},
+    settings::{self, Settings},
+    storage::{DestroyCondition, LoadOutcome, Loaded},
 };
 
-/// Values longer than this are loaded when they are asked for.
+/// Values of more bytes than this are loaded when the application first reads them.
 pub(crate) const INLINE_BYTES: u32 = 8192;
 
 /// What all sessions of one instance of the component share.
 pub struct World<E: Env> {
     pub(crate) env: E,
     pub(crate) begun: Begun<E>,
-    settings: OnceCell<(Defaults, Reservations)>,
+    settings: OnceCell<(Settings, Reservations)>,
 }
 
 impl<E: Env> World<E> {
-    /// A new instance. The settings are asked for when they are needed first.
+    /// A new instance. It reads the settings at the first start.
     pub const fn new(env: E) -> Self {
         Self { env, begun: Begun::new(), settings: OnceCell::new() }
     }
 
-    pub(crate) fn settings(&self) -> &Defaults {
+    pub(crate) fn settings(&self) -> &Settings {
         &self.shared().0
     }
 
@@ -41,7 +39,7 @@ impl<E: Env> World<E> {
         &self.shared().1
     }
 
-    fn shared(&self) -> &(Defaults, Reservations) {
+    fn shared(&self) -> &(Settings, Reservations) {
         self.settings.get_or_init(|| {
             let settings = self.env.defaults();
             let reservations = Reservations::new(&settings.reserved);
@@ -56,17 +54,16 @@ impl<E: Env> World<E> {
     }
 }
 
-/// Begins a session, unless the request brings one that exists: `lemon:session/sessions.start`.
+/// Begins a session, or resumes the one that the request presents: `lemon:session/sessions.start`.
 pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E>> {
     let settings = world.settings();
     let app = options.app.as_deref().unwrap_or(&settings.app);
     name::check("the application's name", app, settings.limits.app_length)?;
     let idle = options.expires.unwrap_or(settings.expires);
-    check_idle(idle, settings)?;
+    let impossible = |option: &str, message| Error::InvalidOption(format!("{option}: {message}"));
+    settings::expires(idle, settings.max_lifetime).map_err(|message| impossible("expires", message))?;
     let cleanup = options.cleanup.unwrap_or(settings.cleanup);
-    if !(0.0..=1.0).contains(&cleanup) {
-        return Err(Error::InvalidOption(format!("cleanup is {cleanup}; it is a probability, a number from 0 to 1")));
-    }
+    settings::cleanup(cleanup).map_err(|message| impossible("cleanup", message))?;
     let cookie = match options.session_id {
         Some(_) => None,
         None => Some(Cookie::new(options.cookie.as_ref(), options.https, &settings.cookie, app)),
@@ -93,7 +90,7 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
     let joined = visit.as_ref().and_then(|visit| world.begun.find(visit));
     let (candidates, is_joined) = match joined {
         Some(Joined::Open(core)) => return Session::of(core).application_named(app),
-        // Its cookie was sent with a response that may still be on its way: the request does not bring it.
+        // Its cookie is in a response that the browser had not received when it sent this request.
         Some(Joined::Saved(id)) => (Presented::id(&id).candidates, true),
         None => (presented.candidates, false),
     };
@@ -102,8 +99,7 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
     for candidate in candidates {
         let key = id::key(&candidate.id);
         if let Some(loaded) = find(world, &options, &key, app, clock.as_secs())? {
-            // Two live sessions under one name: one of them may have been planted, and nobody can tell which. Neither is
-            // used.
+            // Of two live sessions under one name, one may have been planted. It is unknown which, so neither is used.
             is_ambiguous = found.replace((candidate, key, loaded)).is_some();
             if is_ambiguous {
                 break;
@@ -132,31 +128,18 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
     Session::open(world, parameters, state, visit)
 }
 
-fn check_idle(idle: u32, settings: &Defaults) -> Result<()> {
-    if idle == 0 {
-        return Err(Error::InvalidOption(String::from("expires is 0; a session lasts at least a second")));
-    }
-    if settings.max_lifetime != 0 && idle > settings.max_lifetime {
-        return Err(Error::InvalidOption(format!(
-            "expires is {idle} seconds; the setting max-lifetime allows at most {}",
-            settings.max_lifetime
-        )));
-    }
-    Ok(())
-}
-
-/// Draws once, with the given probability. Nothing is drawn for 0 and 1.
+/// Whether a random draw with this probability succeeds. 0 and 1 draw nothing.
 fn is_due<E: Env>(world: &World<E>, probability: f64) -> bool {
     if probability <= 0.0 || probability >= 1.0 {
         return probability >= 1.0;
     }
     let mut random = [0; 8];
     world.env.random(&mut random);
-    // 53 bits are what a real between 0 and 1 has room for.
+    // A real has 53 bits of precision.
     ((u64::from_le_bytes(random) >> 11) as f64) < probability * (1_u64 << 53) as f64
 }
 
-/// The live session of a key. One that has expired is destroyed at once, unless another host extended it meanwhile.
+/// The live session of a digest. An expired session is destroyed at once, unless another host has extended it meanwhile.
 fn find<E: Env>(world: &World<E>, options: &Options, key: &Key, app: &str, now: u64) -> Result<Option<Loaded>> {
     match world.env.load(&options.location, key, app, now, INLINE_BYTES)? {
         LoadOutcome::Found(loaded) => Ok(Some(loaded)),

@@ -92,6 +92,7 @@ mod component;
 #[cfg(feature = "compose")]
 pub mod compose;
 mod context;
+mod convert;
 pub mod engine;
 mod log_limit;
 mod new_sessions;

@@ -3,11 +3,9 @@
 
 use arbitrary::Arbitrary;
 use lemon_session_rules::{
-    bindings::{
-        sessions::Cookie as Given,
+    options::Cookie as Given,
         settings::CookieSettings,
         types::{SameSite, Secure},
-    },
     cookie::{Cookie, MAX_BYTES},
     id,
 };

@@ -1,8 +1,9 @@
 use std::fmt;
 
-use crate::{bindings::exports::lemon::session::sessions as wit, settings::CacheLimiter};
+use crate::settings::CacheLimiter;
 
-pub use crate::bindings::{exports::lemon::session::sessions::Cookie, lemon::session::types::Location};
+pub use crate::bindings::lemon::session::types::Location;
+pub use lemon_session_rules::options::Cookie;
 
 /// The parameters of [`start`](super::Sessions::start). `None` stands for the value in the settings.
 #[derive(Clone, Default)]
@@ -46,42 +47,6 @@ impl fmt::Debug for Options {
             .field("strict", &self.strict)
             .field("cache_limiter", &self.cache_limiter)
             .finish_non_exhaustive()
-    }
-}
-
-impl From<Options> for wit::Options {
-    fn from(options: Options) -> Self {
-        let Options {
-            app,
-            cookies,
-            https,
-            session_id,
-            location,
-            expires,
-            cookie,
-            seed,
-            cleanup,
-            strict,
-            cache_limiter,
-        } = options;
-        Self { app, cookies, https, session_id, location, expires, cookie, seed, cleanup, strict, cache_limiter }
-    }
-}
-
-impl Default for Cookie {
-    /// Takes everything from the settings.
-    fn default() -> Self {
-        Self {
-            name: None,
-            path: None,
-            domain: None,
-            secure: None,
-            http_only: None,
-            same_site: None,
-            partitioned: None,
-            lifetime: None,
-            comment: None,
-        }
     }
 }
 

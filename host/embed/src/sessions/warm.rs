@@ -55,10 +55,9 @@ use crate::{
     Caller,
     bindings::{
         application::lemon::session::{
-            manager::{self, Entry, Page},
-            sessions::{self, Cookie, HostSession, Options},
+            manager::{self, Page},
+            sessions::{self, HostSession, Options},
         },
-        exports::lemon::session::{manager as exported_manager, sessions as exported},
         lemon::session::types::{Error, Header, Location, Value},
     },
 };
@@ -347,44 +346,3 @@ impl manager::Host for WarmCtxView<'_> {
 }
 
 impl crate::bindings::lemon::session::types::Host for WarmCtxView<'_> {}
-
-impl From<Options> for exported::Options {
-    fn from(options: Options) -> Self {
-        let Options {
-            app,
-            cookies,
-            https,
-            session_id,
-            location,
-            expires,
-            cookie,
-            seed,
-            cleanup,
-            strict,
-            cache_limiter,
-        } = options;
-        let cookie = cookie.map(exported::Cookie::from);
-        Self { app, cookies, https, session_id, location, expires, cookie, seed, cleanup, strict, cache_limiter }
-    }
-}
-
-impl From<Cookie> for exported::Cookie {
-    fn from(cookie: Cookie) -> Self {
-        let Cookie { name, path, domain, secure, http_only, same_site, partitioned, lifetime, comment } = cookie;
-        Self { name, path, domain, secure, http_only, same_site, partitioned, lifetime, comment }
-    }
-}
-
-impl From<exported_manager::Page> for Page {
-    fn from(page: exported_manager::Page) -> Self {
-        let exported_manager::Page { entries, next } = page;
-        Self { entries: entries.into_iter().map(Entry::from).collect(), next }
-    }
-}
-
-impl From<exported_manager::Entry> for Entry {
-    fn from(entry: exported_manager::Entry) -> Self {
-        let exported_manager::Entry { digest, created, accessed, expires, owner, size } = entry;
-        Self { digest, created, accessed, expires, owner, size }
-    }
-}

@@ -1,36 +1,59 @@
-//! Setting up the store and managing its sessions: `lemon:session/manager`. What the caller may do is its grant.
+//! Setting up the store and managing its sessions: `lemon:session/manager`. The caller's grant says what it may do.
 
-use alloc::{format, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 
 use crate::{
     Env, Error, Result, World,
-    bindings::{
-        manager::{Entry, Page},
-        settings::Grant,
-        storage::{DestroyCondition, Failure, Listed, Location},
-    },
     id::{self, Key},
     name::shown,
+    settings::Grant,
+    storage::{DestroyCondition, Failure, Listed, Location},
 };
+
+/// What is known of a stored session. Times are in seconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The SHA-256 digest of the session's id, in hexadecimal.
+    pub digest: String,
+    /// When it was created.
+    pub created: u64,
+    /// When it was last used, as precisely as the setting `touch-after` has uses written.
+    pub accessed: u64,
+    /// When it expires unless it is used again.
+    pub expires: u64,
+    /// Its owner.
+    pub owner: Option<String>,
+    /// The size of all names and values of its variables, in bytes.
+    pub size: u64,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The sessions, in the order of their digests.
+    pub entries: Vec<Entry>,
+    /// What to pass as `after` for the next page; `None` on the last.
+    pub next: Option<String>,
+}
 
 /// The most sessions on one page of a list.
 pub const PAGE: u32 = 1000;
 /// The most sessions that one call cleans up.
 pub const BATCH: u32 = 10_000;
 
-/// Creates the tables; the list of errors when there are any.
+/// Creates the tables; fails with all errors.
 pub fn create_tables<E: Env>(world: &World<E>, location: &Location) -> Result<(), Vec<Error>> {
     allow(world, "create-tables", Needs::All).map_err(|error| Vec::from([error]))?;
     world.env.create_tables(location).map_err(errors)
 }
 
-/// Removes the tables; the list of errors when there are any.
+/// Removes the tables; fails with all errors.
 pub fn drop_tables<E: Env>(world: &World<E>, location: &Location) -> Result<(), Vec<Error>> {
     allow(world, "drop-tables", Needs::All).map_err(|error| Vec::from([error]))?;
     world.env.drop_tables(location).map_err(errors)
 }
 
-/// Whether the tables are there.
+/// Whether the tables exist.
 pub fn tables_exist<E: Env>(world: &World<E>, location: &Location) -> Result<bool> {
     allow(world, "tables-exist", Needs::All)?;
     Ok(world.env.tables_exist(location)?)
@@ -70,7 +93,7 @@ pub fn list<E: Env>(
     Ok(Page { entries, next })
 }
 
-/// Ends one session, only one of `owner` if given.
+/// Ends one session; only a session of `owner` if that is given.
 pub fn destroy<E: Env>(world: &World<E>, location: &Location, session: &str, owner: Option<&str>) -> Result<bool> {
     let only = match owner {
         Some(owner) => {
@@ -86,7 +109,7 @@ pub fn destroy<E: Env>(world: &World<E>, location: &Location, session: &str, own
     Ok(world.env.destroy(location, &key, &only, world.env.now(), world.settings().remember_ended)?)
 }
 
-/// Ends all sessions of an owner, but one.
+/// Ends all sessions of an owner except one.
 pub fn destroy_owned<E: Env>(world: &World<E>, location: &Location, owner: &str, except: Option<&str>) -> Result<u64> {
     allow(world, "destroy-owned", Needs::Owner)?;
     let except = except.map(digest).transpose()?;
@@ -94,7 +117,7 @@ pub fn destroy_owned<E: Env>(world: &World<E>, location: &Location, owner: &str,
     Ok(world.env.destroy_owned(location, owner, except, world.env.now(), world.settings().remember_ended)?)
 }
 
-/// What a function concerns.
+/// The sessions that a function affects.
 #[derive(PartialEq)]
 enum Needs {
     /// The sessions of one owner.
@@ -140,3 +163,6 @@ fn entry(listed: Listed) -> Entry {
         size: record.size,
     }
 }
+
+#[cfg(test)]
+mod tests;

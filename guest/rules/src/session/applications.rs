@@ -1,0 +1,49 @@
+//! The variables of several applications in one session, and names that are reserved.
+
+use alloc::vec::Vec;
+
+use super::Session;
+use crate::{Env, Result, name, pending::Application, reservation::Token};
+
+impl<E: Env> Session<E> {
+    /// The same session, with the variables of another application.
+    pub fn application_named(&self, name: &str) -> Result<Self> {
+        name::check("the application's name", name, self.core.world.settings().limits.app_length)?;
+        let key = self.live()?.key;
+        let reservations = self.core.world.reservations();
+        let token = match reservations.check(&key, name, None) {
+            Ok(()) => None,
+            Err(_) => reservations.check(&key, name, self.token).map(|()| self.token)?,
+        };
+        self.view(name, token)
+    }
+
+    /// Reserves an application name.
+    pub fn reserve(&self, name: &str, key: Option<&str>) -> Result<Self> {
+        name::check("the application's name", name, self.core.world.settings().limits.app_length)?;
+        let session = self.live()?.key;
+        let token = self.core.world.reservations().reserve(&session, name, key)?;
+        self.view(name, Some(token))
+    }
+
+    /// Ends the reservation of a name.
+    pub fn release(&self, name: &str) -> Result<()> {
+        let key = self.live()?.key;
+        self.core.world.reservations().release(&key, name, self.token)
+    }
+
+    /// A handle with an application's variables, which are loaded unless they were before.
+    fn view(&self, name: &str, token: Option<Token>) -> Result<Self> {
+        let mut state = self.live_mut()?;
+        let known = state.applications.iter().position(|application| application.name == name);
+        let app = match known {
+            Some(app) => app,
+            None => {
+                let variables = if state.stored { self.core.load(&mut state, name)?.variables } else { Vec::new() };
+                state.applications.push(Application::new(name, variables));
+                state.applications.len() - 1
+            }
+        };
+        Ok(Self { core: self.core.clone(), app, token })
+    }
+}

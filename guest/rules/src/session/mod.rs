@@ -1,0 +1,161 @@
+//! A session: its variables, its id, and what `save` writes.
+
+mod applications;
+mod caching;
+mod core;
+mod saving;
+mod state;
+mod variables;
+
+use ::core::cell::{Ref, RefCell, RefMut};
+use alloc::{rc::Rc, string::String, vec::Vec};
+
+use self::caching::Caching;
+pub(crate) use self::{
+    core::{Core, Parameters},
+    state::State,
+};
+use crate::{Env, Error, Result, World, begun::Visit, id, name, reservation::Token, types::Header};
+
+/// A handle: one application's view of a session. `lemon:session/sessions.session`.
+pub struct Session<E: Env> {
+    core: Rc<Core<E>>,
+    app: usize,
+    token: Option<Token>,
+}
+
+impl<E: Env> Session<E> {
+    pub(crate) fn open(
+        world: &Rc<World<E>>,
+        parameters: Parameters,
+        state: State,
+        visit: Option<Visit>,
+    ) -> Result<Self> {
+        world.reservations().opened(&state.key);
+        let session = Self::of(Rc::new(Core { world: world.clone(), parameters, state: RefCell::new(state) }));
+        drop(session.application()?);
+        if let Some(visit) = visit {
+            world.begun.opened(visit, &session.core);
+        }
+        Ok(session)
+    }
+
+    /// A handle with the variables of the first application.
+    pub(crate) fn of(core: Rc<Core<E>>) -> Self {
+        Self { core, app: 0, token: None }
+    }
+
+    /// The session's id; after `regenerate_id`, the new one.
+    pub fn id(&self) -> String {
+        let state = self.core.state.borrow();
+        state.new_id.as_ref().unwrap_or(&state.id).clone()
+    }
+
+    /// The digest of the id in hexadecimal; until the session is saved, of the old one.
+    pub fn digest(&self) -> String {
+        id::to_hex(&self.core.state.borrow().key)
+    }
+
+    /// The application whose variables this handle reads and writes.
+    pub fn app(&self) -> String {
+        self.core.state.borrow().applications[self.app].name.clone()
+    }
+
+    /// Whether this start created the session.
+    pub fn created(&self) -> bool {
+        self.core.state.borrow().created
+    }
+
+    /// When the session expires unless it is used again.
+    pub fn expires_at(&self) -> u64 {
+        self.core.state.borrow().record.expires
+    }
+
+    /// Gives the session a new id at its next save. A session that was never saved gets it at once: no client has the old id.
+    pub fn regenerate_id(&self) -> Result<()> {
+        let id = self.core.world.new_id(&self.core.parameters.seed);
+        let mut state = self.live_mut()?;
+        if state.stored {
+            state.new_id = Some(id);
+        } else {
+            self.core.rename(&mut state, id);
+        }
+        Ok(())
+    }
+
+    /// Sets the owner of the session.
+    pub fn set_owner(&self, owner: Option<String>) -> Result<()> {
+        if let Some(owner) = &owner {
+            name::check("the owner", owner, name::OWNER_LENGTH)?;
+        }
+        let mut state = self.live_mut()?;
+        state.new_owner = (owner != state.record.owner).then_some(owner);
+        Ok(())
+    }
+
+    /// The owner of the session.
+    pub fn owner(&self) -> Result<Option<String>> {
+        let state = self.live()?;
+        Ok(state.new_owner.as_ref().unwrap_or(&state.record.owner).clone())
+    }
+
+    /// Ends all other live sessions of this session's owner; returns their number.
+    pub fn destroy_others(&self) -> Result<u64> {
+        let owner = self.owner()?.ok_or_else(|| {
+            Error::InvalidOption(String::from("destroy-others needs the session's owner: call set-owner first"))
+        })?;
+        // The digest that the store knows, not that of an id to come.
+        let key = self.live()?.key;
+        let (env, location) = (&self.core.world.env, &self.core.parameters.location);
+        Ok(env.destroy_owned(location, &owner, Some(&key), env.now(), self.core.world.settings().remember_ended)?)
+    }
+
+    /// Stores all changes in one transaction; returns the headers to send.
+    pub fn save(&self) -> Result<Vec<Header>> {
+        let mut state = self.live_mut()?;
+        let clock = self.core.world.env.clock();
+        state.saved = Some(false);
+        if state.stored {
+            self.core.update(&mut state, clock)?;
+        } else if !(self.core.world.settings().lazy && state.is_empty()) {
+            self.core.create(&mut state, clock)?;
+        }
+        state.saved = Some(true);
+        let cookie = self.core.cookie(&state);
+        let set_cookie = if !state.stored {
+            // A cookie that leads to no session would be looked up in every request.
+            let is_dead = self.core.parameters.brought_cookie && state.caching == Caching::Due;
+            cookie.filter(|_| is_dead).map(|cookie| cookie.delete())
+        } else {
+            let expires_in = state.record.expires.saturating_sub(clock.as_secs());
+            cookie.filter(|_| state.cookie_due).map(|cookie| cookie.set(&state.id, expires_in))
+        };
+        state.cookie_due &= !state.stored;
+        Ok(self.core.headers(&mut state, set_cookie))
+    }
+
+    /// Ends the session at once; returns the headers that delete the cookie.
+    pub fn destroy(&self) -> Result<Vec<Header>> {
+        let mut state = self.live_mut()?;
+        if state.stored {
+            self.core.destroy(&mut state)?;
+        }
+        state.ended = true;
+        let has_cookie = state.stored || self.core.parameters.brought_cookie;
+        let set_cookie = self.core.cookie(&state).filter(|_| has_cookie).map(|cookie| cookie.delete());
+        Ok(self.core.headers(&mut state, set_cookie))
+    }
+
+    fn live(&self) -> Result<Ref<'_, State>> {
+        let state = self.core.state.borrow();
+        if state.ended { Err(Error::Gone) } else { Ok(state) }
+    }
+
+    fn live_mut(&self) -> Result<RefMut<'_, State>> {
+        let state = self.core.state.borrow_mut();
+        if state.ended { Err(Error::Gone) } else { Ok(state) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

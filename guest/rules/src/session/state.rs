@@ -1,0 +1,128 @@
+use alloc::{string::String, vec::Vec};
+use core::time::Duration;
+
+use super::caching::Caching;
+use crate::{
+    expiry::Expiry,
+    id::{self, Key},
+    pending::Application,
+    settings::Notice,
+    storage::{Loaded, SessionRecord, Write},
+};
+
+/// What a start knows of its session, and what its next save writes.
+pub(crate) struct State {
+    pub(super) id: String,
+    pub(super) key: Key,
+    pub(super) record: SessionRecord,
+    pub(super) applications: Vec<Application>,
+    /// Whether this start created it.
+    pub(super) created: bool,
+    /// Whether the store has it.
+    pub(super) stored: bool,
+    /// Whether it has ended, so that every call fails with `gone`.
+    pub(super) ended: bool,
+    /// Whether the last save succeeded, if there was one.
+    pub(super) saved: Option<bool>,
+    pub(super) new_id: Option<String>,
+    pub(super) new_owner: Option<Option<String>>,
+    /// Whether the next save has to send the cookie.
+    pub(super) cookie_due: bool,
+    /// Whether this request gave the session its id, so that the request's cookies do not lead to it.
+    pub(super) has_id_of_its_own: bool,
+    /// What the returned headers tell caches so far.
+    pub(super) caching: Caching,
+}
+
+impl State {
+    /// A stored session, found under `id` with its digest `key`. `is_current` says whether the browser has the cookie with the
+    /// required attributes, `has_id_of_its_own` whether this request gave the session its id.
+    pub fn resumed(id: String, key: Key, loaded: Loaded, app: &str, is_current: bool, has_id_of_its_own: bool) -> Self {
+        let mut state = Self {
+            id,
+            key,
+            record: loaded.record,
+            applications: Vec::from([Application::new(app, loaded.variables)]),
+            created: false,
+            stored: true,
+            ended: false,
+            saved: None,
+            new_id: None,
+            new_owner: None,
+            cookie_due: !is_current,
+            has_id_of_its_own,
+            caching: Caching::Due,
+        };
+        if let Some(nonce) = loaded.renewal {
+            state.become_id(id::successor(&state.id, &nonce));
+        }
+        state
+    }
+
+    /// A new session.
+    pub fn begun(id: String, expiry: Expiry, app: &str, clock: Duration) -> Self {
+        let now = clock.as_secs();
+        let record = SessionRecord {
+            created: now,
+            accessed: now,
+            expires: expiry.first(clock),
+            ends: expiry.ends(clock),
+            renewed: now,
+            owner: None,
+            version: 0,
+            size: 0,
+        };
+        Self {
+            key: id::key(&id),
+            id,
+            record,
+            applications: Vec::from([Application::new(app, Vec::new())]),
+            created: true,
+            stored: false,
+            ended: false,
+            saved: None,
+            new_id: None,
+            new_owner: None,
+            cookie_due: true,
+            has_id_of_its_own: true,
+            caching: Caching::Due,
+        }
+    }
+
+    pub(super) fn become_id(&mut self, id: String) {
+        self.key = id::key(&id);
+        self.id = id;
+        self.cookie_due = true;
+    }
+
+    /// A save has stored these writes.
+    pub(super) fn committed(&mut self, writes: Vec<Write>) {
+        for write in writes {
+            if let Some(application) = self.applications.iter_mut().find(|application| application.name == write.app) {
+                application.committed(&write.name, write.value);
+            }
+        }
+        self.applications.iter_mut().for_each(Application::clears_committed);
+    }
+
+    /// What an application probably did not intend, if all handles are dropped now. An application that got an error from `save`,
+    /// or ended the session, knows that its changes are lost.
+    pub(super) fn notice(&self) -> Option<Notice> {
+        let changed = match self.applications.iter().find(|application| application.is_changed()) {
+            None if self.new_owner.is_some() || self.new_id.is_some() => self.applications.first(),
+            changed => changed,
+        };
+        let app = changed?.name.clone();
+        match self.saved {
+            _ if self.ended => None,
+            None => Some(Notice::Unsaved(app)),
+            Some(true) => Some(Notice::ChangedAfterSave(app)),
+            Some(false) => None,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.new_owner.as_ref().is_none_or(Option::is_none)
+            && self.applications.iter().all(|application| application.keys().next().is_none())
+    }
+}

@@ -1,0 +1,142 @@
+//! One application's variables.
+
+use alloc::{format, string::String, vec::Vec};
+use core::cell::{Ref, RefMut};
+
+use super::Session;
+use crate::{
+    Env, Error, Result, Value, codec, name,
+    pending::{Application, Found},
+};
+
+impl<E: Env> Session<E> {
+    /// The value of a variable.
+    pub fn get(&self, key: &str) -> Result<Option<Value>> {
+        self.check_key(key)?;
+        let found = self.application()?.get(key)?;
+        match found {
+            Found::Nothing => Ok(None),
+            Found::Value(value) => Ok(Some(value)),
+            Found::InStore if self.fetch(key)? => match self.application()?.get(key)? {
+                Found::Value(value) => Ok(Some(value)),
+                Found::Nothing | Found::InStore => Ok(None),
+            },
+            Found::InStore => Ok(None),
+        }
+    }
+
+    /// Sets a variable.
+    pub fn set(&self, key: &str, value: &Value) -> Result<()> {
+        self.check_key(key)?;
+        // Before encoding makes a second copy of it.
+        self.check_value(key, codec::length(value))?;
+        let bytes = codec::encode(value)?;
+        self.check_value(key, bytes.len())?;
+        // The stored value may be the same, and setting it is then not a change. If it cannot be fetched, it is set.
+        if self.application()?.unloaded(key) == Some(bytes.len() as u64) {
+            _ = self.fetch(key);
+        }
+        let mut application = self.application_mut()?;
+        self.check_room(&application, key)?;
+        application.set(key, bytes);
+        Ok(())
+    }
+
+    /// Adds to an integer; returns the sum.
+    pub fn add(&self, key: &str, delta: i64) -> Result<i64> {
+        self.check_key(key)?;
+        let mut application = self.application_mut()?;
+        self.check_room(&application, key)?;
+        application.add(key, delta)
+    }
+
+    /// Removes a variable; returns whether it existed.
+    pub fn delete(&self, key: &str) -> Result<bool> {
+        self.check_key(key)?;
+        Ok(self.application_mut()?.delete(key))
+    }
+
+    /// Whether the variable exists.
+    pub fn has_key(&self, key: &str) -> Result<bool> {
+        self.check_key(key)?;
+        Ok(self.application()?.has(key))
+    }
+
+    /// The names of all variables, sorted.
+    pub fn keys(&self) -> Result<Vec<String>> {
+        Ok(self.application()?.keys().cloned().collect())
+    }
+
+    /// All variables, sorted by name.
+    pub fn entries(&self) -> Result<Vec<(String, Value)>> {
+        let mut entries = Vec::new();
+        for key in self.keys()? {
+            if let Some(value) = self.get(&key)? {
+                entries.push((key, value));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Reads a variable and removes it.
+    pub fn take(&self, key: &str) -> Result<Option<Value>> {
+        let value = self.get(key)?;
+        self.delete(key)?;
+        Ok(value)
+    }
+
+    /// Removes all of the application's variables.
+    pub fn clear(&self) -> Result<()> {
+        self.application_mut()?.clear();
+        Ok(())
+    }
+
+    /// The application's variables, if this handle may see them.
+    pub(super) fn application(&self) -> Result<Ref<'_, Application>> {
+        let state = self.live()?;
+        self.core.world.reservations().check(&state.key, &state.applications[self.app].name, self.token)?;
+        Ok(Ref::map(state, |state| &state.applications[self.app]))
+    }
+
+    fn application_mut(&self) -> Result<RefMut<'_, Application>> {
+        drop(self.application()?);
+        Ok(RefMut::map(self.live_mut()?, |state| &mut state.applications[self.app]))
+    }
+
+    fn check_key(&self, key: &str) -> Result<()> {
+        name::check("the variable's name", key, self.core.world.settings().limits.key_length)
+    }
+
+    fn check_value(&self, key: &str, length: usize) -> Result<()> {
+        let limit = self.core.world.settings().limits.value_bytes;
+        if length > limit as usize {
+            return Err(Error::TooLarge(format!(
+                "the value of '{key}' has {length} bytes; the limit value-bytes is {limit}"
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_room(&self, application: &Application, key: &str) -> Result<()> {
+        let limit = self.core.world.settings().limits.variables;
+        if !application.has_room(key, limit as usize) {
+            return Err(Error::TooLarge(format!(
+                "the application has {limit} variables already; the limit variables is {limit}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Loads a variable that was too large for the first load; returns whether it still exists.
+    fn fetch(&self, key: &str) -> Result<bool> {
+        let mut state = self.live_mut()?;
+        let (env, location) = (&self.core.world.env, &self.core.parameters.location);
+        let app = &state.applications[self.app].name;
+        let bytes = env.fetch(location, &state.key, app, key, env.now())?;
+        let is_there = bytes.is_some();
+        if let Some(bytes) = bytes {
+            state.applications[self.app].loaded(key, bytes);
+        }
+        Ok(is_there)
+    }
+}
