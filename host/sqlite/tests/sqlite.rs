@@ -177,7 +177,7 @@ async fn session_with_the_key_of_an_expired_one_has_nothing_of_it() {
         let (_folder, file, store) = with_session_a().await;
         let key = Key::of("b");
         let old = [put("old", b"1"), Write { app: "blog".to_owned(), ..put("old", b"1") }];
-        store.create(&key, &RECORD, &old).await.expect("create");
+        store.create(&key, &RECORD, &old.into()).await.expect("create");
         let load = async |store: &dyn Store, app: &str, now| store.load(&key, app, now, 100).await.expect("load");
         for app in ["shop", "blog", "shop", "blog"] {
             load(&*store, app, NOW).await;
