@@ -392,7 +392,7 @@ pub async fn data_of_an_unknown_format_is_refused_and_left_as_it_is(site: Site) 
     let sessions = site.sessions(|_| ());
     let id = visited(&sessions).await;
     let future = Write { app: "session".into(), name: "f".into(), value: Some(vec![2, 1, 2, 3]) };
-    let change = Change { writes: vec![future], max_size: 1 << 20, ..Change::default() };
+    let change = Change { writes: [future].into(), max_size: 1 << 20, ..Change::default() };
     site.driver.update(&Key::of(&id), &change, None, site.now()).await.unwrap();
     let session = resume(&sessions, &id).await;
     assert!(matches!(session.get("f").await, Err(Error::Unreadable(text)) if text.contains("format 2")));
