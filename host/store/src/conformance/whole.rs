@@ -11,7 +11,9 @@ use std::{
 };
 
 use super::{APP, HOUR, Subject, change, key, put, put_in, races::race, renaming_to, writing};
-use crate::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, Snapshot, Stored, UpdateOutcome, Writes};
+use crate::{
+    Change, DestroyCondition, Grace, Key, LoadOutcome, Record, Snapshot, Stored, UpdateOutcome, Variable, Write, Writes,
+};
 
 /// How often an update changes everything there is.
 const CHANGES: u64 = 25;
@@ -92,17 +94,27 @@ async fn give_up<T>(call: impl Future<Output = T>, after: usize) {
 }
 
 impl Subject {
-    /// All of a live session, as two loads see it between which it did not change.
+    /// All of a live session, as loads see it between which it did not change. It may end meanwhile.
     async fn whole(&self, key: &Key) -> Option<Snapshot> {
         loop {
-            let LoadOutcome::Found(own) = self.load(key, self.now).await else { return None };
-            let own_variables = self.variables(key, APP, self.now).await;
-            let other_variables = self.variables(key, "other", self.now).await;
-            let LoadOutcome::Found(after) = self.load(key, self.now).await else { continue };
-            if own == after {
-                let own_writes = own_variables.iter().map(|(name, value)| put(name, value));
-                let other_writes = other_variables.iter().map(|(name, value)| put_in("other", name, value));
-                return Some(Snapshot { record: own.record, variables: own_writes.chain(other_writes).collect() });
+            let (mut record, mut writes) = (None, Vec::new());
+            for app in [APP, "other", APP] {
+                let answer = self.driver.load(key, app, self.now, u32::MAX).await.expect("load");
+                let LoadOutcome::Found(loaded) = answer else { return None };
+                if *record.get_or_insert_with(|| loaded.record.clone()) != loaded.record {
+                    record = None;
+                    break;
+                }
+                for Variable { name, value } in loaded.variables {
+                    let value = match value {
+                        Stored::Inline(value) => Some(value),
+                        Stored::Large(_) => self.driver.fetch(key, app, &name, self.now).await.expect("fetch"),
+                    };
+                    writes.push(Write { app: app.to_owned(), name, value });
+                }
+            }
+            if let Some(record) = record {
+                return Some(Snapshot { record, variables: writes.into() });
             }
         }
     }
