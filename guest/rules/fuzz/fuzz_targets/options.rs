@@ -3,11 +3,11 @@
 
 use arbitrary::Arbitrary;
 use lemon_session_rules::{
-    options::Cookie as Given,
-        settings::CookieSettings,
-        types::{SameSite, Secure},
     cookie::{Cookie, MAX_BYTES},
     id,
+    options::Cookie as Given,
+    settings::CookieSettings,
+    types::{SameSite, Secure},
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -28,17 +28,7 @@ struct Input {
 }
 
 fuzz_target!(|input: Input| {
-    let settings = CookieSettings {
-        name: None,
-        path: "/".into(),
-        domain: String::new(),
-        secure: Secure::Auto,
-        http_only: true,
-        same_site: SameSite::Lax,
-        partitioned: false,
-        lifetime: None,
-        comment: String::new(),
-    };
+    let settings = CookieSettings::default();
     let cookie = Given {
         name: input.name,
         path: input.path,
