@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use lemon_session_host::store::{
-    Change, CreateOutcome, Key, LoadOutcome, Record, StorageOptions, Store, TableName, UpdateOutcome, Write, Writes,
+    Change, CreateOutcome, Digest, LoadOutcome, Record, StorageOptions, Store, TableName, UpdateOutcome, Write, Writes,
 };
 
 use crate::{
@@ -101,8 +101,8 @@ fn split(url: &str) -> Option<(&str, &str)> {
     Some((&url[..end], url[end..].trim_matches('/')))
 }
 
-fn key(n: usize) -> Key {
-    Key::of(&(n % SESSIONS).to_string())
+fn key(n: usize) -> Digest {
+    Digest::of(&(n % SESSIONS).to_string())
 }
 
 fn write(name: usize, value: u8) -> Write {
@@ -113,8 +113,16 @@ fn write(name: usize, value: u8) -> Write {
 async fn fill(store: &dyn Store) -> Result<()> {
     let now = now() as u64;
     let expires = now + 100_000;
-    let record =
-        Record { created: now, accessed: now, expires, ends: None, renewed: now, owner: None, version: 0, size: 0 };
+    let record = Record {
+        created: now,
+        accessed: now,
+        expires,
+        absolute_expiry: None,
+        rotated: now,
+        owner: None,
+        version: 0,
+        size: 0,
+    };
     let writes: Writes = (0..5).map(|name| write(name, 7)).collect();
     for n in 0..SESSIONS {
         ensure!(store.create(&key(n), &record, &writes).await? == CreateOutcome::Created, "the session is there");

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::{Result, ensure};
-use lemon_session_host::store::{Key, LoadOutcome, Store};
+use lemon_session_host::store::{Digest, LoadOutcome, Store};
 use rusqlite::{Connection, params};
 
 use crate::{
@@ -39,15 +39,15 @@ pub async fn measure(count: u64) -> Result<()> {
     Ok(())
 }
 
-async fn load(driver: &Arc<dyn Store>, key: &Key, now: u64) -> Result<()> {
+async fn load(driver: &Arc<dyn Store>, key: &Digest, now: u64) -> Result<()> {
     let loaded = driver.load(key, APP, now, 8192).await?;
     ensure!(matches!(loaded, LoadOutcome::Found(loaded) if loaded.variables.len() == 2), "the session is not there");
     Ok(())
 }
 
 /// Writes sessions with two small variables each directly into the tables. Returns their keys in random order.
-pub fn fill(file: &Path, count: u64, expires: i64) -> Result<Vec<Key>> {
-    let mut keys: Vec<_> = (0..count).map(|number| Key::of(&format!("{expires} {number}"))).collect();
+pub fn fill(file: &Path, count: u64, expires: i64) -> Result<Vec<Digest>> {
+    let mut keys: Vec<_> = (0..count).map(|number| Digest::of(&format!("{expires} {number}"))).collect();
     let in_use = keys.clone();
     // In sorted order, each page of the index is written once.
     keys.sort_unstable();

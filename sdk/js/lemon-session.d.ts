@@ -138,10 +138,10 @@ export class Session implements Iterable<[string, Value]> {
     /** The same session, with the variables of another application. */
     application(name: string): Session;
     /**
-     * Reserves an application name and returns the only handle that can access its variables. `key` is a secret for
-     * repeats.
+     * Reserves an application name and returns the only handle that can access its variables. With `secret` it can be
+     * reserved again.
      */
-    reserve(name: string, key?: string): Session;
+    reserve(name: string, secret?: string): Session;
     /** Ends the reservation of a name. */
     release(name: string): void;
     /** Rotates the session's id when it is saved. Call this at each login and each change of privileges. */

@@ -321,11 +321,11 @@ export class Session {
     }
 
     /**
-     * Reserves an application name and returns the only handle that can access its variables from now on. `key` is the
-     * secret with which the name can be reserved again.
+     * Reserves an application name and returns the only handle that can access its variables from now on. With
+     * `secret` it can be reserved again.
      */
-    reserve(name, key) {
-        return new Session(call(() => this.#session.reserve(text('a name', name), key)));
+    reserve(name, secret) {
+        return new Session(call(() => this.#session.reserve(text('a name', name), secret)));
     }
 
     /** Ends the reservation of a name. Only a handle that `reserve` returned for it can do this. */

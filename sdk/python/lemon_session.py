@@ -370,11 +370,11 @@ class Session(MutableMapping):
         """The same session, with the variables of another application."""
         return Session(_call(self._session.application, _text('a name', name)))
 
-    def reserve(self, name, key=None):
-        """Reserves an application name and returns the only handle that can access its variables from now on. `key` is
-        the secret with which the name can be reserved again."""
-        key = None if key is None else _text('a secret', key)
-        return Session(_call(self._session.reserve, _text('a name', name), key))
+    def reserve(self, name, secret=None):
+        """Reserves an application name and returns the only handle that can access its variables from now on. With
+        `secret` it can be reserved again."""
+        secret = None if secret is None else _text('a secret', secret)
+        return Session(_call(self._session.reserve, _text('a name', name), secret))
 
     def release(self, name):
         """Ends the reservation of a name. Only a handle that reserve returned for it can do this."""

@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Error, Grace, Inspect, Key, Listed, LoadOutcome, Loaded, Record, Result,
-    Schema, Snapshot, StorageOptions, Store, Stored, Transfer, UpdateOutcome, Variable, Write, Writes,
+    Change, CreateOutcome, DestroyCondition, Digest, Error, Grace, Inspect, Listed, LoadOutcome, Loaded, Record,
+    Result, Schema, Snapshot, StorageOptions, Store, Stored, Transfer, UpdateOutcome, Variable, Write, Writes,
     registry::{Open, Opening},
 };
 
@@ -32,7 +32,7 @@ pub struct Plain(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    entries: BTreeMap<Key, Entry>,
+    entries: BTreeMap<Digest, Entry>,
     /// The number of the last session: no former key ever leads to another one.
     last: u64,
 }
@@ -78,24 +78,24 @@ impl Session {
 }
 
 impl State {
-    fn live(&self, key: &Key, now: u64) -> Option<&Session> {
-        match self.entries.get(key)? {
+    fn live(&self, digest: &Digest, now: u64) -> Option<&Session> {
+        match self.entries.get(digest)? {
             Entry::Session(session) => Some(session).filter(|session| session.is_live(now)),
             Entry::Ended(_) => None,
         }
     }
 
-    fn sessions(&self, now: u64) -> impl Iterator<Item = (&Key, &Session)> {
-        self.entries.iter().filter_map(move |(key, entry)| match entry {
-            Entry::Session(session) if session.is_live(now) => Some((key, session)),
+    fn sessions(&self, now: u64) -> impl Iterator<Item = (&Digest, &Session)> {
+        self.entries.iter().filter_map(move |(digest, entry)| match entry {
+            Entry::Session(session) if session.is_live(now) => Some((digest, session)),
             _ => None,
         })
     }
 
     /// The live session that a key leads to, with the nonce if it is a former key within its grace.
-    fn follow(&self, key: &Key, now: u64) -> Option<(&Session, Option<&Vec<u8>>)> {
-        let Entry::Ended(ended) = self.entries.get(key)? else {
-            return self.live(key, now).map(|session| (session, None));
+    fn follow(&self, digest: &Digest, now: u64) -> Option<(&Session, Option<&Vec<u8>>)> {
+        let Entry::Ended(ended) = self.entries.get(digest)? else {
+            return self.live(digest, now).map(|session| (session, None));
         };
         let (number, grace) = ended.leads.as_ref().filter(|(_, grace)| now < grace.until)?;
         let (_, session) = self.sessions(now).find(|(_, session)| session.number == *number)?;
@@ -103,19 +103,19 @@ impl State {
     }
 
     /// Whether a key may be given to a session.
-    fn is_free(&self, key: &Key, now: u64) -> bool {
-        match self.entries.get(key) {
+    fn is_free(&self, digest: &Digest, now: u64) -> bool {
+        match self.entries.get(digest) {
             None => true,
             Some(Entry::Session(_)) => false,
             Some(Entry::Ended(ended)) => ended.forgotten <= now,
         }
     }
 
-    fn insert(&mut self, key: Key, record: Record, writes: &Writes) {
+    fn insert(&mut self, digest: Digest, record: Record, writes: &Writes) {
         self.last += 1;
         let mut session = Session { number: self.last, record, variables: BTreeMap::new() };
         session.write(writes);
-        self.entries.insert(key, Entry::Session(session));
+        self.entries.insert(digest, Entry::Session(session));
     }
 
     /// Has no former key lead to a session any more.
@@ -127,26 +127,26 @@ impl State {
         }
     }
 
-    fn end(&mut self, key: &Key, leads: Option<(u64, Grace)>, forgotten: u64, now: u64) {
-        self.entries.remove(key);
+    fn end(&mut self, digest: &Digest, leads: Option<(u64, Grace)>, forgotten: u64, now: u64) {
+        self.entries.remove(digest);
         if now < forgotten {
-            self.entries.insert(*key, Entry::Ended(Ended { leads, forgotten, reused: 0 }));
+            self.entries.insert(*digest, Entry::Ended(Ended { leads, forgotten, reused: 0 }));
         }
     }
 
-    fn destroy(&mut self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> bool {
-        let Some(Entry::Session(session)) = self.entries.get(key) else { return false };
+    fn destroy(&mut self, digest: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> bool {
+        let Some(Entry::Session(session)) = self.entries.get(digest) else { return false };
         let (number, live) = (session.number, session.is_live(now));
         if !only.is_met(live, session.record.owner.as_deref()) {
             return false;
         }
         self.seal(number);
-        self.end(key, None, if live { now + u64::from(remember) } else { now }, now);
+        self.end(digest, None, if live { now + u64::from(remember) } else { now }, now);
         live
     }
 
-    fn update(&mut self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
-        let Some(old) = self.live(key, now) else { return Ok(UpdateOutcome::Gone) };
+    fn update(&mut self, digest: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+        let Some(old) = self.live(digest, now) else { return Ok(UpdateOutcome::Gone) };
         if expected.is_some_and(|expected| expected != old.record.version) {
             return Ok(UpdateOutcome::Conflict(old.record.version));
         }
@@ -157,8 +157,8 @@ impl State {
         if size > old.record.size && size > change.max_size {
             return Ok(UpdateOutcome::TooLarge(size));
         }
-        if change.rename.as_ref().is_some_and(|rename| !self.is_free(&rename.to, now)) {
-            return Err(Error::unavailable("the new key of a session is taken"));
+        if change.rotation.as_ref().is_some_and(|rotation| !self.is_free(&rotation.to, now)) {
+            return Err(Error::unavailable("the new digest of a session is taken"));
         }
 
         let record = &mut session.record;
@@ -170,21 +170,21 @@ impl State {
         }
         record.accessed = record.accessed.max(now);
         if let Some(expires) = change.expires {
-            record.expires = record.expires.max(expires.min(record.ends.unwrap_or(u64::MAX)));
+            record.expires = record.expires.max(expires.min(record.absolute_expiry.unwrap_or(u64::MAX)));
         }
         let (number, version) = (session.number, record.version);
-        let Some(rename) = &change.rename else {
-            self.entries.insert(*key, Entry::Session(session));
+        let Some(rotation) = &change.rotation else {
+            self.entries.insert(*digest, Entry::Session(session));
             return Ok(UpdateOutcome::Committed(version));
         };
-        record.renewed = now;
-        if rename.grace.is_none() {
+        record.rotated = now;
+        if rotation.grace.is_none() {
             self.seal(number);
         }
-        let until = rename.grace.as_ref().map_or(now, |grace| grace.until);
-        let leads = rename.grace.clone().map(|grace| (number, grace));
-        self.end(key, leads, until + u64::from(change.remember), now);
-        self.entries.insert(rename.to, Entry::Session(session));
+        let until = rotation.grace.as_ref().map_or(now, |grace| grace.until);
+        let leads = rotation.grace.clone().map(|grace| (number, grace));
+        self.end(digest, leads, until + u64::from(change.remember), now);
+        self.entries.insert(rotation.to, Entry::Session(session));
         Ok(UpdateOutcome::Committed(version))
     }
 }
@@ -201,9 +201,9 @@ impl Store for Plain {
         "a list in memory".to_owned()
     }
 
-    async fn load(&self, key: &Key, app: &str, now: u64, _inline_bytes: u32) -> Result<LoadOutcome> {
+    async fn load(&self, digest: &Digest, app: &str, now: u64, _inline_bytes: u32) -> Result<LoadOutcome> {
         let mut state = self.state();
-        if let Some((session, nonce)) = state.follow(key, now) {
+        if let Some((session, nonce)) = state.follow(digest, now) {
             let own = session.variables.iter().filter(|((of, _), _)| of == app);
             let variable = |((_, name), value): (&(String, String), &Vec<u8>)| Variable {
                 name: name.clone(),
@@ -212,7 +212,7 @@ impl Store for Plain {
             let (record, variables) = (session.record.clone(), own.map(variable).collect());
             return Ok(LoadOutcome::Found(Loaded { record, variables, renewal: nonce.cloned() }));
         }
-        Ok(match state.entries.get_mut(key) {
+        Ok(match state.entries.get_mut(digest) {
             Some(Entry::Session(_)) => LoadOutcome::Expired,
             Some(Entry::Ended(ended)) if now < ended.forgotten => {
                 ended.reused += 1;
@@ -222,37 +222,37 @@ impl Store for Plain {
         })
     }
 
-    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+    async fn fetch(&self, digest: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
         let variable = (app.to_owned(), name.to_owned());
-        Ok(self.state().follow(key, now).and_then(|(session, _)| session.variables.get(&variable).cloned()))
+        Ok(self.state().follow(digest, now).and_then(|(session, _)| session.variables.get(&variable).cloned()))
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
+    async fn create(&self, digest: &Digest, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         let mut state = self.state();
-        if !state.is_free(key, record.accessed) {
+        if !state.is_free(digest, record.accessed) {
             return Ok(CreateOutcome::Exists);
         }
-        state.insert(*key, Record { version: 1, ..record.clone() }, writes);
+        state.insert(*digest, Record { version: 1, ..record.clone() }, writes);
         Ok(CreateOutcome::Created)
     }
 
-    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
-        self.state().update(key, change, expected, now)
+    async fn update(&self, digest: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+        self.state().update(digest, change, expected, now)
     }
 
-    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
-        Ok(self.state().destroy(key, only, now, remember))
+    async fn destroy(&self, digest: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        Ok(self.state().destroy(digest, only, now, remember))
     }
 
-    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
+    async fn destroy_owned(&self, owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64> {
         let mut state = self.state();
-        let spared = except.and_then(|key| state.follow(key, now)).map(|(session, _)| session.number);
+        let spared = except.and_then(|digest| state.follow(digest, now)).map(|(session, _)| session.number);
         let owned = state
             .sessions(now)
             .filter(|(_, session)| session.record.owner.as_deref() == Some(owner) && Some(session.number) != spared);
-        let keys: Vec<Key> = owned.map(|(key, _)| *key).collect();
-        for key in &keys {
-            state.destroy(key, &DestroyCondition::Any, now, remember);
+        let keys: Vec<Digest> = owned.map(|(digest, _)| *digest).collect();
+        for digest in &keys {
+            state.destroy(digest, &DestroyCondition::Any, now, remember);
         }
         Ok(keys.len() as u64)
     }
@@ -263,10 +263,10 @@ impl Store for Plain {
             Entry::Session(session) => !session.is_live(now),
             Entry::Ended(ended) => ended.forgotten <= now,
         });
-        let due: Vec<Key> = due.map(|(key, _)| *key).take(limit as usize).collect();
-        for key in &due {
-            state.destroy(key, &DestroyCondition::Any, now, 0);
-            state.entries.remove(key);
+        let due: Vec<Digest> = due.map(|(digest, _)| *digest).take(limit as usize).collect();
+        for digest in &due {
+            state.destroy(digest, &DestroyCondition::Any, now, 0);
+            state.entries.remove(digest);
         }
         Ok(due.len() as u32)
     }
@@ -299,18 +299,18 @@ impl Inspect for Plain {
         Ok(reused.sum())
     }
 
-    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {
         let state = self.state();
         let listed = state
             .sessions(now)
-            .filter(|(key, _)| after.is_none_or(|after| *key > after))
+            .filter(|(digest, _)| after.is_none_or(|after| *digest > after))
             .filter(|(_, session)| owner.is_none() || session.record.owner.as_deref() == owner)
-            .map(|(key, session)| Listed { key: *key, record: session.record.clone() });
+            .map(|(digest, session)| Listed { digest: *digest, record: session.record.clone() });
         Ok(listed.take(limit as usize).collect())
     }
 
-    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
-        Ok(self.state().live(key, now).map(|session| {
+    async fn describe(&self, digest: &Digest, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
+        Ok(self.state().live(digest, now).map(|session| {
             let variables = session.variables.iter();
             let sizes = variables.map(|((app, name), value)| (app.clone(), name.clone(), value.len() as u64));
             (session.record.clone(), sizes.collect())
@@ -320,8 +320,8 @@ impl Inspect for Plain {
 
 #[async_trait]
 impl Transfer for Plain {
-    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
-        Ok(self.state().live(key, now).map(|session| {
+    async fn export(&self, digest: &Digest, now: u64) -> Result<Option<Snapshot>> {
+        Ok(self.state().live(digest, now).map(|session| {
             let variables = session.variables.iter().map(|((app, name), value)| Write {
                 app: app.clone(),
                 name: name.clone(),
@@ -331,22 +331,24 @@ impl Transfer for Plain {
         }))
     }
 
-    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+    async fn import(&self, digest: &Digest, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
         let mut state = self.state();
         let Some(over) = over else {
-            let free = state.is_free(key, now);
+            let free = state.is_free(digest, now);
             if free {
-                state.insert(*key, snapshot.record.clone(), &snapshot.variables);
+                state.insert(*digest, snapshot.record.clone(), &snapshot.variables);
             }
             return Ok(free);
         };
-        let Some(old) = state.live(key, now).filter(|session| session.record.version == over) else { return Ok(false) };
+        let Some(old) = state.live(digest, now).filter(|session| session.record.version == over) else {
+            return Ok(false);
+        };
         let accessed = old.record.accessed.max(snapshot.record.accessed);
         let expires = old.record.expires.max(snapshot.record.expires);
         let record = Record { accessed, expires, ..snapshot.record.clone() };
         let mut session = Session { number: old.number, record, variables: BTreeMap::new() };
         session.write(&snapshot.variables);
-        state.entries.insert(*key, Entry::Session(session));
+        state.entries.insert(*digest, Entry::Session(session));
         Ok(true)
     }
 }

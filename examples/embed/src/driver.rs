@@ -14,8 +14,8 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_host::store::{
-    Change, CreateOutcome, DestroyCondition, Error, Inspect, Key, Listed, LoadOutcome, Loaded, Record, Result, Schema,
-    Snapshot, Store, Stored, Transfer, UpdateOutcome, Variable, Write, Writes,
+    Change, CreateOutcome, DestroyCondition, Digest, Error, Inspect, Listed, LoadOutcome, Loaded, Record, Result,
+    Schema, Snapshot, Store, Stored, Transfer, UpdateOutcome, Variable, Write, Writes,
 };
 use serde::{Deserialize, Serialize};
 
@@ -128,8 +128,8 @@ struct RecordFields {
     created: u64,
     accessed: u64,
     expires: u64,
-    ends: Option<u64>,
-    renewed: u64,
+    absolute_expiry: Option<u64>,
+    rotated: u64,
     owner: Option<String>,
     version: u64,
     size: u64,
@@ -275,18 +275,18 @@ impl State {
         record.owner = change.owner.unwrap_or(record.owner);
         record.accessed = record.accessed.max(now);
         if let Some(expires) = change.expires {
-            record.expires = record.expires.max(expires.min(record.ends.unwrap_or(u64::MAX)));
+            record.expires = record.expires.max(expires.min(record.absolute_expiry.unwrap_or(u64::MAX)));
         }
 
         let version = record.version;
         let mut key = key.to_owned();
-        if let Some(rename) = change.rename {
-            let to = rename.to.to_hex();
+        if let Some(rotation) = change.rotation {
+            let to = rotation.to.to_hex();
             if !self.is_free(&to, now) {
-                return Err(Error::unavailable("the new key of a session is taken"));
+                return Err(Error::unavailable("the new digest of a session is taken"));
             }
-            record.renewed = now;
-            let lead = rename.grace.map(|grace| Lead { number, until: grace.until, nonce: Bytes(grace.nonce) });
+            record.rotated = now;
+            let lead = rotation.grace.map(|grace| Lead { number, until: grace.until, nonce: Bytes(grace.nonce) });
             if lead.is_none() {
                 self.seal(number);
             }
@@ -351,7 +351,7 @@ impl State {
         let listed = self.keys.range((after, Bound::Unbounded)).filter_map(|(key, _)| {
             let session = self.live(key, now)?;
             let fits = owner.is_none() || session.record.owner.as_deref() == owner;
-            fits.then_some(Listed { key: Key::from_hex(key)?, record: session.record.clone() })
+            fits.then_some(Listed { digest: Digest::from_hex(key)?, record: session.record.clone() })
         });
         listed.take(limit as usize).collect()
     }
@@ -403,12 +403,12 @@ impl Store for JsonFile {
         format!("the file {}", self.path.display())
     }
 
-    async fn load(&self, key: &Key, app: &str, now: u64, _inline_bytes: u32) -> Result<LoadOutcome> {
+    async fn load(&self, key: &Digest, app: &str, now: u64, _inline_bytes: u32) -> Result<LoadOutcome> {
         let (key, app) = (key.to_hex(), app.to_owned());
         self.run(move |state| Ok(state.load(&key, &app, now))).await
     }
 
-    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+    async fn fetch(&self, key: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
         let (key, app, name) = (key.to_hex(), app.to_owned(), name.to_owned());
         self.run(move |state| {
             let session = state.follow(&key, now).map(|(session, _)| session);
@@ -417,23 +417,23 @@ impl Store for JsonFile {
         .await
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Digest, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         let (key, record, writes) = (key.to_hex(), record.clone(), writes.clone());
         self.run(move |state| Ok(state.create(key, record, writes))).await
     }
 
-    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+    async fn update(&self, key: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
         let (key, change) = (key.to_hex(), change.clone());
         self.run(move |state| state.update(&key, change, expected, now)).await
     }
 
-    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+    async fn destroy(&self, key: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
         let (key, only) = (key.to_hex(), only.clone());
         self.run(move |state| Ok(state.destroy(&key, &only, now, remember))).await
     }
 
-    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
-        let (owner, except) = (owner.to_owned(), except.map(Key::to_hex));
+    async fn destroy_owned(&self, owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64> {
+        let (owner, except) = (owner.to_owned(), except.map(Digest::to_hex));
         self.run(move |state| Ok(state.destroy_owned(&owner, except.as_deref(), now, remember))).await
     }
 
@@ -464,12 +464,12 @@ impl Inspect for JsonFile {
         self.run(move |state| Ok(state.reused(now))).await
     }
 
-    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
-        let (owner, after) = (owner.map(str::to_owned), after.map(Key::to_hex));
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {
+        let (owner, after) = (owner.map(str::to_owned), after.map(Digest::to_hex));
         self.run(move |state| Ok(state.list(now, owner.as_deref(), after, limit))).await
     }
 
-    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
+    async fn describe(&self, key: &Digest, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
         let key = key.to_hex();
         self.run(move |state| Ok(state.describe(&key, now))).await
     }
@@ -477,12 +477,12 @@ impl Inspect for JsonFile {
 
 #[async_trait]
 impl Transfer for JsonFile {
-    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+    async fn export(&self, key: &Digest, now: u64) -> Result<Option<Snapshot>> {
         let key = key.to_hex();
         self.run(move |state| Ok(state.export(&key, now))).await
     }
 
-    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+    async fn import(&self, key: &Digest, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
         let (key, snapshot) = (key.to_hex(), snapshot.clone());
         self.run(move |state| Ok(state.import(key, snapshot, over, now))).await
     }

@@ -28,19 +28,19 @@ pub trait Env {
     /// Tells the host what an application probably did not intend.
     fn notify(&self, notice: &Notice);
 
-    fn load(&self, at: &Location, key: &[u8], app: &str, now: u64, inline: u32) -> Result<LoadOutcome, Failure>;
-    fn fetch(&self, at: &Location, key: &[u8], app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>, Failure>;
+    fn load(&self, at: &Location, digest: &[u8], app: &str, now: u64, inline: u32) -> Result<LoadOutcome, Failure>;
+    fn fetch(&self, at: &Location, digest: &[u8], app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>, Failure>;
     fn create(
         &self,
         at: &Location,
-        key: &[u8],
+        digest: &[u8],
         record: &SessionRecord,
         writes: &[Write],
     ) -> Result<CreateOutcome, Failure>;
     fn update(
         &self,
         at: &Location,
-        key: &[u8],
+        digest: &[u8],
         change: &Change,
         expected: Option<u64>,
         now: u64,
@@ -48,7 +48,7 @@ pub trait Env {
     fn destroy(
         &self,
         at: &Location,
-        key: &[u8],
+        digest: &[u8],
         only: &DestroyCondition,
         now: u64,
         remember: u32,

@@ -26,25 +26,25 @@ impl Expiry {
     }
 
     /// The absolute expiry of a session created now.
-    pub fn ends(&self, now: Duration) -> Option<u64> {
+    pub fn absolute_expiry(&self, now: Duration) -> Option<u64> {
         self.max_lifetime.map(|lifetime| next_second(now).saturating_add(lifetime))
     }
 
     /// The expiry to store for a session that is created now.
     pub fn first(&self, now: Duration) -> u64 {
         let slice = if self.rolling { self.slice } else { 0 };
-        cap(next_second(now).saturating_add(self.idle + slice), self.ends(now))
+        cap(next_second(now).saturating_add(self.idle + slice), self.absolute_expiry(now))
     }
 
     /// The expiry to store for a session used now; `None` while the stored expiry leaves it its idle time.
     ///
     /// The stored expiry includes the slice that may pass without a write, so a session lasts its idle time after every use.
-    pub fn pushed(&self, expires: u64, ends: Option<u64>, now: Duration) -> Option<u64> {
+    pub fn pushed(&self, expires: u64, absolute_expiry: Option<u64>, now: Duration) -> Option<u64> {
         let now = next_second(now);
-        if !self.rolling || expires >= cap(now.saturating_add(self.idle), ends) {
+        if !self.rolling || expires >= cap(now.saturating_add(self.idle), absolute_expiry) {
             return None;
         }
-        Some(cap(now.saturating_add(self.idle + self.slice), ends))
+        Some(cap(now.saturating_add(self.idle + self.slice), absolute_expiry))
     }
 }
 
@@ -53,8 +53,8 @@ fn next_second(now: Duration) -> u64 {
     now.as_secs().saturating_add((now.subsec_nanos() > 0).into())
 }
 
-fn cap(expires: u64, ends: Option<u64>) -> u64 {
-    ends.map_or(expires, |ends| expires.min(ends))
+fn cap(expires: u64, absolute_expiry: Option<u64>) -> u64 {
+    absolute_expiry.map_or(expires, |absolute_expiry| expires.min(absolute_expiry))
 }
 
 #[cfg(test)]
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn max_lifetime_caps_every_expiry_and_then_nothing_is_written_any_more() {
         let expiry = expiry(|s| s.max_lifetime = 150);
-        assert_eq!(expiry.ends(at(1000)), Some(1150));
+        assert_eq!(expiry.absolute_expiry(at(1000)), Some(1150));
         assert_eq!(expiry.first(at(1000)), 1105);
         assert_eq!(expiry.pushed(1105, Some(1150), at(1060)), Some(1150));
         assert_eq!(expiry.pushed(1150, Some(1150), at(1100)), None);

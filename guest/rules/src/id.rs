@@ -3,13 +3,13 @@
 use alloc::string::String;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 /// The length of an id in characters.
 pub const LENGTH: usize = 43;
 
 /// A session's digest: the SHA-256 of its id, by which the store knows the session.
-pub type Key = [u8; 32];
+pub type Digest = [u8; 32];
 
 /// Makes an id from 256 random bits.
 ///
@@ -29,7 +29,7 @@ pub fn is_well_formed(text: &[u8]) -> bool {
 }
 
 /// The digest of an id.
-pub fn key(id: &str) -> Key {
+pub fn digest(id: &str) -> Digest {
     sha256(&[id.as_bytes()])
 }
 
@@ -49,10 +49,10 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// A digest in hexadecimal.
-pub fn to_hex(key: &[u8]) -> String {
+pub fn to_hex(digest: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(2 * key.len());
-    for byte in key {
+    let mut text = String::with_capacity(2 * digest.len());
+    for byte in digest {
         for digit in [byte >> 4, byte & 15] {
             text.push(char::from(DIGITS[usize::from(digit)]));
         }
@@ -61,16 +61,16 @@ pub fn to_hex(key: &[u8]) -> String {
 }
 
 /// Reads a digest of 64 hexadecimal digits.
-pub fn from_hex(text: &str) -> Option<Key> {
-    let mut key = [0; 32];
+pub fn from_hex(text: &str) -> Option<Digest> {
+    let mut digest = [0; 32];
     if text.len() != 64 {
         return None;
     }
-    for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+    for (byte, digits) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
         let digit = |ascii: u8| char::from(ascii).to_digit(16);
         *byte = (16 * digit(digits[0])? + digit(digits[1])?) as u8;
     }
-    Some(key)
+    Some(digest)
 }
 
 #[cfg(test)]
@@ -122,9 +122,9 @@ mod tests {
 
     #[test]
     fn hexadecimal_round_trips() {
-        let key = key("id");
-        assert_eq!(from_hex(&to_hex(&key)), Some(key));
-        assert_eq!(from_hex(&to_hex(&key).to_uppercase()), Some(key));
+        let digest = digest("id");
+        assert_eq!(from_hex(&to_hex(&digest)), Some(digest));
+        assert_eq!(from_hex(&to_hex(&digest).to_uppercase()), Some(digest));
         for text in ["", "zz", &"g".repeat(64), &"é".repeat(32), &"+1".repeat(32)] {
             assert_eq!(from_hex(text), None, "{text}");
         }

@@ -9,7 +9,7 @@ use core::cell::RefCell;
 
 use crate::{
     Error, Result,
-    id::{Key, from_hex, sha256},
+    id::{Digest, from_hex, sha256},
     settings::Reservation,
 };
 
@@ -20,14 +20,14 @@ pub struct Token(u64);
 /// The reservations of all sessions that are open in this instance.
 #[derive(Default)]
 pub struct Reservations {
-    site: Vec<(String, Option<Key>)>,
+    site: Vec<(String, Option<Digest>)>,
     open: RefCell<Vec<Open>>,
     tokens: core::cell::Cell<u64>,
 }
 
 /// An open session.
 struct Open {
-    key: Key,
+    digest: Digest,
     starts: usize,
     held: Vec<Held>,
 }
@@ -35,30 +35,30 @@ struct Open {
 /// A name that is reserved in a session, with the tokens of its holders.
 struct Held {
     name: String,
-    key_hash: Option<Key>,
+    secret_hash: Option<Digest>,
     tokens: Vec<Token>,
 }
 
 impl Reservations {
     /// Begins with the names that the settings reserve. A name whose hash is malformed opens for no secret.
     pub fn new(site: &[Reservation]) -> Self {
-        let site = site.iter().map(|entry| (entry.name.clone(), from_hex(&entry.key_hash))).collect();
+        let site = site.iter().map(|entry| (entry.name.clone(), from_hex(&entry.secret_hash))).collect();
         Self { site, ..Self::default() }
     }
 
     /// A start opened the session of this digest.
-    pub fn opened(&self, key: &Key) {
+    pub fn opened(&self, digest: &Digest) {
         let mut open = self.open.borrow_mut();
-        match open.iter_mut().find(|session| session.key == *key) {
+        match open.iter_mut().find(|session| session.digest == *digest) {
             Some(session) => session.starts += 1,
-            None => open.push(Open { key: *key, starts: 1, held: Vec::new() }),
+            None => open.push(Open { digest: *digest, starts: 1, held: Vec::new() }),
         }
     }
 
     /// The last handle of a start was dropped. The reservations of a session end with its last start.
-    pub fn closed(&self, key: &Key) {
+    pub fn closed(&self, digest: &Digest) {
         let mut open = self.open.borrow_mut();
-        if let Some(index) = open.iter().position(|session| session.key == *key) {
+        if let Some(index) = open.iter().position(|session| session.digest == *digest) {
             open[index].starts -= 1;
             if open[index].starts == 0 {
                 open.swap_remove(index);
@@ -67,7 +67,7 @@ impl Reservations {
     }
 
     /// A start's session has another digest now. Names reserved under the old digest stay reserved under both.
-    pub fn renamed(&self, old: &Key, new: &Key) {
+    pub fn renamed(&self, old: &Digest, new: &Digest) {
         if old == new {
             return;
         }
@@ -76,11 +76,15 @@ impl Reservations {
             let mut open = self.open.borrow_mut();
             let held: Vec<Held> = open
                 .iter()
-                .filter(|session| session.key == *old)
+                .filter(|session| session.digest == *old)
                 .flat_map(|session| &session.held)
-                .map(|held| Held { name: held.name.clone(), key_hash: held.key_hash, tokens: held.tokens.clone() })
+                .map(|held| Held {
+                    name: held.name.clone(),
+                    secret_hash: held.secret_hash,
+                    tokens: held.tokens.clone(),
+                })
                 .collect();
-            if let Some(session) = open.iter_mut().find(|session| session.key == *new) {
+            if let Some(session) = open.iter_mut().find(|session| session.digest == *new) {
                 let new = held.into_iter().filter(|held| !session.held.iter().any(|known| known.name == held.name));
                 session.held.extend(new.collect::<Vec<_>>());
             }
@@ -89,10 +93,10 @@ impl Reservations {
     }
 
     /// Refuses an application whose variables the holder of `token`, if any, may not read and write.
-    pub fn check(&self, key: &Key, name: &str, token: Option<Token>) -> Result<()> {
+    pub fn check(&self, digest: &Digest, name: &str, token: Option<Token>) -> Result<()> {
         let open = self.open.borrow();
         // Most sessions hold no reservation; this check avoids comparing their digests.
-        let open = open.iter().filter(|session| !session.held.is_empty() && session.key == *key);
+        let open = open.iter().filter(|session| !session.held.is_empty() && session.digest == *digest);
         let mut closed = self.site.iter().any(|(reserved, _)| reserved == name);
         for held in open.flat_map(|session| &session.held).filter(|held| held.name == name) {
             if token.is_some_and(|token| held.tokens.contains(&token)) {
@@ -103,32 +107,32 @@ impl Reservations {
         if closed { Err(reserved(name)) } else { Ok(()) }
     }
 
-    /// Reserves a name in a session for the holder of the returned token. `key` is the reservation's secret, if it has one.
-    pub fn reserve(&self, session: &Key, name: &str, key: Option<&str>) -> Result<Token> {
-        let key_hash = key.map(|key| sha256(&[key.as_bytes()]));
+    /// Reserves a name in a session for the holder of the returned token. `secret` is the reservation's, if it has one.
+    pub fn reserve(&self, session: &Digest, name: &str, secret: Option<&str>) -> Result<Token> {
+        let secret_hash = secret.map(|secret| sha256(&[secret.as_bytes()]));
         if let Some((_, expected)) = self.site.iter().find(|(reserved, _)| reserved == name)
-            && (expected.is_none() || *expected != key_hash)
+            && (expected.is_none() || *expected != secret_hash)
         {
             return Err(reserved(name));
         }
         let mut open = self.open.borrow_mut();
-        let Some(session) = open.iter_mut().find(|open| open.key == *session) else {
+        let Some(session) = open.iter_mut().find(|open| open.digest == *session) else {
             return Err(Error::Gone);
         };
         let token = Token(self.tokens.get() + 1);
         match session.held.iter_mut().find(|held| held.name == name) {
-            Some(held) if held.key_hash.is_some() && held.key_hash == key_hash => held.tokens.push(token),
+            Some(held) if held.secret_hash.is_some() && held.secret_hash == secret_hash => held.tokens.push(token),
             Some(_) => return Err(reserved(name)),
-            None => session.held.push(Held { name: name.into(), key_hash, tokens: Vec::from([token]) }),
+            None => session.held.push(Held { name: name.into(), secret_hash, tokens: Vec::from([token]) }),
         }
         self.tokens.set(token.0);
         Ok(token)
     }
 
     /// Ends the reservation of a name, if `token` holds it.
-    pub fn release(&self, session: &Key, name: &str, token: Option<Token>) -> Result<()> {
+    pub fn release(&self, session: &Digest, name: &str, token: Option<Token>) -> Result<()> {
         let mut open = self.open.borrow_mut();
-        let held = open.iter_mut().find(|open| open.key == *session).map(|open| &mut open.held);
+        let held = open.iter_mut().find(|open| open.digest == *session).map(|open| &mut open.held);
         if let (Some(held), Some(token)) = (held, token)
             && let Some(index) = held.iter().position(|held| held.name == name && held.tokens.contains(&token))
         {
@@ -147,12 +151,12 @@ fn reserved(name: &str) -> Error {
 mod tests {
     use super::*;
 
-    const OLD: Key = [1; 32];
-    const NEW: Key = [2; 32];
-    const OTHER: Key = [3; 32];
+    const OLD: Digest = [1; 32];
+    const NEW: Digest = [2; 32];
+    const OTHER: Digest = [3; 32];
 
     /// Reservations without any of the site, for sessions that are open.
-    fn opened(keys: &[Key]) -> Reservations {
+    fn opened(keys: &[Digest]) -> Reservations {
         let reservations = Reservations::default();
         keys.iter().for_each(|key| reservations.opened(key));
         reservations

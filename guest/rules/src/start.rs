@@ -6,7 +6,7 @@ use crate::{
     begun::{Begun, Joined, Visit},
     cookie::{self, Candidate, Cookie, Presented},
     expiry::Expiry,
-    id::{self, Key},
+    id::{self, Digest},
     name,
     options::Options,
     reservation::Reservations,
@@ -97,10 +97,10 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
     let mut found = None;
     let mut is_ambiguous = false;
     for candidate in candidates {
-        let key = id::key(&candidate.id);
-        if let Some(loaded) = find(world, &options, &key, app, clock.as_secs())? {
+        let digest = id::digest(&candidate.id);
+        if let Some(loaded) = find(world, &options, &digest, app, clock.as_secs())? {
             // Of two live sessions under one name, one may have been planted. It is unknown which, so neither is used.
-            is_ambiguous = found.replace((candidate, key, loaded)).is_some();
+            is_ambiguous = found.replace((candidate, digest, loaded)).is_some();
             if is_ambiguous {
                 break;
             }
@@ -120,8 +120,8 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
     };
     let app = options.app.as_deref().unwrap_or(&settings.app);
     let state = match found.filter(|_| !is_ambiguous) {
-        Some((Candidate { id, is_current }, key, loaded)) => {
-            State::resumed(id, key, loaded, app, is_current && !is_joined, is_joined)
+        Some((Candidate { id, is_current }, digest, loaded)) => {
+            State::resumed(id, digest, loaded, app, is_current && !is_joined, is_joined)
         }
         None => State::begun(world.new_id(&parameters.seed), parameters.expiry, app, clock),
     };
@@ -140,12 +140,12 @@ fn is_due<E: Env>(world: &World<E>, probability: f64) -> bool {
 }
 
 /// The live session of a digest. An expired session is destroyed at once, unless another host has extended it meanwhile.
-fn find<E: Env>(world: &World<E>, options: &Options, key: &Key, app: &str, now: u64) -> Result<Option<Loaded>> {
-    match world.env.load(&options.location, key, app, now, INLINE_BYTES)? {
+fn find<E: Env>(world: &World<E>, options: &Options, digest: &Digest, app: &str, now: u64) -> Result<Option<Loaded>> {
+    match world.env.load(&options.location, digest, app, now, INLINE_BYTES)? {
         LoadOutcome::Found(loaded) => Ok(Some(loaded)),
         LoadOutcome::Absent | LoadOutcome::Ended => Ok(None),
         LoadOutcome::Expired => {
-            world.env.destroy(&options.location, key, &DestroyCondition::Expired, now, 0)?;
+            world.env.destroy(&options.location, digest, &DestroyCondition::Expired, now, 0)?;
             Ok(None)
         }
     }

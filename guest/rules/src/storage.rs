@@ -20,8 +20,8 @@ pub struct SessionRecord {
     pub created: u64,
     pub accessed: u64,
     pub expires: u64,
-    pub ends: Option<u64>,
-    pub renewed: u64,
+    pub absolute_expiry: Option<u64>,
+    pub rotated: u64,
     pub owner: Option<String>,
     pub version: u64,
     pub size: u64,
@@ -62,7 +62,7 @@ pub struct Write {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rename {
+pub struct Rotation {
     pub to: Vec<u8>,
     pub grace: Option<Grace>,
 }
@@ -79,7 +79,7 @@ pub struct Change {
     pub writes: Vec<Write>,
     pub owner: Option<Option<String>>,
     pub expires: Option<u64>,
-    pub rename: Option<Rename>,
+    pub rotation: Option<Rotation>,
     pub max_size: u64,
     pub remember: u32,
 }
@@ -108,6 +108,6 @@ pub enum DestroyCondition {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    pub key: Vec<u8>,
+    pub digest: Vec<u8>,
     pub record: SessionRecord,
 }

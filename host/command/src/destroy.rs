@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use lemon_session_host::store::{DestroyCondition, Store};
 use serde_json::json;
 
-use crate::{confirm::confirm, digest::Digest, output, progress::Progress, storage};
+use crate::{confirm::confirm, digest::DigestPrefix, output, progress::Progress, storage};
 
 /// End one session, or all sessions of an owner, immediately. Requests that are using them fail to save.
 #[derive(clap::Args)]
@@ -17,7 +17,7 @@ Examples:
 pub struct Args {
     /// The digest of the session's id, or at least its first 8 digits.
     #[arg(required_unless_present = "owner", conflicts_with = "owner")]
-    digest: Option<Digest>,
+    digest: Option<DigestPrefix>,
 
     /// End all sessions of this owner.
     #[arg(long, value_name = "NAME")]
@@ -25,7 +25,7 @@ pub struct Args {
 
     /// Keep the session with this digest.
     #[arg(long, value_name = "DIGEST", requires = "owner")]
-    except: Option<Digest>,
+    except: Option<DigestPrefix>,
 
     #[command(flatten)]
     storage: storage::Args,
@@ -78,7 +78,7 @@ async fn destroy_owned(driver: &dyn Store, owner: &str, args: &Args, now: u64, r
     Ok(Some((ended, format!("destroyed {} of {owner}", output::sessions(ended)))))
 }
 
-async fn destroy(driver: &dyn Store, digest: &Digest, args: &Args, now: u64, remember: u32) -> Result<Destroyed> {
+async fn destroy(driver: &dyn Store, digest: &DigestPrefix, args: &Args, now: u64, remember: u32) -> Result<Destroyed> {
     let Some(key) = digest.resolve(driver, now).await? else {
         bail!("there is no live session with the digest {digest}");
     };

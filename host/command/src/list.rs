@@ -7,7 +7,7 @@ use lemon_session_host::store::Listed;
 use serde_json::{Value, json};
 
 use crate::{
-    digest::Digest,
+    digest::DigestPrefix,
     output::{self, Widths},
     progress::Progress,
     storage,
@@ -26,7 +26,7 @@ pub struct Args {
 
     /// Start after this session, to get the next page.
     #[arg(long, value_name = "DIGEST")]
-    after: Option<Digest>,
+    after: Option<DigestPrefix>,
 
     /// List at most this many sessions.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
@@ -69,7 +69,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         drop(progress);
         table.print(&page)?;
         left -= page.len() as u64;
-        after = page.last().map(|listed| listed.key).or(after);
+        after = page.last().map(|listed| listed.digest).or(after);
         if !more {
             break;
         }
@@ -107,7 +107,7 @@ impl Printer {
             table.set_header(["DIGEST", "OWNER", "CREATED", "LAST USED", "EXPIRES", "SIZE"]);
             self.is_begun = true;
         }
-        for Listed { key, record } in page {
+        for Listed { digest: key, record } in page {
             table.add_row([
                 key.to_hex()[..16].to_owned(),
                 record.owner.as_deref().map_or("-".to_owned(), output::name),
@@ -123,15 +123,15 @@ impl Printer {
 }
 
 /// One session as JSON.
-pub fn to_json(Listed { key, record }: &Listed) -> Value {
+pub fn to_json(Listed { digest: key, record }: &Listed) -> Value {
     json!({
         "digest": key.to_hex(),
         "owner": record.owner,
         "created": record.created,
         "accessed": record.accessed,
-        "renewed": record.renewed,
+        "renewed": record.rotated,
         "expires": record.expires,
-        "ends": record.ends,
+        "ends": record.absolute_expiry,
         "version": record.version,
         "size": record.size,
     })

@@ -3,17 +3,17 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use lemon_session_host::store::{Key, Listed, Record};
+use lemon_session_host::store::{Digest, Listed, Record};
 use serde_json::json;
 
-use crate::{digest::Digest, list, output, storage};
+use crate::{digest::DigestPrefix, list, output, storage};
 
 /// Show one session and the names and sizes of its variables. Values are never shown.
 #[derive(clap::Args)]
 #[command(after_help = "Example: lemon-session show 3f2a91c0")]
 pub struct Args {
     /// The digest of the session's id, or at least its first 8 digits.
-    digest: Digest,
+    digest: DigestPrefix,
 
     #[command(flatten)]
     storage: storage::Args,
@@ -38,7 +38,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     if args.json {
         let variables: Vec<_> =
             variables.iter().map(|(app, name, bytes)| json!({ "app": app, "name": name, "bytes": bytes })).collect();
-        let mut session = list::to_json(&Listed { key, record });
+        let mut session = list::to_json(&Listed { digest: key, record });
         session["variables"] = variables.into();
         output::line(session)?;
     } else {
@@ -47,15 +47,20 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     store.close(ExitCode::SUCCESS).await
 }
 
-fn print(key: &Key, record: &Record, variables: &[(String, String, u64)], now: u64) -> Result<()> {
+fn print(key: &Digest, record: &Record, variables: &[(String, String, u64)], now: u64) -> Result<()> {
     let mut table = output::table();
     table.add_row(["digest", &key.to_hex()]);
     table.add_row(["owner", &record.owner.as_deref().map_or("-".to_owned(), output::name)]);
     table.add_row(["created", &output::ago(record.created, now)]);
     table.add_row(["last used", &output::ago(record.accessed, now)]);
-    table.add_row(["id renewed", &output::ago(record.renewed, now)]);
+    table.add_row(["id renewed", &output::ago(record.rotated, now)]);
     table.add_row(["expires", &output::ahead(record.expires, now)]);
-    table.add_row(["ends", &record.ends.map_or("no such limit".to_owned(), |ends| output::ahead(ends, now))]);
+    table.add_row([
+        "ends",
+        &record
+            .absolute_expiry
+            .map_or("no such limit".to_owned(), |absolute_expiry| output::ahead(absolute_expiry, now)),
+    ]);
     table.add_row(["version", &record.version.to_string()]);
     table.add_row(["size", &output::bytes(record.size)]);
     output::line(output::render(&table))?;

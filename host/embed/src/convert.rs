@@ -73,7 +73,7 @@ record! {
 }
 
 record! {
-    settings::Reservation => wit::Reservation: { name, key_hash }
+    settings::Reservation => wit::Reservation: { name, secret_hash }
 }
 
 cases! {

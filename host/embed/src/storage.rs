@@ -8,14 +8,14 @@ use std::{error::Error, future::Future, time::Instant};
 use crate::{
     bindings::lemon::session::{
         storage::{
-            Change, CreateOutcome, DestroyCondition, Failure, Grace, Host, Listed, LoadOutcome, Loaded, Rename,
+            Change, CreateOutcome, DestroyCondition, Failure, Grace, Host, Listed, LoadOutcome, Loaded, Rotation,
             SessionRecord, Stored, UpdateOutcome, Variable, Write,
         },
         types::Location,
     },
     context::SessionCtxView,
     observer::{Operation, Outcome, observe},
-    store::{self, Inspect, Key, Store, Writes},
+    store::{self, Digest, Inspect, Store, Writes},
 };
 
 /// The most sessions that one `list` returns, as all of them are in memory at once.
@@ -265,17 +265,17 @@ impl Host for SessionCtxView<'_> {
     }
 }
 
-fn to_key(bytes: &[u8]) -> Result<Key> {
-    Key::try_from(bytes).map_err(|_| {
+fn to_key(bytes: &[u8]) -> Result<Digest> {
+    Digest::try_from(bytes).map_err(|_| {
         tracing::warn!(bytes = bytes.len(), "a guest named a session by something that is not a SHA-256 digest");
         Failure::Unavailable(format!("a session's key has 32 bytes, not {}", bytes.len()))
     })
 }
 
 fn to_change(change: Change) -> Result<store::Change> {
-    let rename = match change.rename {
+    let rotation = match change.rotation {
         None => None,
-        Some(Rename { to, grace }) => Some(store::Rename {
+        Some(Rotation { to, grace }) => Some(store::Rotation {
             to: to_key(&to)?,
             grace: grace.map(|Grace { until, nonce }| store::Grace { until, nonce }),
         }),
@@ -285,7 +285,7 @@ fn to_change(change: Change) -> Result<store::Change> {
         writes: change.writes.into_iter().map(store::Write::from).collect(),
         owner: change.owner,
         expires: change.expires,
-        rename,
+        rotation,
         max_size: change.max_size,
         remember: change.remember,
     })
@@ -309,15 +309,15 @@ impl From<DestroyCondition> for store::DestroyCondition {
 
 impl From<SessionRecord> for store::Record {
     fn from(record: SessionRecord) -> Self {
-        let SessionRecord { created, accessed, expires, ends, renewed, owner, version, size } = record;
-        Self { created, accessed, expires, ends, renewed, owner, version, size }
+        let SessionRecord { created, accessed, expires, absolute_expiry, rotated, owner, version, size } = record;
+        Self { created, accessed, expires, absolute_expiry, rotated, owner, version, size }
     }
 }
 
 impl From<store::Record> for SessionRecord {
     fn from(record: store::Record) -> Self {
-        let store::Record { created, accessed, expires, ends, renewed, owner, version, size } = record;
-        Self { created, accessed, expires, ends, renewed, owner, version, size }
+        let store::Record { created, accessed, expires, absolute_expiry, rotated, owner, version, size } = record;
+        Self { created, accessed, expires, absolute_expiry, rotated, owner, version, size }
     }
 }
 
@@ -340,7 +340,7 @@ impl From<store::Loaded> for Loaded {
 
 impl From<store::Listed> for Listed {
     fn from(listed: store::Listed) -> Self {
-        Self { key: listed.key.as_bytes().to_vec(), record: listed.record.into() }
+        Self { digest: listed.digest.as_bytes().to_vec(), record: listed.record.into() }
     }
 }
 
@@ -377,7 +377,7 @@ mod tests {
     }
 
     fn key(id: &str) -> Vec<u8> {
-        Key::of(id).as_bytes().to_vec()
+        Digest::of(id).as_bytes().to_vec()
     }
 
     fn record() -> SessionRecord {
@@ -386,8 +386,8 @@ mod tests {
             created: NOW,
             accessed: NOW,
             expires: 2000,
-            ends: None,
-            renewed: NOW,
+            absolute_expiry: None,
+            rotated: NOW,
             owner,
             version: 1,
             size: 0,
@@ -404,7 +404,7 @@ mod tests {
             writes: vec![write("b", b"2")],
             owner: None,
             expires: Some(2500),
-            rename: None,
+            rotation: None,
             max_size: 1 << 20,
             remember: 60,
         }
@@ -438,7 +438,7 @@ mod tests {
         assert_eq!(fetched.as_deref(), Some(&b"2"[..]));
         assert_eq!(store.count(here(), NOW).await.unwrap(), 1);
         let listed = store.list(here(), NOW, Some("lemon".into()), None, 10).await.unwrap();
-        assert_eq!(listed.iter().map(|listed| &listed.key).collect::<Vec<_>>(), [&key("a")]);
+        assert_eq!(listed.iter().map(|listed| &listed.digest).collect::<Vec<_>>(), [&key("a")]);
         assert!(store.list(here(), NOW, None, Some(key("a")), 10).await.unwrap().is_empty());
         assert_eq!(store.destroy_owned(here(), "lemon".into(), Some(key("a")), NOW, 60).await.unwrap(), 0);
         assert_eq!(store.destroy_owned(here(), "lemon".into(), None, NOW, 60).await.unwrap(), 1);
@@ -451,8 +451,8 @@ mod tests {
         let mut ctx = ctx();
         let mut store = SessionCtxView { ctx: &mut ctx };
         store.create(here(), key("a"), record(), Vec::new()).await.unwrap();
-        let rename = Rename { to: key("b"), grace: Some(Grace { until: NOW + 10, nonce: vec![7] }) };
-        let renamed = Change { rename: Some(rename), ..change() };
+        let rotation = Rotation { to: key("b"), grace: Some(Grace { until: NOW + 10, nonce: vec![7] }) };
+        let renamed = Change { rotation: Some(rotation), ..change() };
         store.update(here(), key("a"), renamed, None, NOW).await.unwrap();
         for (id, now, nonce) in [("b", NOW, None), ("a", NOW, Some(vec![7]))] {
             let outcome = store.load(here(), key(id), "shop".into(), now, 100).await.unwrap();
@@ -573,9 +573,9 @@ mod tests {
             assert!(store.destroy(here(), key.clone(), DestroyCondition::Any, NOW, 0).await.is_err());
             assert!(store.destroy_owned(here(), "a".into(), Some(key.clone()), NOW, 0).await.is_err());
             assert!(store.list(here(), NOW, None, Some(key.clone()), 1).await.is_err());
-            let rename = Some(Rename { to: key, grace: None });
+            let rotation = Some(Rotation { to: key, grace: None });
             assert!(
-                store.update(here(), super::tests::key("a"), Change { rename, ..change() }, None, NOW).await.is_err()
+                store.update(here(), super::tests::key("a"), Change { rotation, ..change() }, None, NOW).await.is_err()
             );
         }
     }
@@ -666,7 +666,7 @@ mod tests {
         let outcome = store.load(here(), key("a"), "shop".into(), NOW, 100).await.unwrap();
         assert!(matches!(outcome, LoadOutcome::Ended));
         let text = log.text();
-        let digest = Key::of("a").to_hex();
+        let digest = Digest::of("a").to_hex();
         assert!(text.contains("WARN") && text.contains(&digest[..8]) && !text.contains(&digest[..9]), "{text}");
         for _ in 0..100 {
             store.load(here(), key("a"), "shop".into(), NOW, 100).await.unwrap();

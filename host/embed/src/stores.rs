@@ -337,7 +337,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Key, Record, Writes, memory::Memory};
+    use crate::store::{Digest, Record, Writes, memory::Memory};
 
     fn location(storage: Option<&str>, table: Option<&str>) -> Location {
         Location { storage: storage.map(str::to_owned), table: table.map(str::to_owned) }
@@ -351,7 +351,7 @@ mod tests {
     }
 
     fn record(expires: u64) -> Record {
-        Record { created: 1, accessed: 1, expires, ends: None, renewed: 1, owner: None, version: 1, size: 0 }
+        Record { created: 1, accessed: 1, expires, absolute_expiry: None, rotated: 1, owner: None, version: 1, size: 0 }
     }
 
     #[tokio::test]
@@ -388,7 +388,7 @@ mod tests {
         let driver: Arc<dyn Store> = Arc::new(Memory::new());
         let count = u64::from(CLEANUP_BATCH) * 2 + 1;
         for n in 0..count {
-            driver.create(&Key::of(&n.to_string()), &record(2), &Writes::default()).await.unwrap();
+            driver.create(&Digest::of(&n.to_string()), &record(2), &Writes::default()).await.unwrap();
         }
         let stores = Stores::single(Arc::clone(&driver));
         stores.cleanup_later(&Location::default(), 3).unwrap();

@@ -206,7 +206,7 @@ impl Backend for Connections {
             1054 | 1146 | 1305 | 1318 => Failure::Refused(server.missing_tables()),
             // A deadlock; a changed row; a statement that must be prepared again.
             1020 | 1213 | 1615 => Failure::Undone(text),
-            1062 => Failure::Refused(server.error("the new key of a session is taken")),
+            1062 => Failure::Refused(server.error("the new digest of a session is taken")),
             1205 | 1969 | 3024 => Failure::Refused(server.too_late()),
             1045 | 1130 | 1698 | 3159 => Failure::Refused(server.refused(text)),
             1044 | 1049 => Failure::Refused(server.missing_database()),

@@ -1,6 +1,6 @@
 //! Sessions that are moved here from another store.
 
-use lemon_session_store::{Key, Write, Writes};
+use lemon_session_store::{Digest, Write, Writes};
 use mysql_async::{Error as ClientError, Params, Transaction, Value, prelude::Queryable};
 
 use super::{
@@ -12,17 +12,17 @@ use super::{
 pub async fn import(
     transaction: &mut Transaction<'_>,
     sql: &Statements,
-    key: &Key,
+    digest: &Digest,
     mut fields: Vec<Value>,
     writes: &Writes,
     over: Option<u64>,
     now: u64,
 ) -> Result<bool, ClientError> {
-    let key = bytes(key.as_bytes());
+    let digest = bytes(digest.as_bytes());
     let session = match over {
         None => {
-            transaction.exec_drop(&sql.forget, (key.clone(), now)).await?;
-            fields.push(key);
+            transaction.exec_drop(&sql.forget, (digest.clone(), now)).await?;
+            fields.push(digest);
             match transaction.exec_drop(&sql.insert, Params::Positional(fields)).await {
                 Err(ClientError::Server(error)) if error.code == 1062 => return Ok(false),
                 inserted => inserted?,
@@ -30,7 +30,7 @@ pub async fn import(
             transaction.last_insert_id().ok_or_else(unexpected)?
         }
         Some(over) => {
-            let Some(session) = transaction.exec_first::<u64, _, _>(&sql.find, (key, now, over)).await? else {
+            let Some(session) = transaction.exec_first::<u64, _, _>(&sql.find, (digest, now, over)).await? else {
                 return Ok(false);
             };
             transaction.exec_drop(&sql.clear, (session,)).await?;

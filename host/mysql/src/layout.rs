@@ -8,7 +8,7 @@ use lemon_session_store::{
     layout::{Parts, differences, parts},
 };
 use mysql_async::{Conn, Error as ClientError, Row, prelude::Queryable};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     MySql,

@@ -30,7 +30,7 @@ use lemon_session_sql::{
     tombstone::known_until,
 };
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Inspect, Key, Listed, LoadOutcome, Record, Result, Schema, Snapshot,
+    Change, CreateOutcome, DestroyCondition, Digest, Inspect, Listed, LoadOutcome, Record, Result, Schema, Snapshot,
     StorageOptions, Store, Transfer, UpdateOutcome, Write, Writes,
     batches::{DESTROY_BATCH, Destroyed, destroy_all},
     registry::{Open, Opening},
@@ -87,17 +87,17 @@ impl Store for MySql {
         self.server().summary()
     }
 
-    async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
-        let input = (self.sql(), *key, app.to_owned(), now, inline_bytes);
-        let load = self.calls.run(Repeat::Safe, input, |connection, (sql, key, app, now, inline_bytes)| {
+    async fn load(&self, digest: &Digest, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+        let input = (self.sql(), *digest, app.to_owned(), now, inline_bytes);
+        let load = self.calls.run(Repeat::Safe, input, |connection, (sql, digest, app, now, inline_bytes)| {
             Box::pin(async move {
-                let key = bytes(key.as_bytes());
+                let digest = bytes(digest.as_bytes());
                 let parameters = vec![
                     number((*inline_bytes).into()),
                     number(*now),
                     number(*now),
                     bytes(app.as_bytes()),
-                    key.clone(),
+                    digest.clone(),
                 ];
                 let mut rows: Vec<Row> = connection.client.exec(&sql.load, Params::Positional(parameters)).await?;
                 let Some(first) = rows.first_mut() else { return Ok(LoadOutcome::Absent) };
@@ -112,18 +112,18 @@ impl Store for MySql {
                 if forgotten <= *now {
                     return Ok(LoadOutcome::Absent);
                 }
-                connection.client.exec_drop(&sql.count_reuse, (key,)).await?;
+                connection.client.exec_drop(&sql.count_reuse, (digest,)).await?;
                 Ok(LoadOutcome::Ended)
             })
         });
         load.await
     }
 
-    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
-        let input = (self.sql(), *key, app.to_owned(), name.to_owned(), now);
-        let fetch = self.calls.run(Repeat::Safe, input, |connection, (sql, key, app, name, now)| {
+    async fn fetch(&self, digest: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+        let input = (self.sql(), *digest, app.to_owned(), name.to_owned(), now);
+        let fetch = self.calls.run(Repeat::Safe, input, |connection, (sql, digest, app, name, now)| {
             Box::pin(async move {
-                let names = [app.as_bytes(), name.as_bytes(), key.as_bytes()];
+                let names = [app.as_bytes(), name.as_bytes(), digest.as_bytes()];
                 let times = [number(*now), number(*now)];
                 let parameters = times.into_iter().chain(names.map(bytes)).collect();
                 let row = connection.client.exec_first(&sql.fetch, Params::Positional(parameters)).await?;
@@ -133,16 +133,16 @@ impl Store for MySql {
         fetch.await
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
+    async fn create(&self, digest: &Digest, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         check_owner(record.owner.as_deref())?;
         check_writes(writes)?;
         let parameters = vec![
-            bytes(key.as_bytes()),
+            bytes(digest.as_bytes()),
             number(record.created),
             number(record.accessed),
             number(record.expires),
-            optional(record.ends, number),
-            number(record.renewed),
+            optional(record.absolute_expiry, number),
+            number(record.rotated),
             optional(record.owner.as_deref(), |owner| bytes(owner.as_bytes())),
             number(writes.size()),
             Value::Bytes(pack(writes.iter().filter(|write| write.value.is_some()))),
@@ -153,18 +153,18 @@ impl Store for MySql {
         Ok(if create.await? { CreateOutcome::Created } else { CreateOutcome::Exists })
     }
 
-    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+    async fn update(&self, digest: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
         check_change(change)?;
-        let grace = change.rename.as_ref().and_then(|rename| rename.grace.as_ref());
+        let grace = change.rotation.as_ref().and_then(|rotation| rotation.grace.as_ref());
         let parameters = vec![
-            bytes(key.as_bytes()),
+            bytes(digest.as_bytes()),
             optional(expected, number),
             Value::Bytes(pack_clears(&change.clears)),
             Value::Bytes(pack(&change.writes)),
             Value::from(change.owner.is_some()),
             optional(change.owner.as_ref().and_then(Option::as_deref), |owner| bytes(owner.as_bytes())),
             optional(change.expires, number),
-            optional(change.rename.as_ref(), |rename| bytes(rename.to.as_bytes())),
+            optional(change.rotation.as_ref(), |rotation| bytes(rotation.to.as_bytes())),
             optional(grace, |grace| number(grace.until)),
             optional(grace, |grace| bytes(&grace.nonce)),
             number(known_until(change, now)),
@@ -186,26 +186,26 @@ impl Store for MySql {
         update.await
     }
 
-    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+    async fn destroy(&self, digest: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
         let until = now.saturating_add(remember.into());
         let owner = match only {
             DestroyCondition::Owned(owner) => bytes(owner.as_bytes()),
             DestroyCondition::Any | DestroyCondition::Expired => Value::NULL,
         };
         let expired = Value::from(*only == DestroyCondition::Expired);
-        let parameters = vec![bytes(key.as_bytes()), expired, owner, number(now), number(until)];
+        let parameters = vec![bytes(digest.as_bytes()), expired, owner, number(now), number(until)];
         let destroy = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
             Box::pin(async move { connection.value(&sql.destroy, parameters.clone()).await })
         });
         destroy.await
     }
 
-    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
+    async fn destroy_owned(&self, owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64> {
         let (owner, until) = (bytes(owner.as_bytes()), number(now.saturating_add(remember.into())));
         let scope =
             self.calls.run(Repeat::Safe, (self.sql(), except.copied(), now), |connection, (sql, except, now)| {
                 Box::pin(async move {
-                    let except = optional(*except, |key| bytes(key.as_bytes()));
+                    let except = optional(*except, |digest| bytes(digest.as_bytes()));
                     let mut row = connection.row(&sql.destroy_scope, vec![number(*now), number(*now), except]).await?;
                     Ok((column::<u64>(&mut row, 0)?, column::<Option<u64>>(&mut row, 1)?))
                 })
@@ -273,13 +273,13 @@ impl Inspect for MySql {
         reused.await
     }
 
-    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {
         let input = (self.sql(), now, owner.map(str::to_owned), after.copied(), limit);
         let list = self.calls.run(Repeat::Safe, input, |connection, (sql, now, owner, after, limit)| {
             Box::pin(async move {
                 let mut parameters = vec![
                     number(*now),
-                    bytes(after.as_ref().map_or(&[][..], |key| key.as_bytes())),
+                    bytes(after.as_ref().map_or(&[][..], |digest| digest.as_bytes())),
                     number((*limit).into()),
                 ];
                 let mut list = &sql.list;
@@ -290,8 +290,8 @@ impl Inspect for MySql {
                 let mut listed = Vec::new();
                 for mut row in connection.client.exec::<Row, _, _>(list, Params::Positional(parameters)).await? {
                     // The driver wrote no key that is shorter.
-                    if let Ok(key) = Key::try_from(column::<Vec<u8>>(&mut row, 8)?.as_slice()) {
-                        listed.push(Listed { key, record: record(&mut row)? });
+                    if let Ok(digest) = Digest::try_from(column::<Vec<u8>>(&mut row, 8)?.as_slice()) {
+                        listed.push(Listed { digest, record: record(&mut row)? });
                     }
                 }
                 Ok(listed)
@@ -300,10 +300,10 @@ impl Inspect for MySql {
         list.await
     }
 
-    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
-        let describe = self.calls.run(Repeat::Safe, (self.sql(), *key, now), |connection, (sql, key, now)| {
+    async fn describe(&self, digest: &Digest, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
+        let describe = self.calls.run(Repeat::Safe, (self.sql(), *digest, now), |connection, (sql, digest, now)| {
             Box::pin(async move {
-                let parameters = Params::Positional(vec![bytes(key.as_bytes()), number(*now)]);
+                let parameters = Params::Positional(vec![bytes(digest.as_bytes()), number(*now)]);
                 let mut rows: Vec<Row> = connection.client.exec(&sql.describe, parameters).await?;
                 let mut variables = Vec::with_capacity(rows.len());
                 for row in &mut rows {
@@ -327,10 +327,10 @@ impl Inspect for MySql {
 
 #[async_trait]
 impl Transfer for MySql {
-    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
-        let export = self.calls.run(Repeat::Safe, (self.sql(), *key, now), |connection, (sql, key, now)| {
+    async fn export(&self, digest: &Digest, now: u64) -> Result<Option<Snapshot>> {
+        let export = self.calls.run(Repeat::Safe, (self.sql(), *digest, now), |connection, (sql, digest, now)| {
             Box::pin(async move {
-                let parameters = Params::Positional(vec![bytes(key.as_bytes()), number(*now)]);
+                let parameters = Params::Positional(vec![bytes(digest.as_bytes()), number(*now)]);
                 let mut rows: Vec<Row> = connection.client.exec(&sql.export, parameters).await?;
                 let mut variables = Vec::with_capacity(rows.len());
                 for row in &mut rows {
@@ -348,7 +348,7 @@ impl Transfer for MySql {
         export.await
     }
 
-    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+    async fn import(&self, digest: &Digest, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
         let Snapshot { record, variables } = snapshot;
         check_owner(record.owner.as_deref())?;
         check_writes(variables)?;
@@ -356,21 +356,21 @@ impl Transfer for MySql {
             number(record.created),
             number(record.accessed),
             number(record.expires),
-            optional(record.ends, number),
-            number(record.renewed),
+            optional(record.absolute_expiry, number),
+            number(record.rotated),
             optional(record.owner.as_deref(), |owner| bytes(owner.as_bytes())),
             number(record.version),
             number(variables.size()),
         ];
-        let input = (self.sql(), *key, fields, variables.clone(), over, now);
-        let import = self.calls.run(Repeat::Never, input, |connection, (sql, key, fields, writes, over, now)| {
+        let input = (self.sql(), *digest, fields, variables.clone(), over, now);
+        let import = self.calls.run(Repeat::Never, input, |connection, (sql, digest, fields, writes, over, now)| {
             Box::pin(async move {
                 let longest = writes.iter().map(|write| write.value.as_ref().map_or(0, Vec::len)).max();
                 if longest.unwrap_or(0) + 4096 > connection.largest {
                     return Err(DriverError::PacketTooLarge.into());
                 }
                 let mut transaction = connection.client.start_transaction(TxOpts::default()).await?;
-                let imported = import(&mut transaction, sql, key, fields.clone(), writes, *over, *now).await;
+                let imported = import(&mut transaction, sql, digest, fields.clone(), writes, *over, *now).await;
                 match imported {
                     Ok(true) => transaction.commit().await?,
                     _ => transaction.rollback().await?,

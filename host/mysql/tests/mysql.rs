@@ -12,7 +12,7 @@ use std::sync::{
 };
 
 use lemon_session_mysql::SCHEMES;
-use lemon_session_store::{Key, TableName, Writes, conformance::Subject};
+use lemon_session_store::{Digest, TableName, Writes, conformance::Subject};
 use mysql_async::{Conn, prelude::Queryable};
 use sql::{
     Locking, open, own_table,
@@ -78,7 +78,7 @@ impl Locking for Other<'_> {
         connection.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await.expect("set");
         connection.query_drop("START TRANSACTION").await.expect("begin");
         let lock = format!("SELECT 1 FROM `{table}` WHERE digest = ? FOR UPDATE");
-        connection.exec_drop(lock, (Key::of(name).as_bytes(),)).await.expect("the row is locked");
+        connection.exec_drop(lock, (Digest::of(name).as_bytes(),)).await.expect("the row is locked");
         connection
     }
 
@@ -185,7 +185,7 @@ async fn incomplete_tables_are_completed_by_many_hosts_at_once() {
     let table = TableName::default();
     let driver = open(&database.url, &table).await;
     driver.try_schema().expect("schema").create_tables().await.expect("create_tables");
-    driver.create(&Key::of("a"), &sql::record(), &[sql::write("x", b"1")].into()).await.expect("create");
+    driver.create(&Digest::of("a"), &sql::record(), &[sql::write("x", b"1")].into()).await.expect("create");
     let mut connection = Conn::from_url(&database.url).await.expect("a connection");
     for change in ["UPDATE Session_meta SET layout = 0", "DROP PROCEDURE Session_cleanup"] {
         connection.query_drop(change).await.expect("a change");
@@ -212,17 +212,17 @@ async fn change_that_is_larger_than_a_packet_is_a_clear_error() {
     let url = &database.url;
     sql::with_tables(url, &[("pool-size", "1")], |driver, _| async move {
         let record = sql::record();
-        driver.create(&Key::of("a"), &record, &Writes::default()).await.expect("create");
+        driver.create(&Digest::of("a"), &record, &Writes::default()).await.expect("create");
         let mut connection = Conn::from_url(url).await.expect("a connection");
         let most: usize =
             connection.query_first("SELECT @@max_allowed_packet").await.expect("a setting").expect("a row");
         connection.disconnect().await.expect("disconnect");
         let large = sql::writing([sql::write("large", &vec![1; most + 1])]);
-        let error = driver.update(&Key::of("a"), &large, None, sql::now()).await.expect_err("it is too large");
+        let error = driver.update(&Digest::of("a"), &large, None, sql::now()).await.expect_err("it is too large");
         assert!(error.to_string().contains("max_allowed_packet"), "{error}");
         assert_eq!(sql::found(&*driver, "a").await.record.size, 0, "the driver still works");
         let fits = sql::writing([sql::write("large", &vec![1; most / 2])]);
-        driver.update(&Key::of("a"), &fits, None, sql::now()).await.expect("a change that fits is stored");
+        driver.update(&Digest::of("a"), &fits, None, sql::now()).await.expect("a change that fits is stored");
         assert_eq!(sql::found(&*driver, "a").await.record.size, (most / 2 + 5) as u64);
     })
     .await;

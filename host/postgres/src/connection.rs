@@ -140,7 +140,7 @@ impl Backend for Connections {
             }
             &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Failure::Undone(text),
             &SqlState::READ_ONLY_SQL_TRANSACTION => Failure::ReadOnly(format!("it takes no writes: {text}")),
-            &SqlState::UNIQUE_VIOLATION => Failure::Refused(server.error("the new key of a session is taken")),
+            &SqlState::UNIQUE_VIOLATION => Failure::Refused(server.error("the new digest of a session is taken")),
             &SqlState::QUERY_CANCELED => Failure::Refused(server.too_late()),
             &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
                 Failure::Refused(server.refused(db.message()))

@@ -1,7 +1,7 @@
 //! New sessions, and sessions that are moved here from another store.
 
 use lemon_session_sql::pool::Repeat;
-use lemon_session_store::{Key, Record, Result, Writes};
+use lemon_session_store::{Digest, Record, Result, Writes};
 
 use super::{
     Postgres,
@@ -10,23 +10,23 @@ use super::{
 
 impl Postgres {
     /// Stores a session at a digest that is free at `now`. Returns false if it is not free.
-    pub(super) async fn insert(&self, key: &Key, record: &Record, writes: &Writes, now: u64) -> Result<bool> {
+    pub(super) async fn insert(&self, digest: &Digest, record: &Record, writes: &Writes, now: u64) -> Result<bool> {
         let columns = Columns::of(record, writes)?;
         let record = Record { size: writes.size(), ..record.clone() };
-        let input = (self.sql(), *key, record, columns, stored(now));
-        let insert = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns, now)| {
+        let input = (self.sql(), *digest, record, columns, stored(now));
+        let insert = self.calls.run(Repeat::Never, input, |client, (sql, digest, record, columns, now)| {
             Box::pin(async move {
                 let create = client.prepare_cached(&sql.create).await?;
                 let row = client
                     .query_opt(
                         &create,
                         &[
-                            &&key.as_bytes()[..],
+                            &&digest.as_bytes()[..],
                             &stored(record.created),
                             &stored(record.accessed),
                             &stored(record.expires),
-                            &record.ends.map(stored),
-                            &stored(record.renewed),
+                            &record.absolute_expiry.map(stored),
+                            &stored(record.rotated),
                             &record.owner.as_deref().map(str::as_bytes),
                             &stored(record.size),
                             &columns.apps,
@@ -46,7 +46,7 @@ impl Postgres {
     /// Replaces a live session of the version `over`. Returns false if there is none.
     pub(super) async fn replace(
         &self,
-        key: &Key,
+        digest: &Digest,
         record: &Record,
         writes: &Writes,
         over: u64,
@@ -54,13 +54,13 @@ impl Postgres {
     ) -> Result<bool> {
         let columns = Columns::of(record, writes)?;
         let record = Record { size: writes.size(), ..record.clone() };
-        let input = (self.sql(), *key, record, columns, stored(over), stored(now));
-        let replace = self.calls.run(Repeat::Never, input, |client, (sql, key, record, columns, over, now)| {
+        let input = (self.sql(), *digest, record, columns, stored(over), stored(now));
+        let replace = self.calls.run(Repeat::Never, input, |client, (sql, digest, record, columns, over, now)| {
             Box::pin(async move {
                 // Rolled back if it is dropped.
                 let transaction = client.transaction().await?;
                 let find = transaction.prepare_cached(&sql.find).await?;
-                let found = transaction.query_opt(&find, &[&&key.as_bytes()[..], now, over]).await?;
+                let found = transaction.query_opt(&find, &[&&digest.as_bytes()[..], now, over]).await?;
                 let Some(session) = found.map(|row| row.try_get::<_, i64>(0)).transpose()? else {
                     return Ok(false);
                 };
@@ -75,8 +75,8 @@ impl Postgres {
                             &stored(record.created),
                             &stored(record.accessed),
                             &stored(record.expires),
-                            &record.ends.map(stored),
-                            &stored(record.renewed),
+                            &record.absolute_expiry.map(stored),
+                            &stored(record.rotated),
                             &record.owner.as_deref().map(str::as_bytes),
                             &stored(record.version),
                             &stored(record.size),

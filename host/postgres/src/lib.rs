@@ -26,7 +26,7 @@ use lemon_session_sql::{
     server::Server,
 };
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Inspect, Key, Listed, LoadOutcome, Record, Result, Schema, Snapshot,
+    Change, CreateOutcome, DestroyCondition, Digest, Inspect, Listed, LoadOutcome, Record, Result, Schema, Snapshot,
     StorageOptions, Store, Transfer, UpdateOutcome, Write, Writes,
     batches::{DESTROY_BATCH, Destroyed, destroy_all},
     registry::{Open, Opening},
@@ -81,13 +81,13 @@ impl Store for Postgres {
         self.server().summary()
     }
 
-    async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
-        let input = (self.sql(), *key, app.to_owned(), stored(now), i64::from(inline_bytes));
-        let load = self.calls.run(Repeat::Safe, input, |client, (sql, key, app, now, inline_bytes)| {
+    async fn load(&self, digest: &Digest, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+        let input = (self.sql(), *digest, app.to_owned(), stored(now), i64::from(inline_bytes));
+        let load = self.calls.run(Repeat::Safe, input, |client, (sql, digest, app, now, inline_bytes)| {
             Box::pin(async move {
-                let key = &key.as_bytes()[..];
+                let digest = &digest.as_bytes()[..];
                 let load = client.prepare_cached(&sql.load).await?;
-                let rows = client.query(&load, &[&key, now, &app.as_bytes(), inline_bytes]).await?;
+                let rows = client.query(&load, &[&digest, now, &app.as_bytes(), inline_bytes]).await?;
                 let Some(first) = rows.first() else { return Ok(LoadOutcome::Absent) };
                 let (found, ended): (bool, bool) = (first.try_get(8)?, first.try_get(9)?);
                 if found {
@@ -101,43 +101,43 @@ impl Store for Postgres {
                     return Ok(LoadOutcome::Absent);
                 }
                 let count = client.prepare_cached(&sql.count_reuse).await?;
-                client.execute(&count, &[&key]).await?;
+                client.execute(&count, &[&digest]).await?;
                 Ok(LoadOutcome::Ended)
             })
         });
         load.await
     }
 
-    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
-        let input = (self.sql(), *key, app.to_owned(), name.to_owned(), stored(now));
-        let fetch = self.calls.run(Repeat::Safe, input, |client, (sql, key, app, name, now)| {
+    async fn fetch(&self, digest: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+        let input = (self.sql(), *digest, app.to_owned(), name.to_owned(), stored(now));
+        let fetch = self.calls.run(Repeat::Safe, input, |client, (sql, digest, app, name, now)| {
             Box::pin(async move {
                 let fetch = client.prepare_cached(&sql.fetch).await?;
-                let key = &key.as_bytes()[..];
-                let row = client.query_opt(&fetch, &[&key, now, &app.as_bytes(), &name.as_bytes()]).await?;
+                let digest = &digest.as_bytes()[..];
+                let row = client.query_opt(&fetch, &[&digest, now, &app.as_bytes(), &name.as_bytes()]).await?;
                 row.map(|row| row.try_get(0)).transpose()
             })
         });
         fetch.await
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
-        let created = self.insert(key, &Record { version: 1, ..record.clone() }, writes, record.accessed).await?;
+    async fn create(&self, digest: &Digest, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
+        let created = self.insert(digest, &Record { version: 1, ..record.clone() }, writes, record.accessed).await?;
         Ok(if created { CreateOutcome::Created } else { CreateOutcome::Exists })
     }
 
-    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+    async fn update(&self, digest: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
         check_change(change)?;
-        let update = Update::new(key, change, expected, now);
+        let update = Update::new(digest, change, expected, now);
         let update = self.calls.run(Repeat::Never, (self.sql(), update), |client, (sql, update)| {
             Box::pin(async move {
                 let statement = client.prepare_cached(&sql.update).await?;
-                let renamed = update.renamed.as_ref().map(|key| &key.as_bytes()[..]);
+                let renamed = update.renamed.as_ref().map(|digest| &digest.as_bytes()[..]);
                 let row = client
                     .query_one(
                         &statement,
                         &[
-                            &&update.key.as_bytes()[..],
+                            &&update.digest.as_bytes()[..],
                             &update.expected,
                             &update.clears,
                             &update.writes.apps,
@@ -167,9 +167,9 @@ impl Store for Postgres {
         update.await
     }
 
-    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
-        let input = (self.sql(), *key, only.clone(), stored(now), stored(now.saturating_add(remember.into())));
-        let destroy = self.calls.run(Repeat::Never, input, |client, (sql, key, only, now, until)| {
+    async fn destroy(&self, digest: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        let input = (self.sql(), *digest, only.clone(), stored(now), stored(now.saturating_add(remember.into())));
+        let destroy = self.calls.run(Repeat::Never, input, |client, (sql, digest, only, now, until)| {
             Box::pin(async move {
                 let destroy = client.prepare_cached(&sql.destroy).await?;
                 let expired = *only == DestroyCondition::Expired;
@@ -177,19 +177,19 @@ impl Store for Postgres {
                     DestroyCondition::Owned(owner) => Some(owner.as_bytes()),
                     DestroyCondition::Any | DestroyCondition::Expired => None,
                 };
-                client.query_one(&destroy, &[&&key.as_bytes()[..], &expired, &owner, now, until]).await?.try_get(0)
+                client.query_one(&destroy, &[&&digest.as_bytes()[..], &expired, &owner, now, until]).await?.try_get(0)
             })
         });
         destroy.await
     }
 
-    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
+    async fn destroy_owned(&self, owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64> {
         let (owner, until) = (Arc::<str>::from(owner), stored(now.saturating_add(remember.into())));
         let input = (self.sql(), except.copied(), stored(now));
         let scope = self.calls.run(Repeat::Safe, input, |client, (sql, except, now)| {
             Box::pin(async move {
                 let scope = client.prepare_cached(&sql.destroy_scope).await?;
-                let except = except.as_ref().map(|key| &key.as_bytes()[..]);
+                let except = except.as_ref().map(|digest| &digest.as_bytes()[..]);
                 let row = client.query_one(&scope, &[&except, now]).await?;
                 Ok((row.try_get::<_, i64>(0)?, row.try_get::<_, Option<i64>>(1)?))
             })
@@ -265,18 +265,18 @@ impl Inspect for Postgres {
         reused.await
     }
 
-    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {
         let input = (self.sql(), stored(now), after.copied(), owner.map(str::to_owned), i64::from(limit));
         let list = self.calls.run(Repeat::Safe, input, |client, (sql, now, after, owner, limit)| {
             Box::pin(async move {
                 let list = client.prepare_cached(&sql.list).await?;
-                let after = after.as_ref().map_or(&[][..], |key| key.as_bytes());
+                let after = after.as_ref().map_or(&[][..], |digest| digest.as_bytes());
                 let owner = owner.as_deref().map(str::as_bytes);
                 let mut listed = Vec::new();
                 for row in client.query(&list, &[now, &after, &owner, limit]).await? {
                     // The driver wrote no key that is shorter.
-                    if let Ok(key) = Key::try_from(row.try_get::<_, &[u8]>(8)?) {
-                        listed.push(Listed { key, record: record(&row)? });
+                    if let Ok(digest) = Digest::try_from(row.try_get::<_, &[u8]>(8)?) {
+                        listed.push(Listed { digest, record: record(&row)? });
                     }
                 }
                 Ok(listed)
@@ -285,20 +285,21 @@ impl Inspect for Postgres {
         list.await
     }
 
-    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
-        let describe = self.calls.run(Repeat::Safe, (self.sql(), *key, stored(now)), |client, (sql, key, now)| {
-            Box::pin(async move {
-                let describe = client.prepare_cached(&sql.describe).await?;
-                let rows = client.query(&describe, &[&&key.as_bytes()[..], now]).await?;
-                let Some(first) = rows.first() else { return Ok(None) };
-                let mut variables = Vec::with_capacity(rows.len());
-                for row in &rows {
-                    let Some(app) = row.try_get::<_, Option<&[u8]>>(8)? else { continue };
-                    variables.push((text(app), text(row.try_get(9)?), number(row.try_get(10)?)));
-                }
-                Ok(Some((record(first)?, variables)))
-            })
-        });
+    async fn describe(&self, digest: &Digest, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
+        let describe =
+            self.calls.run(Repeat::Safe, (self.sql(), *digest, stored(now)), |client, (sql, digest, now)| {
+                Box::pin(async move {
+                    let describe = client.prepare_cached(&sql.describe).await?;
+                    let rows = client.query(&describe, &[&&digest.as_bytes()[..], now]).await?;
+                    let Some(first) = rows.first() else { return Ok(None) };
+                    let mut variables = Vec::with_capacity(rows.len());
+                    for row in &rows {
+                        let Some(app) = row.try_get::<_, Option<&[u8]>>(8)? else { continue };
+                        variables.push((text(app), text(row.try_get(9)?), number(row.try_get(10)?)));
+                    }
+                    Ok(Some((record(first)?, variables)))
+                })
+            });
         describe.await
     }
 
@@ -315,11 +316,11 @@ impl Inspect for Postgres {
 
 #[async_trait]
 impl Transfer for Postgres {
-    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
-        let export = self.calls.run(Repeat::Safe, (self.sql(), *key, stored(now)), |client, (sql, key, now)| {
+    async fn export(&self, digest: &Digest, now: u64) -> Result<Option<Snapshot>> {
+        let export = self.calls.run(Repeat::Safe, (self.sql(), *digest, stored(now)), |client, (sql, digest, now)| {
             Box::pin(async move {
                 let export = client.prepare_cached(&sql.export).await?;
-                let rows = client.query(&export, &[&&key.as_bytes()[..], now]).await?;
+                let rows = client.query(&export, &[&&digest.as_bytes()[..], now]).await?;
                 let Some(first) = rows.first() else { return Ok(None) };
                 let mut variables = Vec::with_capacity(rows.len());
                 for row in &rows {
@@ -333,11 +334,11 @@ impl Transfer for Postgres {
         export.await
     }
 
-    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+    async fn import(&self, digest: &Digest, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
         let Snapshot { record, variables } = snapshot;
         match over {
-            None => self.insert(key, record, variables, now).await,
-            Some(over) => self.replace(key, record, variables, over, now).await,
+            None => self.insert(digest, record, variables, now).await,
+            Some(over) => self.replace(digest, record, variables, over, now).await,
         }
     }
 }

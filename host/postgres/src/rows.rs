@@ -4,7 +4,7 @@ use lemon_session_sql::{
     limits::{check_owner, check_writes},
     tombstone::known_until,
 };
-use lemon_session_store::{Change, Key, Loaded, Record, Result, Stored, Variable, Write, Writes};
+use lemon_session_store::{Change, Digest, Loaded, Record, Result, Stored, Variable, Write, Writes};
 use tokio_postgres::Row;
 
 /// A time, a size or a version as PostgreSQL stores it: its largest integer replaces larger numbers.
@@ -23,8 +23,8 @@ pub fn record(row: &Row) -> Result<Record, tokio_postgres::Error> {
         created: column(0)?,
         accessed: column(1)?,
         expires: column(2)?,
-        ends: row.try_get::<_, Option<i64>>(3)?.map(number),
-        renewed: column(4)?,
+        absolute_expiry: row.try_get::<_, Option<i64>>(3)?.map(number),
+        rotated: column(4)?,
         owner: row.try_get::<_, Option<&[u8]>>(5)?.map(text),
         version: column(6)?,
         size: column(7)?,
@@ -67,14 +67,14 @@ impl<'a> FromIterator<&'a Write> for Columns {
 
 /// The parameters of an update.
 pub struct Update {
-    pub key: Key,
+    pub digest: Digest,
     pub expected: Option<i64>,
     pub clears: Vec<Vec<u8>>,
     pub writes: Columns,
     pub owns: bool,
     pub owner: Option<Vec<u8>>,
     pub expires: Option<i64>,
-    pub renamed: Option<Key>,
+    pub renamed: Option<Digest>,
     pub leads_until: Option<i64>,
     pub nonce: Option<Vec<u8>>,
     pub known_until: i64,
@@ -83,17 +83,17 @@ pub struct Update {
 }
 
 impl Update {
-    pub fn new(key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Self {
-        let grace = change.rename.as_ref().and_then(|rename| rename.grace.as_ref());
+    pub fn new(digest: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Self {
+        let grace = change.rotation.as_ref().and_then(|rotation| rotation.grace.as_ref());
         Self {
-            key: *key,
+            digest: *digest,
             expected: expected.map(stored),
             clears: change.clears.iter().map(|app| app.clone().into_bytes()).collect(),
             writes: change.writes.iter().collect(),
             owns: change.owner.is_some(),
             owner: change.owner.clone().flatten().map(String::into_bytes),
             expires: change.expires.map(stored),
-            renamed: change.rename.as_ref().map(|rename| rename.to),
+            renamed: change.rotation.as_ref().map(|rotation| rotation.to),
             leads_until: grace.map(|grace| stored(grace.until)),
             nonce: grace.map(|grace| grace.nonce.clone()),
             known_until: stored(known_until(change, now)),

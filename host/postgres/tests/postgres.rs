@@ -10,7 +10,7 @@ mod sql;
 use std::sync::LazyLock;
 
 use lemon_session_postgres::SCHEMES;
-use lemon_session_store::{Key, TableName, conformance::Subject};
+use lemon_session_store::{Digest, TableName, conformance::Subject};
 use sql::{
     Locking, open, own_table,
     servers::{OwnServer, PASSWORD},
@@ -54,7 +54,7 @@ impl Locking for Other {
         tokio::spawn(connection);
         client.batch_execute("BEGIN").await.expect("begin");
         let lock = format!("SELECT 1 FROM \"{table}\" WHERE digest = $1 FOR UPDATE");
-        client.query_one(&lock, &[&&Key::of(name).as_bytes()[..]]).await.expect("the row is locked");
+        client.query_one(&lock, &[&&Digest::of(name).as_bytes()[..]]).await.expect("the row is locked");
         client
     }
 

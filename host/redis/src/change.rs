@@ -27,14 +27,14 @@ impl<'a> Changes<'a> {
             Some(None) => "-".to_owned(),
             Some(Some(owner)) => format!("+{owner}"),
         };
-        let grace = change.rename.as_ref().and_then(|rename| rename.grace.as_ref());
+        let grace = change.rotation.as_ref().and_then(|rotation| rotation.grace.as_ref());
         let args = Args::at(self.now)
             .text(&self.expected.map_or_else(String::new, |version| version.to_string()))
             .text(&owner)
             .time_if(change.expires)
             .number(change.max_size)
             .number(change.remember.into())
-            .text(&change.rename.as_ref().map_or_else(String::new, |rename| rename.to.to_hex()))
+            .text(&change.rotation.as_ref().map_or_else(String::new, |rotation| rotation.to.to_hex()))
             .time_if(grace.map(|grace| grace.until))
             .bytes(grace.map_or(&[], |grace| &grace.nonce))
             .text(indexed)

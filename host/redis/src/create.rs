@@ -1,6 +1,6 @@
 //! New sessions, and sessions that are moved here from another store.
 
-use lemon_session_store::{Error, Key, Record, Result, Write, Writes};
+use lemon_session_store::{Digest, Error, Record, Result, Write, Writes};
 use rand::{TryRng, rngs::SysRng};
 
 use super::{
@@ -16,7 +16,7 @@ impl Redis {
     /// this version. Returns false if something else is there.
     pub(super) async fn store(
         &self,
-        key: &Key,
+        key: &Digest,
         record: &Record,
         writes: &Writes,
         over: Option<u64>,
@@ -42,8 +42,8 @@ impl Redis {
                 .time(record.created)
                 .time(record.accessed)
                 .time(record.expires)
-                .time_if(record.ends)
-                .time(record.renewed)
+                .time_if(record.absolute_expiry)
+                .time(record.rotated)
                 .owner(record.owner.as_deref())
                 .number(record.version)
                 .number(writes.size())

@@ -1,6 +1,6 @@
 //! The end of one session.
 
-use lemon_session_store::{Key, Result};
+use lemon_session_store::{Digest, Result};
 
 use super::{
     Redis, STEPS,
@@ -12,7 +12,7 @@ use super::{
 impl Redis {
     /// Ends the session of a digest, with the arguments of `DESTROY`, and with `follows` also one whose id was rotated.
     /// Returns whether a live session was ended.
-    pub(super) async fn end(&self, key: &Key, follows: bool, args: &Args, now: u64) -> Result<bool> {
+    pub(super) async fn end(&self, key: &Digest, follows: bool, args: &Args, now: u64) -> Result<bool> {
         let mut at = *key;
         for _ in 0..STEPS {
             let mut reply = self.call(&script::DESTROY, self.entry(&at), &[], args, Repeat::Never).await?;

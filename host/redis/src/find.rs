@@ -1,6 +1,6 @@
 //! The session that a digest leads to, through tombstones within their grace.
 
-use lemon_session_store::{Key, Result};
+use lemon_session_store::{Digest, Result};
 
 use super::{
     Redis, STEPS,
@@ -23,7 +23,7 @@ pub enum Found {
 
 impl Redis {
     /// Runs `LOAD` or `FETCH` on the session that a digest leads to.
-    pub(super) async fn find(&self, script: &Script, key: &Key, now: u64, args: &[&[u8]]) -> Result<Found> {
+    pub(super) async fn find(&self, script: &Script, key: &Digest, now: u64, args: &[&[u8]]) -> Result<Found> {
         let (mut at, mut identity, mut renewal) = (*key, Vec::new(), None);
         for _ in 0..STEPS {
             let given = Args::at(now).bytes(&identity).many(args.iter().copied());
@@ -54,7 +54,7 @@ impl Redis {
     }
 
     /// The identity of the session that a digest leads to, which id rotations keep; empty if it leads to none.
-    pub(super) async fn identity(&self, key: &Key, now: u64) -> Result<Vec<u8>> {
+    pub(super) async fn identity(&self, key: &Digest, now: u64) -> Result<Vec<u8>> {
         let (mut at, mut identity) = (*key, Vec::new());
         for _ in 0..STEPS {
             let given = Args::at(now).bytes(&identity);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lemon_session_store::{Key, Result};
+use lemon_session_store::{Digest, Result};
 use redis::Value;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 
 impl Redis {
     /// In a cluster: adds a digest to its owner's index, until well after its session expires. Returns until when.
-    pub(super) async fn add_to_index(&self, owner: &str, key: &Key, expires: u64, now: u64) -> Result<u64> {
+    pub(super) async fn add_to_index(&self, owner: &str, key: &Digest, expires: u64, now: u64) -> Result<u64> {
         // Twice the remaining life of the session: when it is used again, its digest need not be added again.
         let until = expires.saturating_add(expires.saturating_sub(now)).min(FAR);
         let args = Args::at(now).key(key).time(until);
@@ -22,7 +22,7 @@ impl Redis {
     }
 
     /// The digests in an owner's index, sorted.
-    pub(super) async fn owned(&self, owner: &str) -> Result<BTreeSet<Key>> {
+    pub(super) async fn owned(&self, owner: &str) -> Result<BTreeSet<Digest>> {
         let (mut owned, mut cursor) = (BTreeSet::new(), Some(0));
         while let Some(at) = cursor {
             let (next, keys) = self.owned_from(owner, at).await?;
@@ -34,7 +34,7 @@ impl Redis {
 
     /// The next digests in an owner's index, and the cursor of those that follow, if any. A digest that is in the index
     /// all the time is returned at least once.
-    pub(super) async fn owned_from(&self, owner: &str, cursor: u64) -> Result<(Option<u64>, Vec<Key>)> {
+    pub(super) async fn owned_from(&self, owner: &str, cursor: u64) -> Result<(Option<u64>, Vec<Digest>)> {
         let mut scan = redis::cmd("ZSCAN");
         scan.arg(self.index(owner)).arg(cursor).arg("COUNT").arg(PAGE);
         let mut page = reply::array(self.server.command(scan).await?)?.into_iter();

@@ -1,6 +1,6 @@
 //! The names of Redis keys, and of the fields of a session.
 
-use lemon_session_store::{Key, Result};
+use lemon_session_store::{Digest, Result};
 
 use super::{
     Redis,
@@ -17,7 +17,7 @@ impl Redis {
     }
 
     /// The Redis key of a digest's entry.
-    pub(super) fn entry(&self, key: &Key) -> String {
+    pub(super) fn entry(&self, key: &Digest) -> String {
         format!("{}:{ENTRIES}{}", self.table, key.to_hex())
     }
 

@@ -109,8 +109,8 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Error, Inspect, Key, Listed, LoadOutcome, Loaded, Record, Result, Schema,
-    Snapshot, StorageOptions, Store, Stored, TableName, Transfer, UpdateOutcome, Variable, Write, Writes,
+    Change, CreateOutcome, DestroyCondition, Digest, Error, Inspect, Listed, LoadOutcome, Loaded, Record, Result,
+    Schema, Snapshot, StorageOptions, Store, Stored, TableName, Transfer, UpdateOutcome, Variable, Write, Writes,
     registry::{Open, Opening},
 };
 use redis::Value;
@@ -181,7 +181,7 @@ impl Redis {
     }
 
     /// Some fields of a digest's entry.
-    async fn fields(&self, key: &Key, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+    async fn fields(&self, key: &Digest, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
         let mut get = redis::cmd("HMGET");
         get.arg(self.entry(key)).arg(names);
         reply::list(self.server.command(get).await?)
@@ -198,7 +198,7 @@ impl Store for Redis {
         self.server.name().to_owned()
     }
 
-    async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+    async fn load(&self, key: &Digest, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
         let prefix = prefix(app);
         let (mut reply, renewal) =
             match self.find(&script::LOAD, key, now, &[&prefix, inline_bytes.to_string().as_bytes()]).await? {
@@ -224,28 +224,28 @@ impl Store for Redis {
         Ok(LoadOutcome::Found(Loaded { record, variables, renewal }))
     }
 
-    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+    async fn fetch(&self, key: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
         match self.find(&script::FETCH, key, now, &[&field(app, name)]).await? {
             Found::Session { mut reply, .. } => reply.bytes_if(),
             _ => Ok(None),
         }
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Digest, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         let record = Record { version: 1, ..record.clone() };
         let created = self.store(key, &record, writes, None, record.accessed).await?;
         Ok(if created { CreateOutcome::Created } else { CreateOutcome::Exists })
     }
 
-    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+    async fn update(&self, key: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
         let changes = Changes::new(change, expected, now);
-        let new = change.rename.iter().map(|rename| self.entry(&rename.to)).collect::<Vec<_>>();
+        let new = change.rotation.iter().map(|rotation| self.entry(&rotation.to)).collect::<Vec<_>>();
         let mut indexed = String::new();
         for _ in 0..STEPS {
             let args = changes.args(&indexed, "");
             let mut reply = self.call(&script::UPDATE, self.entry(key), &new, &args, Repeat::Never).await?;
-            if let (Word::Move, Some(rename)) = (reply.word(), &change.rename) {
-                match self.rename(key, &changes, rename, Copy::new(reply)?, now).await? {
+            if let (Word::Move, Some(rotation)) = (reply.word(), &change.rotation) {
+                match self.rename(key, &changes, rotation, Copy::new(reply)?, now).await? {
                     Some(decided) => reply = decided,
                     None => continue,
                 }
@@ -254,7 +254,7 @@ impl Store for Redis {
                 Word::Committed => return Ok(UpdateOutcome::Committed(reply.number()?)),
                 Word::Conflict => return Ok(UpdateOutcome::Conflict(reply.number()?)),
                 Word::Large => return Ok(UpdateOutcome::TooLarge(reply.number()?)),
-                Word::Taken => return Err(Error::unavailable("the new key of a session is taken")),
+                Word::Taken => return Err(Error::unavailable("the new digest of a session is taken")),
                 Word::Index => {
                     let (owner, expires) = (reply.text()?, reply.number()?);
                     indexed = format!("{}:{owner}", self.add_to_index(&owner, key, expires, now).await?);
@@ -269,7 +269,7 @@ impl Store for Redis {
         Err(self.restless())
     }
 
-    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+    async fn destroy(&self, key: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
         let args = Args::at(now).number(remember.into()).condition(only).bytes(b"");
         let ended = self.end(key, false, &args, now).await?;
         if !ended {
@@ -278,7 +278,7 @@ impl Store for Redis {
         Ok(ended)
     }
 
-    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
+    async fn destroy_owned(&self, owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64> {
         let spared = match except {
             Some(key) => self.identity(key, now).await?,
             None => Vec::new(),
@@ -357,15 +357,15 @@ impl Inspect for Redis {
         Ok(reused)
     }
 
-    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {
         self.check_layout().await?;
         let limit = limit as usize;
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let follows = |key: &Key| after.is_none_or(|after| key > after);
+        let follows = |key: &Digest| after.is_none_or(|after| key > after);
         if let Some(owner) = owner {
-            let mut keys: Vec<Key> = self.owned(owner).await?.into_iter().filter(follows).collect();
+            let mut keys: Vec<Digest> = self.owned(owner).await?.into_iter().filter(follows).collect();
             let mut listed = Vec::new();
             while listed.len() < limit && !keys.is_empty() {
                 let rest = keys.split_off(AT_ONCE.min(keys.len()));
@@ -376,13 +376,13 @@ impl Inspect for Redis {
             return Ok(listed);
         }
         // The first ones of those found so far.
-        let mut first: BTreeMap<Key, Listed> = BTreeMap::new();
+        let mut first: BTreeMap<Digest, Listed> = BTreeMap::new();
         let mut pass = self.pass(ENTRIES).await?;
         while let Some(keys) = pass.keys().await? {
             let last = first.last_key_value().filter(|_| first.len() == limit).map(|(key, _)| *key);
             let keys = keys.into_iter().filter(|key| follows(key) && last.is_none_or(|last| *key < last));
             for listed in self.live_ones(keys, now).await? {
-                first.insert(listed.key, listed);
+                first.insert(listed.digest, listed);
             }
             while first.len() > limit {
                 first.pop_last();
@@ -391,7 +391,7 @@ impl Inspect for Redis {
         Ok(first.into_values().collect())
     }
 
-    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
+    async fn describe(&self, key: &Digest, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
         for _ in 0..STEPS {
             let mut reply = self.call(&script::DESCRIBE, self.entry(key), &[], &Args::at(now), Repeat::Safe).await?;
             match reply.word() {
@@ -425,7 +425,7 @@ impl Inspect for Redis {
 
 #[async_trait]
 impl Transfer for Redis {
-    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+    async fn export(&self, key: &Digest, now: u64) -> Result<Option<Snapshot>> {
         for _ in 0..STEPS {
             let mut reply = self.call(&script::EXPORT, self.entry(key), &[], &Args::at(now), Repeat::Safe).await?;
             match reply.word() {
@@ -448,7 +448,7 @@ impl Transfer for Redis {
         Err(self.restless())
     }
 
-    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+    async fn import(&self, key: &Digest, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
         self.store(key, &snapshot.record, &snapshot.variables, over, now).await
     }
 }

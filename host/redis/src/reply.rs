@@ -1,6 +1,6 @@
 //! The answers of scripts and commands.
 
-use lemon_session_store::{Error, Key, Record, Result};
+use lemon_session_store::{Digest, Error, Record, Result};
 use redis::Value;
 
 macro_rules! words {
@@ -84,7 +84,7 @@ impl Reply {
         number(&self.bytes()?)
     }
 
-    pub fn key(&mut self) -> Result<Key> {
+    pub fn key(&mut self) -> Result<Digest> {
         key(&self.bytes()?)
     }
 
@@ -99,7 +99,8 @@ pub const RECORD: [&str; 8] = ["created", "accessed", "expires", "ends", "renewe
 
 /// A record from the values of [`RECORD`]'s fields.
 pub fn record(fields: Vec<Option<Vec<u8>>>) -> Result<Record> {
-    let Ok([created, accessed, expires, ends, renewed, owner, version, size]) = <[_; 8]>::try_from(fields) else {
+    let Ok([created, accessed, expires, absolute_expiry, rotated, owner, version, size]) = <[_; 8]>::try_from(fields)
+    else {
         return Err(unexpected("a record with too few fields"));
     };
     let needed =
@@ -108,8 +109,8 @@ pub fn record(fields: Vec<Option<Vec<u8>>>) -> Result<Record> {
         created: needed(created)?,
         accessed: needed(accessed)?,
         expires: needed(expires)?,
-        ends: ends.as_deref().map(number).transpose()?,
-        renewed: needed(renewed)?,
+        absolute_expiry: absolute_expiry.as_deref().map(number).transpose()?,
+        rotated: needed(rotated)?,
         owner: owner.map(utf8).transpose()?,
         version: needed(version)?,
         size: needed(size)?,
@@ -150,8 +151,8 @@ pub fn number(bytes: &[u8]) -> Result<u64> {
     digits.ok_or_else(|| unexpected("something other than a number"))
 }
 
-pub fn key(hex: &[u8]) -> Result<Key> {
-    let key = std::str::from_utf8(hex).ok().and_then(Key::from_hex);
+pub fn key(hex: &[u8]) -> Result<Digest> {
+    let key = std::str::from_utf8(hex).ok().and_then(Digest::from_hex);
     key.ok_or_else(|| unexpected("something other than a session's digest"))
 }
 

@@ -1,6 +1,6 @@
 //! Id rotations in a cluster, in three steps.
 
-use lemon_session_store::{Key, Rename, Result};
+use lemon_session_store::{Digest, Result, Rotation};
 
 use super::{
     Redis,
@@ -16,9 +16,9 @@ impl Redis {
     /// then it has to be read again.
     pub(super) async fn rename(
         &self,
-        key: &Key,
+        key: &Digest,
         change: &Changes<'_>,
-        rename: &Rename,
+        rotation: &Rotation,
         copy: Copy,
         now: u64,
     ) -> Result<Option<Reply>> {
@@ -30,17 +30,17 @@ impl Redis {
         };
         let mut indexed = String::new();
         if let Some(owner) = &copy.owner {
-            indexed = format!("{}:{owner}", self.add_to_index(owner, &rename.to, copy.lasts, now).await?);
+            indexed = format!("{}:{owner}", self.add_to_index(owner, &rotation.to, copy.lasts, now).await?);
         }
-        let placed = self.call(&script::PLACE, self.entry(&rename.to), &[], &args(&indexed), Repeat::Never).await?;
+        let placed = self.call(&script::PLACE, self.entry(&rotation.to), &[], &args(&indexed), Repeat::Never).await?;
         if placed.word() != Word::Committed {
             return Ok(Some(placed));
         }
 
         let depart = Args::at(now)
-            .key(&rename.to)
-            .time_if(rename.grace.as_ref().map(|grace| grace.until))
-            .bytes(rename.grace.as_ref().map_or(&[], |grace| &grace.nonce))
+            .key(&rotation.to)
+            .time_if(rotation.grace.as_ref().map(|grace| grace.until))
+            .bytes(rotation.grace.as_ref().map_or(&[], |grace| &grace.nonce))
             .number(change.change.remember.into())
             .text(&token)
             .time(copy.lasts)
@@ -49,15 +49,15 @@ impl Redis {
         match left.word() {
             Word::Left => {
                 // If this fails, the next reader of the session takes this step.
-                let _ = self.finish(&rename.to, &pending, true, now).await;
+                let _ = self.finish(&rotation.to, &pending, true, now).await;
                 Ok(Some(placed))
             }
             Word::Gone => {
-                let _ = self.finish(&rename.to, &pending, false, now).await;
+                let _ = self.finish(&rotation.to, &pending, false, now).await;
                 Ok(Some(left))
             }
             _ => {
-                self.finish(&rename.to, &pending, false, now).await?;
+                self.finish(&rotation.to, &pending, false, now).await?;
                 Ok(None)
             }
         }
@@ -65,10 +65,10 @@ impl Redis {
 
     /// Takes the last step for a pending copy if its rotation has been decided. Returns false if it has not: then there
     /// is no session.
-    pub(super) async fn settle(&self, key: &Key, pending: &str, now: u64) -> Result<bool> {
+    pub(super) async fn settle(&self, key: &Digest, pending: &str, now: u64) -> Result<bool> {
         let (from, token) =
             pending.split_at_checked(64).ok_or_else(|| unexpected("a pending session of an unknown form"))?;
-        let from = Key::from_hex(from).ok_or_else(|| unexpected("a pending session of an unknown form"))?;
+        let from = Digest::from_hex(from).ok_or_else(|| unexpected("a pending session of an unknown form"))?;
         let left = self.fields(&from, &["to", "token"]).await?;
         if left != [Some(key.to_hex().into_bytes()), Some(token.as_bytes().to_vec())] {
             return Ok(false);
@@ -78,7 +78,7 @@ impl Redis {
     }
 
     /// Makes a pending copy the session (`keep`), or removes it.
-    pub(super) async fn finish(&self, key: &Key, pending: &str, keep: bool, now: u64) -> Result<()> {
+    pub(super) async fn finish(&self, key: &Digest, pending: &str, keep: bool, now: u64) -> Result<()> {
         let args = Args::at(now).text(pending).text(if keep { "keep" } else { "drop" });
         self.call(&script::SETTLE, self.entry(key), &[], &args, Repeat::Safe).await.map(drop)
     }

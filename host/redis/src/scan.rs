@@ -1,7 +1,7 @@
 //! Passes over all Redis keys of a store.
 
 use futures::{StreamExt, TryStreamExt, stream};
-use lemon_session_store::{Error, Key, Listed, Record, Result};
+use lemon_session_store::{Digest, Error, Listed, Record, Result};
 
 use super::{
     AT_ONCE, Redis, STEPS,
@@ -18,7 +18,7 @@ impl Redis {
     }
 
     /// The record of a session, if that is live.
-    async fn live(&self, key: &Key, now: u64) -> Result<Option<Record>> {
+    async fn live(&self, key: &Digest, now: u64) -> Result<Option<Record>> {
         for _ in 0..STEPS {
             let mut fields = self.fields(key, &[&RECORD[..], &["pending"]].concat()).await?;
             match fields.pop().flatten().map(reply::utf8).transpose()? {
@@ -33,10 +33,10 @@ impl Redis {
     }
 
     /// The live sessions of some digests, in the order of the digests.
-    pub(super) async fn live_ones(&self, keys: impl IntoIterator<Item = Key>, now: u64) -> Result<Vec<Listed>> {
+    pub(super) async fn live_ones(&self, keys: impl IntoIterator<Item = Digest>, now: u64) -> Result<Vec<Listed>> {
         let asked = stream::iter(keys).map(|key| async move { Ok::<_, Error>((key, self.live(&key, now).await?)) });
         let answers: Vec<_> = asked.buffered(AT_ONCE).try_collect().await?;
-        Ok(answers.into_iter().filter_map(|(key, record)| Some(Listed { key, record: record? })).collect())
+        Ok(answers.into_iter().filter_map(|(key, record)| Some(Listed { digest: key, record: record? })).collect())
     }
 }
 
@@ -59,7 +59,7 @@ impl Pass<'_> {
     }
 
     /// The digests in the next names of entries.
-    pub(super) async fn keys(&mut self) -> Result<Option<Vec<Key>>> {
+    pub(super) async fn keys(&mut self) -> Result<Option<Vec<Digest>>> {
         let Some(names) = self.names().await? else { return Ok(None) };
         let prefix = self.prefix.as_bytes();
         Ok(Some(names.iter().filter_map(|name| reply::key(name.strip_prefix(prefix)?).ok()).collect()))

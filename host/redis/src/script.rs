@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use lemon_session_store::{DestroyCondition, Key};
+use lemon_session_store::{DestroyCondition, Digest};
 use redis::Cmd;
 
 /// A script. The server caches it by the SHA-1 digest of its text.
@@ -96,7 +96,7 @@ impl Args {
         self.bytes(text.as_bytes())
     }
 
-    pub fn key(self, key: &Key) -> Self {
+    pub fn key(self, key: &Digest) -> Self {
         self.text(&key.to_hex())
     }
 

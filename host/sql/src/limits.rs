@@ -34,6 +34,6 @@ pub fn check_change(change: &Change) -> Result<()> {
     }
     check_writes(&change.writes)?;
     check_owner(change.owner.as_ref().and_then(Option::as_deref))?;
-    let grace = change.rename.as_ref().and_then(|rename| rename.grace.as_ref());
+    let grace = change.rotation.as_ref().and_then(|rotation| rotation.grace.as_ref());
     fits("nonce of a grace", grace.map_or(0, |grace| grace.nonce.len()), LONGEST_NONCE)
 }

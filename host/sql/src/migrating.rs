@@ -3,7 +3,9 @@
 use std::time::SystemTime;
 
 use futures::future::join_all;
-use lemon_session_store::{Key, Record, Result, Schema, Snapshot, StorageOptions, Store, TableName, Transfer, Write};
+use lemon_session_store::{
+    Digest, Record, Result, Schema, Snapshot, StorageOptions, Store, TableName, Transfer, Write,
+};
 
 const SESSIONS: usize = 50;
 
@@ -39,9 +41,17 @@ pub async fn older_layout_is_upgraded<D: Store + Transfer + Schema>(
     first.create_tables().await.expect("create_tables");
     assert_eq!(first.differences().await.expect("differences"), [""; 0]);
     let expires = now + 3600;
-    let record =
-        Record { created: now, accessed: now, expires, ends: None, renewed: now, owner: None, version: 0, size: 0 };
-    let keys: Vec<_> = (0..SESSIONS).map(|n| Key::of(&n.to_string())).collect();
+    let record = Record {
+        created: now,
+        accessed: now,
+        expires,
+        absolute_expiry: None,
+        rotated: now,
+        owner: None,
+        version: 0,
+        size: 0,
+    };
+    let keys: Vec<_> = (0..SESSIONS).map(|n| Digest::of(&n.to_string())).collect();
     for key in &keys {
         let value = Some(key.as_bytes().to_vec());
         let write = Write { app: "shop".to_owned(), name: "x".to_owned(), value };

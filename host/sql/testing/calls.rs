@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
-use lemon_session_store::{Change, DestroyCondition, Grace, LoadOutcome, Rename, Stored, UpdateOutcome};
+use lemon_session_store::{Change, DestroyCondition, Grace, LoadOutcome, Rotation, Stored, UpdateOutcome};
 
 use super::{
     APP, address, assert_unavailable, create, found, key, now, proxy::Proxy, record, through, with_tables, write,
@@ -29,7 +29,7 @@ pub async fn each_call_is_one_round_trip(url: &str) {
                 clears: vec!["other".to_owned()],
                 owner: Some(Some("Ada".to_owned())),
                 expires: Some(now() + 7200),
-                rename: Some(Rename {
+                rotation: Some(Rotation {
                     to: key(&new),
                     grace: Some(Grace { until: now() + 60, nonce: b"nonce".to_vec() }),
                 }),

@@ -20,8 +20,8 @@ use std::{
 };
 
 use lemon_session_store::{
-    Change, CreateOutcome, Error, Key, LoadOutcome, Loaded, Record, Registry, StorageOptions, Store, TableName, Write,
-    Writes,
+    Change, CreateOutcome, Digest, Error, LoadOutcome, Loaded, Record, Registry, StorageOptions, Store, TableName,
+    Write, Writes,
 };
 use proxy::Proxy;
 
@@ -69,14 +69,23 @@ pub fn through(url: &str, proxy: &Proxy) -> String {
     url.replacen(&address(url), &format!("127.0.0.1:{}", proxy.port), 1)
 }
 
-fn key(name: &str) -> Key {
-    Key::of(name)
+fn key(name: &str) -> Digest {
+    Digest::of(name)
 }
 
 pub fn record() -> Record {
     let now = now();
     let expires = now + 3600;
-    Record { created: now, accessed: now, expires, ends: None, renewed: now, owner: None, version: 0, size: 0 }
+    Record {
+        created: now,
+        accessed: now,
+        expires,
+        absolute_expiry: None,
+        rotated: now,
+        owner: None,
+        version: 0,
+        size: 0,
+    }
 }
 
 pub fn write(name: &str, value: &[u8]) -> Write {

@@ -84,7 +84,7 @@ pub async fn saves_go_on_while_all_sessions_of_an_owner_are_ended(url: &str, fil
         let sessions = driver.try_inspect().expect("inspect").count(now()).await.expect("count") - 1;
         assert!(sessions > 5_000, "{sessions}");
         let first =
-            driver.try_inspect().expect("inspect").list(now(), Some("Ada"), None, 1).await.expect("list")[0].key;
+            driver.try_inspect().expect("inspect").list(now(), Some("Ada"), None, 1).await.expect("list")[0].digest;
         let ending = tokio::spawn({
             let driver = Arc::clone(&driver);
             async move {

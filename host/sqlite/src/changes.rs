@@ -6,7 +6,8 @@
 use std::time::{Duration, Instant};
 
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Error, Key, Record, Rename, Result, Snapshot, UpdateOutcome, Write, Writes,
+    Change, CreateOutcome, DestroyCondition, Digest, Error, Record, Result, Rotation, Snapshot, UpdateOutcome, Write,
+    Writes,
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
@@ -28,7 +29,7 @@ struct Found {
     session: i64,
     accessed: i64,
     expires: i64,
-    ends: Option<i64>,
+    absolute_expiry: Option<i64>,
     version: i64,
     size: i64,
 }
@@ -51,24 +52,24 @@ impl<'a> Changes<'a> {
         self.connection.prepare_cached(sql)
     }
 
-    pub fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Changed<CreateOutcome> {
+    pub fn create(&self, digest: &Digest, record: &Record, writes: &Writes) -> Changed<CreateOutcome> {
         let record = Record { version: 1, ..record.clone() };
-        let created = self.insert(key, &record, writes, record.accessed)?;
+        let created = self.insert(digest, &record, writes, record.accessed)?;
         Ok(Ok(if created { CreateOutcome::Created } else { CreateOutcome::Exists }))
     }
 
     /// Stores a session unless its digest is taken. Tells whether it was stored.
-    fn insert(&self, key: &Key, record: &Record, writes: &Writes, now: u64) -> rusqlite::Result<bool> {
-        if !self.is_no_former(key, now)? {
+    fn insert(&self, digest: &Digest, record: &Record, writes: &Writes, now: u64) -> rusqlite::Result<bool> {
+        if !self.is_no_former(digest, now)? {
             return Ok(false);
         }
         let created = self.prepare(&self.sql.create)?.execute(params![
-            key.as_bytes(),
+            digest.as_bytes(),
             seconds(record.created),
             seconds(record.accessed),
             seconds(record.expires),
-            record.ends.map(seconds),
-            seconds(record.renewed),
+            record.absolute_expiry.map(seconds),
+            seconds(record.rotated),
             record.owner,
             seconds(record.version),
             writes.size() as i64,
@@ -91,13 +92,13 @@ impl<'a> Changes<'a> {
     /// Stores a copy of another store's session; false when it may not be stored.
     pub fn import(
         &self,
-        key: &Key,
+        digest: &Digest,
         Snapshot { record, variables }: &Snapshot,
         over: Option<u64>,
         now: u64,
     ) -> Changed<bool> {
-        let Some(over) = over else { return self.insert(key, record, variables, now).map(Ok) };
-        let Some(Found { session, expires, version, .. }) = self.find(key)? else { return Ok(Ok(false)) };
+        let Some(over) = over else { return self.insert(digest, record, variables, now).map(Ok) };
+        let Some(Found { session, expires, version, .. }) = self.find(digest)? else { return Ok(Ok(false)) };
         if expires <= seconds(now) || version != seconds(over) {
             return Ok(Ok(false));
         }
@@ -108,8 +109,8 @@ impl<'a> Changes<'a> {
             seconds(record.created),
             seconds(record.accessed),
             seconds(record.expires),
-            record.ends.map(seconds),
-            seconds(record.renewed),
+            record.absolute_expiry.map(seconds),
+            seconds(record.rotated),
             record.owner,
             seconds(record.version),
             variables.size() as i64,
@@ -118,9 +119,10 @@ impl<'a> Changes<'a> {
         Ok(Ok(true))
     }
 
-    pub fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Changed<UpdateOutcome> {
+    pub fn update(&self, digest: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Changed<UpdateOutcome> {
         let writes = &change.writes;
-        let Some(Found { session, accessed, expires, ends, version, size: old_size }) = self.find(key)? else {
+        let Some(Found { session, accessed, expires, absolute_expiry, version, size: old_size }) = self.find(digest)?
+        else {
             return Ok(Ok(UpdateOutcome::Gone));
         };
         if expires <= seconds(now) {
@@ -141,8 +143,8 @@ impl<'a> Changes<'a> {
         if size > old_size && size as u64 > change.max_size {
             return Ok(Ok(UpdateOutcome::TooLarge(size as u64)));
         }
-        if let Some(rename) = &change.rename
-            && !self.is_free(&rename.to, now)?
+        if let Some(rotation) = &change.rotation
+            && !self.is_free(&rotation.to, now)?
         {
             return Ok(Err(Error::unavailable("the new digest of a session is taken")));
         }
@@ -157,7 +159,10 @@ impl<'a> Changes<'a> {
         let changes = !change.clears.is_empty() || !change.writes.is_empty() || change.owner.is_some();
         let version = version + i64::from(changes);
         let accessed = accessed.max(seconds(now));
-        let later = change.expires.map(|new| seconds(new).min(ends.unwrap_or(i64::MAX))).filter(|new| *new > expires);
+        let later = change
+            .expires
+            .map(|new| seconds(new).min(absolute_expiry.unwrap_or(i64::MAX)))
+            .filter(|new| *new > expires);
         self.prepare(&self.sql.change)?.execute((session, accessed, version, size))?;
         if let Some(later) = later {
             self.prepare(&self.sql.set_expires)?.execute((session, later))?;
@@ -165,24 +170,24 @@ impl<'a> Changes<'a> {
         if let Some(owner) = &change.owner {
             self.prepare(&self.sql.set_owner)?.execute((session, owner))?;
         }
-        if let Some(rename) = &change.rename {
-            self.rename(session, key, rename, now, change.remember)?;
+        if let Some(rotation) = &change.rotation {
+            self.rename(session, digest, rotation, now, change.remember)?;
         }
         Ok(Ok(UpdateOutcome::Committed(version as u64)))
     }
 
-    fn find(&self, key: &Key) -> rusqlite::Result<Option<Found>> {
+    fn find(&self, digest: &Digest) -> rusqlite::Result<Option<Found>> {
         let found = |row: &Row<'_>| {
             Ok(Found {
                 session: row.get(0)?,
                 accessed: row.get(1)?,
                 expires: row.get(2)?,
-                ends: row.get(3)?,
+                absolute_expiry: row.get(3)?,
                 version: row.get(4)?,
                 size: row.get(5)?,
             })
         };
-        self.prepare(&self.sql.find)?.query_row([key.as_bytes()], found).optional()
+        self.prepare(&self.sql.find)?.query_row([digest.as_bytes()], found).optional()
     }
 
     fn olds(&self, session: i64, clears: &[String], writes: &Writes) -> rusqlite::Result<Vec<Option<Old>>> {
@@ -232,9 +237,16 @@ impl<'a> Changes<'a> {
     }
 
     /// Gives a session its new digest, which is free.
-    fn rename(&self, session: i64, from: &Key, rename: &Rename, now: u64, remember: u32) -> rusqlite::Result<()> {
-        self.prepare(&self.sql.rename)?.execute((session, rename.to.as_bytes(), seconds(now)))?;
-        match &rename.grace {
+    fn rename(
+        &self,
+        session: i64,
+        from: &Digest,
+        rotation: &Rotation,
+        now: u64,
+        remember: u32,
+    ) -> rusqlite::Result<()> {
+        self.prepare(&self.sql.rotation)?.execute((session, rotation.to.as_bytes(), seconds(now)))?;
+        match &rotation.grace {
             None => {
                 self.seal(session)?;
                 self.remember(from, now, remember)
@@ -256,23 +268,23 @@ impl<'a> Changes<'a> {
     }
 
     /// Whether this digest is free for a session.
-    fn is_free(&self, key: &Key, now: u64) -> rusqlite::Result<bool> {
-        Ok(!self.prepare(&self.sql.find)?.exists([key.as_bytes()])? && self.is_no_former(key, now)?)
+    fn is_free(&self, digest: &Digest, now: u64) -> rusqlite::Result<bool> {
+        Ok(!self.prepare(&self.sql.find)?.exists([digest.as_bytes()])? && self.is_no_former(digest, now)?)
     }
 
     /// Whether a digest has no tombstone. One that has expired is removed.
-    fn is_no_former(&self, key: &Key, now: u64) -> rusqlite::Result<bool> {
-        if !self.prepare(&self.sql.is_former)?.exists([key.as_bytes()])? {
+    fn is_no_former(&self, digest: &Digest, now: u64) -> rusqlite::Result<bool> {
+        if !self.prepare(&self.sql.is_former)?.exists([digest.as_bytes()])? {
             return Ok(true);
         }
-        Ok(self.prepare(&self.sql.forget)?.execute((key.as_bytes(), seconds(now)))? > 0)
+        Ok(self.prepare(&self.sql.forget)?.execute((digest.as_bytes(), seconds(now)))? > 0)
     }
 
-    fn remember(&self, key: &Key, now: u64, remember: u32) -> rusqlite::Result<()> {
+    fn remember(&self, digest: &Digest, now: u64, remember: u32) -> rusqlite::Result<()> {
         if remember > 0 {
             let forget = seconds(now.saturating_add(remember.into()));
             let nothing = None::<i64>;
-            self.prepare(&self.sql.remember)?.execute((key.as_bytes(), nothing, nothing, nothing, forget))?;
+            self.prepare(&self.sql.remember)?.execute((digest.as_bytes(), nothing, nothing, nothing, forget))?;
         }
         Ok(())
     }
@@ -292,8 +304,8 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    pub fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Changed<bool> {
-        let Some(Found { session, expires, .. }) = self.find(key)? else { return Ok(Ok(false)) };
+    pub fn destroy(&self, digest: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Changed<bool> {
+        let Some(Found { session, expires, .. }) = self.find(digest)? else { return Ok(Ok(false)) };
         let live = expires > seconds(now);
         let is_meant = match only {
             DestroyCondition::Any => true,
@@ -305,7 +317,7 @@ impl<'a> Changes<'a> {
         }
         self.remove(session)?;
         if live {
-            self.remember(key, now, remember)?;
+            self.remember(digest, now, remember)?;
         }
         Ok(Ok(live))
     }
@@ -316,11 +328,12 @@ impl<'a> Changes<'a> {
         let started = Instant::now();
         let (mut looked, mut ended) = (0, 0);
         for session in sessions {
-            let mut key = self.prepare(&self.sql.key_of_owned)?;
-            let key: Option<[u8; 32]> = key.query_row((session, owner, seconds(now)), |row| row.get(0)).optional()?;
-            if let Some(key) = key.map(Key::from) {
+            let mut digest = self.prepare(&self.sql.key_of_owned)?;
+            let digest: Option<[u8; 32]> =
+                digest.query_row((session, owner, seconds(now)), |row| row.get(0)).optional()?;
+            if let Some(digest) = digest.map(Digest::from) {
                 self.remove(*session)?;
-                self.remember(&key, now, remember)?;
+                self.remember(&digest, now, remember)?;
                 ended += 1;
             }
             looked += 1;
@@ -332,8 +345,8 @@ impl<'a> Changes<'a> {
     }
 
     /// Counts that an ended digest was presented.
-    pub fn count_reuse(&self, key: &Key) -> Changed<()> {
-        self.prepare(&self.sql.count_reuse)?.execute([key.as_bytes()])?;
+    pub fn count_reuse(&self, digest: &Digest) -> Changed<()> {
+        self.prepare(&self.sql.count_reuse)?.execute([digest.as_bytes()])?;
         Ok(Ok(()))
     }
 

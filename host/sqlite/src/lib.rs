@@ -48,7 +48,7 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Error, Inspect, Key, Listed, LoadOutcome, Record, Result, Schema,
+    Change, CreateOutcome, DestroyCondition, Digest, Error, Inspect, Listed, LoadOutcome, Record, Result, Schema,
     Snapshot, StorageOptions, Store, Transfer, UpdateOutcome, Writes,
     registry::{Open, Opening},
 };
@@ -154,35 +154,35 @@ impl Store for Sqlite {
         format!("SQLite in {}", self.options.file.name())
     }
 
-    async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
-        let loaded = self.readers.load(key, app, now, inline_bytes)?;
+    async fn load(&self, digest: &Digest, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+        let loaded = self.readers.load(digest, app, now, inline_bytes)?;
         if loaded == LoadOutcome::Ended {
-            let key = *key;
-            self.writer.write(move |changes| changes.count_reuse(&key)).await?;
+            let digest = *digest;
+            self.writer.write(move |changes| changes.count_reuse(&digest)).await?;
         }
         Ok(loaded)
     }
 
-    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
-        self.readers.fetch(key, app, name, now)
+    async fn fetch(&self, digest: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+        self.readers.fetch(digest, app, name, now)
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
-        let (key, record, writes) = (*key, record.clone(), writes.clone());
-        self.writer.write(move |changes| changes.create(&key, &record, &writes)).await
+    async fn create(&self, digest: &Digest, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
+        let (digest, record, writes) = (*digest, record.clone(), writes.clone());
+        self.writer.write(move |changes| changes.create(&digest, &record, &writes)).await
     }
 
-    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
-        let (key, change) = (*key, change.clone());
-        self.writer.write(move |changes| changes.update(&key, &change, expected, now)).await
+    async fn update(&self, digest: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+        let (digest, change) = (*digest, change.clone());
+        self.writer.write(move |changes| changes.update(&digest, &change, expected, now)).await
     }
 
-    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
-        let (key, only) = (*key, only.clone());
-        self.writer.write(move |changes| changes.destroy(&key, &only, now, remember)).await
+    async fn destroy(&self, digest: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        let (digest, only) = (*digest, only.clone());
+        self.writer.write(move |changes| changes.destroy(&digest, &only, now, remember)).await
     }
 
-    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
+    async fn destroy_owned(&self, owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64> {
         let (owner, except) = (Arc::<str>::from(owner), except.copied());
         let (readers, writer) = (Arc::clone(&self.readers), Arc::clone(&self.writer));
         // A task, so that it ends all sessions even if the caller is dropped.
@@ -249,27 +249,27 @@ impl Inspect for Sqlite {
         self.aside(move |readers, _| readers.reused(now)).await
     }
 
-    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {
         let (owner, after) = (owner.map(str::to_owned), after.copied());
         self.aside(move |readers, _| readers.list(now, owner.as_deref(), after.as_ref(), limit)).await
     }
 
-    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
-        let key = *key;
-        self.aside(move |readers, _| readers.describe(&key, now)).await
+    async fn describe(&self, digest: &Digest, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
+        let digest = *digest;
+        self.aside(move |readers, _| readers.describe(&digest, now)).await
     }
 }
 
 #[async_trait]
 impl Transfer for Sqlite {
-    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
-        let key = *key;
-        self.aside(move |readers, _| readers.export(&key, now)).await
+    async fn export(&self, digest: &Digest, now: u64) -> Result<Option<Snapshot>> {
+        let digest = *digest;
+        self.aside(move |readers, _| readers.export(&digest, now)).await
     }
 
-    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
-        let (key, snapshot) = (*key, snapshot.clone());
-        self.writer.write(move |changes| changes.import(&key, &snapshot, over, now)).await
+    async fn import(&self, digest: &Digest, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+        let (digest, snapshot) = (*digest, snapshot.clone());
+        self.writer.write(move |changes| changes.import(&digest, &snapshot, over, now)).await
     }
 }
 

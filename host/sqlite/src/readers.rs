@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lemon_session_store::{Key, Listed, LoadOutcome, Loaded, Record, Result, Snapshot, Stored, Variable, Write};
+use lemon_session_store::{Digest, Listed, LoadOutcome, Loaded, Record, Result, Snapshot, Stored, Variable, Write};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, types::ValueRef};
 
 use super::{changes::seconds, file::FileConnection, options::Options, statements::Statements};
@@ -48,15 +48,15 @@ impl Readers {
     }
 
     /// [`LoadOutcome::Ended`] is not counted here.
-    pub fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+    pub fn load(&self, digest: &Digest, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
         self.read(|connection, sql| {
-            if let Some(found) = load(connection, sql, key, app, now, inline_bytes)? {
+            if let Some(found) = load(connection, sql, digest, app, now, inline_bytes)? {
                 return Ok(found);
             }
             let snapshot = Transaction::new(connection, TransactionBehavior::Deferred)?;
-            let Some(former) = Former::find(&snapshot, sql, key, now)? else { return Ok(LoadOutcome::Absent) };
+            let Some(former) = Former::find(&snapshot, sql, digest, now)? else { return Ok(LoadOutcome::Absent) };
             let found = match former.leads_to {
-                Some((key, nonce)) => load(&snapshot, sql, &key, app, now, inline_bytes)?.zip(Some(nonce)),
+                Some((digest, nonce)) => load(&snapshot, sql, &digest, app, now, inline_bytes)?.zip(Some(nonce)),
                 None => None,
             };
             Ok(match found {
@@ -68,18 +68,18 @@ impl Readers {
         })
     }
 
-    pub fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+    pub fn fetch(&self, digest: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
         self.read(|connection, sql| {
-            let fetch = |connection: &Connection, key: &Key| {
+            let fetch = |connection: &Connection, digest: &Digest| {
                 let mut fetch = connection.prepare_cached(&sql.fetch)?;
-                fetch.query_row((key.as_bytes(), app, name, seconds(now)), |row| row.get(0)).optional()
+                fetch.query_row((digest.as_bytes(), app, name, seconds(now)), |row| row.get(0)).optional()
             };
-            if let Some(value) = fetch(connection, key)? {
+            if let Some(value) = fetch(connection, digest)? {
                 return Ok(Some(value));
             }
             let snapshot = Transaction::new(connection, TransactionBehavior::Deferred)?;
-            match Former::find(&snapshot, sql, key, now)? {
-                Some(Former { leads_to: Some((key, _)) }) => fetch(&snapshot, &key),
+            match Former::find(&snapshot, sql, digest, now)? {
+                Some(Former { leads_to: Some((digest, _)) }) => fetch(&snapshot, &digest),
                 _ => Ok(None),
             }
         })
@@ -100,11 +100,11 @@ impl Readers {
         })
     }
 
-    pub fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
+    pub fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {
         self.read(|connection, sql| {
-            let after = after.map_or(&[][..], |key| key.as_bytes());
+            let after = after.map_or(&[][..], |digest| digest.as_bytes());
             let listed =
-                |row: &Row<'_>| Ok(Listed { key: Key::from(row.get::<_, [u8; 32]>(8)?), record: record(row)? });
+                |row: &Row<'_>| Ok(Listed { digest: Digest::from(row.get::<_, [u8; 32]>(8)?), record: record(row)? });
             match owner {
                 None => {
                     connection.prepare_cached(&sql.list)?.query_map((after, seconds(now), limit), listed)?.collect()
@@ -119,12 +119,12 @@ impl Readers {
 
     /// The numbers of all live sessions of an owner but the one that the digest `except` leads to. A session keeps its number
     /// when its id is rotated.
-    pub fn owned(&self, owner: &str, except: Option<&Key>, now: u64) -> Result<Vec<i64>> {
+    pub fn owned(&self, owner: &str, except: Option<&Digest>, now: u64) -> Result<Vec<i64>> {
         self.read(|connection, sql| {
             let snapshot = Transaction::new(connection, TransactionBehavior::Deferred)?;
             let mut leads_to = snapshot.prepare_cached(&sql.leads_to)?;
             let spared: Option<i64> = match except {
-                Some(key) => leads_to.query_row((key.as_bytes(), seconds(now)), |row| row.get(0)).optional()?,
+                Some(digest) => leads_to.query_row((digest.as_bytes(), seconds(now)), |row| row.get(0)).optional()?,
                 None => None,
             };
             let mut owned = snapshot.prepare_cached(&sql.owned)?;
@@ -133,10 +133,10 @@ impl Readers {
         })
     }
 
-    pub fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Sizes)>> {
+    pub fn describe(&self, digest: &Digest, now: u64) -> Result<Option<(Record, Sizes)>> {
         self.read(|connection, sql| {
             let mut describe = connection.prepare_cached(&sql.describe)?;
-            let mut rows = describe.query((key.as_bytes(), seconds(now)))?;
+            let mut rows = describe.query((digest.as_bytes(), seconds(now)))?;
             let mut described = None;
             while let Some(row) = rows.next()? {
                 let (_, sizes): &mut (Record, Sizes) = match &mut described {
@@ -151,10 +151,10 @@ impl Readers {
         })
     }
 
-    pub fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+    pub fn export(&self, digest: &Digest, now: u64) -> Result<Option<Snapshot>> {
         self.read(|connection, sql| {
             let mut export = connection.prepare_cached(&sql.export)?;
-            let mut rows = export.query((key.as_bytes(), seconds(now)))?;
+            let mut rows = export.query((digest.as_bytes(), seconds(now)))?;
             let mut snapshot = None;
             while let Some(row) = rows.next()? {
                 let (_, variables) = match &mut snapshot {
@@ -174,13 +174,13 @@ impl Readers {
 fn load(
     connection: &Connection,
     sql: &Statements,
-    key: &Key,
+    digest: &Digest,
     app: &str,
     now: u64,
     inline_bytes: u32,
 ) -> rusqlite::Result<Option<LoadOutcome>> {
     let mut load = connection.prepare_cached(&sql.load)?;
-    let mut rows = load.query((key.as_bytes(), app, inline_bytes))?;
+    let mut rows = load.query((digest.as_bytes(), app, inline_bytes))?;
     let Some(first) = rows.next()? else { return Ok(None) };
     let record = record(first)?;
     if record.expires <= now {
@@ -209,8 +209,8 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         created: seconds(0)?,
         accessed: seconds(1)?,
         expires: seconds(2)?,
-        ends: row.get::<_, Option<i64>>(3)?.map(|seconds| seconds as u64),
-        renewed: seconds(4)?,
+        absolute_expiry: row.get::<_, Option<i64>>(3)?.map(|seconds| seconds as u64),
+        rotated: seconds(4)?,
         owner: row.get(5)?,
         version: seconds(6)?,
         size: seconds(7)?,
@@ -220,13 +220,13 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
 /// A tombstone.
 struct Former {
     /// Within its grace: the current digest of its session, and the nonce.
-    leads_to: Option<(Key, Vec<u8>)>,
+    leads_to: Option<(Digest, Vec<u8>)>,
 }
 
 impl Former {
-    fn find(connection: &Connection, sql: &Statements, key: &Key, now: u64) -> rusqlite::Result<Option<Self>> {
+    fn find(connection: &Connection, sql: &Statements, digest: &Digest, now: u64) -> rusqlite::Result<Option<Self>> {
         let mut former = connection.prepare_cached(&sql.former)?;
-        let mut rows = former.query([key.as_bytes()])?;
+        let mut rows = former.query([digest.as_bytes()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         if row.get::<_, i64>(3)? <= seconds(now) {
             return Ok(None);
@@ -238,6 +238,6 @@ impl Former {
         }
         let nonce: Vec<u8> = row.get(2)?;
         let current = connection.prepare_cached(&sql.key_of)?.query_row([session], |row| row.get(0)).optional()?;
-        Ok(Some(Self { leads_to: current.map(|key: [u8; 32]| (Key::from(key), nonce)) }))
+        Ok(Some(Self { leads_to: current.map(|digest: [u8; 32]| (Digest::from(digest), nonce)) }))
     }
 }

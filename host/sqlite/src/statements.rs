@@ -61,7 +61,7 @@ statements! {
     change: r#"UPDATE "{t}" SET accessed = ?2, version = ?3, size = ?4 WHERE id = ?1"#;
     set_expires: r#"UPDATE "{t}" SET expires = ?2 WHERE id = ?1"#;
     set_owner: r#"UPDATE "{t}" SET owner = ?2 WHERE id = ?1"#;
-    rename: r#"UPDATE "{t}" SET digest = ?2, rotated = ?3 WHERE id = ?1"#;
+    rotation: r#"UPDATE "{t}" SET digest = ?2, rotated = ?3 WHERE id = ?1"#;
     remove: r#"DELETE FROM "{t}" WHERE id = ?1"#;
 
     old_value: r#"SELECT coalesce(bytes, length(value)), large FROM "{t}_variable"

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use lemon_session_store::{Grace, Rename, Write};
+use lemon_session_store::{Grace, Rotation, Write};
 use rusqlite::Connection;
 
 use super::{
@@ -37,10 +37,19 @@ async fn store() -> (tempfile::TempDir, PathBuf, Arc<Sqlite>) {
 
 fn record(owner: Option<&str>) -> Record {
     let owner = owner.map(str::to_owned);
-    Record { created: NOW, accessed: NOW, expires: NOW + 100, ends: None, renewed: NOW, owner, version: 1, size: 0 }
+    Record {
+        created: NOW,
+        accessed: NOW,
+        expires: NOW + 100,
+        absolute_expiry: None,
+        rotated: NOW,
+        owner,
+        version: 1,
+        size: 0,
+    }
 }
 
-async fn create(store: &Sqlite, key: &Key) {
+async fn create(store: &Sqlite, key: &Digest) {
     assert_eq!(store.create(key, &record(None), &Writes::default()).await.expect("create"), CreateOutcome::Created);
 }
 
@@ -53,18 +62,18 @@ fn setting(name: &str, bytes: usize) -> Change {
     Change { writes: [write("shop", name, Some(vec![0; bytes]))].into(), max_size: 100, ..Change::default() }
 }
 
-fn renaming(to: Key, grace: Option<Grace>) -> Change {
-    Change { rename: Some(Rename { to, grace }), max_size: u64::MAX, ..Change::default() }
+fn renaming(to: Digest, grace: Option<Grace>) -> Change {
+    Change { rotation: Some(Rotation { to, grace }), max_size: u64::MAX, ..Change::default() }
 }
 
-async fn load(store: &Sqlite, key: &Key) -> LoadOutcome {
+async fn load(store: &Sqlite, key: &Digest) -> LoadOutcome {
     store.load(key, "shop", NOW, 100).await.expect("load")
 }
 
 #[tokio::test]
 async fn changes_of_one_session_in_one_transaction_see_each_other() {
     let (_folder, _, store) = store().await;
-    let [key, new] = ["a", "new"].map(Key::of);
+    let [key, new] = ["a", "new"].map(Digest::of);
     create(&store, &key).await;
     let update = async |key, change, expected| store.update(key, &change, expected, NOW).await.expect("an answer");
     let outcomes = futures::join!(
@@ -106,7 +115,7 @@ fn is_free(file: &Path) -> bool {
 async fn change_that_panics_fails_alone_and_leaves_no_transaction_open() {
     for synchronous in ["NORMAL", "FULL"] {
         let (_folder, file, store) = store_with(&[("synchronous", synchronous)]).await;
-        let key = Key::of("a");
+        let key = Digest::of("a");
         create(&store, &key).await;
         let panicking = async || {
             let half_done = move |changes: Changes<'_>| -> Changed<()> {
@@ -133,7 +142,7 @@ async fn change_that_panics_fails_alone_and_leaves_no_transaction_open() {
 async fn change_that_was_undone_is_answered_when_it_is_stored() {
     for round in 0..5 {
         let (_folder, file, store) = store().await;
-        let key = Key::of("a");
+        let key = Digest::of("a");
         create(&store, &key).await;
         let is_first = AtomicBool::new(true);
         let other_process = file.clone();
@@ -177,7 +186,7 @@ fn fill(store: &Sqlite, owner: &str, sessions: u32) {
 }
 
 /// Saves until a task is done; returns the longest that a save took, and how long all of it did.
-async fn save_meanwhile<T>(store: &Sqlite, key: &Key, task: &JoinHandle<T>) -> (Duration, Duration) {
+async fn save_meanwhile<T>(store: &Sqlite, key: &Digest, task: &JoinHandle<T>) -> (Duration, Duration) {
     let (started, mut longest) = (Instant::now(), Duration::ZERO);
     while !task.is_finished() {
         let save = Instant::now();
@@ -190,7 +199,7 @@ async fn save_meanwhile<T>(store: &Sqlite, key: &Key, task: &JoinHandle<T>) -> (
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
     let (_folder, _, store) = store().await;
-    let (saved, kept) = (Key::of("a"), Key::of("kept"));
+    let (saved, kept) = (Digest::of("a"), Digest::of("kept"));
     create(&store, &saved).await;
     fill(&store, "Ada", 20_000);
     fill(&store, "Bob", 10);
@@ -203,7 +212,7 @@ async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
     assert_eq!(ending.await.expect("no panic").expect("destroy_owned"), 20_000);
     assert!(longest < all / 8, "a save took {longest:?} of {all:?}");
     let left = store.list(NOW, Some("Ada"), None, 10).await.expect("list");
-    assert_eq!(left.iter().map(|left| left.key).collect::<Vec<_>>(), [kept]);
+    assert_eq!(left.iter().map(|left| left.digest).collect::<Vec<_>>(), [kept]);
     assert_eq!(store.count(NOW).await.expect("count"), 12);
 }
 
@@ -211,7 +220,7 @@ async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
 async fn no_session_escapes_its_end_by_a_new_key() {
     let (_folder, _, store) = store().await;
     fill(&store, "Ada", 3_000);
-    let spared = Key::of("spared");
+    let spared = Digest::of("spared");
     store.create(&spared, &record(Some("Ada")), &Writes::default()).await.expect("create");
     let sessions = store.list(NOW, Some("Ada"), None, u32::MAX).await.expect("list");
     let ending = tokio::spawn({
@@ -223,14 +232,14 @@ async fn no_session_escapes_its_end_by_a_new_key() {
     }
     // One after the other gets a key that lies before or behind all others; so does the one that is spared.
     let (mut renamed, mut last) = (0, spared);
-    for (number, session) in sessions.iter().rev().enumerate().filter(|(_, session)| session.key != spared) {
-        let mut new = session.key.as_bytes().to_owned();
+    for (number, session) in sessions.iter().rev().enumerate().filter(|(_, session)| session.digest != spared) {
+        let mut new = session.digest.as_bytes().to_owned();
         new[0] = if number % 2 == 0 { 0 } else { 255 };
         let grace = (number % 3 == 0).then(|| Grace { until: NOW + 50, nonce: vec![1] });
-        let outcome = store.update(&session.key, &renaming(Key::from(new), grace), None, NOW).await;
+        let outcome = store.update(&session.digest, &renaming(Digest::from(new), grace), None, NOW).await;
         renamed += u32::from(matches!(outcome, Ok(UpdateOutcome::Committed(_))));
         if number % 100 == 0 {
-            let new = Key::of(&number.to_string());
+            let new = Digest::of(&number.to_string());
             let outcome = store.update(&last, &renaming(new, None), None, NOW).await.expect("update");
             assert_eq!(outcome, UpdateOutcome::Committed(1), "it is spared under each of its keys");
             last = new;
@@ -239,7 +248,7 @@ async fn no_session_escapes_its_end_by_a_new_key() {
     assert_eq!(ending.await.expect("no panic").expect("destroy_owned"), 3_000);
     assert!(renamed > 0, "some were renamed before they ended");
     let left = store.list(NOW, Some("Ada"), None, 10).await.expect("list");
-    assert_eq!(left.iter().map(|left| left.key).collect::<Vec<_>>(), [last]);
+    assert_eq!(left.iter().map(|left| left.digest).collect::<Vec<_>>(), [last]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -261,7 +270,7 @@ fn back_up(store: &Sqlite, to: &Path) {
     connection.execute("VACUUM INTO ?1", [to.to_str()]).expect("a backup");
 }
 
-async fn value(store: &Sqlite, key: &Key) -> Option<usize> {
+async fn value(store: &Sqlite, key: &Digest) -> Option<usize> {
     match load(store, key).await {
         LoadOutcome::Found(loaded) => Some(loaded.variables.len()),
         _ => None,
@@ -273,7 +282,7 @@ async fn file_that_was_replaced_is_opened_anew() {
     let (folder, file, store) = store().await;
     let (beside, backup) =
         (|suffix: &str| PathBuf::from(format!("{}{suffix}", file.display())), folder.path().join("backup"));
-    let [old, new] = ["old", "new"].map(Key::of);
+    let [old, new] = ["old", "new"].map(Digest::of);
     create(&store, &old).await;
     back_up(&store, &backup);
     store.update(&old, &setting("x", 1), None, NOW).await.expect("update");
@@ -308,7 +317,7 @@ async fn file_that_was_replaced_is_opened_anew() {
 #[tokio::test]
 async fn file_that_was_removed_is_missing_until_it_is_there_again() {
     let (folder, file, store) = store().await;
-    let (backup, key) = (folder.path().join("backup"), Key::of("a"));
+    let (backup, key) = (folder.path().join("backup"), Digest::of("a"));
     create(&store, &key).await;
     back_up(&store, &backup);
     store.update(&key, &setting("x", 1), None, NOW).await.expect("update");
@@ -333,7 +342,7 @@ async fn file_that_was_removed_is_missing_until_it_is_there_again() {
 #[tokio::test]
 async fn two_stores_on_a_file_that_is_replaced_leave_each_other_s_log_alone() {
     let (folder, file, first) = store().await;
-    let (second, backup, key) = (open(&file, &[]), folder.path().join("backup"), Key::of("a"));
+    let (second, backup, key) = (open(&file, &[]), folder.path().join("backup"), Digest::of("a"));
     create(&first, &key).await;
     back_up(&first, &backup);
     assert_eq!(second.update(&key, &setting("x", 1), None, NOW).await.expect("update"), UpdateOutcome::Committed(2));

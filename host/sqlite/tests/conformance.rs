@@ -11,8 +11,8 @@ use std::{
 use async_trait::async_trait;
 use lemon_session_sqlite::Sqlite;
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Inspect, Key, LoadOutcome, Record, Result, Schema, StorageOptions, Store,
-    Transfer, UpdateOutcome, Writes,
+    Change, CreateOutcome, DestroyCondition, Digest, Inspect, LoadOutcome, Record, Result, Schema, StorageOptions,
+    Store, Transfer, UpdateOutcome, Writes,
     conformance::{CALLS, Subject, failures},
 };
 use tempfile::TempDir;
@@ -101,12 +101,12 @@ macro_rules! forward {
 }
 
 forward! {
-    async fn load(key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome>;
-    async fn fetch(key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>>;
-    async fn create(key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome>;
-    async fn update(key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome>;
-    async fn destroy(key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool>;
-    async fn destroy_owned(owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64>;
+    async fn load(key: &Digest, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome>;
+    async fn fetch(key: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>>;
+    async fn create(key: &Digest, record: &Record, writes: &Writes) -> Result<CreateOutcome>;
+    async fn update(key: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome>;
+    async fn destroy(key: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool>;
+    async fn destroy_owned(owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64>;
     async fn cleanup(now: u64, limit: u32) -> Result<u32>;
 }
 

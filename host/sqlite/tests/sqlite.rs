@@ -12,8 +12,8 @@ use std::{
 
 use lemon_session_sqlite::Sqlite;
 use lemon_session_store::{
-    Change, CreateOutcome, Key, LoadOutcome, Record, Rename, StorageOptions, Store, Stored, TableName, UpdateOutcome,
-    Write, Writes,
+    Change, CreateOutcome, Digest, LoadOutcome, Record, Rotation, StorageOptions, Store, Stored, TableName,
+    UpdateOutcome, Write, Writes,
 };
 use tempfile::TempDir;
 
@@ -22,8 +22,8 @@ const RECORD: Record = Record {
     created: NOW,
     accessed: NOW,
     expires: NOW + 1440,
-    ends: None,
-    renewed: NOW,
+    absolute_expiry: None,
+    rotated: NOW,
     owner: None,
     version: 0,
     size: 0,
@@ -42,7 +42,7 @@ async fn open(file: &Path) -> Arc<dyn Store> {
     open_with(file, "Session", &[]).await
 }
 
-async fn create(store: &dyn Store, key: &Key) {
+async fn create(store: &dyn Store, key: &Digest) {
     assert_eq!(store.create(key, &RECORD, &Writes::default()).await.expect("create"), CreateOutcome::Created);
 }
 
@@ -52,7 +52,7 @@ async fn with_session_a() -> (TempDir, PathBuf, Arc<dyn Store>) {
     let file = folder.path().join("sessions.db");
     let store = open(&file).await;
     store.try_schema().expect("schema").create_tables().await.expect("create_tables");
-    create(&*store, &Key::of("a")).await;
+    create(&*store, &Digest::of("a")).await;
     (folder, file, store)
 }
 
@@ -65,7 +65,7 @@ fn writing(writes: impl Into<Writes>) -> Change {
 }
 
 /// The names and values of a live session's variables.
-async fn variables(store: &dyn Store, key: &Key) -> Vec<(String, Vec<u8>)> {
+async fn variables(store: &dyn Store, key: &Digest) -> Vec<(String, Vec<u8>)> {
     let LoadOutcome::Found(loaded) = store.load(key, "shop", NOW, u32::MAX).await.expect("load") else {
         panic!("the session is live");
     };
@@ -81,7 +81,7 @@ async fn a_new_file_is_for_its_owner_alone() {
     let folder = TempDir::new().expect("a temporary folder");
     let store = open(&folder.path().join("sessions.db")).await;
     store.try_schema().expect("schema").create_tables().await.expect("create_tables");
-    create(&*store, &Key::of("a")).await;
+    create(&*store, &Digest::of("a")).await;
     let mut files = 0;
     for file in fs::read_dir(folder.path()).expect("the folder") {
         let file = file.expect("a file");
@@ -98,8 +98,8 @@ async fn no_file_is_made_before_its_tables() {
     let file = folder.path().join("sessions.db");
     let store = open(&file).await;
     for error in [
-        store.load(&Key::of("a"), "shop", NOW, 0).await.err(),
-        store.create(&Key::of("a"), &RECORD, &Writes::default()).await.err(),
+        store.load(&Digest::of("a"), "shop", NOW, 0).await.err(),
+        store.create(&Digest::of("a"), &RECORD, &Writes::default()).await.err(),
         store.try_inspect().expect("inspect").count(NOW).await.err(),
     ] {
         let error = error.expect("there are no tables");
@@ -114,7 +114,7 @@ async fn no_file_is_made_before_its_tables() {
         store.try_schema().expect("schema").tables_exist().await.expect("tables_exist"),
         "the same handle sees them"
     );
-    create(&*store, &Key::of("a")).await;
+    create(&*store, &Digest::of("a")).await;
 }
 
 #[tokio::test]
@@ -124,10 +124,10 @@ async fn several_tables_live_in_one_file() {
     let stores = [open_with(&file, "Session", &[]).await, open_with(&file, "select", &[]).await];
     for store in &stores {
         store.try_schema().expect("schema").create_tables().await.expect("create_tables");
-        create(&**store, &Key::of("a")).await;
+        create(&**store, &Digest::of("a")).await;
     }
-    stores[0].update(&Key::of("a"), &writing([put("x", b"1")]), None, NOW).await.expect("update");
-    assert_eq!(variables(&*stores[1], &Key::of("a")).await, []);
+    stores[0].update(&Digest::of("a"), &writing([put("x", b"1")]), None, NOW).await.expect("update");
+    assert_eq!(variables(&*stores[1], &Digest::of("a")).await, []);
     stores[0].try_schema().expect("schema").drop_tables().await.expect("drop_tables");
     assert_eq!(stores[1].try_inspect().expect("inspect").count(NOW).await.expect("count"), 1, "the other table stays");
     assert!(!stores[0].try_schema().expect("schema").tables_exist().await.expect("tables_exist"));
@@ -146,8 +146,8 @@ async fn tables_of_another_version_are_refused_and_left_as_they_are() {
 
     let store = open(&file).await;
     for error in [
-        store.load(&Key::of("a"), "shop", NOW, 0).await.err(),
-        store.update(&Key::of("a"), &writing([]), None, NOW).await.err(),
+        store.load(&Digest::of("a"), "shop", NOW, 0).await.err(),
+        store.update(&Digest::of("a"), &writing([]), None, NOW).await.err(),
         store.try_schema().expect("schema").create_tables().await.err(),
     ] {
         let error = error.expect("the tables are unknown");
@@ -155,7 +155,7 @@ async fn tables_of_another_version_are_refused_and_left_as_they_are() {
         assert!(!error.is_missing_tables(), "creating them would not help");
     }
     set_version(version);
-    assert_eq!(variables(&*store, &Key::of("a")).await, [], "the session is still there");
+    assert_eq!(variables(&*store, &Digest::of("a")).await, [], "the session is still there");
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn a_file_that_is_no_database_is_a_clear_error() {
     let file = folder.path().join("notes.txt");
     fs::write(&file, "Dear diary, ".repeat(1000)).expect("a file");
     let store = open(&file).await;
-    let error = store.load(&Key::of("a"), "shop", NOW, 0).await.expect_err("it is no database");
+    let error = store.load(&Digest::of("a"), "shop", NOW, 0).await.expect_err("it is no database");
     assert!(error.to_string().ends_with("notes.txt is not an SQLite database"), "{error}");
     store.try_schema().expect("schema").create_tables().await.expect_err("it is no database");
     assert!(fs::read_to_string(&file).expect("the file").starts_with("Dear diary"), "it is left as it is");
@@ -174,7 +174,7 @@ async fn a_file_that_is_no_database_is_a_clear_error() {
 async fn session_with_the_digest_of_an_expired_one_has_nothing_of_it() {
     for is_renamed in [true, false] {
         let (_folder, file, store) = with_session_a().await;
-        let key = Key::of("b");
+        let key = Digest::of("b");
         let old = [put("old", b"1"), Write { app: "blog".to_owned(), ..put("old", b"1") }];
         store.create(&key, &RECORD, &old.into()).await.expect("create");
         let load = async |store: &dyn Store, app: &str, now| store.load(&key, app, now, 100).await.expect("load");
@@ -184,17 +184,17 @@ async fn session_with_the_digest_of_an_expired_one_has_nothing_of_it() {
         store.update(&key, &writing([put("old", b"2")]), None, NOW).await.expect("update");
         let now = RECORD.expires;
         let change = Change { expires: Some(now + 1000), ..writing([]) };
-        store.update(&Key::of("a"), &change, None, NOW).await.expect("update");
+        store.update(&Digest::of("a"), &change, None, NOW).await.expect("update");
         assert_eq!(store.cleanup(now, 10).await.expect("cleanup"), 1);
 
         if is_renamed {
-            let rename = Some(Rename { to: key, grace: None });
-            store.update(&Key::of("a"), &Change { rename, ..writing([]) }, None, now).await.expect("update");
+            let rotation = Some(Rotation { to: key, grace: None });
+            store.update(&Digest::of("a"), &Change { rotation, ..writing([]) }, None, now).await.expect("update");
         } else {
             let snapshot = store
                 .try_transfer()
                 .expect("transfer")
-                .export(&Key::of("a"), now)
+                .export(&Digest::of("a"), now)
                 .await
                 .expect("export")
                 .expect("it is live");
@@ -238,7 +238,7 @@ async fn loads_go_on_while_another_process_writes_and_saves_wait_for_it() {
     let file = folder.path().join("sessions.db");
     let store = open_with(&file, "Session", &[("busy-timeout", "60s")]).await;
     store.try_schema().expect("schema").create_tables().await.expect("create_tables");
-    let key = Key::of("a");
+    let key = Digest::of("a");
     create(&*store, &key).await;
 
     let occupied = Occupied::new(&file);
@@ -270,7 +270,7 @@ async fn saves_give_up_after_busy_timeout_however_many_wait() {
     for synchronous in ["NORMAL", "FULL"] {
         let store = open_with(&file, "Session", &[("busy-timeout", "200ms"), ("synchronous", synchronous)]).await;
         store.try_schema().expect("schema").create_tables().await.expect("create_tables");
-        let key = Key::of(synchronous);
+        let key = Digest::of(synchronous);
         create(&*store, &key).await;
 
         let occupied = Occupied::new(&file);
@@ -302,7 +302,7 @@ async fn each_save_waits_for_other_processes_until_its_own_deadline() {
         let file = folder.path().join("sessions.db");
         let store = open_with(&file, "Session", &[("busy-timeout", "2s"), ("synchronous", synchronous)]).await;
         store.try_schema().expect("schema").create_tables().await.expect("create_tables");
-        let key = Key::of("a");
+        let key = Digest::of("a");
         create(&*store, &key).await;
         let occupied = Occupied::new(&file);
         let started = Instant::now();
@@ -337,7 +337,7 @@ async fn saves_that_are_given_up_are_done_whole_or_not_at_all() {
     for synchronous in ["NORMAL", "FULL"] {
         let store = open_with(&file, "Session", &[("synchronous", synchronous)]).await;
         store.try_schema().expect("schema").create_tables().await.expect("create_tables");
-        let key = Key::of(synchronous);
+        let key = Digest::of(synchronous);
         create(&*store, &key).await;
         let saves: Vec<_> = (0..300)
             .map(|number: u32| {
@@ -389,17 +389,17 @@ async fn saves_go_on_while_a_backlog_is_cleaned_up() {
     let store = open(&folder.path().join("sessions.db")).await;
     store.try_schema().expect("schema").create_tables().await.expect("create_tables");
     for n in 0..3000 {
-        create(&*store, &Key::of(&n.to_string())).await;
+        create(&*store, &Digest::of(&n.to_string())).await;
     }
     let live = Record { expires: NOW + 100_000, ..RECORD };
-    store.create(&Key::of("live"), &live, &Writes::default()).await.expect("create");
+    store.create(&Digest::of("live"), &live, &Writes::default()).await.expect("create");
     let cleanup = tokio::spawn({
         let store = Arc::clone(&store);
         async move { store.cleanup(NOW + 1440, u32::MAX).await }
     });
     let mut saves = 0_u64;
     while !cleanup.is_finished() {
-        store.update(&Key::of("live"), &writing([put("x", b"1")]), None, NOW).await.expect("update");
+        store.update(&Digest::of("live"), &writing([put("x", b"1")]), None, NOW).await.expect("update");
         saves += 1;
     }
     assert_eq!(cleanup.await.expect("the task ends").expect("cleanup"), 3000);
@@ -414,15 +414,15 @@ async fn file_that_is_replaced_by_a_backup_is_noticed_within_seconds() {
     let database = rusqlite::Connection::open(&file).expect("the database");
     database.execute("VACUUM INTO ?1", [backup.to_str()]).expect("a backup");
     drop(database);
-    store.update(&Key::of("a"), &writing([put("x", b"1")]), None, NOW).await.expect("update");
+    store.update(&Digest::of("a"), &writing([put("x", b"1")]), None, NOW).await.expect("update");
     fs::rename(&backup, &file).expect("the backup is restored");
     let restored = Instant::now();
-    while !variables(&*store, &Key::of("a")).await.is_empty() {
+    while !variables(&*store, &Digest::of("a")).await.is_empty() {
         assert!(restored.elapsed() < Duration::from_secs(10), "loads still answer what the old file has");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    store.update(&Key::of("a"), &writing([put("y", b"2")]), None, NOW).await.expect("update");
-    assert_eq!(variables(&*open(&file).await, &Key::of("a")).await, [("y".to_owned(), b"2".to_vec())]);
+    store.update(&Digest::of("a"), &writing([put("y", b"2")]), None, NOW).await.expect("update");
+    assert_eq!(variables(&*open(&file).await, &Digest::of("a")).await, [("y".to_owned(), b"2".to_vec())]);
 }
 
 /// A small disk: a file system of its own in memory, which goes with this value. None where this user may not mount one.
@@ -463,7 +463,7 @@ async fn saves_on_a_full_disk_use_the_room_of_the_log_and_recover_by_themselves(
         let file = disk.0.path().join(format!("{synchronous}.db"));
         let store = open_with(&file, "Session", &[("synchronous", synchronous)]).await;
         store.try_schema().expect("schema").create_tables().await.expect("create_tables");
-        let key = Key::of("a");
+        let key = Digest::of("a");
         create(&*store, &key).await;
         let save = async |name: &str, value: &[u8]| store.update(&key, &writing([put(name, value)]), None, NOW).await;
         // The log is short: nothing has been copied back yet.
@@ -488,12 +488,12 @@ async fn saves_on_a_full_disk_use_the_room_of_the_log_and_recover_by_themselves(
 #[tokio::test]
 async fn close_copies_the_log_back_into_the_database() {
     let (folder, file, store) = with_session_a().await;
-    store.update(&Key::of("a"), &writing([put("x", b"1")]), None, NOW).await.expect("update");
+    store.update(&Digest::of("a"), &writing([put("x", b"1")]), None, NOW).await.expect("update");
     store.close().await.expect("close");
     assert!(!folder.path().join("sessions.db-wal").exists(), "there is no log any more");
     let moved = folder.path().join("moved.db");
     fs::rename(&file, &moved).expect("the file alone holds everything");
-    assert_eq!(variables(&*open(&moved).await, &Key::of("a")).await, [("x".to_owned(), b"1".to_vec())]);
+    assert_eq!(variables(&*open(&moved).await, &Digest::of("a")).await, [("x".to_owned(), b"1".to_vec())]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -501,7 +501,10 @@ async fn the_log_does_not_grow_without_bound() {
     let (folder, _, store) = with_session_a().await;
     let mut longest = 0;
     for number in 0..1500 {
-        store.update(&Key::of("a"), &writing([put("x", &[number as u8; 100_000])]), None, NOW).await.expect("update");
+        store
+            .update(&Digest::of("a"), &writing([put("x", &[number as u8; 100_000])]), None, NOW)
+            .await
+            .expect("update");
         longest = longest.max(fs::metadata(folder.path().join("sessions.db-wal")).expect("the log").len());
     }
     assert!(longest > 1 << 20, "the log is in use");
@@ -540,7 +543,7 @@ async fn saving_process() {
                     let name = format!("{name} {task} {number:06}");
                     let value = number.to_be_bytes().repeat(1 + 300 * (number as usize % 3));
                     let change = writing([put(&format!("a {name}"), &value), put(&format!("b {name}"), &value)]);
-                    let saved = store.update(&Key::of("a"), &change, None, NOW).await.expect("update");
+                    let saved = store.update(&Digest::of("a"), &change, None, NOW).await.expect("update");
                     assert!(matches!(saved, UpdateOutcome::Committed(_)), "{saved:?}");
                     println!("saved {name}");
                 }
@@ -559,7 +562,7 @@ fn acknowledged(child: &mut Child) -> impl Iterator<Item = String> + use<> {
 
 /// Checks that exactly whole saves are there, and among them the given ones; returns how many.
 async fn check(file: &Path, acknowledged: &[String]) -> usize {
-    let variables = variables(&*open(file).await, &Key::of("a")).await;
+    let variables = variables(&*open(file).await, &Digest::of("a")).await;
     let (a, b): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(name, _)| name.starts_with('a'));
     let whole = a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.0[1..] == b.0[1..] && a.1 == b.1);
     assert!(whole, "both variables of a save or neither");

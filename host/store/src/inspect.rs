@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use super::{Key, Listed, Record, Result};
+use super::{Digest, Listed, Record, Result};
 
 /// What the operator's commands (`list`, `show`, `stats`, `doctor`) need of a store.
 #[async_trait]
@@ -14,11 +14,11 @@ pub trait Inspect: Send + Sync {
 
     /// Returns at most `limit` live sessions in the order of their digests' bytes: those of `owner`, if given, that follow
     /// the digest `after`, which need not exist.
-    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>>;
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>>;
 
     /// Returns a live session with the names of all its variables and the sizes of their values in bytes, as
     /// `(application, name, bytes)`, sorted; `None` if there is no such session. Does not follow a former digest.
-    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>>;
+    async fn describe(&self, digest: &Digest, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>>;
 
     /// Returns the time by the store's own clock, in seconds since 1970-01-01T00:00:00Z; `None` if that is this machine's
     /// clock.

@@ -12,8 +12,8 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    Change, CreateOutcome, DestroyCondition, Error, Grace, Inspect, Key, Listed, LoadOutcome, Loaded, Record, Result,
-    Schema, Snapshot, StorageOptions, Store, Stored, Transfer, UpdateOutcome, Variable, Write, Writes,
+    Change, CreateOutcome, DestroyCondition, Digest, Error, Grace, Inspect, Listed, LoadOutcome, Loaded, Record,
+    Result, Schema, Snapshot, StorageOptions, Store, Stored, Transfer, UpdateOutcome, Variable, Write, Writes,
     batches::{DESTROY_BATCH, Destroyed, destroy_all},
     registry::{Open, Opening},
 };
@@ -53,13 +53,13 @@ impl Memory {
 /// All sessions and tombstones.
 #[derive(Default)]
 struct State {
-    keys: BTreeMap<Key, Held>,
+    digests: BTreeMap<Digest, Held>,
     sessions: BTreeMap<u64, Session>,
     /// The number of the last session. No number is used twice, so a former digest never leads to another session.
     last: u64,
     /// When each entry may be removed: at the expiry of the session or of the tombstone.
-    removable: BTreeSet<(u64, Key)>,
-    owned: BTreeSet<(String, Key)>,
+    removable: BTreeSet<(u64, Digest)>,
+    owned: BTreeSet<(String, Digest)>,
 }
 
 /// What a digest means.
@@ -83,7 +83,7 @@ struct Session {
     record: Record,
     variables: Variables,
     /// The former digests that may lead here.
-    former: Vec<Key>,
+    former: Vec<Digest>,
 }
 
 /// By application and name. An update works on a copy, which shares the values.
@@ -119,16 +119,16 @@ fn write(variables: &mut Variables, writes: &Writes) {
 
 impl State {
     /// The live session of this digest.
-    fn live(&self, key: &Key, now: u64) -> Option<&Session> {
-        match self.keys.get(key)? {
+    fn live(&self, digest: &Digest, now: u64) -> Option<&Session> {
+        match self.digests.get(digest)? {
             Held::Current(number) => self.sessions.get(number).filter(|session| session.is_live(now)),
             Held::Former(_) => None,
         }
     }
 
     /// The number of the session that a digest leads to: its own, or that of a former digest within its grace period.
-    fn number(&self, key: &Key, now: u64) -> Option<u64> {
-        match self.keys.get(key)? {
+    fn number(&self, digest: &Digest, now: u64) -> Option<u64> {
+        match self.digests.get(digest)? {
             Held::Current(number) => Some(*number),
             Held::Former(former) => {
                 former.leads.as_ref().filter(|(_, grace)| now < grace.until).map(|(number, _)| *number)
@@ -137,9 +137,9 @@ impl State {
     }
 
     /// The live session that a digest leads to, with the nonce of a former digest within its grace period.
-    fn follow(&self, key: &Key, now: u64) -> Option<(&Session, Option<&[u8]>)> {
-        match self.keys.get(key)? {
-            Held::Current(_) => self.live(key, now).map(|session| (session, None)),
+    fn follow(&self, digest: &Digest, now: u64) -> Option<(&Session, Option<&[u8]>)> {
+        match self.digests.get(digest)? {
+            Held::Current(_) => self.live(digest, now).map(|session| (session, None)),
             Held::Former(former) => {
                 let (number, grace) = former.leads.as_ref().filter(|(_, grace)| now < grace.until)?;
                 let session = self.sessions.get(number).filter(|session| session.is_live(now))?;
@@ -149,94 +149,95 @@ impl State {
     }
 
     /// Whether nothing has this digest. Removes a tombstone that has expired.
-    fn is_free(&mut self, key: &Key, now: u64) -> bool {
-        match self.keys.get(key) {
+    fn is_free(&mut self, digest: &Digest, now: u64) -> bool {
+        match self.digests.get(digest) {
             None => true,
             Some(Held::Former(former)) if former.until <= now => {
-                self.removable.remove(&(former.until, *key));
-                self.keys.remove(key);
+                self.removable.remove(&(former.until, *digest));
+                self.digests.remove(digest);
                 true
             }
             Some(_) => false,
         }
     }
 
-    fn remember(&mut self, key: Key, leads: Option<(u64, Grace)>, until: u64, now: u64) {
+    fn remember(&mut self, digest: Digest, leads: Option<(u64, Grace)>, until: u64, now: u64) {
         if until > now {
-            self.removable.insert((until, key));
-            self.keys.insert(key, Held::Former(Former { leads, until, reused: 0 }));
+            self.removable.insert((until, digest));
+            self.digests.insert(digest, Held::Former(Former { leads, until, reused: 0 }));
         } else {
-            self.keys.remove(&key);
+            self.digests.remove(&digest);
         }
     }
 
     /// Removes a session, live or expired. Its former digests become tombstones.
-    fn remove(&mut self, key: &Key) -> Option<Session> {
-        let Some(Held::Current(number)) = self.keys.get(key) else { return None };
+    fn remove(&mut self, digest: &Digest) -> Option<Session> {
+        let Some(Held::Current(number)) = self.digests.get(digest) else { return None };
         let session = self.sessions.remove(number)?;
-        self.keys.remove(key);
-        self.removable.remove(&(session.record.expires, *key));
+        self.digests.remove(digest);
+        self.removable.remove(&(session.record.expires, *digest));
         if let Some(owner) = &session.record.owner {
-            self.owned.remove(&(owner.clone(), *key));
+            self.owned.remove(&(owner.clone(), *digest));
         }
         self.seal(&session.former);
         Some(session)
     }
 
-    fn seal(&mut self, former: &[Key]) {
-        for key in former {
-            if let Some(Held::Former(former)) = self.keys.get_mut(key) {
+    fn seal(&mut self, former: &[Digest]) {
+        for digest in former {
+            if let Some(Held::Former(former)) = self.digests.get_mut(digest) {
                 former.leads = None;
             }
         }
     }
 
-    fn destroy(&mut self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> bool {
-        let Some(Held::Current(number)) = self.keys.get(key) else { return false };
+    fn destroy(&mut self, digest: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> bool {
+        let Some(Held::Current(number)) = self.digests.get(digest) else { return false };
         let Some(session) = self.sessions.get(number) else { return false };
         let live = session.is_live(now);
         if !only.is_met(live, session.record.owner.as_deref()) {
             return false;
         }
-        self.remove(key);
+        self.remove(digest);
         if live {
-            self.remember(*key, None, now.saturating_add(remember.into()), now);
+            self.remember(*digest, None, now.saturating_add(remember.into()), now);
         }
         live
     }
 
     /// Ends some sessions of an owner whose digests follow `after`, except the one with the number `spared`.
     fn destroy_owned(&mut self, owner: &str, spared: Option<u64>, after: &[u8], now: u64, remember: u32) -> Destroyed {
-        let from = (owner.to_owned(), Key::try_from(after).unwrap_or(Key::from([0; 32])));
+        let from = (owner.to_owned(), Digest::try_from(after).unwrap_or(Digest::from([0; 32])));
         let from = if after.is_empty() { Bound::Included(from) } else { Bound::Excluded(from) };
-        let owned = self.owned.range((from, Bound::Unbounded)).take_while(|(of, _)| of == owner).map(|(_, key)| key);
-        let is_spared = |key| spared.is_some() && self.number(key, now) == spared;
-        let found = owned.filter(|key| self.live(key, now).is_some() && !is_spared(key));
-        let found: Vec<Key> = found.take(DESTROY_BATCH as usize).copied().collect();
-        for key in &found {
-            self.destroy(key, &DestroyCondition::Any, now, remember);
+        let owned =
+            self.owned.range((from, Bound::Unbounded)).take_while(|(of, _)| of == owner).map(|(_, digest)| digest);
+        let is_spared = |digest| spared.is_some() && self.number(digest, now) == spared;
+        let found = owned.filter(|digest| self.live(digest, now).is_some() && !is_spared(digest));
+        let found: Vec<Digest> = found.take(DESTROY_BATCH as usize).copied().collect();
+        for digest in &found {
+            self.destroy(digest, &DestroyCondition::Any, now, remember);
         }
-        let (number, last) = (found.len() as u64, found.last().map(|key| key.as_bytes().to_vec()));
+        let (number, last) = (found.len() as u64, found.last().map(|digest| digest.as_bytes().to_vec()));
         Destroyed { found: number, ended: number, last }
     }
 
     /// Stores a session under a digest that is free.
-    fn insert(&mut self, key: Key, record: Record, writes: &Writes) {
+    fn insert(&mut self, digest: Digest, record: Record, writes: &Writes) {
         let mut variables = Variables::new();
         write(&mut variables, writes);
         let record = Record { size: size(&variables), ..record };
         self.last += 1;
-        self.keys.insert(key, Held::Current(self.last));
-        self.removable.insert((record.expires, key));
+        self.digests.insert(digest, Held::Current(self.last));
+        self.removable.insert((record.expires, digest));
         if let Some(owner) = &record.owner {
-            self.owned.insert((owner.clone(), key));
+            self.owned.insert((owner.clone(), digest));
         }
         self.sessions.insert(self.last, Session { record, variables, former: Vec::new() });
     }
 
     /// Replaces a live session by a copy of another store's.
-    fn replace(&mut self, key: &Key, Snapshot { record, variables }: &Snapshot, over: u64, now: u64) -> bool {
-        let Some(Held::Current(number)) = self.keys.get(key) else { return false };
+    fn replace(&mut self, digest: &Digest, Snapshot { record, variables }: &Snapshot, over: u64, now: u64) -> bool {
+        let Some(Held::Current(number)) = self.digests.get(digest) else { return false };
         let Some(session) = self.sessions.get_mut(number) else { return false };
         if !session.is_live(now) || session.record.version != over {
             return false;
@@ -247,19 +248,19 @@ impl State {
         record.accessed = record.accessed.max(session.record.accessed);
         record.expires = record.expires.max(session.record.expires);
         let old = std::mem::replace(&mut session.record, record.clone());
-        self.removable.remove(&(old.expires, *key));
-        self.removable.insert((record.expires, *key));
+        self.removable.remove(&(old.expires, *digest));
+        self.removable.insert((record.expires, *digest));
         if let Some(owner) = old.owner {
-            self.owned.remove(&(owner, *key));
+            self.owned.remove(&(owner, *digest));
         }
         if let Some(owner) = record.owner {
-            self.owned.insert((owner, *key));
+            self.owned.insert((owner, *digest));
         }
         true
     }
 
-    fn update(&mut self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
-        let number = match self.keys.get(key) {
+    fn update(&mut self, digest: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+        let number = match self.digests.get(digest) {
             Some(Held::Current(number)) => *number,
             _ => return Ok(UpdateOutcome::Gone),
         };
@@ -290,47 +291,47 @@ impl State {
         }
         record.accessed = record.accessed.max(now);
         if let Some(expires) = change.expires {
-            record.expires = record.expires.max(expires.min(record.ends.unwrap_or(u64::MAX)));
+            record.expires = record.expires.max(expires.min(record.absolute_expiry.unwrap_or(u64::MAX)));
         }
-        let new_key = change.rename.as_ref().map_or(*key, |rename| rename.to);
-        if change.rename.is_some() {
-            record.renewed = now;
-            if !self.is_free(&new_key, now) {
-                return Err(Error::unavailable("the new key of a session is taken"));
+        let new = change.rotation.as_ref().map_or(*digest, |rotation| rotation.to);
+        if change.rotation.is_some() {
+            record.rotated = now;
+            if !self.is_free(&new, now) {
+                return Err(Error::unavailable("the new digest of a session is taken"));
             }
         }
 
-        let keys = &self.keys;
+        let digests = &self.digests;
         let Some(session) = self.sessions.get_mut(&number) else { return Ok(UpdateOutcome::Gone) };
         let version = record.version;
         let old = std::mem::replace(&mut session.record, record);
         if let Some(variables) = variables {
             session.variables = variables;
         }
-        self.removable.remove(&(old.expires, *key));
-        self.removable.insert((session.record.expires, new_key));
+        self.removable.remove(&(old.expires, *digest));
+        self.removable.insert((session.record.expires, new));
         if let Some(owner) = old.owner {
-            self.owned.remove(&(owner, *key));
+            self.owned.remove(&(owner, *digest));
         }
         if let Some(owner) = &session.record.owner {
-            self.owned.insert((owner.clone(), new_key));
+            self.owned.insert((owner.clone(), new));
         }
 
-        if let Some(rename) = &change.rename {
-            let sealed = match &rename.grace {
+        if let Some(rotation) = &change.rotation {
+            let sealed = match &rotation.grace {
                 Some(_) => {
                     // Otherwise removed ones would add up while a session is renewed for months.
-                    session.former.retain(|former| keys.contains_key(former));
-                    session.former.push(*key);
+                    session.former.retain(|former| digests.contains_key(former));
+                    session.former.push(*digest);
                     Vec::new()
                 }
                 None => std::mem::take(&mut session.former),
             };
             self.seal(&sealed);
-            self.keys.insert(new_key, Held::Current(number));
-            let from = rename.grace.as_ref().map_or(now, |grace| grace.until);
-            let leads = rename.grace.clone().map(|grace| (number, grace));
-            self.remember(*key, leads, from.saturating_add(change.remember.into()), now);
+            self.digests.insert(new, Held::Current(number));
+            let from = rotation.grace.as_ref().map_or(now, |grace| grace.until);
+            let leads = rotation.grace.clone().map(|grace| (number, grace));
+            self.remember(*digest, leads, from.saturating_add(change.remember.into()), now);
         }
         Ok(UpdateOutcome::Committed(version))
     }
@@ -342,9 +343,9 @@ impl Store for Memory {
         "this process's memory".to_owned()
     }
 
-    async fn load(&self, key: &Key, app: &str, now: u64, _inline_bytes: u32) -> Result<LoadOutcome> {
+    async fn load(&self, digest: &Digest, app: &str, now: u64, _inline_bytes: u32) -> Result<LoadOutcome> {
         let mut state = self.state();
-        if let Some((session, nonce)) = state.follow(key, now) {
+        if let Some((session, nonce)) = state.follow(digest, now) {
             let variables = session.variables.get(app).into_iter().flatten();
             return Ok(LoadOutcome::Found(Loaded {
                 record: session.record.clone(),
@@ -354,7 +355,7 @@ impl Store for Memory {
                 renewal: nonce.map(<[u8]>::to_vec),
             }));
         }
-        Ok(match state.keys.get_mut(key) {
+        Ok(match state.digests.get_mut(digest) {
             None => LoadOutcome::Absent,
             Some(Held::Current(_)) => LoadOutcome::Expired,
             Some(Held::Former(former)) if former.until <= now => LoadOutcome::Absent,
@@ -365,31 +366,31 @@ impl Store for Memory {
         })
     }
 
-    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+    async fn fetch(&self, digest: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
         let state = self.state();
-        let found = state.follow(key, now).and_then(|(session, _)| session.variables.get(app)?.get(name));
+        let found = state.follow(digest, now).and_then(|(session, _)| session.variables.get(app)?.get(name));
         Ok(found.map(|value| value.to_vec()))
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
+    async fn create(&self, digest: &Digest, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         let mut state = self.state();
-        if !state.is_free(key, record.accessed) {
+        if !state.is_free(digest, record.accessed) {
             return Ok(CreateOutcome::Exists);
         }
-        state.insert(*key, Record { version: 1, ..record.clone() }, writes);
+        state.insert(*digest, Record { version: 1, ..record.clone() }, writes);
         Ok(CreateOutcome::Created)
     }
 
-    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
-        self.state().update(key, change, expected, now)
+    async fn update(&self, digest: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+        self.state().update(digest, change, expected, now)
     }
 
-    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
-        Ok(self.state().destroy(key, only, now, remember))
+    async fn destroy(&self, digest: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+        Ok(self.state().destroy(digest, only, now, remember))
     }
 
-    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
-        let spared = except.and_then(|key| self.state().number(key, now));
+    async fn destroy_owned(&self, owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64> {
+        let spared = except.and_then(|digest| self.state().number(digest, now));
         destroy_all(async |after| {
             let done = self.state().destroy_owned(owner, spared, &after, now, remember);
             tokio::task::yield_now().await;
@@ -400,11 +401,16 @@ impl Store for Memory {
 
     async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
         let mut state = self.state();
-        let due: Vec<Key> =
-            state.removable.iter().take_while(|(at, _)| *at <= now).take(limit as usize).map(|(_, key)| *key).collect();
-        for key in &due {
-            if state.remove(key).is_none() {
-                state.is_free(key, now);
+        let due: Vec<Digest> = state
+            .removable
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .take(limit as usize)
+            .map(|(_, digest)| *digest)
+            .collect();
+        for digest in &due {
+            if state.remove(digest).is_none() {
+                state.is_free(digest, now);
             }
         }
         Ok(due.len() as u32)
@@ -431,27 +437,27 @@ impl Inspect for Memory {
 
     async fn reused(&self, now: u64) -> Result<u64> {
         let state = self.state();
-        let former = state.keys.values().filter_map(|held| match held {
+        let former = state.digests.values().filter_map(|held| match held {
             Held::Former(former) if now < former.until => Some(former.reused),
             _ => None,
         });
         Ok(former.sum())
     }
 
-    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Result<Vec<Listed>> {
+    async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {
         let state = self.state();
         let after = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let listed = state.keys.range((after, Bound::Unbounded)).filter_map(|(key, _)| {
-            let session = state.live(key, now)?;
+        let listed = state.digests.range((after, Bound::Unbounded)).filter_map(|(digest, _)| {
+            let session = state.live(digest, now)?;
             let fits = owner.is_none() || session.record.owner.as_deref() == owner;
-            fits.then(|| Listed { key: *key, record: session.record.clone() })
+            fits.then(|| Listed { digest: *digest, record: session.record.clone() })
         });
         Ok(listed.take(limit as usize).collect())
     }
 
-    async fn describe(&self, key: &Key, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
+    async fn describe(&self, digest: &Digest, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
         let state = self.state();
-        Ok(state.live(key, now).map(|session| {
+        Ok(state.live(digest, now).map(|session| {
             let variables = session
                 .variables
                 .iter()
@@ -463,9 +469,9 @@ impl Inspect for Memory {
 
 #[async_trait]
 impl Transfer for Memory {
-    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+    async fn export(&self, digest: &Digest, now: u64) -> Result<Option<Snapshot>> {
         let state = self.state();
-        Ok(state.live(key, now).map(|session| {
+        Ok(state.live(digest, now).map(|session| {
             let variables = session.variables.iter().flat_map(|(app, own)| {
                 own.iter().map(|(name, value)| Write {
                     app: app.clone(),
@@ -477,14 +483,14 @@ impl Transfer for Memory {
         }))
     }
 
-    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+    async fn import(&self, digest: &Digest, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
         let mut state = self.state();
         if let Some(over) = over {
-            return Ok(state.replace(key, snapshot, over, now));
+            return Ok(state.replace(digest, snapshot, over, now));
         }
-        let free = state.is_free(key, now);
+        let free = state.is_free(digest, now);
         if free {
-            state.insert(*key, snapshot.record.clone(), &snapshot.variables);
+            state.insert(*digest, snapshot.record.clone(), &snapshot.variables);
         }
         Ok(free)
     }

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use super::{
-    Change, CreateOutcome, DestroyCondition, Error, Inspect, Key, LoadOutcome, Record, Result, Schema, Transfer,
+    Change, CreateOutcome, DestroyCondition, Digest, Error, Inspect, LoadOutcome, Record, Result, Schema, Transfer,
     UpdateOutcome, Writes,
 };
 
@@ -16,14 +16,14 @@ use super::{
 ///
 /// # Digests
 ///
-/// A session is known by its digest, the SHA-256 of its id ([`Key`]). A digest means one thing at a time:
+/// A session is known by its digest, the SHA-256 of its id ([`Digest`]). A digest means one thing at a time:
 ///
 /// - a session, until it is removed, even if it has expired;
 /// - or a tombstone: its session was destroyed, or its id was rotated. [`load`](Self::load) answers [`LoadOutcome::Ended`] and
 ///   [`update`](Self::update) answers [`UpdateOutcome::Gone`]. Once its tombstone expires, the digest behaves as if it had
 ///   never existed, whether the tombstone was removed yet or not.
 ///
-/// A former digest is one whose id was rotated with a grace period ([`Rename::grace`](super::Rename::grace)). While
+/// A former digest is one whose id was rotated with a grace period ([`Rotation::grace`](super::Rotation::grace)). While
 /// `now < grace.until` it leads to its session, also after further rotations with a grace period. It ends at once, whatever
 /// its grace period, when the session is destroyed, expires, or has its id rotated without a grace period. It never leads to
 /// another session, even to one that is created under a digest which its session had. After the grace period it is a
@@ -44,17 +44,17 @@ pub trait Store: Send + Sync + 'static {
     /// digest within its grace period leads to its session; [`Loaded::renewal`](super::Loaded::renewal) then holds the nonce
     /// of its own rotation. Every [`LoadOutcome::Ended`] is counted in the store before it is returned
     /// ([`Inspect::reused`]).
-    async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome>;
+    async fn load(&self, digest: &Digest, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome>;
 
     /// Returns the value of one variable of a live session, if there is one. Follows a former digest as `load` does.
-    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>>;
+    async fn fetch(&self, digest: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>>;
 
     /// Stores a new session. Its `version` becomes 1 and its `size` that of `writes`, whatever `record` says. A removal
     /// among the writes is ignored.
     ///
     /// Never overwrites: answers [`CreateOutcome::Exists`] if the digest is that of a live session, of an expired one that
     /// was not removed yet, a former digest, or a tombstone that has not expired at `record.accessed`.
-    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome>;
+    async fn create(&self, digest: &Digest, record: &Record, writes: &Writes) -> Result<CreateOutcome>;
 
     /// Applies `change` to a live session, all of it or nothing, in one round trip.
     ///
@@ -69,13 +69,13 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// Fails and writes nothing if the new digest of a rotation is taken by something that [`create`](Self::create) would not
     /// overwrite at `now`.
-    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome>;
+    async fn update(&self, digest: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome>;
 
     /// Ends a session that meets the condition `only`, and returns whether a live one was ended.
     ///
     /// Its variables are removed at once. A live session leaves a tombstone for `remember` seconds; an expired one leaves
     /// none. A former digest and a tombstone stay as they are.
-    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool>;
+    async fn destroy(&self, digest: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool>;
 
     /// Ends all live sessions of an owner as [`destroy`](Self::destroy) does, except that of the digest `except`, and returns
     /// how many were ended. A former digest within its grace period spares the session it leads to. Owners are compared byte
@@ -83,7 +83,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// May take several transactions, so that no save waits for all of them. Every session that is the owner's when the call
     /// begins has ended when it returns, even if its id is rotated meanwhile.
-    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64>;
+    async fn destroy_owned(&self, owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64>;
 
     /// Removes at most `limit` expired sessions and expired tombstones, and returns how many: fewer than `limit` if none
     /// remain.

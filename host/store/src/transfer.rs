@@ -1,13 +1,13 @@
 use async_trait::async_trait;
 
-use super::{Key, Result, Snapshot};
+use super::{Digest, Result, Snapshot};
 
 /// What the command `move` needs of a store, beside [`Inspect`](super::Inspect).
 #[async_trait]
 pub trait Transfer: Send + Sync {
     /// Returns all of a live session, to be copied to another store; `None` if there is no such session. Does not follow a
     /// former digest.
-    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>>;
+    async fn export(&self, digest: &Digest, now: u64) -> Result<Option<Snapshot>>;
 
     /// Stores a copy of another store's session with the version that it has there, and returns whether it was stored. Its
     /// `size` becomes that of the variables.
@@ -15,5 +15,5 @@ pub trait Transfer: Send + Sync {
     /// Without `over` it never overwrites what [`Store::create`](super::Store::create) would not overwrite at `now`. With
     /// `over` it replaces the live session of the digest if that has this version: `accessed` and `expires` then only move to
     /// later times, and former digests still lead to it.
-    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool>;
+    async fn import(&self, digest: &Digest, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool>;
 }

@@ -1,14 +1,14 @@
 use std::fmt;
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::Writes;
 
 /// A session's digest: the SHA-256 of its id. A store never holds an id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key([u8; 32]);
+pub struct Digest([u8; 32]);
 
-impl Key {
+impl Digest {
     /// The digest of a session id.
     pub fn of(id: &str) -> Self {
         Self(Sha256::digest(id.as_bytes()).into())
@@ -37,13 +37,13 @@ impl Key {
     }
 }
 
-impl From<[u8; 32]> for Key {
+impl From<[u8; 32]> for Digest {
     fn from(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 }
 
-impl TryFrom<&[u8]> for Key {
+impl TryFrom<&[u8]> for Digest {
     type Error = std::array::TryFromSliceError;
 
     fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
@@ -51,9 +51,9 @@ impl TryFrom<&[u8]> for Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({})", self.to_hex())
+        write!(f, "Digest({})", self.to_hex())
     }
 }
 
@@ -67,9 +67,9 @@ pub struct Record {
     /// When it expires.
     pub expires: u64,
     /// Its absolute expiry: when it expires however often it is used. `expires` is never later.
-    pub ends: Option<u64>,
+    pub absolute_expiry: Option<u64>,
     /// When its id was last rotated.
-    pub renewed: u64,
+    pub rotated: u64,
     /// The owner, if it has one.
     pub owner: Option<String>,
     /// 1 after `create`; grows by one with each update of variables or the owner.
@@ -142,9 +142,9 @@ pub struct Grace {
 
 /// An id rotation: the session gets another digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rename {
+pub struct Rotation {
     /// The new digest.
-    pub to: Key,
+    pub to: Digest,
     /// `None` ends the old digest at once.
     pub grace: Option<Grace>,
 }
@@ -161,7 +161,7 @@ pub struct Change {
     /// The new expiry, if it changes: only moved to a later time, and never past the absolute expiry.
     pub expires: Option<u64>,
     /// The new digest, if the id is rotated; the record's `renewed` becomes `now`.
-    pub rename: Option<Rename>,
+    pub rotation: Option<Rotation>,
     /// The change is refused if it makes the session grow to more bytes than this.
     pub max_size: u64,
     /// For how many seconds a digest that the change ends has a tombstone; 0 for none. A digest with a grace period has it
@@ -217,7 +217,7 @@ impl DestroyCondition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// Its digest.
-    pub key: Key,
+    pub digest: Digest,
     /// The session.
     pub record: Record,
 }

@@ -177,8 +177,8 @@ impl Session {
     /// # Errors
     ///
     /// [`Reserved`](Error::Reserved) when the secret is wrong or missing.
-    pub fn reserve(&self, name: &str, key: Option<&str>) -> Result<Self> {
-        Ok(Self(self.0.reserve(name, key)?))
+    pub fn reserve(&self, name: &str, secret: Option<&str>) -> Result<Self> {
+        Ok(Self(self.0.reserve(name, secret)?))
     }
 
     /// Ends the reservation of a name. Only a handle that [`reserve`](Self::reserve) returned for it can do this.

@@ -139,7 +139,7 @@ fn a_bad_header_block_is_502_and_the_log_says_why() {
         ("no header\n\n", "line 1 of the header block has no colon"),
         ("Content-Type: text/plain\nX-A: a\rX-B: b\n\n", "line 2 of the header block has a control character"),
         ("Content-Type: text/plain\nX-A: a\0\n\n", "line 2 of the header block has a control character"),
-        ("Content-Type: text/plain\nX\r-A: a\n\n", "line 2 of the header block has a name"),
+        ("Content-Type: text/plain\nX\r-A: a\n\n", "line 2 of the header block has an invalid field name"),
         ("Content-Type: text/plain\nX-A: a\n folded\n\n", "line 3 of the header block has no colon"),
         ("Status: 200 OK\rX: y\n\n", "line 1 of the header block has no valid status"),
         ("Location: /a\r/b\n\n", "line 1 of the header block has a control character"),

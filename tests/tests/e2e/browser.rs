@@ -39,8 +39,8 @@ async fn chromium_walks_through_the_three_pages() {
 
     client.goto(&server.url("/")).await.unwrap();
     assert!(text().await.contains("This is your first visit"));
-    let renewed = client.get_named_cookie("visits").await.unwrap();
-    assert_ne!(renewed.value(), cookie.value());
+    let rotated = client.get_named_cookie("visits").await.unwrap();
+    assert_ne!(rotated.value(), cookie.value());
     browser.close().await;
 }
 

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use lemon_session_host::store::{Key, Record, StorageOptions, Writes};
+use lemon_session_host::store::{Digest, Record, StorageOptions, Writes};
 use lemon_session_tests::{Client, Launch, Server, build};
 
 /// A store with this number of sessions, whose owners' names grow longer.
@@ -26,13 +26,13 @@ fn filled(sessions: u64) -> Launch {
                 created,
                 accessed: created,
                 expires: now + 1000 + i,
-                ends: None,
-                renewed: created,
+                absolute_expiry: None,
+                rotated: created,
                 owner: (i % 2 == 1).then(|| "o".repeat(1 + i as usize / 1000)),
                 version: 1,
                 size: 0,
             };
-            driver.create(&Key::from(bytes), &record, &Writes::default()).await.unwrap();
+            driver.create(&Digest::from(bytes), &record, &Writes::default()).await.unwrap();
         }
         driver.close().await.unwrap();
     });

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use lemon_session_host::store::{DestroyCondition, Key, Record, Store, Write};
+use lemon_session_host::store::{DestroyCondition, Digest, Record, Store, Write};
 use lemon_session_tests::{Client, Launch, Server, Storage, client::get_with_cookie, command, storage::KINDS};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -60,22 +60,22 @@ async fn fill(store: &dyn Store, count: usize) {
             created: now() - 100,
             accessed: now() - 50,
             expires: now() + 3600,
-            ends: (n % 3 == 0).then(|| now() + 7200),
-            renewed: now() - 70,
+            absolute_expiry: (n % 3 == 0).then(|| now() + 7200),
+            rotated: now() - 70,
             owner: (n % 2 == 0).then(|| format!("owner é {}", n % 5)),
             version: 0,
             size: 0,
         };
         let large = if n % 10 == 0 { 60_000 } else { 20 };
         let writes = [write("shop", "n", n.to_be_bytes().into()), write("forum", "é", vec![n as u8; large])];
-        store.create(&Key::of(&n.to_string()), &record, &writes.into()).await.expect("create");
+        store.create(&Digest::of(&n.to_string()), &record, &writes.into()).await.expect("create");
     }
     let change = lemon_session_host::store::Change {
         writes: [write("shop", "saved", vec![0, 255])].into(),
         max_size: u64::MAX,
         ..Default::default()
     };
-    store.update(&Key::of("0"), &change, None, now()).await.expect("update");
+    store.update(&Digest::of("0"), &change, None, now()).await.expect("update");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn sessions_move_between_any_two_kinds_of_store() {
                         store
                             .transfer()
                             .expect("transfer")
-                            .export(&Key::of(&n.to_string()), now())
+                            .export(&Digest::of(&n.to_string()), now())
                             .await
                             .expect("export")
                             .expect("it is live"),
@@ -111,7 +111,7 @@ fn sessions_move_between_any_two_kinds_of_store() {
                     let copy = store
                         .transfer()
                         .expect("transfer")
-                        .export(&Key::of(&n.to_string()), now())
+                        .export(&Digest::of(&n.to_string()), now())
                         .await
                         .expect("export")
                         .expect("it is live");
@@ -222,7 +222,7 @@ fn a_move_that_is_killed_goes_on_where_it_was() {
         let there = to.inspect().expect("inspect").count(now()).await.expect("count") as usize;
         assert!((300..COUNT).contains(&there), "it was killed in the middle: {there}");
         // One that was copied is logged out before the move goes on.
-        let copied = to.inspect().expect("inspect").list(now(), None, None, 1).await.expect("list").remove(0).key;
+        let copied = to.inspect().expect("inspect").list(now(), None, None, 1).await.expect("list").remove(0).digest;
         assert!(from.destroy(&copied, &DestroyCondition::Any, now(), 0).await.expect("destroy"));
 
         let moved = pair.run();

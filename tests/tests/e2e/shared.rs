@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use lemon_session_host::store::Key;
+use lemon_session_host::store::Digest;
 use lemon_session_tests::{Client, Launch, Reply, Server, Storage, client::get_with_cookie};
 
 /// How often each of 32 clients adds one.
@@ -35,12 +35,12 @@ impl Pair {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let store = self.storage.open().await;
-            let key = Key::of(cookie.trim_start_matches("counter="));
+            let key = Digest::of(cookie.trim_start_matches("counter="));
             let now = SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
             let transfer = store.transfer().expect("transfer");
             let mut session = transfer.export(&key, now).await.expect("export").expect("it is live");
             session.record.created -= seconds;
-            session.record.renewed -= seconds;
+            session.record.rotated -= seconds;
             assert!(transfer.import(&key, &session, Some(session.record.version), now).await.expect("import"));
             store.close().await.expect("close");
         });

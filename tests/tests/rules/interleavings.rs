@@ -13,7 +13,7 @@ use lemon_session_host::{
     SessionCtx, Sessions, Settings, Stores,
     engine::{EngineOptions, engine},
     sessions::{Error, Options, PoolOptions, Value},
-    store::{Inspect, Key, LoadOutcome, Store, memory::Memory},
+    store::{Digest, Inspect, LoadOutcome, Store, memory::Memory},
 };
 
 use crate::{
@@ -179,13 +179,13 @@ async fn visited(memory: &Memory, id: &str) {
         created: NOW,
         accessed: NOW,
         expires: NOW + crate::model::EXPIRES + crate::model::SLICE,
-        ends: None,
-        renewed: NOW,
+        absolute_expiry: None,
+        rotated: NOW,
         owner: Some(OWNER.into()),
         version: 1,
         size: 0,
     };
-    memory.create(&Key::of(id), &record, &[write("old"), write("sum")].into()).await.unwrap();
+    memory.create(&Digest::of(id), &record, &[write("old"), write("sum")].into()).await.unwrap();
 }
 
 fn before() -> Variables {
@@ -330,7 +330,7 @@ async fn compare(rules: Rules, id: &str, events: &[Event], memory: &Memory, end:
     let expected = model.live(end);
     let mut stored = BTreeMap::new();
     for (id, variables) in &expected {
-        let LoadOutcome::Found(loaded) = memory.load(&Key::of(id), "session", end, u32::MAX).await.unwrap() else {
+        let LoadOutcome::Found(loaded) = memory.load(&Digest::of(id), "session", end, u32::MAX).await.unwrap() else {
             return Err(format!("there should be a session with {variables:?}"));
         };
         let variables = loaded.variables.into_iter().map(|variable| {

@@ -22,7 +22,7 @@ struct Session {
     variables: Variables,
     version: u64,
     expires: u64,
-    renewed: u64,
+    rotated: u64,
     owner: Option<String>,
     id: String,
 }
@@ -118,7 +118,7 @@ impl Model {
             variables,
             version: 1,
             expires: now + EXPIRES + SLICE,
-            renewed: now,
+            rotated: now,
             owner,
             id: id.to_owned(),
         });
@@ -167,8 +167,8 @@ impl Model {
             }
             Held::Resumed { session: index, read } => {
                 let changes = &changes.clone().of(&read);
-                let Session { id, version, expires, renewed, .. } = read;
-                let renews = self.rules.renew_after != 0 && now >= renewed + self.rules.renew_after;
+                let Session { id, version, expires, rotated, .. } = read;
+                let renews = self.rules.renew_after != 0 && now >= rotated + self.rules.renew_after;
                 let pushes = expires < now + EXPIRES;
                 if !(changes.writes() || changes.regenerates || renews || pushes) {
                     return expect(answer, &Saved::As(id));
@@ -195,7 +195,7 @@ impl Model {
                 }
                 if changes_id {
                     let old = std::mem::replace(&mut session.id, new.clone());
-                    session.renewed = now;
+                    session.rotated = now;
                     if changes.regenerates {
                         self.former.retain(|_, (former, _)| *former != index);
                     } else {

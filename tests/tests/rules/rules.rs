@@ -7,7 +7,7 @@ use lemon_session_host::{
     Session, Sessions,
     sessions::{Error, Options, Value},
     settings::Reservation,
-    store::{Change, Key},
+    store::{Change, Digest},
 };
 
 use crate::{
@@ -317,9 +317,9 @@ pub async fn trouble_in_the_store_reaches_the_application(site: Site) {
 }
 
 pub async fn a_reserved_application_opens_only_to_its_holder(site: Site) {
-    let hash = Key::of("secret").to_hex();
+    let hash = Digest::of("secret").to_hex();
     let sessions = site.sessions(|settings| {
-        settings.reserved = vec![Reservation { name: "site".into(), key_hash: hash }];
+        settings.reserved = vec![Reservation { name: "site".into(), secret_hash: hash }];
     });
     let id = visited(&sessions).await;
     let page = resume(&sessions, &id).await;
@@ -394,13 +394,14 @@ pub async fn data_of_an_unknown_format_is_refused_and_left_as_it_is(site: Site) 
     let id = visited(&sessions).await;
     let future = Write { app: "session".into(), name: "f".into(), value: Some(vec![2, 1, 2, 3]) };
     let change = Change { writes: [future].into(), max_size: 1 << 20, ..Change::default() };
-    site.driver.update(&Key::of(&id), &change, None, site.now()).await.unwrap();
+    site.driver.update(&Digest::of(&id), &change, None, site.now()).await.unwrap();
     let session = resume(&sessions, &id).await;
     assert!(matches!(session.get("f").await, Err(Error::Unreadable(text)) if text.contains("format 2")));
     assert!(matches!(session.entries().await, Err(Error::Unreadable(_))));
     session.set("b", 1).await.unwrap();
     session.save().await.unwrap();
-    let LoadOutcome::Found(loaded) = site.driver.load(&Key::of(&id), "session", site.now(), 100).await.unwrap() else {
+    let LoadOutcome::Found(loaded) = site.driver.load(&Digest::of(&id), "session", site.now(), 100).await.unwrap()
+    else {
         panic!("the session is there");
     };
     assert!(loaded.variables.iter().any(|variable| variable.value == Stored::Inline(vec![2, 1, 2, 3])));

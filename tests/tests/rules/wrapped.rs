@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use lemon_session_host::store::{
-    Change, CreateOutcome, DestroyCondition, Error, Key, LoadOutcome, Record, Result, Store, UpdateOutcome, Writes,
+    Change, CreateOutcome, DestroyCondition, Digest, Error, LoadOutcome, Record, Result, Store, UpdateOutcome, Writes,
 };
 
 /// Fails before or after the store has done what it was asked, and counts writes.
@@ -44,29 +44,29 @@ impl Store for Wrapped {
         self.inner.summary()
     }
 
-    async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+    async fn load(&self, key: &Digest, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
         self.around(self.inner.load(key, app, now, inline_bytes)).await
     }
 
-    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+    async fn fetch(&self, key: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
         self.around(self.inner.fetch(key, app, name, now)).await
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Digest, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         self.writes.fetch_add(1, Relaxed);
         self.around(self.inner.create(key, record, writes)).await
     }
 
-    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+    async fn update(&self, key: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
         self.writes.fetch_add(1, Relaxed);
         self.around(self.inner.update(key, change, expected, now)).await
     }
 
-    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+    async fn destroy(&self, key: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
         self.around(self.inner.destroy(key, only, now, remember)).await
     }
 
-    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
+    async fn destroy_owned(&self, owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64> {
         self.around(self.inner.destroy_owned(owner, except, now, remember)).await
     }
 

@@ -4,7 +4,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use crate::{
     Env, Error, Result, World,
-    id::{self, Key},
+    id::{self, Digest},
     name::shown,
     settings::Grant,
     storage::{DestroyCondition, Failure, Listed, Location},
@@ -85,7 +85,7 @@ pub fn list<E: Env>(
     }
     let after = after.map(digest).transpose()?;
     let limit = limit.clamp(1, PAGE);
-    let after = after.as_ref().map(|key| &key[..]);
+    let after = after.as_ref().map(|digest| &digest[..]);
     let listed = world.env.list(location, world.env.now(), owner, after, limit)?;
     let entries: Vec<Entry> = listed.into_iter().map(entry).collect();
     let is_full = entries.len() >= limit as usize;
@@ -105,15 +105,15 @@ pub fn destroy<E: Env>(world: &World<E>, location: &Location, session: &str, own
             DestroyCondition::Any
         }
     };
-    let key = digest(session)?;
-    Ok(world.env.destroy(location, &key, &only, world.env.now(), world.settings().remember_ended)?)
+    let digest = digest(session)?;
+    Ok(world.env.destroy(location, &digest, &only, world.env.now(), world.settings().remember_ended)?)
 }
 
 /// Ends all sessions of an owner except one.
 pub fn destroy_owned<E: Env>(world: &World<E>, location: &Location, owner: &str, except: Option<&str>) -> Result<u64> {
     allow(world, "destroy-owned", Needs::Owner)?;
     let except = except.map(digest).transpose()?;
-    let except = except.as_ref().map(|key| &key[..]);
+    let except = except.as_ref().map(|digest| &digest[..]);
     Ok(world.env.destroy_owned(location, owner, except, world.env.now(), world.settings().remember_ended)?)
 }
 
@@ -146,7 +146,7 @@ fn errors(failure: Failure) -> Vec<Error> {
     Vec::from([failure.into()])
 }
 
-fn digest(text: &str) -> Result<Key> {
+fn digest(text: &str) -> Result<Digest> {
     id::from_hex(text).ok_or_else(|| {
         Error::InvalidName(format!("'{}' is not the digest of a session, which has 64 hexadecimal digits", shown(text)))
     })
@@ -155,7 +155,7 @@ fn digest(text: &str) -> Result<Key> {
 fn entry(listed: Listed) -> Entry {
     let record = listed.record;
     Entry {
-        digest: id::to_hex(&listed.key),
+        digest: id::to_hex(&listed.digest),
         created: record.created,
         accessed: record.accessed,
         expires: record.expires,

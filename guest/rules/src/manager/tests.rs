@@ -99,9 +99,9 @@ fn the_manager_counts_lists_and_cleans_up_by_the_clock() {
     let live = outside.visited();
     assert_eq!(manager::count(&world, &location).unwrap(), 1);
     let listed = manager::list(&world, &location, None, None, 10).unwrap().entries;
-    assert_eq!(listed[0].digest, id::to_hex(&id::key(&live)));
+    assert_eq!(listed[0].digest, id::to_hex(&id::digest(&live)));
     assert_eq!((listed.len(), listed[0].created), (1, NOW + 10_000));
-    assert!(!manager::destroy(&world, &location, &id::to_hex(&id::key(&expired[0])), None).unwrap());
+    assert!(!manager::destroy(&world, &location, &id::to_hex(&id::digest(&expired[0])), None).unwrap());
     assert_eq!(outside.stored(), 2, "it is removed all the same");
     assert_eq!(manager::cleanup(&world, &location, 0).unwrap(), 0);
     assert_eq!(manager::cleanup(&world, &location, 10).unwrap(), 1);

@@ -9,27 +9,27 @@ impl<E: Env> Session<E> {
     /// The same session, with the variables of another application.
     pub fn application_named(&self, name: &str) -> Result<Self> {
         name::check("the application's name", name, self.core.world.settings().limits.app_length)?;
-        let key = self.live()?.key;
+        let digest = self.live()?.digest;
         let reservations = self.core.world.reservations();
-        let token = match reservations.check(&key, name, None) {
+        let token = match reservations.check(&digest, name, None) {
             Ok(()) => None,
-            Err(_) => reservations.check(&key, name, self.token).map(|()| self.token)?,
+            Err(_) => reservations.check(&digest, name, self.token).map(|()| self.token)?,
         };
         self.view(name, token)
     }
 
     /// Reserves an application name.
-    pub fn reserve(&self, name: &str, key: Option<&str>) -> Result<Self> {
+    pub fn reserve(&self, name: &str, secret: Option<&str>) -> Result<Self> {
         name::check("the application's name", name, self.core.world.settings().limits.app_length)?;
-        let session = self.live()?.key;
-        let token = self.core.world.reservations().reserve(&session, name, key)?;
+        let session = self.live()?.digest;
+        let token = self.core.world.reservations().reserve(&session, name, secret)?;
         self.view(name, Some(token))
     }
 
     /// Ends the reservation of a name.
     pub fn release(&self, name: &str) -> Result<()> {
-        let key = self.live()?.key;
-        self.core.world.reservations().release(&key, name, self.token)
+        let digest = self.live()?.digest;
+        self.core.world.reservations().release(&digest, name, self.token)
     }
 
     /// A handle with an application's variables, which are loaded unless they were before.

@@ -6,7 +6,7 @@ use crate::{
     Env, Error, Result, World,
     cookie::Cookie,
     expiry::Expiry,
-    id::{self, Key},
+    id::{self, Digest},
     options,
     start::INLINE_BYTES,
     storage::{DestroyCondition, LoadOutcome, Loaded, Location},
@@ -44,7 +44,7 @@ impl<E: Env> Drop for Core<E> {
         };
         self.world.begun.closed(self, id);
         let state = self.state.get_mut();
-        self.world.reservations().closed(&state.key);
+        self.world.reservations().closed(&state.digest);
         if let Some(notice) = state.notice() {
             self.world.env.notify(&notice);
         }
@@ -71,7 +71,7 @@ impl<E: Env> Core<E> {
     /// `strict` keeps comparing with the version of the start: what the application read first is the oldest that it knows.
     pub(super) fn load(&self, state: &mut State, app: &str) -> Result<Loaded> {
         let env = &self.world.env;
-        match env.load(&self.parameters.location, &state.key, app, env.now(), INLINE_BYTES)? {
+        match env.load(&self.parameters.location, &state.digest, app, env.now(), INLINE_BYTES)? {
             LoadOutcome::Found(mut loaded) => {
                 self.follow(state, &mut loaded);
                 Ok(loaded)
@@ -86,10 +86,11 @@ impl<E: Env> Core<E> {
     pub(super) fn destroy(&self, state: &mut State) -> Result<()> {
         let env = &self.world.env;
         let remember = self.world.settings().remember_ended;
-        let destroy =
-            |key: &Key| env.destroy(&self.parameters.location, key, &DestroyCondition::Any, env.now(), remember);
-        if !destroy(&state.key)? && self.world.settings().renew_after != 0 && self.renewed_meanwhile(state)? {
-            destroy(&state.key)?;
+        let destroy = |digest: &Digest| {
+            env.destroy(&self.parameters.location, digest, &DestroyCondition::Any, env.now(), remember)
+        };
+        if !destroy(&state.digest)? && self.world.settings().renew_after != 0 && self.renewed_meanwhile(state)? {
+            destroy(&state.digest)?;
         }
         Ok(())
     }
@@ -98,7 +99,7 @@ impl<E: Env> Core<E> {
     pub(super) fn renewed_meanwhile(&self, state: &mut State) -> Result<bool> {
         let env = &self.world.env;
         let app = &state.applications[0].name;
-        let outcome = env.load(&self.parameters.location, &state.key, app, env.now(), 0)?;
+        let outcome = env.load(&self.parameters.location, &state.digest, app, env.now(), 0)?;
         let LoadOutcome::Found(mut loaded) = outcome else { return Ok(false) };
         let was_renewed = loaded.renewal.is_some();
         self.follow(state, &mut loaded);
@@ -108,15 +109,15 @@ impl<E: Env> Core<E> {
     /// Changes to the id that another request's rotation gave the session, if `loaded` says so.
     fn follow(&self, state: &mut State, loaded: &mut Loaded) {
         if let Some(nonce) = loaded.renewal.take() {
-            state.record.renewed = loaded.record.renewed;
+            state.record.rotated = loaded.record.rotated;
             let id = id::successor(&state.id, &nonce);
             self.rename(state, id);
         }
     }
 
     pub(super) fn rename(&self, state: &mut State, id: String) {
-        let old = state.key;
+        let old = state.digest;
         state.become_id(id);
-        self.world.reservations().renamed(&old, &state.key);
+        self.world.reservations().renamed(&old, &state.digest);
     }
 }

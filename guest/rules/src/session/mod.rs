@@ -31,7 +31,7 @@ impl<E: Env> Session<E> {
         state: State,
         visit: Option<Visit>,
     ) -> Result<Self> {
-        world.reservations().opened(&state.key);
+        world.reservations().opened(&state.digest);
         let session = Self::of(Rc::new(Core { world: world.clone(), parameters, state: RefCell::new(state) }));
         drop(session.application()?);
         if let Some(visit) = visit {
@@ -53,7 +53,7 @@ impl<E: Env> Session<E> {
 
     /// The digest of the id in hexadecimal; until the session is saved, of the old one.
     pub fn digest(&self) -> String {
-        id::to_hex(&self.core.state.borrow().key)
+        id::to_hex(&self.core.state.borrow().digest)
     }
 
     /// The application whose variables this handle reads and writes.
@@ -105,9 +105,9 @@ impl<E: Env> Session<E> {
             Error::InvalidOption(String::from("destroy-others needs the session's owner: call set-owner first"))
         })?;
         // The digest that the store knows, not that of an id to come.
-        let key = self.live()?.key;
+        let digest = self.live()?.digest;
         let (env, location) = (&self.core.world.env, &self.core.parameters.location);
-        Ok(env.destroy_owned(location, &owner, Some(&key), env.now(), self.core.world.settings().remember_ended)?)
+        Ok(env.destroy_owned(location, &owner, Some(&digest), env.now(), self.core.world.settings().remember_ended)?)
     }
 
     /// Stores all changes in one transaction; returns the headers to send.

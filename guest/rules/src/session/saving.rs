@@ -7,7 +7,7 @@ use super::{Core, State};
 use crate::{
     Env, Error, Result, id,
     pending::Application,
-    storage::{Change, CreateOutcome, Grace, Rename, SessionRecord, UpdateOutcome},
+    storage::{Change, CreateOutcome, Grace, Rotation, SessionRecord, UpdateOutcome},
 };
 
 /// How often `save` repeats an addition that other saves overtook before it fails with `conflict`.
@@ -30,18 +30,18 @@ impl<E: Env> Core<E> {
         let record = SessionRecord {
             accessed: now,
             // No client has the id before this save.
-            renewed: now,
+            rotated: now,
             expires: self
                 .parameters
                 .expiry
-                .pushed(state.record.expires, state.record.ends, clock)
+                .pushed(state.record.expires, state.record.absolute_expiry, clock)
                 .unwrap_or(state.record.expires),
             owner: state.new_owner.clone().unwrap_or_default(),
             version: 1,
             // The store counts the size itself.
             ..state.record
         };
-        match self.world.env.create(&self.parameters.location, &state.key, &record, &writes)? {
+        match self.world.env.create(&self.parameters.location, &state.digest, &record, &writes)? {
             CreateOutcome::Created => {}
             // 256 random bits do not repeat: the random source of this host is broken.
             CreateOutcome::Exists => return Err(Error::Storage(String::from("a new session's id is in use already"))),
@@ -65,7 +65,7 @@ impl<E: Env> Core<E> {
             let Some((change, new_id)) = change else { return Ok(()) };
             let adds = state.applications.iter().any(Application::adds);
             let expected = (self.parameters.strict || adds).then_some(state.record.version);
-            match self.world.env.update(&self.parameters.location, &state.key, &change, expected, now)? {
+            match self.world.env.update(&self.parameters.location, &state.digest, &change, expected, now)? {
                 UpdateOutcome::Committed(version) => {
                     self.committed(state, change, new_id, version, now);
                     return Ok(());
@@ -92,7 +92,7 @@ impl<E: Env> Core<E> {
     fn renewal(&self, state: &State, now: u64) -> Option<Vec<u8>> {
         let renew_after = self.world.settings().renew_after;
         let is_off = renew_after == 0 || !self.parameters.has_cookie || state.new_id.is_some();
-        if is_off || now.saturating_sub(state.record.renewed) < renew_after.into() {
+        if is_off || now.saturating_sub(state.record.rotated) < renew_after.into() {
             return None;
         }
         let mut nonce = [0; 32];
@@ -125,8 +125,8 @@ impl<E: Env> Core<E> {
             clears: cleared.map(|application| application.name.clone()).collect(),
             writes,
             owner: state.new_owner.clone(),
-            expires: self.parameters.expiry.pushed(state.record.expires, state.record.ends, clock),
-            rename: new_id.as_ref().map(|id| Rename { to: id::key(id).to_vec(), grace }),
+            expires: self.parameters.expiry.pushed(state.record.expires, state.record.absolute_expiry, clock),
+            rotation: new_id.as_ref().map(|id| Rotation { to: id::digest(id).to_vec(), grace }),
             max_size: settings.limits.session_bytes.into(),
             remember: settings.remember_ended,
         };
@@ -134,7 +134,7 @@ impl<E: Env> Core<E> {
             && change.writes.is_empty()
             && change.owner.is_none()
             && change.expires.is_none()
-            && change.rename.is_none();
+            && change.rotation.is_none();
         Ok((!is_empty).then_some((change, new_id)))
     }
 
@@ -149,7 +149,7 @@ impl<E: Env> Core<E> {
             state.cookie_due |= self.cookie(state).is_some_and(|cookie| cookie.is_persistent());
         }
         if let Some(id) = new_id {
-            state.record.renewed = now;
+            state.record.rotated = now;
             state.has_id_of_its_own |= state.new_id.take().is_some();
             self.rename(state, id);
         }

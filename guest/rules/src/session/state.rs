@@ -4,7 +4,7 @@ use core::time::Duration;
 use super::caching::Caching;
 use crate::{
     expiry::Expiry,
-    id::{self, Key},
+    id::{self, Digest},
     pending::Application,
     settings::Notice,
     storage::{Loaded, SessionRecord, Write},
@@ -13,7 +13,7 @@ use crate::{
 /// What a start knows of its session, and what its next save writes.
 pub(crate) struct State {
     pub(super) id: String,
-    pub(super) key: Key,
+    pub(super) digest: Digest,
     pub(super) record: SessionRecord,
     pub(super) applications: Vec<Application>,
     /// Whether this start created it.
@@ -35,12 +35,19 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// A stored session, found under `id` with its digest `key`. `is_current` says whether the browser has the cookie with the
+    /// A stored session, found under `id` with its digest. `is_current` says whether the browser has the cookie with the
     /// required attributes, `has_id_of_its_own` whether this request gave the session its id.
-    pub fn resumed(id: String, key: Key, loaded: Loaded, app: &str, is_current: bool, has_id_of_its_own: bool) -> Self {
+    pub fn resumed(
+        id: String,
+        digest: Digest,
+        loaded: Loaded,
+        app: &str,
+        is_current: bool,
+        has_id_of_its_own: bool,
+    ) -> Self {
         let mut state = Self {
             id,
-            key,
+            digest,
             record: loaded.record,
             applications: Vec::from([Application::new(app, loaded.variables)]),
             created: false,
@@ -66,14 +73,14 @@ impl State {
             created: now,
             accessed: now,
             expires: expiry.first(clock),
-            ends: expiry.ends(clock),
-            renewed: now,
+            absolute_expiry: expiry.absolute_expiry(clock),
+            rotated: now,
             owner: None,
             version: 0,
             size: 0,
         };
         Self {
-            key: id::key(&id),
+            digest: id::digest(&id),
             id,
             record,
             applications: Vec::from([Application::new(app, Vec::new())]),
@@ -90,7 +97,7 @@ impl State {
     }
 
     pub(super) fn become_id(&mut self, id: String) {
-        self.key = id::key(&id);
+        self.digest = id::digest(&id);
         self.id = id;
         self.cookie_due = true;
     }

@@ -11,13 +11,13 @@ use crate::{
 
 impl<E: Env> Session<E> {
     /// The value of a variable.
-    pub fn get(&self, key: &str) -> Result<Option<Value>> {
-        self.check_key(key)?;
-        let found = self.application()?.get(key)?;
+    pub fn get(&self, name: &str) -> Result<Option<Value>> {
+        self.check_name(name)?;
+        let found = self.application()?.get(name)?;
         match found {
             Found::Nothing => Ok(None),
             Found::Value(value) => Ok(Some(value)),
-            Found::InStore if self.fetch(key)? => match self.application()?.get(key)? {
+            Found::InStore if self.fetch(name)? => match self.application()?.get(name)? {
                 Found::Value(value) => Ok(Some(value)),
                 Found::Nothing | Found::InStore => Ok(None),
             },
@@ -26,40 +26,40 @@ impl<E: Env> Session<E> {
     }
 
     /// Sets a variable.
-    pub fn set(&self, key: &str, value: &Value) -> Result<()> {
-        self.check_key(key)?;
+    pub fn set(&self, name: &str, value: &Value) -> Result<()> {
+        self.check_name(name)?;
         // Before encoding makes a second copy of it.
-        self.check_value(key, codec::length(value))?;
+        self.check_value(name, codec::length(value))?;
         let bytes = codec::encode(value)?;
-        self.check_value(key, bytes.len())?;
+        self.check_value(name, bytes.len())?;
         // The stored value may be the same, and setting it is then not a change. If it cannot be fetched, it is set.
-        if self.application()?.unloaded(key) == Some(bytes.len() as u64) {
-            _ = self.fetch(key);
+        if self.application()?.unloaded(name) == Some(bytes.len() as u64) {
+            _ = self.fetch(name);
         }
         let mut application = self.application_mut()?;
-        self.check_room(&application, key)?;
-        application.set(key, bytes);
+        self.check_room(&application, name)?;
+        application.set(name, bytes);
         Ok(())
     }
 
     /// Adds to an integer; returns the sum.
-    pub fn add(&self, key: &str, delta: i64) -> Result<i64> {
-        self.check_key(key)?;
+    pub fn add(&self, name: &str, delta: i64) -> Result<i64> {
+        self.check_name(name)?;
         let mut application = self.application_mut()?;
-        self.check_room(&application, key)?;
-        application.add(key, delta)
+        self.check_room(&application, name)?;
+        application.add(name, delta)
     }
 
     /// Removes a variable; returns whether it existed.
-    pub fn delete(&self, key: &str) -> Result<bool> {
-        self.check_key(key)?;
-        Ok(self.application_mut()?.delete(key))
+    pub fn delete(&self, name: &str) -> Result<bool> {
+        self.check_name(name)?;
+        Ok(self.application_mut()?.delete(name))
     }
 
     /// Whether the variable exists.
-    pub fn has_key(&self, key: &str) -> Result<bool> {
-        self.check_key(key)?;
-        Ok(self.application()?.has(key))
+    pub fn has_key(&self, name: &str) -> Result<bool> {
+        self.check_name(name)?;
+        Ok(self.application()?.has(name))
     }
 
     /// The names of all variables, sorted.
@@ -70,18 +70,18 @@ impl<E: Env> Session<E> {
     /// All variables, sorted by name.
     pub fn entries(&self) -> Result<Vec<(String, Value)>> {
         let mut entries = Vec::new();
-        for key in self.keys()? {
-            if let Some(value) = self.get(&key)? {
-                entries.push((key, value));
+        for name in self.keys()? {
+            if let Some(value) = self.get(&name)? {
+                entries.push((name, value));
             }
         }
         Ok(entries)
     }
 
     /// Reads a variable and removes it.
-    pub fn take(&self, key: &str) -> Result<Option<Value>> {
-        let value = self.get(key)?;
-        self.delete(key)?;
+    pub fn take(&self, name: &str) -> Result<Option<Value>> {
+        let value = self.get(name)?;
+        self.delete(name)?;
         Ok(value)
     }
 
@@ -94,7 +94,7 @@ impl<E: Env> Session<E> {
     /// The application's variables, if this handle may see them.
     pub(super) fn application(&self) -> Result<Ref<'_, Application>> {
         let state = self.live()?;
-        self.core.world.reservations().check(&state.key, &state.applications[self.app].name, self.token)?;
+        self.core.world.reservations().check(&state.digest, &state.applications[self.app].name, self.token)?;
         Ok(Ref::map(state, |state| &state.applications[self.app]))
     }
 
@@ -103,23 +103,23 @@ impl<E: Env> Session<E> {
         Ok(RefMut::map(self.live_mut()?, |state| &mut state.applications[self.app]))
     }
 
-    fn check_key(&self, key: &str) -> Result<()> {
-        name::check("the variable's name", key, self.core.world.settings().limits.key_length)
+    fn check_name(&self, name: &str) -> Result<()> {
+        name::check("the variable's name", name, self.core.world.settings().limits.key_length)
     }
 
-    fn check_value(&self, key: &str, length: usize) -> Result<()> {
+    fn check_value(&self, name: &str, length: usize) -> Result<()> {
         let limit = self.core.world.settings().limits.value_bytes;
         if length > limit as usize {
             return Err(Error::TooLarge(format!(
-                "the value of '{key}' has {length} bytes; the limit value-bytes is {limit}"
+                "the value of '{name}' has {length} bytes; the limit value-bytes is {limit}"
             )));
         }
         Ok(())
     }
 
-    fn check_room(&self, application: &Application, key: &str) -> Result<()> {
+    fn check_room(&self, application: &Application, name: &str) -> Result<()> {
         let limit = self.core.world.settings().limits.variables;
-        if !application.has_room(key, limit as usize) {
+        if !application.has_room(name, limit as usize) {
             return Err(Error::TooLarge(format!(
                 "the application has {limit} variables already; the limit variables is {limit}"
             )));
@@ -128,14 +128,14 @@ impl<E: Env> Session<E> {
     }
 
     /// Loads a variable that was too large for the first load; returns whether it still exists.
-    fn fetch(&self, key: &str) -> Result<bool> {
+    fn fetch(&self, name: &str) -> Result<bool> {
         let mut state = self.live_mut()?;
         let (env, location) = (&self.core.world.env, &self.core.parameters.location);
         let app = &state.applications[self.app].name;
-        let bytes = env.fetch(location, &state.key, app, key, env.now())?;
+        let bytes = env.fetch(location, &state.digest, app, name, env.now())?;
         let is_there = bytes.is_some();
         if let Some(bytes) = bytes {
-            state.applications[self.app].loaded(key, bytes);
+            state.applications[self.app].loaded(name, bytes);
         }
         Ok(is_there)
     }

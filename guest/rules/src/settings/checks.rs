@@ -108,9 +108,9 @@ impl Settings {
     }
 
     fn check_reserved(&self, checks: &mut Checks) {
-        for (i, Reservation { name, key_hash }) in self.reserved.iter().enumerate() {
+        for (i, Reservation { name, secret_hash }) in self.reserved.iter().enumerate() {
             checks.outcome(name, name::verdict("the application's name", name, self.limits.app_length));
-            checks.that(id::from_hex(key_hash).is_some(), name, || {
+            checks.that(id::from_hex(secret_hash).is_some(), name, || {
                 "not the SHA-256 hash of a secret, 64 hexadecimal digits, as `printf %s SECRET | sha256sum` prints it"
                     .to_owned()
             });

@@ -96,7 +96,7 @@ pub struct Reservation {
     /// The application's name.
     pub name: String,
     /// The SHA-256 hash, in hexadecimal, of the secret that `reserve` requires.
-    pub key_hash: String,
+    pub secret_hash: String,
 }
 
 wit_enum! {

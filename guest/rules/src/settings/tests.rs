@@ -169,7 +169,8 @@ fn limits_leave_room_for_a_session() {
 #[test]
 fn a_reserved_name_has_the_hash_of_its_key() {
     let reserve = |names: &[(&str, &str)]| {
-        let reserved = names.iter().map(|(name, hash)| Reservation { name: (*name).into(), key_hash: (*hash).into() });
+        let reserved =
+            names.iter().map(|(name, hash)| Reservation { name: (*name).into(), secret_hash: (*hash).into() });
         let reserved = reserved.collect();
         problems(|s| s.reserved = reserved)
     };

@@ -145,10 +145,10 @@ impl Outside {
         if self.0.fails.get() { Err(Failure::Unavailable("password=hunter2".into())) } else { Ok(()) }
     }
 
-    fn end(&self, key: &[u8], remember: u32) {
-        self.0.sessions.borrow_mut().remove(key);
+    fn end(&self, digest: &[u8], remember: u32) {
+        self.0.sessions.borrow_mut().remove(digest);
         if remember != 0 {
-            self.0.sessions.borrow_mut().insert(key.into(), Row::Ended);
+            self.0.sessions.borrow_mut().insert(digest.into(), Row::Ended);
         }
     }
 }
@@ -178,17 +178,17 @@ impl Env for Outside {
         self.0.notices.borrow_mut().push(notice.clone());
     }
 
-    fn load(&self, _: &Location, key: &[u8], app: &str, now: u64, inline: u32) -> Result<LoadOutcome, Failure> {
+    fn load(&self, _: &Location, digest: &[u8], app: &str, now: u64, inline: u32) -> Result<LoadOutcome, Failure> {
         self.called("load")?;
         if self.0.extends.get()
-            && let Some(Row::Session(record, _)) = self.0.sessions.borrow_mut().get_mut(key)
+            && let Some(Row::Session(record, _)) = self.0.sessions.borrow_mut().get_mut(digest)
             && now >= record.expires
         {
             record.expires = now + 1;
             return Ok(LoadOutcome::Expired);
         }
         let sessions = self.0.sessions.borrow();
-        let (row, renewal) = match sessions.get(key) {
+        let (row, renewal) = match sessions.get(digest) {
             Some(Row::Former { to, grace }) if now < grace.until => (sessions.get(to), Some(grace.nonce.clone())),
             row => (row, None),
         };
@@ -208,9 +208,9 @@ impl Env for Outside {
         })
     }
 
-    fn fetch(&self, _: &Location, key: &[u8], app: &str, name: &str, _: u64) -> Result<Option<Vec<u8>>, Failure> {
+    fn fetch(&self, _: &Location, digest: &[u8], app: &str, name: &str, _: u64) -> Result<Option<Vec<u8>>, Failure> {
         self.called("fetch")?;
-        Ok(match self.0.sessions.borrow().get(key) {
+        Ok(match self.0.sessions.borrow().get(digest) {
             Some(Row::Session(_, variables)) => variables.get(&(app.into(), name.into())).cloned(),
             _ => None,
         })
@@ -219,12 +219,12 @@ impl Env for Outside {
     fn create(
         &self,
         _: &Location,
-        key: &[u8],
+        digest: &[u8],
         record: &SessionRecord,
         writes: &[Write],
     ) -> Result<CreateOutcome, Failure> {
         self.called("create")?;
-        if self.0.sessions.borrow().contains_key(key) {
+        if self.0.sessions.borrow().contains_key(digest) {
             return Ok(CreateOutcome::Exists);
         }
         let variables: Variables = writes
@@ -232,21 +232,21 @@ impl Env for Outside {
             .filter_map(|write| Some(((write.app.clone(), write.name.clone()), write.value.clone()?)))
             .collect();
         let record = SessionRecord { version: 1, size: size(&variables), ..record.clone() };
-        self.0.sessions.borrow_mut().insert(key.into(), Row::Session(record, variables));
+        self.0.sessions.borrow_mut().insert(digest.into(), Row::Session(record, variables));
         Ok(CreateOutcome::Created)
     }
 
     fn update(
         &self,
         _: &Location,
-        key: &[u8],
+        digest: &[u8],
         change: &Change,
         expected: Option<u64>,
         now: u64,
     ) -> Result<UpdateOutcome, Failure> {
         self.called("update")?;
         let mut sessions = self.0.sessions.borrow_mut();
-        let Some(Row::Session(record, variables)) = sessions.get_mut(key) else { return Ok(UpdateOutcome::Gone) };
+        let Some(Row::Session(record, variables)) = sessions.get_mut(digest) else { return Ok(UpdateOutcome::Gone) };
         if now >= record.expires {
             return Ok(UpdateOutcome::Gone);
         }
@@ -283,15 +283,15 @@ impl Env for Outside {
             record.version += 1;
         }
         let version = record.version;
-        if let Some(rename) = &change.rename {
-            record.renewed = now;
-            let row = sessions.remove(key).unwrap();
-            sessions.insert(rename.to.clone(), row);
-            let former = match &rename.grace {
-                Some(grace) => Row::Former { to: rename.to.clone(), grace: grace.clone() },
+        if let Some(rotation) = &change.rotation {
+            record.rotated = now;
+            let row = sessions.remove(digest).unwrap();
+            sessions.insert(rotation.to.clone(), row);
+            let former = match &rotation.grace {
+                Some(grace) => Row::Former { to: rotation.to.clone(), grace: grace.clone() },
                 None => Row::Ended,
             };
-            sessions.insert(key.into(), former);
+            sessions.insert(digest.into(), former);
         }
         Ok(UpdateOutcome::Committed(version))
     }
@@ -299,13 +299,13 @@ impl Env for Outside {
     fn destroy(
         &self,
         _: &Location,
-        key: &[u8],
+        digest: &[u8],
         only: &DestroyCondition,
         now: u64,
         remember: u32,
     ) -> Result<bool, Failure> {
         self.called("destroy")?;
-        let row = self.0.sessions.borrow().get(key).cloned();
+        let row = self.0.sessions.borrow().get(digest).cloned();
         let Some(Row::Session(record, _)) = row else { return Ok(false) };
         let live = now < record.expires;
         let is_meant = match only {
@@ -314,7 +314,7 @@ impl Env for Outside {
             DestroyCondition::Owned(owner) => live && record.owner.as_ref() == Some(owner),
         };
         if is_meant {
-            self.end(key, if live { remember } else { 0 });
+            self.end(digest, if live { remember } else { 0 });
         }
         Ok(is_meant && live)
     }
@@ -328,13 +328,13 @@ impl Env for Outside {
         remember: u32,
     ) -> Result<u64, Failure> {
         let mut ended = 0;
-        let spared = except.map(|key| match self.0.sessions.borrow().get(key) {
+        let spared = except.map(|digest| match self.0.sessions.borrow().get(digest) {
             Some(Row::Former { to, grace }) if now < grace.until => to.clone(),
-            _ => key.to_vec(),
+            _ => digest.to_vec(),
         });
         for listed in self.list(at, now, Some(owner), None, u32::MAX)? {
-            if spared.as_ref() != Some(&listed.key) {
-                self.end(&listed.key, remember);
+            if spared.as_ref() != Some(&listed.digest) {
+                self.end(&listed.digest, remember);
                 ended += 1;
             }
         }
@@ -370,14 +370,14 @@ impl Env for Outside {
     ) -> Result<Vec<Listed>, Failure> {
         self.called("list")?;
         let sessions = self.0.sessions.borrow();
-        let live = sessions.iter().filter_map(|(key, row)| match row {
+        let live = sessions.iter().filter_map(|(digest, row)| match row {
             Row::Session(record, _) if now < record.expires => {
-                Some(Listed { key: key.clone(), record: record.clone() })
+                Some(Listed { digest: digest.clone(), record: record.clone() })
             }
             _ => None,
         });
         let wanted = live.filter(|listed| {
-            after.is_none_or(|after| &listed.key[..] > after)
+            after.is_none_or(|after| &listed.digest[..] > after)
                 && owner.is_none_or(|owner| listed.record.owner.as_deref() == Some(owner))
         });
         Ok(wanted.take(limit as usize).collect())

@@ -8,7 +8,7 @@ use std::{env, ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc, time:
 
 use anyhow::Result;
 use http::Response;
-use lemon_session_host::{SessionCtx, bindings::lemon::session::types::Location, store::Key};
+use lemon_session_host::{SessionCtx, bindings::lemon::session::types::Location, store::Digest};
 use wasmtime_wasi_http::WasiBody;
 
 use crate::{
@@ -121,7 +121,7 @@ async fn start(args: &Args) -> Result<(Arc<Platform>, Application)> {
     if application.uses_sessions() {
         let store = platform.session().stores().driver(&Location { storage: None, table: None }).await?;
         // Checks for the tables on the connection that the application will use.
-        let looked = store.load(&Key::of(""), "", 0, 0).await;
+        let looked = store.load(&Digest::of(""), "", 0, 0).await;
         if looked.is_err_and(|error| error.is_missing_tables()) {
             store.set_up().await?;
             tracing::info!("created the tables of {} in {}", config.storage.options.table, store.summary());

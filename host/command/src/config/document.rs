@@ -211,7 +211,7 @@ struct Lines<'a> {
 #[derive(PartialEq)]
 enum Line<'a> {
     Section(&'a str),
-    Key(&'a str),
+    Digest(&'a str),
 }
 
 impl<'a> Lines<'a> {
@@ -226,7 +226,7 @@ impl<'a> Lines<'a> {
             }
             lines.push(match line.strip_prefix('[').and_then(|line| line.split_once(']')) {
                 Some((name, _)) => (number, Line::Section(name.trim())),
-                None => (number, Line::Key(line.split(['=', ':']).next().unwrap_or(line).trim())),
+                None => (number, Line::Digest(line.split(['=', ':']).next().unwrap_or(line).trim())),
             });
         }
         Self { rest: lines.into_iter() }
@@ -239,7 +239,7 @@ impl<'a> Lines<'a> {
 
     /// The line of the next key of this name.
     fn key(&mut self, key: &str) -> Option<usize> {
-        self.find(&Line::Key(key))
+        self.find(&Line::Digest(key))
     }
 
     fn find(&mut self, wanted: &Line<'_>) -> Option<usize> {

@@ -122,7 +122,7 @@ impl Config {
         });
         document.section("session.reserved", |section| {
             let reserved = section.rest().into_iter();
-            self.settings.reserved = reserved.map(|(name, key_hash)| Reservation { name, key_hash }).collect();
+            self.settings.reserved = reserved.map(|(name, secret_hash)| Reservation { name, secret_hash }).collect();
         });
         document.section("storage", |section| read_storage(&mut self.storage, section, file));
         document.sections("storage.", |name, section| {

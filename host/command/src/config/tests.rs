@@ -183,7 +183,7 @@ fn an_impossible_value_is_a_mistake_at_its_line() {
     assert_eq!(all.len(), 3, "{all:?}");
     assert!(all[0].starts_with("lemon.ini:2: [session] expires: 172800 seconds are more than max-lifetime allows"));
     assert!(all[1].starts_with("lemon.ini:4: [session] cleanup: 1.5 is not a probability"));
-    assert!(all[2].starts_with("lemon.ini:6: [session.cookie] same-site:") && all[2].contains("secure = on"));
+    assert!(all[2].starts_with("lemon.ini:6: [session.cookie] same-site:") && all[2].contains("set secure to on"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use lemon_session_host::{
     Stores,
     bindings::lemon::session::types::Location,
     store::{
-        self, Change, CreateOutcome, DestroyCondition, Key, LoadOutcome, Record, Store, Stored, UpdateOutcome, Write,
+        self, Change, CreateOutcome, DestroyCondition, Digest, LoadOutcome, Record, Store, Stored, UpdateOutcome, Write,
     },
     stores::Storage,
 };
@@ -85,7 +85,7 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
 async fn read(driver: &dyn Store, now: u64) -> store::Result<bool> {
     match driver.inspect() {
         Some(inspect) => inspect.count(now).await.map(|_| true),
-        None => driver.load(&Key::of(""), APP, now, 0).await.map(|_| true),
+        None => driver.load(&Digest::of(""), APP, now, 0).await.map(|_| true),
     }
 }
 
@@ -113,7 +113,7 @@ async fn tables(driver: &dyn Store, table: &str, report: &mut Report) -> Result<
 
 /// Writes a session, reads it, changes it and ends it. Returns the time that a load takes.
 async fn round_trip(driver: &dyn Store, now: u64) -> Result<Duration> {
-    let key = Key::of(&format!("lemon-session doctor {} {:?}", process::id(), SystemTime::now()));
+    let key = Digest::of(&format!("lemon-session doctor {} {:?}", process::id(), SystemTime::now()));
     let walked = walk(driver, &key, now).await;
     // Removes the session even if a step failed.
     let destroyed = driver.destroy(&key, &DestroyCondition::Any, now, 0).await;
@@ -125,14 +125,14 @@ async fn round_trip(driver: &dyn Store, now: u64) -> Result<Duration> {
 
 const APP: &str = "lemon-session-doctor";
 
-async fn walk(driver: &dyn Store, key: &Key, now: u64) -> Result<Duration> {
+async fn walk(driver: &dyn Store, key: &Digest, now: u64) -> Result<Duration> {
     let write = |value: &[u8]| Write { app: APP.to_owned(), name: "probe".to_owned(), value: Some(value.to_vec()) };
     let record = Record {
         created: now,
         accessed: now,
         expires: now + 10 * OFF,
-        ends: None,
-        renewed: now,
+        absolute_expiry: None,
+        rotated: now,
         owner: None,
         version: 1,
         size: 0,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use lemon_session_host::store::{Key, Record, Snapshot};
+use lemon_session_host::store::{Digest, Record, Snapshot};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha256};
 
@@ -47,7 +47,7 @@ impl Outcome {
 /// The journal's entry of a session.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    pub key: Key,
+    pub key: Digest,
     /// Its version at the source.
     pub version: u64,
     pub accessed: u64,
@@ -90,7 +90,7 @@ impl Begun {
 }
 
 impl Entry {
-    pub fn new(key: Key, record: &Record, copy: Option<u64>, outcome: Outcome) -> Self {
+    pub fn new(key: Digest, record: &Record, copy: Option<u64>, outcome: Outcome) -> Self {
         let Record { version, accessed, expires, .. } = *record;
         Self { key, version, accessed, expires, copy, begun: None, outcome, seen: 0 }
     }
@@ -209,7 +209,7 @@ impl Journal {
         begun.map(|_| self.pass - self.first).map_err(|error| self.failure(error))
     }
 
-    pub fn find(&self, key: &Key) -> Result<Option<Entry>> {
+    pub fn find(&self, key: &Digest) -> Result<Option<Entry>> {
         let find = || {
             let sql = "SELECT key, version, accessed, expires, copy, outcome, seen, begun, contents FROM session WHERE key = ?1";
             self.connection.prepare_cached(sql)?.query_row([key.as_bytes()], Entry::read).optional()
@@ -243,7 +243,7 @@ impl Journal {
     }
 
     /// Changes the outcome of sessions that this pass did not find.
-    pub fn settle(&mut self, outcomes: &[(Key, Outcome)]) -> Result<()> {
+    pub fn settle(&mut self, outcomes: &[(Digest, Outcome)]) -> Result<()> {
         let settle = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
             for (key, outcome) in outcomes {
@@ -256,7 +256,7 @@ impl Journal {
     }
 
     /// Sessions after a key that were copied earlier, but that this pass did not find.
-    pub fn missed(&self, after: Option<&Key>, limit: u32) -> Result<Vec<Entry>> {
+    pub fn missed(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<Entry>> {
         let missed = || {
             let sql = "SELECT key, version, accessed, expires, copy, outcome, seen, begun, contents FROM session
                 WHERE key > ?1 AND seen < ?2 AND outcome NOT IN (?3, ?4) ORDER BY key LIMIT ?5";

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, stream};
-use lemon_session_host::store::{self, DestroyCondition, Key, Listed, Record, Snapshot, Store};
+use lemon_session_host::store::{self, DestroyCondition, Digest, Listed, Record, Snapshot, Store};
 
 use super::journal::{Begun, Counts, Entry, Journal, Outcome};
 
@@ -69,7 +69,7 @@ impl Mover {
         loop {
             let page = self.from.try_inspect()?.list((self.clock)(), None, after.as_ref(), PAGE).await?;
             let Some(last) = page.last() else { return Ok(copied) };
-            after = Some(last.key);
+            after = Some(last.digest);
             for chunk in page.chunks(CHUNK) {
                 copied += self.copy(chunk).await?;
                 done += chunk.len() as u64;
@@ -80,7 +80,7 @@ impl Mover {
 
     async fn copy(&mut self, chunk: &[Listed]) -> Result<u64> {
         let (mut same, mut tasks) = (Vec::new(), Vec::new());
-        for Listed { key, record } in chunk {
+        for Listed { digest: key, record } in chunk {
             let entry = self.journal.find(key)?;
             let known = entry.as_ref().filter(|entry| {
                 matches!(entry.outcome, Outcome::Copied | Outcome::Present | Outcome::Kept) && entry.is_of(record)
@@ -198,13 +198,13 @@ impl Mover {
     }
 }
 
-fn listed(chunk: &[Listed], key: &Key, copy: Option<u64>, outcome: Outcome) -> Option<Entry> {
-    let listed = chunk.iter().find(|listed| listed.key == *key);
+fn listed(chunk: &[Listed], key: &Digest, copy: Option<u64>, outcome: Outcome) -> Option<Entry> {
+    let listed = chunk.iter().find(|listed| listed.digest == *key);
     listed.map(|Listed { record, .. }| Entry::new(*key, record, copy, outcome))
 }
 
 /// Checks that a copy which is up to date still exists. If not, it has ended at the target.
-async fn verify(to: &dyn Store, key: &Key, now: u64) -> store::Result<Outcome> {
+async fn verify(to: &dyn Store, key: &Digest, now: u64) -> store::Result<Outcome> {
     Ok(if to.try_inspect()?.describe(key, now).await?.is_some() { Outcome::Present } else { Outcome::Kept })
 }
 
@@ -212,7 +212,7 @@ async fn verify(to: &dyn Store, key: &Key, now: u64) -> store::Result<Outcome> {
 async fn read(
     from: &dyn Store,
     to: &dyn Store,
-    key: &Key,
+    key: &Digest,
     entry: Option<&mut Entry>,
     now: u64,
 ) -> store::Result<Option<Snapshot>> {
@@ -236,7 +236,7 @@ async fn resolve(to: &dyn Store, entry: &mut Entry, now: u64) -> store::Result<(
 /// Writes a copy, unless the target has a newer session.
 async fn store(
     to: &dyn Store,
-    key: &Key,
+    key: &Digest,
     snapshot: &Snapshot,
     entry: Option<&Entry>,
     now: u64,
@@ -269,7 +269,7 @@ async fn store(
 }
 
 fn is_same(there: &Snapshot, here: &Snapshot) -> bool {
-    let what = |record: &Record| (record.created, record.accessed, record.renewed);
+    let what = |record: &Record| (record.created, record.accessed, record.rotated);
     what(&there.record) == what(&here.record) && Begun::new(there) == Begun::new(here)
 }
 

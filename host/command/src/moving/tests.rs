@@ -11,8 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_host::store::{
-    Change, CreateOutcome, DestroyCondition, Error, Grace, Inspect, Key, LoadOutcome, Record, Rename, Result, Schema,
-    Snapshot, Store, Transfer, UpdateOutcome, Write, Writes, memory::Memory,
+    Change, CreateOutcome, DestroyCondition, Digest, Error, Grace, Inspect, LoadOutcome, Record, Result, Rotation,
+    Schema, Snapshot, Store, Transfer, UpdateOutcome, Write, Writes, memory::Memory,
 };
 use tempfile::TempDir;
 
@@ -68,14 +68,14 @@ async fn create(store: &dyn Store, name: &str) {
         created: now(),
         accessed: now(),
         expires: now() + 1440,
-        ends: None,
-        renewed: now(),
+        absolute_expiry: None,
+        rotated: now(),
         owner: Some("Ada".to_owned()),
         version: 0,
         size: 0,
     };
     let created =
-        store.create(&Key::of(name), &record, &[write("a", b"1"), write("b", b"2")].into()).await.expect("create");
+        store.create(&Digest::of(name), &record, &[write("a", b"1"), write("b", b"2")].into()).await.expect("create");
     assert_eq!(created, CreateOutcome::Created);
 }
 
@@ -86,12 +86,12 @@ fn write(app: &str, value: &[u8]) -> Write {
 async fn save(store: &dyn Store, name: &str, value: &[u8]) {
     let expires = Some(now() + 1440);
     let change = Change { writes: [write("a", value)].into(), expires, max_size: u64::MAX, ..Change::default() };
-    let saved = store.update(&Key::of(name), &change, None, now()).await.expect("update");
+    let saved = store.update(&Digest::of(name), &change, None, now()).await.expect("update");
     assert!(matches!(saved, UpdateOutcome::Committed(_)), "{saved:?}");
 }
 
 async fn get(store: &dyn Store, name: &str) -> Option<Snapshot> {
-    store.transfer().expect("transfer").export(&Key::of(name), now()).await.expect("export")
+    store.transfer().expect("transfer").export(&Digest::of(name), now()).await.expect("export")
 }
 
 async fn value(store: &dyn Store, name: &str) -> Option<Vec<u8>> {
@@ -99,7 +99,7 @@ async fn value(store: &dyn Store, name: &str) -> Option<Vec<u8>> {
 }
 
 async fn destroy(store: &dyn Store, name: &str, remember: u32) {
-    assert!(store.destroy(&Key::of(name), &DestroyCondition::Any, now(), remember).await.expect("destroy"));
+    assert!(store.destroy(&Digest::of(name), &DestroyCondition::Any, now(), remember).await.expect("destroy"));
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn second_run_copies_what_has_changed_alone() {
     create(&*site.from, "new").await;
     save(&*site.from, "saved", b"later").await;
     let used = Change { expires: Some(now() + 1440), max_size: u64::MAX, ..Change::default() };
-    site.from.update(&Key::of("used"), &used, None, now()).await.expect("update");
+    site.from.update(&Digest::of("used"), &used, None, now()).await.expect("update");
     let moved = site.move_all().await;
     assert_eq!(moved.counts, Counts { found: 4, copied: 3, present: 1, ..Counts::default() });
     for name in ["same", "saved", "used", "new"] {
@@ -240,7 +240,7 @@ async fn session_that_ended_at_the_source_ends_at_the_target() {
         destroy(&*site.from, "logged out", remember).await;
         let moved = site.move_all().await;
         assert_eq!((moved.counts.found, moved.removed), (1, 1), "{moved:?}");
-        let load = site.to.load(&Key::of("logged out"), "a", now(), 0).await.expect("load");
+        let load = site.to.load(&Digest::of("logged out"), "a", now(), 0).await.expect("load");
         assert_eq!(load, LoadOutcome::Ended, "a later use of it is noticed there");
         assert!(get(&*site.to, "live").await.is_some());
     }
@@ -308,8 +308,8 @@ async fn session_with_a_new_id_moves_and_its_old_id_ends() {
     wait(5);
     let grace = Some(Grace { until: now() + 60, nonce: b"n".to_vec() });
     let renewal =
-        Change { rename: Some(Rename { to: Key::of("new"), grace }), max_size: u64::MAX, ..Change::default() };
-    site.from.update(&Key::of("old"), &renewal, None, now()).await.expect("update");
+        Change { rotation: Some(Rotation { to: Digest::of("new"), grace }), max_size: u64::MAX, ..Change::default() };
+    site.from.update(&Digest::of("old"), &renewal, None, now()).await.expect("update");
     let moved = site.move_all().await;
     assert_eq!((moved.counts.copied, moved.removed), (1, 1), "{moved:?}");
     assert_eq!(get(&*site.to, "old").await, None);
@@ -329,22 +329,22 @@ impl Store for Troubled {
     fn summary(&self) -> String {
         self.inner.summary()
     }
-    async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+    async fn load(&self, key: &Digest, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
         self.inner.load(key, app, now, inline_bytes).await
     }
-    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+    async fn fetch(&self, key: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
         self.inner.fetch(key, app, name, now).await
     }
-    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Digest, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         self.inner.create(key, record, writes).await
     }
-    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+    async fn update(&self, key: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
         self.inner.update(key, change, expected, now).await
     }
-    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+    async fn destroy(&self, key: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
         self.inner.destroy(key, only, now, remember).await
     }
-    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
+    async fn destroy_owned(&self, owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64> {
         self.inner.destroy_owned(owner, except, now, remember).await
     }
     async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
@@ -363,10 +363,10 @@ impl Store for Troubled {
 
 #[async_trait]
 impl Transfer for Troubled {
-    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+    async fn export(&self, key: &Digest, now: u64) -> Result<Option<Snapshot>> {
         self.inner.export(key, now).await
     }
-    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+    async fn import(&self, key: &Digest, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
         if !self.fails.load(Ordering::Relaxed) {
             return self.inner.import(key, snapshot, over, now).await;
         }
@@ -444,6 +444,6 @@ async fn journal_is_of_one_move_and_one_run_at_a_time() {
     let text = folder.path().join("text");
     std::fs::write(&text, "Dear diary, ".repeat(1000)).expect("a file");
     let error = Journal::open(&text, "here", "there").err().expect("it is no journal");
-    assert!(error.to_string().contains("no journal"), "{error:#}");
+    assert!(error.to_string().contains("is not the journal of a move"), "{error:#}");
     assert!(std::fs::read_to_string(&text).expect("the file").starts_with("Dear diary"));
 }

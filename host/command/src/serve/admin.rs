@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioTimer, server::graceful::GracefulShutdown};
-use lemon_session_host::store::{Error, Key, Store};
+use lemon_session_host::store::{Digest, Error, Store};
 use prometheus::TEXT_FORMAT;
 use tokio::{
     net::TcpListener,
@@ -92,7 +92,7 @@ impl Admin {
     async fn answers(&self) -> Result<bool, Error> {
         match self.store.schema() {
             Some(schema) => schema.tables_exist().await,
-            None => self.store.load(&Key::of(""), "", 0, 0).await.map(|_| true),
+            None => self.store.load(&Digest::of(""), "", 0, 0).await.map(|_| true),
         }
     }
 

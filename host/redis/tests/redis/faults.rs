@@ -9,7 +9,7 @@ use std::{
 };
 
 use lemon_session_store::conformance::{CALLS, SECRET, failures};
-use lemon_session_store::{DestroyCondition, Grace, Key, LoadOutcome, Store, Stored, UpdateOutcome};
+use lemon_session_store::{DestroyCondition, Digest, Grace, LoadOutcome, Store, Stored, UpdateOutcome};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -29,7 +29,7 @@ struct Load {
 }
 
 struct Saved {
-    key: Key,
+    key: Digest,
     attempted: u32,
     acknowledged: u32,
     commits: u64,
@@ -42,7 +42,7 @@ impl Load {
         let stop = Arc::new(AtomicBool::new(false));
         let mut load = Self { stop: Arc::clone(&stop), tasks: Vec::new() };
         for task in 0..tasks {
-            let key = Key::of(&format!("load {task}"));
+            let key = Digest::of(&format!("load {task}"));
             create(&**driver, &key, &record(), &[put("n", &0_u32.to_be_bytes())]).await;
             load.tasks.push(tokio::spawn(run(Arc::clone(driver), key, Arc::clone(&stop))));
         }
@@ -59,7 +59,7 @@ impl Load {
     }
 }
 
-async fn run(driver: Arc<dyn Store>, key: Key, stop: Arc<AtomicBool>) -> Saved {
+async fn run(driver: Arc<dyn Store>, key: Digest, stop: Arc<AtomicBool>) -> Saved {
     let mut saved = Saved { key, attempted: 0, acknowledged: 0, commits: 0, errors: 0, last_error: Instant::now() };
     while !stop.load(Ordering::Relaxed) {
         saved.attempted += 1;
@@ -83,7 +83,7 @@ async fn run(driver: Arc<dyn Store>, key: Key, stop: Arc<AtomicBool>) -> Saved {
     saved
 }
 
-async fn stored(driver: &dyn Store, key: &Key) -> u32 {
+async fn stored(driver: &dyn Store, key: &Digest) -> u32 {
     match &found(driver, key).await.variables[0].value {
         Stored::Inline(bytes) => u32::from_be_bytes(bytes.as_slice().try_into().expect("four bytes")),
         Stored::Large(_) => panic!("four bytes are inline"),
@@ -170,7 +170,7 @@ async fn connection_cut_before_the_answer_is_an_error_and_a_repeat_is_safe() {
     let server = RedisServer::start(&[]);
     let Proxy { port, cut, .. } = Proxy::to(server.port).await;
     let driver = created(&format!("redis://127.0.0.1:{port}"), &own_table()).await;
-    let key = Key::of("a");
+    let key = Digest::of("a");
     create(&*driver, &key, &record(), &[]).await;
     // From now on the server has cached the scripts, and a call is one request.
     driver.update(&key, &writing([]), None, now()).await.expect("update");
@@ -201,7 +201,7 @@ async fn errors_tell_no_secrets() {
     assert_eq!(failures(&*driver).await, 0, "intact data causes no error");
     let run = |command: &[&str]| server.cli(&[&["--no-auth-warning", "-a", SECRET], command].concat());
     // Data that no driver has written: in an entry, and in an owner's index.
-    let (entry, index) = (format!("{table}:s:{}", Key::of("bad").to_hex()), format!("{table}:o:{SECRET}"));
+    let (entry, index) = (format!("{table}:s:{}", Digest::of("bad").to_hex()), format!("{table}:o:{SECRET}"));
     let mut failed = 0;
     for bad in [
         &["set", &entry, SECRET][..],
@@ -228,10 +228,10 @@ async fn server_that_hangs_is_waited_for_no_longer_than_the_timeout() {
     let (server, table) = (RedisServer::start(&[]), own_table());
     let driver = try_open(&server.url(), &table, &[("timeout", "1")]).await.expect("the store opens");
     driver.try_schema().expect("schema").create_tables().await.expect("create_tables");
-    create(&*driver, &Key::of("a"), &record(), &[]).await;
+    create(&*driver, &Digest::of("a"), &record(), &[]).await;
     server.cli(&["client", "pause", "2500", "all"]);
     let started = Instant::now();
-    let key = Key::of("a");
+    let key = Digest::of("a");
     let calls = (0..50).map(|_| driver.load(&key, APP, 0, 0));
     for answer in futures::future::join_all(calls).await {
         let error = answer.expect_err("a server that hangs does not answer");
@@ -239,7 +239,7 @@ async fn server_that_hangs_is_waited_for_no_longer_than_the_timeout() {
     }
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     tokio::time::sleep(Duration::from_millis(2600).saturating_sub(started.elapsed())).await;
-    found(&*driver, &Key::of("a")).await;
+    found(&*driver, &Digest::of("a")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,7 +252,7 @@ async fn saves_go_on_when_another_server_is_the_primary() {
     let proxy = Proxy::to(primary.port).await;
     let table = own_table();
     let driver = created(&format!("redis://127.0.0.1:{}", proxy.port), &table).await;
-    let key = Key::of("a");
+    let key = Digest::of("a");
     create(&*driver, &key, &record(), &[]).await;
     wait_for("the replica", || replica.cli(&["info", "replication"]).contains("master_link_status:up"), String::new);
     assert_eq!(primary.cli(&["wait", "1", "10000"]).trim(), "1", "the replica has all data");
@@ -283,25 +283,26 @@ async fn promoted_replica_has_all_sessions() {
     let driver = created(&primary.url(), &table).await;
     let grace = Some(Grace { until: now() + HOUR, nonce: b"nonce".to_vec() });
     for n in 0..100 {
-        create(&*driver, &Key::of(&format!("{n}")), &record(), &[put("x", b"1")]).await;
+        create(&*driver, &Digest::of(&format!("{n}")), &record(), &[put("x", b"1")]).await;
     }
-    driver.update(&Key::of("0"), &renaming_to(Key::of("new"), grace), None, now()).await.expect("update");
-    assert!(driver.destroy(&Key::of("1"), &DestroyCondition::Any, now(), HOUR as u32).await.expect("destroy"));
-    driver.update(&Key::of("2"), &writing([put("y", b"2")]), None, now()).await.expect("update");
+    driver.update(&Digest::of("0"), &renaming_to(Digest::of("new"), grace), None, now()).await.expect("update");
+    assert!(driver.destroy(&Digest::of("1"), &DestroyCondition::Any, now(), HOUR as u32).await.expect("destroy"));
+    driver.update(&Digest::of("2"), &writing([put("y", b"2")]), None, now()).await.expect("update");
     wait_for("the replica", || replica.cli(&["info", "replication"]).contains("master_link_status:up"), String::new);
     assert_eq!(primary.cli(&["wait", "1", "10000"]).trim(), "1", "the replica has all data");
 
     tokio::task::block_in_place(|| primary.kill());
-    assert!(driver.load(&Key::of("3"), APP, now(), 0).await.is_err(), "without a server, a load fails");
+    assert!(driver.load(&Digest::of("3"), APP, now(), 0).await.is_err(), "without a server, a load fails");
     replica.cli(&["replicaof", "no", "one"]);
     let driver = open(&replica.url(), &table).await;
     assert_eq!(driver.try_inspect().expect("inspect").count(now()).await.expect("count"), 99);
-    assert_eq!(found(&*driver, &Key::of("0")).await.renewal.as_deref(), Some(&b"nonce"[..]));
-    assert_eq!(load(&*driver, &Key::of("1")).await, LoadOutcome::Ended);
-    assert_eq!(found(&*driver, &Key::of("2")).await.variables.len(), 2);
-    let answer = driver.update(&Key::of("3"), &writing([put("y", b"2")]), None, now()).await.expect("update");
+    assert_eq!(found(&*driver, &Digest::of("0")).await.renewal.as_deref(), Some(&b"nonce"[..]));
+    assert_eq!(load(&*driver, &Digest::of("1")).await, LoadOutcome::Ended);
+    assert_eq!(found(&*driver, &Digest::of("2")).await.variables.len(), 2);
+    let answer = driver.update(&Digest::of("3"), &writing([put("y", b"2")]), None, now()).await.expect("update");
     assert_eq!(answer, UpdateOutcome::Committed(2));
-    let left: i64 = replica.cli(&["ttl", &format!("{table}:s:{}", Key::of("4").to_hex())]).trim().parse().expect("ttl");
+    let left: i64 =
+        replica.cli(&["ttl", &format!("{table}:s:{}", Digest::of("4").to_hex())]).trim().parse().expect("ttl");
     assert!(left > 3600, "the session still has a time to live: {left}");
 }
 
@@ -317,7 +318,7 @@ async fn failover_in_a_cluster_is_survived_by_every_session() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let killed = Instant::now();
     tokio::task::block_in_place(|| {
-        let master = cluster.master_of(&format!("{table}:s:{}", Key::of("load 0").to_hex()));
+        let master = cluster.master_of(&format!("{table}:s:{}", Digest::of("load 0").to_hex()));
         cluster.nodes[master].kill();
         let ready = |cluster: &RedisCluster| {
             let alive = || cluster.nodes.iter().enumerate().filter(|(place, _)| *place != master);
@@ -351,7 +352,7 @@ async fn slot_that_moves_in_a_load_disturbs_no_call() {
     let pause = || std::thread::sleep(Duration::from_millis(300));
     tokio::task::block_in_place(|| {
         for n in [0, 1, 0, 2, 0] {
-            let key = format!("{table}:s:{}", Key::of(&format!("load {n}")).to_hex());
+            let key = format!("{table}:s:{}", Digest::of(&format!("load {n}")).to_hex());
             let from = cluster.master_of(&key);
             let to = (from + 1) % 3;
             let (source, target) = (&cluster.nodes[from], &cluster.nodes[to]);

@@ -21,8 +21,8 @@ use std::{
 
 use lemon_session_redis::Redis;
 use lemon_session_store::{
-    Change, CreateOutcome, Error, Grace, Key, LoadOutcome, Loaded, Record, Rename, StorageOptions, Store, TableName,
-    Write, Writes, conformance::Subject,
+    Change, CreateOutcome, Digest, Error, Grace, LoadOutcome, Loaded, Record, Rotation, StorageOptions, Store,
+    TableName, Write, Writes, conformance::Subject,
 };
 use servers::{RedisCluster, can_start, skip};
 
@@ -125,8 +125,8 @@ fn record() -> Record {
         created: now,
         accessed: now,
         expires: now + HOUR,
-        ends: None,
-        renewed: now,
+        absolute_expiry: None,
+        rotated: now,
         owner: None,
         version: 0,
         size: 0,
@@ -141,19 +141,19 @@ fn writing(writes: impl Into<Writes>) -> Change {
     Change { writes: writes.into(), max_size: u64::MAX, remember: HOUR as u32, ..Change::default() }
 }
 
-fn renaming_to(to: Key, grace: Option<Grace>) -> Change {
-    Change { rename: Some(Rename { to, grace }), ..writing([]) }
+fn renaming_to(to: Digest, grace: Option<Grace>) -> Change {
+    Change { rotation: Some(Rotation { to, grace }), ..writing([]) }
 }
 
-async fn create(driver: &dyn Store, key: &Key, record: &Record, writes: &[Write]) {
+async fn create(driver: &dyn Store, key: &Digest, record: &Record, writes: &[Write]) {
     assert_eq!(driver.create(key, record, &writes.to_vec().into()).await.expect("create"), CreateOutcome::Created);
 }
 
-async fn load(driver: &dyn Store, key: &Key) -> LoadOutcome {
+async fn load(driver: &dyn Store, key: &Digest) -> LoadOutcome {
     driver.load(key, APP, now(), u32::MAX).await.expect("load")
 }
 
-async fn found(driver: &dyn Store, key: &Key) -> Loaded {
+async fn found(driver: &dyn Store, key: &Digest) -> Loaded {
     match load(driver, key).await {
         LoadOutcome::Found(loaded) => loaded,
         other => panic!("the session is live, but load answers {other:?}"),

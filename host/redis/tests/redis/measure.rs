@@ -8,15 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lemon_session_store::{Key, LoadOutcome, Store, UpdateOutcome};
+use lemon_session_store::{Digest, LoadOutcome, Store, UpdateOutcome};
 
 use crate::{create, created, load, now, own_table, put, record, shared_cluster, shared_server, writing};
 
 const SESSIONS: u64 = 10_000;
 const FOR: Duration = Duration::from_secs(3);
 
-fn key(n: u64) -> Key {
-    Key::of(&(n % SESSIONS).to_string())
+fn key(n: u64) -> Digest {
+    Digest::of(&(n % SESSIONS).to_string())
 }
 
 /// Calls per second of concurrent tasks, each of which makes one call after the other.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lemon_session_store::Key;
+use lemon_session_store::Digest;
 
 use crate::{
     create, created, found, own_table, put, record,
@@ -65,7 +65,7 @@ async fn missing_permission_says_so_and_no_key() {
     created(&server.url(), &table).await;
     let url = format!("redis://app:secret@127.0.0.1:{}", server.port);
     let driver = try_open(&url, &table, &[]).await.expect("the password is right");
-    let key = Key::of("a");
+    let key = Digest::of("a");
     let error = driver.load(&key, "shop", 1, 0).await.expect_err("the user lacks the permission");
     assert!(error.to_string().contains("NOPERM"), "{error}");
     assert!(!format!("{error:?}").contains(&key.to_hex()), "{error:?}");
@@ -115,7 +115,7 @@ async fn newer_layout_is_not_reported_as_missing_tables() {
     let driver = created(&server.url(), &table).await;
     server.cli(&["set", &format!("{table}:layout"), "2"]);
     for error in [
-        driver.load(&Key::of("a"), "shop", 1, 0).await.expect_err("another layout"),
+        driver.load(&Digest::of("a"), "shop", 1, 0).await.expect_err("another layout"),
         driver.try_schema().expect("schema").create_tables().await.expect_err("another layout"),
         driver.try_schema().expect("schema").tables_exist().await.expect_err("another layout"),
     ] {
@@ -151,8 +151,8 @@ async fn tls_is_spoken_and_the_certificate_checked() {
 
     let driver = try_open(&url, &own_table(), &[("ca-file", &ca)]).await.expect("the certificate is trusted");
     driver.try_schema().expect("schema").create_tables().await.expect("create_tables");
-    create(&*driver, &Key::of("a"), &record(), &[put("x", b"1")]).await;
-    assert_eq!(found(&*driver, &Key::of("a")).await.variables.len(), 1);
+    create(&*driver, &Digest::of("a"), &record(), &[put("x", b"1")]).await;
+    assert_eq!(found(&*driver, &Digest::of("a")).await.variables.len(), 1);
     assert!(driver.summary().contains("TLS"));
 
     let refused = refusal(&url, &[]).await;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lemon_session_store::{Grace, Key, LoadOutcome, Record, UpdateOutcome};
+use lemon_session_store::{Digest, Grace, LoadOutcome, Record, UpdateOutcome};
 
 use crate::{
     APP, HOUR, create, created, found, load, now, open, own_table, put, record, renaming_to, shared_cluster, writing,
@@ -19,7 +19,7 @@ async fn host_that_dies_in_a_rotation_leaves_one_digest_that_works() {
     // The time that a whole rotation takes.
     let started = std::time::Instant::now();
     for n in 0..20 {
-        let (old, new) = (Key::of(&format!("{n} timed")), Key::of(&format!("{n} timed new")));
+        let (old, new) = (Digest::of(&format!("{n} timed")), Digest::of(&format!("{n} timed new")));
         create(&*driver, &old, &record(), &[]).await;
         driver.update(&old, &renaming_to(new, None), None, now()).await.expect("update");
     }
@@ -27,7 +27,7 @@ async fn host_that_dies_in_a_rotation_leaves_one_digest_that_works() {
 
     let (mut renamed, mut kept, mut pending) = (0, 0, 0);
     for n in 0..100_u32 {
-        let (old, new) = (Key::of(&format!("{n} old")), Key::of(&format!("{n} new")));
+        let (old, new) = (Digest::of(&format!("{n} old")), Digest::of(&format!("{n} new")));
         let owner = format!("{n}");
         let owned = Record { owner: Some(owner.clone()), ..record() };
         create(&*driver, &old, &owned, &[put("x", b"1"), put("large", &[7; 20_000])]).await;
@@ -95,7 +95,7 @@ async fn destroy_owned_ends_sessions_whose_id_is_rotated_at_the_same_time() {
     let table = own_table();
     let driver = created(&cluster.url(), &table).await;
     for round in 0..50 {
-        let keys: Vec<Key> = (0..20).map(|n| Key::of(&format!("{round} {n}"))).collect();
+        let keys: Vec<Digest> = (0..20).map(|n| Digest::of(&format!("{round} {n}"))).collect();
         create(&*driver, &keys[0], &Record { owner: Some("Ada".to_owned()), ..record() }, &[put("x", b"1")]).await;
         let renamer = Arc::clone(&driver);
         let renamed = keys.clone();
@@ -126,7 +126,7 @@ async fn rotation_during_saves_loses_none_of_them() {
     let table = own_table();
     let driver = created(&cluster.url(), &table).await;
     for round in 0..10 {
-        let (old, new) = (Key::of(&format!("{round} old")), Key::of(&format!("{round} new")));
+        let (old, new) = (Digest::of(&format!("{round} old")), Digest::of(&format!("{round} new")));
         create(&*driver, &old, &record(), &[]).await;
         let savers: Vec<_> = (0..8)
             .map(|saver| {

@@ -7,7 +7,9 @@ use std::{
 };
 
 use futures::StreamExt;
-use lemon_session_store::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, Store, TableName, UpdateOutcome};
+use lemon_session_store::{
+    Change, DestroyCondition, Digest, Grace, LoadOutcome, Record, Store, TableName, UpdateOutcome,
+};
 
 use crate::{
     APP, HOUR, create, created, found, load, now, own_table, put, record, renaming_to,
@@ -19,17 +21,17 @@ use crate::{
 /// session.
 async fn use_everything(driver: &dyn Store) {
     let owned = Record { owner: Some("Ada".to_owned()), ..record() };
-    create(driver, &Key::of("a"), &owned, &[put("x", b"1")]).await;
-    driver.update(&Key::of("a"), &writing([put("y", b"2")]), None, now()).await.expect("update");
+    create(driver, &Digest::of("a"), &owned, &[put("x", b"1")]).await;
+    driver.update(&Digest::of("a"), &writing([put("y", b"2")]), None, now()).await.expect("update");
     let grace = Some(Grace { until: now() + 60, nonce: b"n".to_vec() });
-    driver.update(&Key::of("a"), &renaming_to(Key::of("b"), grace), None, now()).await.expect("update");
-    driver.update(&Key::of("b"), &renaming_to(Key::of("c"), None), None, now()).await.expect("update");
+    driver.update(&Digest::of("a"), &renaming_to(Digest::of("b"), grace), None, now()).await.expect("update");
+    driver.update(&Digest::of("b"), &renaming_to(Digest::of("c"), None), None, now()).await.expect("update");
     let longer = Change { expires: Some(now() + 2 * HOUR), ..writing([]) };
-    driver.update(&Key::of("c"), &longer, None, now()).await.expect("update");
-    create(driver, &Key::of("d"), &record(), &[put("x", b"1")]).await;
-    assert!(driver.destroy(&Key::of("d"), &DestroyCondition::Any, now(), 100).await.expect("destroy"));
-    assert_eq!(load(driver, &Key::of("d")).await, LoadOutcome::Ended);
-    assert_eq!(load(driver, &Key::of("a")).await, LoadOutcome::Ended);
+    driver.update(&Digest::of("c"), &longer, None, now()).await.expect("update");
+    create(driver, &Digest::of("d"), &record(), &[put("x", b"1")]).await;
+    assert!(driver.destroy(&Digest::of("d"), &DestroyCondition::Any, now(), 100).await.expect("destroy"));
+    assert_eq!(load(driver, &Digest::of("d")).await, LoadOutcome::Ended);
+    assert_eq!(load(driver, &Digest::of("a")).await, LoadOutcome::Ended);
 }
 
 /// All Redis keys of a table with their time to live in seconds, on the nodes with these ports.
@@ -57,7 +59,7 @@ async fn every_key_but_the_layout_has_a_time_to_live() {
         use_everything(&*driver).await;
         let mut left = times_to_live(&ports, &table);
         assert_eq!(left.remove("layout"), Some(-1), "the layout has no time to live");
-        let entry = |name: &str| format!("s:{}", Key::of(name).to_hex());
+        let entry = |name: &str| format!("s:{}", Digest::of(name).to_hex());
         let session = left[&entry("c")];
         assert!(
             (2 * 3600 + 200..=2 * 3600 + 300).contains(&session),
@@ -82,11 +84,11 @@ async fn drop_tables_leaves_other_tables_alone() {
         let longer = TableName::new(&format!("{table}_x")).expect("a table name");
         let (one, other) = (created(&url, &table).await, created(&url, &longer).await);
         for driver in [&one, &other] {
-            create(&**driver, &Key::of("a"), &record(), &[put("x", b"1")]).await;
+            create(&**driver, &Digest::of("a"), &record(), &[put("x", b"1")]).await;
         }
         one.try_schema().expect("schema").drop_tables().await.expect("drop_tables");
         assert!(!one.try_schema().expect("schema").tables_exist().await.expect("tables_exist"));
-        assert_eq!(found(&*other, &Key::of("a")).await.variables.len(), 1);
+        assert_eq!(found(&*other, &Digest::of("a")).await.variables.len(), 1);
         other.try_schema().expect("schema").drop_tables().await.expect("drop_tables");
     }
 }
@@ -111,18 +113,18 @@ async fn load_and_save_are_one_round_trip_each() {
     }
     let server = RedisServer::start(&[]);
     let driver = created(&server.url(), &own_table()).await;
-    let keys: Vec<Key> = (0..40).map(|n| Key::of(&n.to_string())).collect();
-    let run = async |rename: bool| {
+    let keys: Vec<Digest> = (0..40).map(|n| Digest::of(&n.to_string())).collect();
+    let run = async |rotation: bool| {
         for (n, key) in keys[..20].iter().enumerate() {
             create(&*driver, key, &Record { owner: Some("Ada".to_owned()), ..record() }, &[put("x", b"1")]).await;
             assert!(matches!(load(&*driver, key).await, LoadOutcome::Found(_)));
             let longer = Change { expires: Some(now() + 2 * HOUR), ..writing([put("y", &[1; 5_000]), put("z", b"3")]) };
             driver.update(key, &longer, None, now()).await.expect("update");
-            if rename {
+            if rotation {
                 driver.update(key, &renaming_to(keys[n + 20], None), None, now()).await.expect("update");
             }
             driver
-                .destroy(if rename { &keys[n + 20] } else { key }, &DestroyCondition::Any, now(), 0)
+                .destroy(if rotation { &keys[n + 20] } else { key }, &DestroyCondition::Any, now(), 0)
                 .await
                 .expect("destroy");
         }
@@ -157,7 +159,7 @@ async fn round_trips(url: &str, servers: &[&RedisServer]) -> [usize; 9] {
     let mut counted = [0; 9];
     // The last round is counted. By then, every node has cached every script.
     for round in 0..40 {
-        let [a, b, new, owned] = ["a", "b", "new", "owned"].map(|name| Key::of(&format!("{round} {name}")));
+        let [a, b, new, owned] = ["a", "b", "new", "owned"].map(|name| Digest::of(&format!("{round} {name}")));
         let mut call = 0;
         let mut count = |done: &mut dyn FnMut()| {
             let monitors: Vec<_> =
@@ -174,7 +176,7 @@ async fn round_trips(url: &str, servers: &[&RedisServer]) -> [usize; 9] {
             count(&mut || handle.block_on(create(&*driver, &a, &record(), &[put("x", b"1")])));
             count(&mut || handle.block_on(create(&*driver, &b, &owner, &[put("x", b"1")])));
             count(&mut || drop(handle.block_on(found(&*driver, &b))));
-            let mut update = |key: &Key, change: Change| {
+            let mut update = |key: &Digest, change: Change| {
                 count(&mut || {
                     let answer = handle.block_on(driver.update(key, &change, None, now())).expect("update");
                     assert!(matches!(answer, UpdateOutcome::Committed(_)), "{answer:?}");
@@ -201,10 +203,10 @@ async fn server_without_memory_refuses_saves_and_keeps_sessions() {
     }
     let server = RedisServer::start(&["--maxmemory", "20mb", "--maxmemory-policy", "noeviction"]);
     let driver = created(&server.url(), &own_table()).await;
-    create(&*driver, &Key::of("a"), &record(), &[put("x", b"1")]).await;
+    create(&*driver, &Digest::of("a"), &record(), &[put("x", b"1")]).await;
     let mut stored = Vec::new();
     let error = loop {
-        let key = Key::of(&stored.len().to_string());
+        let key = Digest::of(&stored.len().to_string());
         match driver.create(&key, &record(), &[put("large", &[7; 500_000])].into()).await {
             Ok(_) => stored.push(key),
             Err(error) => break error,
@@ -213,9 +215,9 @@ async fn server_without_memory_refuses_saves_and_keeps_sessions() {
     };
     assert!(error.to_string().contains("maxmemory"), "{error}");
     let large = writing([put("y", &[7; 1_000_000])]);
-    let error = driver.update(&Key::of("a"), &large, None, now()).await.expect_err("full");
+    let error = driver.update(&Digest::of("a"), &large, None, now()).await.expect_err("full");
     assert!(error.to_string().contains("maxmemory"), "{error}");
-    assert_eq!(found(&*driver, &Key::of("a")).await.record.version, 1, "nothing was written");
+    assert_eq!(found(&*driver, &Digest::of("a")).await.record.version, 1, "nothing was written");
     for key in &stored {
         assert_eq!(found(&*driver, key).await.variables.len(), 1, "every session that was stored still exists");
     }
@@ -231,7 +233,7 @@ async fn session_is_evicted_as_a_whole() {
     }
     let server = RedisServer::start(&["--maxmemory", "20mb", "--maxmemory-policy", "volatile-ttl"]);
     let driver = created(&server.url(), &own_table()).await;
-    let keys: Vec<Key> = (0..300).map(|n| Key::of(&n.to_string())).collect();
+    let keys: Vec<Digest> = (0..300).map(|n| Digest::of(&n.to_string())).collect();
     let half = vec![7; 60_000];
     for key in &keys {
         create(&*driver, key, &record(), &[put("x", &half), put("y", &half)]).await;
@@ -262,13 +264,13 @@ async fn scripts_that_the_server_has_forgotten_are_sent_again() {
     }
     let server = RedisServer::start(&[]);
     let driver = created(&server.url(), &own_table()).await;
-    create(&*driver, &Key::of("a"), &record(), &[]).await;
+    create(&*driver, &Digest::of("a"), &record(), &[]).await;
     for n in 0..20 {
         server.cli(&["script", "flush"]);
-        let answer = driver.update(&Key::of("a"), &writing([put("x", b"1")]), None, now()).await.expect("update");
+        let answer = driver.update(&Digest::of("a"), &writing([put("x", b"1")]), None, now()).await.expect("update");
         assert_eq!(answer, UpdateOutcome::Committed(2 + n));
         server.cli(&["script", "flush"]);
-        assert_eq!(driver.fetch(&Key::of("a"), APP, "x", now()).await.expect("fetch"), Some(b"1".to_vec()));
+        assert_eq!(driver.fetch(&Digest::of("a"), APP, "x", now()).await.expect("fetch"), Some(b"1".to_vec()));
     }
 }
 
@@ -280,10 +282,10 @@ async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
         let owned = Record { owner: Some("Ada".to_owned()), ..record() };
         let creates = (0..SESSIONS).map(|n| {
             let (driver, owned) = (Arc::clone(&driver), owned.clone());
-            async move { create(&*driver, &Key::of(&n.to_string()), &owned, &[put("x", b"1")]).await }
+            async move { create(&*driver, &Digest::of(&n.to_string()), &owned, &[put("x", b"1")]).await }
         });
         futures::stream::iter(creates).buffer_unordered(200).collect::<()>().await;
-        let (other, save) = (Key::of("nobody's"), writing([put("x", b"2")]));
+        let (other, save) = (Digest::of("nobody's"), writing([put("x", b"2")]));
         create(&*driver, &other, &record(), &[]).await;
         driver.update(&other, &save, None, now()).await.expect("update");
         let ending = tokio::spawn({

@@ -70,8 +70,8 @@ pub async fn cleanup_forgets_keys_in_time(store: &Subject) -> Result<(), Outcome
     store.driver.destroy(&key("ended"), &DestroyCondition::Any, store.now, 100).await.expect("destroy");
     store.create_as(&key("old"), &Record { expires: store.now + 9 * HOUR, ..store.record() }, &[]).await;
     let grace = Some(Grace { until: store.now + 100, nonce: b"n".to_vec() });
-    let rename = Change { remember: 50, ..renaming_to(key("new"), grace) };
-    store.driver.update(&key("old"), &rename, None, store.now).await.expect("update");
+    let rotation = Change { remember: 50, ..renaming_to(key("new"), grace) };
+    store.driver.update(&key("old"), &rotation, None, store.now).await.expect("update");
 
     assert_eq!(store.cleanup(store.now + 99, 100).await, 0, "both keys are remembered");
     assert_eq!(store.load(&key("ended"), store.now + 99).await, LoadOutcome::Ended);

@@ -1,12 +1,12 @@
 use super::{APP, HOUR, Outcome, Subject, change, key, pairs, put, put_in, races::race, renaming_to, writing};
-use crate::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, Snapshot, UpdateOutcome, Writes};
+use crate::{Change, DestroyCondition, Digest, Grace, LoadOutcome, Record, Snapshot, UpdateOutcome, Writes};
 
 impl Subject {
-    async fn export(&self, key: &Key, now: u64) -> Option<Snapshot> {
+    async fn export(&self, key: &Digest, now: u64) -> Option<Snapshot> {
         self.driver.transfer().expect("transfer").export(key, now).await.expect("export")
     }
 
-    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> bool {
+    async fn import(&self, key: &Digest, snapshot: &Snapshot, over: Option<u64>, now: u64) -> bool {
         self.driver.transfer().expect("transfer").import(key, snapshot, over, now).await.expect("import")
     }
 
@@ -17,8 +17,8 @@ impl Subject {
             created: self.now - 500,
             accessed: self.now - 40,
             expires: self.now + HOUR,
-            ends: Some(self.now + 9 * HOUR),
-            renewed: self.now - 300,
+            absolute_expiry: Some(self.now + 9 * HOUR),
+            rotated: self.now - 300,
             owner: Some("Ada".to_owned()),
             version: 17,
             size: variables.size(),
@@ -29,7 +29,7 @@ impl Subject {
 
 pub async fn export_answers_all_of_a_live_session_and_nothing_else(store: &Subject) -> Result<(), Outcome> {
     store.transfer()?;
-    let owned = Record { owner: Some("Ada".to_owned()), ends: Some(store.now + 2 * HOUR), ..store.record() };
+    let owned = Record { owner: Some("Ada".to_owned()), absolute_expiry: Some(store.now + 2 * HOUR), ..store.record() };
     let large = vec![7; 100_000];
     let variables =
         [put_in("Other", "large", &large), put_in(APP, "a", b""), put_in(APP, "b", b"2"), put_in("é", "x", b"\0\xff")];
@@ -67,7 +67,10 @@ pub async fn import_keeps_the_record_with_its_version(store: &Subject) -> Result
         let copied = transfer.export(&key("a"), store.now).await.expect("export").expect("a live session");
         assert!(copied == snapshot, "a copy is what was copied: {:?}", copied.record);
     }
-    let wrong = Snapshot { record: Record { size: 9, owner: None, ends: None, ..snapshot.record.clone() }, ..snapshot };
+    let wrong = Snapshot {
+        record: Record { size: 9, owner: None, absolute_expiry: None, ..snapshot.record.clone() },
+        ..snapshot
+    };
     assert!(store.import(&key("b"), &wrong, None, store.now).await);
     let found = store.found(&key("b"), APP, store.now).await.record;
     assert_eq!(found, Record { size: 100_008, ..wrong.record }, "the size is that of the variables");
@@ -83,8 +86,8 @@ pub async fn import_without_over_never_overwrites(store: &Subject) -> Result<(),
     store.driver.destroy(&key("ended"), &DestroyCondition::Any, store.now, 100).await.expect("destroy");
     store.create(&key("old"), &[put("x", b"1")]).await;
     let grace = Some(Grace { until: store.now + 50, nonce: b"n".to_vec() });
-    let rename = Change { remember: 50, ..renaming_to(key("new"), grace) };
-    store.driver.update(&key("old"), &rename, None, store.now).await.expect("update");
+    let rotation = Change { remember: 50, ..renaming_to(key("new"), grace) };
+    store.driver.update(&key("old"), &rotation, None, store.now).await.expect("update");
     for (name, at) in [("live", 0), ("expired", 1), ("ended", 99), ("old", 49), ("old", 99)] {
         assert!(
             !store.import(&key(name), &snapshot, None, store.now + at).await,

@@ -7,8 +7,8 @@ pub async fn create_stores_the_record_and_the_variables(store: &Subject) {
         created: store.now - 50,
         accessed: store.now - 40,
         expires: store.now + HOUR,
-        ends: Some(store.now + 2 * HOUR),
-        renewed: store.now - 30,
+        absolute_expiry: Some(store.now + 2 * HOUR),
+        rotated: store.now - 30,
         owner: Some("Ada".to_owned()),
         version: 1,
         size: 8,
@@ -74,8 +74,8 @@ pub async fn create_of_an_ended_key_answers_exists(store: &Subject) {
     assert_exists(store, "destroyed", &store.record(), "a destroyed key that is remembered is there").await;
 
     store.create(&key("renamed"), &[]).await;
-    let rename = renaming_to(key("new"), None);
-    store.driver.update(&key("renamed"), &rename, None, store.now).await.expect("update");
+    let rotation = renaming_to(key("new"), None);
+    store.driver.update(&key("renamed"), &rotation, None, store.now).await.expect("update");
     assert_exists(store, "renamed", &store.record(), "a key that was given up and is remembered is there").await;
     assert_eq!(store.load(&key("destroyed"), store.now).await, LoadOutcome::Ended);
     assert_eq!(store.load(&key("renamed"), store.now).await, LoadOutcome::Ended);

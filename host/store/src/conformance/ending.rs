@@ -1,8 +1,8 @@
 use super::{APP, HOUR, Outcome, Subject, key, pairs, put, put_in, renaming_to};
-use crate::{DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
+use crate::{DestroyCondition, Digest, Grace, LoadOutcome, Record, UpdateOutcome};
 
 impl Subject {
-    async fn destroy(&self, key: &Key, now: u64, remember: u64) -> bool {
+    async fn destroy(&self, key: &Digest, now: u64, remember: u64) -> bool {
         self.driver.destroy(key, &DestroyCondition::Any, now, remember as u32).await.expect("destroy")
     }
 }
@@ -125,8 +125,8 @@ pub async fn every_ended_answer_is_counted_until_the_key_is_forgotten(store: &Su
     store.create(&key("b"), &[]).await;
     store.create(&key("live"), &[]).await;
     assert!(store.destroy(&key("a"), store.now, 100).await);
-    let rename = renaming_to(key("c"), None);
-    store.driver.update(&key("b"), &rename, None, store.now).await.expect("update");
+    let rotation = renaming_to(key("c"), None);
+    store.driver.update(&key("b"), &rotation, None, store.now).await.expect("update");
     store.assert_reused(store.now, 0, "no ended key was presented yet").await;
     for _ in 0..3 {
         store.load(&key("a"), store.now).await;
@@ -157,7 +157,7 @@ pub async fn destroy_owned_ends_all_live_sessions_of_an_owner_but_one(store: &Su
     }
 
     let now = store.now + 1;
-    let destroy = async |except: Option<Key>| {
+    let destroy = async |except: Option<Digest>| {
         store.driver.destroy_owned("Ada", except.as_ref(), now, HOUR as u32).await.expect("destroy_owned")
     };
     assert_eq!(destroy(Some(key("b"))).await, 2, "a and c, not b, and not the expired one");
@@ -177,7 +177,7 @@ pub async fn destroy_owned_ends_all_live_sessions_of_an_owner_but_one(store: &Su
 }
 
 impl Subject {
-    async fn fetched_x(&self, key: &Key, now: u64) -> Option<Vec<u8>> {
+    async fn fetched_x(&self, key: &Digest, now: u64) -> Option<Vec<u8>> {
         self.driver.fetch(key, APP, "x", now).await.expect("fetch")
     }
 }
@@ -188,7 +188,7 @@ pub async fn destroy_owned_tells_similar_owners_apart(store: &Subject) {
         store.create_as(&key(owner), &Record { owner: Some(owner.to_owned()), ..store.record() }, &[]).await;
     }
     store.create(&key("nobody's"), &[]).await;
-    let mut left: Vec<Key> = owners.into_iter().rev().map(key).collect();
+    let mut left: Vec<Digest> = owners.into_iter().rev().map(key).collect();
     left.insert(0, key("nobody's"));
     for owner in owners {
         store.assert_owned(store.now, owner, &[key(owner)]).await;

@@ -7,13 +7,13 @@ use std::{
 };
 
 use super::{HOUR, Subject, put, renaming_to};
-use crate::{Change, DestroyCondition, Error, Grace, Key, Record, Snapshot, Store, Write};
+use crate::{Change, DestroyCondition, Digest, Error, Grace, Record, Snapshot, Store, Write};
 
 /// The text in every name, value and owner that [`failures`] gives to a driver. It should be in a store's password, too.
 pub const SECRET: &str = "hunter2";
 
 pub async fn errors_tell_no_key_and_no_value(store: &Subject) {
-    let [one, other] = [Key::of(SECRET), Key::of(&format!("another {SECRET}"))];
+    let [one, other] = [Digest::of(SECRET), Digest::of(&format!("another {SECRET}"))];
     for key in [&one, &other] {
         store.create(key, &[put(SECRET, SECRET.as_bytes())]).await;
     }
@@ -46,12 +46,21 @@ async fn calls(driver: &dyn Store, now: u64, secret: &str) -> (usize, usize) {
     // A session that was not there before.
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let keys = ["key", "new", "copy"].map(|which| Key::of(&format!("{which} {number} {SECRET}")));
+    let keys = ["key", "new", "copy"].map(|which| Digest::of(&format!("{which} {number} {SECRET}")));
     let [key, new, copy] = &keys;
 
     let write = Write { app: secret.to_owned(), name: secret.to_owned(), value: Some(secret.as_bytes().to_vec()) };
     let (owner, expires) = (Some(secret.to_owned()), now + HOUR);
-    let record = Record { created: now, accessed: now, expires, ends: None, renewed: now, owner, version: 1, size: 0 };
+    let record = Record {
+        created: now,
+        accessed: now,
+        expires,
+        absolute_expiry: None,
+        rotated: now,
+        owner,
+        version: 1,
+        size: 0,
+    };
     let snapshot = Snapshot { record: record.clone(), variables: [write.clone()].into() };
     let change = Change {
         clears: vec![secret.to_owned()],
@@ -97,7 +106,7 @@ async fn calls(driver: &dyn Store, now: u64, secret: &str) -> (usize, usize) {
 }
 
 /// Checks what an operator could find of an error in a log.
-fn assert_tells_nothing(call: &str, error: &Error, keys: &[Key]) {
+fn assert_tells_nothing(call: &str, error: &Error, keys: &[Digest]) {
     let mut text = format!("{error} {error:?}");
     let mut source = error.source();
     while let Some(why) = source {

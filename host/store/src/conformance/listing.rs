@@ -1,5 +1,5 @@
 use super::{APP, HOUR, Outcome, Subject, change, key, put, put_in, renaming_to};
-use crate::{Change, DestroyCondition, Grace, Inspect, Key, Listed, Record};
+use crate::{Change, DestroyCondition, Digest, Grace, Inspect, Listed, Record};
 
 pub async fn count_counts_live_sessions_alone(store: &Subject) -> Result<(), Outcome> {
     let inspect = store.inspect()?;
@@ -17,21 +17,21 @@ pub async fn count_counts_live_sessions_alone(store: &Subject) -> Result<(), Out
     Ok(())
 }
 
-async fn keys(inspect: &dyn Inspect, now: u64, owner: Option<&str>, after: Option<&Key>, limit: u32) -> Vec<Key> {
+async fn keys(inspect: &dyn Inspect, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Vec<Digest> {
     let listed = inspect.list(now, owner, after, limit).await.expect("list");
-    listed.iter().map(|listed| listed.key).collect()
+    listed.iter().map(|listed| listed.digest).collect()
 }
 
 pub async fn list_is_in_the_order_of_keys_and_goes_on_after_a_key(store: &Subject) -> Result<(), Outcome> {
     let inspect = store.inspect()?;
     // Keys whose bytes order differently as text, as signed bytes, or without their zeros.
-    let mut expected: Vec<Key> = [0x00, 0x01, 0x27, 0x5c, 0x7f, 0x80, 0xc3, 0xfe, 0xff]
+    let mut expected: Vec<Digest> = [0x00, 0x01, 0x27, 0x5c, 0x7f, 0x80, 0xc3, 0xfe, 0xff]
         .into_iter()
         .flat_map(|first| [0x00, 0x7f, 0x80, 0xff].map(|last| (first, last)))
         .map(|(first, last)| {
             let mut bytes = [0; 32];
             (bytes[0], bytes[31]) = (first, last);
-            Key::from(bytes)
+            Digest::from(bytes)
         })
         .collect();
     for key in expected.iter().rev() {
@@ -43,7 +43,7 @@ pub async fn list_is_in_the_order_of_keys_and_goes_on_after_a_key(store: &Subjec
     assert_eq!(keys(inspect, store.now, None, None, 0).await, []);
     assert_eq!(keys(inspect, store.now, None, Some(&expected[4]), 100).await, expected[5..], "after a key, without it");
     assert_eq!(keys(inspect, store.now, None, expected.last(), 100).await, []);
-    let between = Key::from([0x10; 32]);
+    let between = Digest::from([0x10; 32]);
     assert_eq!(
         keys(inspect, store.now, None, Some(&between), 100).await,
         expected[8..],
@@ -82,7 +82,8 @@ pub async fn list_of_an_owner_leaves_out_the_others(store: &Subject) -> Result<(
 
 pub async fn list_holds_live_sessions_alone(store: &Subject) -> Result<(), Outcome> {
     let inspect = store.inspect()?;
-    let record = Record { owner: Some("Ada".to_owned()), ends: Some(store.now + 5 * HOUR), ..store.record() };
+    let record =
+        Record { owner: Some("Ada".to_owned()), absolute_expiry: Some(store.now + 5 * HOUR), ..store.record() };
     for name in ["live", "renamed", "destroyed"] {
         store.create_as(&key(name), &record, &[put("x", b"1")]).await;
     }
@@ -92,8 +93,8 @@ pub async fn list_holds_live_sessions_alone(store: &Subject) -> Result<(), Outco
     store.driver.update(&key("renamed"), &renaming_to(key("new"), grace), None, store.now).await.expect("update");
 
     let record = Record { version: 1, size: 2, ..record };
-    let mut expected = [key("live"), key("new")].map(|key| Listed { key, record: record.clone() });
-    expected.sort_by_key(|listed| listed.key);
+    let mut expected = [key("live"), key("new")].map(|key| Listed { digest: key, record: record.clone() });
+    expected.sort_by_key(|listed| listed.digest);
     let now = store.now + 1;
     assert_eq!(inspect.list(now, None, None, 100).await.expect("list"), expected);
     assert_eq!(inspect.list(now, Some("Ada"), None, 100).await.expect("list"), expected);

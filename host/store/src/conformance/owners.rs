@@ -5,13 +5,13 @@ use super::{
     races::{ROUNDS, race},
     renaming_to,
 };
-use crate::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
+use crate::{Change, DestroyCondition, Digest, Grace, LoadOutcome, Record, UpdateOutcome};
 
 /// More than a store ends in one transaction.
 pub async fn destroy_owned_ends_any_number_of_sessions(store: &Subject) {
     const SESSIONS: usize = 300;
     let ada = |expires| Record { owner: Some("Ada".to_owned()), expires, ..store.record() };
-    let keys: Vec<Key> = (0..SESSIONS).map(|n| key(&n.to_string())).collect();
+    let keys: Vec<Digest> = (0..SESSIONS).map(|n| key(&n.to_string())).collect();
     for (n, key) in keys.iter().enumerate() {
         let expires = store.now + if n % 3 == 0 { 1 } else { HOUR };
         store.create_as(key, &ada(expires), &[put("x", b"1")]).await;
@@ -36,7 +36,7 @@ pub async fn destroy_owned_ends_sessions_that_are_given_other_keys_meanwhile(sto
     const RENAMES: usize = 8;
     let now = store.now;
     for round in 0..ROUNDS {
-        let names = move |session: usize, rename: usize| key(&format!("{round} {session} {rename}"));
+        let names = move |session: usize, rotation: usize| key(&format!("{round} {session} {rotation}"));
         for session in 0..SESSIONS {
             let record = Record { owner: Some("Ada".to_owned()), ..store.record() };
             store.create_as(&names(session, 0), &record, &[put("x", b"1")]).await;
@@ -45,10 +45,10 @@ pub async fn destroy_owned_ends_sessions_that_are_given_other_keys_meanwhile(sto
             if number == SESSIONS {
                 return handle.destroy_owned("Ada", None, now, HOUR as u32).await.expect("destroy_owned");
             }
-            for rename in 0..RENAMES {
-                let grace = (rename % 2 == 0).then(|| Grace { until: now + HOUR, nonce: b"n".to_vec() });
-                let change = renaming_to(names(number, rename + 1), grace);
-                match handle.update(&names(number, rename), &change, None, now).await.expect("update") {
+            for rotation in 0..RENAMES {
+                let grace = (rotation % 2 == 0).then(|| Grace { until: now + HOUR, nonce: b"n".to_vec() });
+                let change = renaming_to(names(number, rotation + 1), grace);
+                match handle.update(&names(number, rotation), &change, None, now).await.expect("update") {
                     UpdateOutcome::Committed(_) => {}
                     UpdateOutcome::Gone => break,
                     other => panic!("a rename commits or is gone, not {other:?}"),
@@ -59,8 +59,10 @@ pub async fn destroy_owned_ends_sessions_that_are_given_other_keys_meanwhile(sto
         .await[SESSIONS];
         store.assert_count(now, 0).await;
         assert_eq!(ended as usize, SESSIONS, "each was ended once");
-        for (session, rename) in (0..SESSIONS).flat_map(|session| (0..=RENAMES).map(move |rename| (session, rename))) {
-            let answer = store.load(&names(session, rename), now).await;
+        for (session, rotation) in
+            (0..SESSIONS).flat_map(|session| (0..=RENAMES).map(move |rotation| (session, rotation)))
+        {
+            let answer = store.load(&names(session, rotation), now).await;
             assert!(!matches!(answer, LoadOutcome::Found(_)), "a session does not survive by changing its key");
         }
     }
@@ -69,7 +71,7 @@ pub async fn destroy_owned_ends_sessions_that_are_given_other_keys_meanwhile(sto
 pub async fn destroy_owned_spares_a_session_that_is_given_other_keys_meanwhile(store: &Subject) {
     let now = store.now;
     for round in 0..ROUNDS {
-        let names = move |rename: usize| key(&format!("{round} spared {rename}"));
+        let names = move |rotation: usize| key(&format!("{round} spared {rotation}"));
         let other = move |number: usize| key(&format!("{round} {number}"));
         let record = Record { owner: Some("Ada".to_owned()), ..store.record() };
         store.create_as(&names(0), &record, &[put("x", b"1")]).await;
@@ -80,10 +82,10 @@ pub async fn destroy_owned_spares_a_session_that_is_given_other_keys_meanwhile(s
             if number == round % 2 {
                 return handle.destroy_owned("Ada", Some(&names(0)), now, HOUR as u32).await.expect("destroy_owned");
             }
-            for rename in 0..4 {
+            for rotation in 0..4 {
                 let grace = Some(Grace { until: now + HOUR, nonce: b"n".to_vec() });
-                let change = renaming_to(names(rename + 1), grace);
-                let answer = handle.update(&names(rename), &change, None, now).await.expect("update");
+                let change = renaming_to(names(rotation + 1), grace);
+                let answer = handle.update(&names(rotation), &change, None, now).await.expect("update");
                 assert_eq!(answer, UpdateOutcome::Committed(1), "the session that is spared stays");
             }
             0

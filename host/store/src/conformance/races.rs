@@ -11,7 +11,9 @@ use std::{
 use tokio::sync::Barrier;
 
 use super::{APP, HOUR, Subject, key, pairs, put, put_in, renaming_to, writing};
-use crate::{Change, CreateOutcome, DestroyCondition, Grace, Key, LoadOutcome, Record, Store, Stored, UpdateOutcome};
+use crate::{
+    Change, CreateOutcome, DestroyCondition, Digest, Grace, LoadOutcome, Record, Store, Stored, UpdateOutcome,
+};
 
 pub const ROUNDS: usize = 20;
 
@@ -177,7 +179,7 @@ pub async fn of_concurrent_destroys_exactly_one_ends_the_session(store: &Subject
 /// Races updates with something that ends the session, remembering nothing, and checks that nothing is left of it.
 async fn update_racing<End: Future<Output = ()> + Send + 'static>(
     store: &Subject,
-    end: impl Fn(Key, Arc<dyn Store>, u64) -> End,
+    end: impl Fn(Digest, Arc<dyn Store>, u64) -> End,
 ) {
     let now = store.now;
     let end = &end;

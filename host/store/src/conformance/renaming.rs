@@ -1,13 +1,13 @@
 use super::{APP, HOUR, Subject, key, pairs, put, put_in, renaming_to, writing};
-use crate::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
+use crate::{Change, DestroyCondition, Digest, Grace, LoadOutcome, Record, UpdateOutcome};
 
 impl Subject {
-    async fn rename(&self, from: &Key, to: &Key, grace: Option<Grace>, now: u64) {
+    async fn rename(&self, from: &Digest, to: &Digest, grace: Option<Grace>, now: u64) {
         let answer = self.driver.update(from, &renaming_to(*to, grace), None, now).await.expect("update");
         assert!(matches!(answer, UpdateOutcome::Committed(_)), "a rename of a live session to a new key is committed");
     }
 
-    async fn fetched(&self, key: &Key, name: &str, now: u64) -> Option<Vec<u8>> {
+    async fn fetched(&self, key: &Digest, name: &str, now: u64) -> Option<Vec<u8>> {
         self.driver.fetch(key, APP, name, now).await.expect("fetch")
     }
 }
@@ -19,13 +19,14 @@ fn grace(until: u64, nonce: &[u8]) -> Option<Grace> {
 pub async fn rename_moves_everything(store: &Subject) {
     let large = vec![3; 50_000];
     let writes = [put("x", b"1"), put("large", &large), put_in("other", "y", b"2")];
-    let record = Record { owner: Some("Ada".to_owned()), ends: Some(store.now + 9 * HOUR), ..store.record() };
+    let record =
+        Record { owner: Some("Ada".to_owned()), absolute_expiry: Some(store.now + 9 * HOUR), ..store.record() };
     store.create_as(&key("old"), &record, &writes).await;
     let before = store.found(&key("old"), APP, store.now).await.record;
     store.rename(&key("old"), &key("new"), None, store.now + 10).await;
 
     let after = store.found(&key("new"), APP, store.now).await;
-    let expected = Record { renewed: store.now + 10, accessed: store.now + 10, ..before };
+    let expected = Record { rotated: store.now + 10, accessed: store.now + 10, ..before };
     assert_eq!(after.record, expected, "a rename changes when the session was renewed, and nothing else");
     assert_eq!(after.renewal, None);
     assert_eq!(store.variables(&key("new"), APP, store.now).await, pairs(&[("large", &large), ("x", b"1")]));

@@ -1,12 +1,12 @@
 //! What rules write.
 
-use crate::{Change, Grace, Key, Rename, Write, Writes};
+use crate::{Change, Digest, Grace, Rotation, Write, Writes};
 
 pub const HOUR: u64 = 3600;
 pub const APP: &str = "shop";
 
-pub fn key(name: &str) -> Key {
-    Key::of(name)
+pub fn key(name: &str) -> Digest {
+    Digest::of(name)
 }
 
 pub fn put(name: &str, value: &[u8]) -> Write {
@@ -30,8 +30,8 @@ pub fn writing(writes: impl Into<Writes>) -> Change {
     Change { writes: writes.into(), ..change() }
 }
 
-pub fn renaming_to(to: Key, grace: Option<Grace>) -> Change {
-    Change { rename: Some(Rename { to, grace }), ..change() }
+pub fn renaming_to(to: Digest, grace: Option<Grace>) -> Change {
+    Change { rotation: Some(Rotation { to, grace }), ..change() }
 }
 
 pub fn pairs(variables: &[(&str, &[u8])]) -> Vec<(String, Vec<u8>)> {

@@ -3,7 +3,7 @@
 use std::{any::Any, sync::Arc, time::SystemTime};
 
 use super::{APP, HOUR, Outcome};
-use crate::{CreateOutcome, Inspect, Key, LoadOutcome, Loaded, Record, Schema, Store, Stored, Transfer, Write};
+use crate::{CreateOutcome, Digest, Inspect, LoadOutcome, Loaded, Record, Schema, Store, Stored, Transfer, Write};
 
 /// A store to check rules on, which nothing else uses.
 pub struct Subject {
@@ -97,8 +97,8 @@ impl Subject {
             created: self.now,
             accessed: self.now,
             expires: self.now + HOUR,
-            ends: None,
-            renewed: self.now,
+            absolute_expiry: None,
+            rotated: self.now,
             owner: None,
             version: 0,
             size: 0,
@@ -106,29 +106,29 @@ impl Subject {
     }
 
     /// Creates a session that is live for an hour from `self.now`.
-    pub(super) async fn create(&self, key: &Key, writes: &[Write]) {
+    pub(super) async fn create(&self, key: &Digest, writes: &[Write]) {
         self.create_as(key, &self.record(), writes).await;
     }
 
-    pub(super) async fn create_as(&self, key: &Key, record: &Record, writes: &[Write]) {
+    pub(super) async fn create_as(&self, key: &Digest, record: &Record, writes: &[Write]) {
         let created = self.driver.create(key, record, &writes.to_vec().into()).await.expect("create");
         assert_eq!(created, CreateOutcome::Created, "a session of a new key is created");
     }
 
     /// Loads a session that has to be live.
-    pub(super) async fn found(&self, key: &Key, app: &str, now: u64) -> Loaded {
+    pub(super) async fn found(&self, key: &Digest, app: &str, now: u64) -> Loaded {
         match self.driver.load(key, app, now, u32::MAX).await.expect("load") {
             LoadOutcome::Found(loaded) => loaded,
             other => panic!("the session is live, but load answers {other:?}"),
         }
     }
 
-    pub(super) async fn load(&self, key: &Key, now: u64) -> LoadOutcome {
+    pub(super) async fn load(&self, key: &Digest, now: u64) -> LoadOutcome {
         self.driver.load(key, APP, now, u32::MAX).await.expect("load")
     }
 
     /// All variables of an application, by name, with their values.
-    pub(super) async fn variables(&self, key: &Key, app: &str, now: u64) -> Vec<(String, Vec<u8>)> {
+    pub(super) async fn variables(&self, key: &Digest, app: &str, now: u64) -> Vec<(String, Vec<u8>)> {
         let loaded = self.found(key, app, now).await;
         let mut variables = Vec::new();
         for variable in loaded.variables {
@@ -147,7 +147,7 @@ impl Subject {
     }
 
     /// Checks that a live session has no variables, of neither of the applications that rules write for.
-    pub(super) async fn assert_empty(&self, key: &Key, now: u64, why: &str) {
+    pub(super) async fn assert_empty(&self, key: &Digest, now: u64, why: &str) {
         let record = self.found(key, APP, now).await.record;
         assert_eq!(record.size, 0, "{why}");
         for app in [APP, "other"] {
@@ -159,7 +159,7 @@ impl Subject {
     }
 
     /// Checks that the sessions of these digests are live, and no others as far as the driver can count them.
-    pub(super) async fn assert_live(&self, now: u64, keys: &[Key]) {
+    pub(super) async fn assert_live(&self, now: u64, keys: &[Digest]) {
         for key in keys {
             self.found(key, APP, now).await;
         }
@@ -174,10 +174,10 @@ impl Subject {
     }
 
     /// Checks which sessions an owner has, if the driver can list them.
-    pub(super) async fn assert_owned(&self, now: u64, owner: &str, keys: &[Key]) {
+    pub(super) async fn assert_owned(&self, now: u64, owner: &str, keys: &[Digest]) {
         if let Some(inspect) = self.driver.inspect() {
             let listed = inspect.list(now, Some(owner), None, 100).await.expect("list");
-            let listed: Vec<Key> = listed.iter().map(|listed| listed.key).collect();
+            let listed: Vec<Digest> = listed.iter().map(|listed| listed.digest).collect();
             assert_eq!(listed, keys, "the list of {owner:?}");
         }
     }

@@ -1,8 +1,8 @@
 use super::{APP, HOUR, Subject, change, key, pairs, put, put_in, removal, renaming_to, writing};
-use crate::{Change, DestroyCondition, Grace, Key, LoadOutcome, Record, UpdateOutcome};
+use crate::{Change, DestroyCondition, Digest, Grace, LoadOutcome, Record, UpdateOutcome};
 
 impl Subject {
-    async fn update(&self, key: &Key, change: &Change) -> UpdateOutcome {
+    async fn update(&self, key: &Digest, change: &Change) -> UpdateOutcome {
         self.driver.update(key, change, None, self.now).await.expect("update")
     }
 }
@@ -132,7 +132,7 @@ pub async fn expected_version_that_differs_answers_conflict_and_writes_nothing(s
         clears: vec![APP.to_owned()],
         owner: Some(Some("Eve".to_owned())),
         expires: Some(store.now + 2 * HOUR),
-        rename: renaming_to(key("b"), None).rename,
+        rotation: renaming_to(key("b"), None).rotation,
         ..writing([put("x", b"2")])
     };
     for expected in [0, 2, u64::MAX] {
@@ -153,7 +153,7 @@ pub async fn expected_version_of_an_expired_session_answers_gone(store: &Subject
     assert_eq!(answer, UpdateOutcome::Gone, "a session that is not live has no version to conflict with");
 }
 
-async fn expiry_after(store: &Subject, k: &Key, expires: u64) -> u64 {
+async fn expiry_after(store: &Subject, k: &Digest, expires: u64) -> u64 {
     assert_eq!(store.update(k, &Change { expires: Some(expires), ..change() }).await, UpdateOutcome::Committed(1));
     store.found(k, APP, store.now).await.record.expires
 }
@@ -172,12 +172,16 @@ pub async fn expiry_only_moves_to_a_later_time(store: &Subject) {
 
 pub async fn expiry_never_passes_the_end(store: &Subject) {
     let k = key("a");
-    let ends = store.now + 2 * HOUR;
-    store.create_as(&k, &Record { ends: Some(ends), ..store.record() }, &[]).await;
-    assert_eq!(expiry_after(store, &k, ends - 1).await, ends - 1);
-    assert_eq!(expiry_after(store, &k, ends + HOUR).await, ends, "an expiry past the end is moved to the end");
-    assert_eq!(store.load(&k, ends).await, LoadOutcome::Expired);
-    assert_eq!(store.found(&k, APP, store.now).await.record.ends, Some(ends));
+    let absolute_expiry = store.now + 2 * HOUR;
+    store.create_as(&k, &Record { absolute_expiry: Some(absolute_expiry), ..store.record() }, &[]).await;
+    assert_eq!(expiry_after(store, &k, absolute_expiry - 1).await, absolute_expiry - 1);
+    assert_eq!(
+        expiry_after(store, &k, absolute_expiry + HOUR).await,
+        absolute_expiry,
+        "an expiry past the end is moved to the end"
+    );
+    assert_eq!(store.load(&k, absolute_expiry).await, LoadOutcome::Expired);
+    assert_eq!(store.found(&k, APP, store.now).await.record.absolute_expiry, Some(absolute_expiry));
 }
 
 pub async fn accessed_never_goes_back(store: &Subject) {
@@ -253,7 +257,7 @@ pub async fn update_that_grows_past_the_limit_answers_too_large_and_writes_nothi
         clears: vec!["other".to_owned()],
         owner: Some(Some("Eve".to_owned())),
         expires: Some(store.now + 2 * HOUR),
-        rename: renaming_to(key("b"), None).rename,
+        rotation: renaming_to(key("b"), None).rotation,
         max_size: 99,
         ..writing([put("x", b"1"), put("n", &[0; 98]), removal("absent")])
     };
@@ -263,7 +267,7 @@ pub async fn update_that_grows_past_the_limit_answers_too_large_and_writes_nothi
     assert_eq!(store.variables(&k, "other", store.now).await, pairs(&[("y", b"123")]));
     assert_eq!(store.load(&key("b"), store.now).await, LoadOutcome::Absent);
 
-    let fits = Change { max_size: 101, rename: None, ..change };
+    let fits = Change { max_size: 101, rotation: None, ..change };
     assert_eq!(store.update(&k, &fits).await, UpdateOutcome::Committed(2), "a session may be as large as the limit");
 }
 

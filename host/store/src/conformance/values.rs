@@ -187,10 +187,10 @@ pub async fn far_times_are_kept(store: &Subject) {
     let k = key("a");
     // The last second of the year 9999.
     let far = 253_402_300_799;
-    let record = Record { created: 0, renewed: 0, ends: Some(far), expires: far - 1, ..store.record() };
+    let record = Record { created: 0, rotated: 0, absolute_expiry: Some(far), expires: far - 1, ..store.record() };
     store.create_as(&k, &record, &[]).await;
     let found = store.found(&k, APP, store.now).await.record;
-    assert_eq!((found.created, found.renewed, found.ends, found.expires), (0, 0, Some(far), far - 1));
+    assert_eq!((found.created, found.rotated, found.absolute_expiry, found.expires), (0, 0, Some(far), far - 1));
     store
         .driver
         .update(&k, &Change { expires: Some(u64::MAX), ..super::change() }, None, store.now)

@@ -12,7 +12,8 @@ use std::{
 
 use super::{APP, HOUR, Subject, change, key, put, put_in, races::race, renaming_to, writing};
 use crate::{
-    Change, DestroyCondition, Grace, Key, LoadOutcome, Record, Snapshot, Stored, UpdateOutcome, Variable, Write, Writes,
+    Change, DestroyCondition, Digest, Grace, LoadOutcome, Record, Snapshot, Stored, UpdateOutcome, Variable, Write,
+    Writes,
 };
 
 /// How often an update changes everything there is.
@@ -21,8 +22,8 @@ const CHANGES: u64 = 25;
 pub async fn load_sees_all_of_an_update_of_everything_or_nothing(store: &Subject) {
     let names = |n: u64| key(&format!("{n} renamed"));
     let value = |n: u64| n.to_be_bytes().repeat(1 + 200 * (n as usize % 3));
-    let ends = store.now + 9 * HOUR;
-    let record = Record { owner: Some("0".to_owned()), ends: Some(ends), ..store.record() };
+    let absolute_expiry = store.now + 9 * HOUR;
+    let record = Record { owner: Some("0".to_owned()), absolute_expiry: Some(absolute_expiry), ..store.record() };
     let writes = [put("a", &value(0)), put("b", &value(0)), put("of 0", b"")];
     store.create_as(&names(0), &record, &writes).await;
     let (now, done) = (store.now, Arc::new(AtomicBool::new(false)));
@@ -54,8 +55,8 @@ pub async fn load_sees_all_of_an_update_of_everything_or_nothing(store: &Subject
                     created: now,
                     accessed: now + n,
                     expires: now + HOUR + n,
-                    ends: Some(ends),
-                    renewed: now + n,
+                    absolute_expiry: Some(absolute_expiry),
+                    rotated: now + n,
                     owner: Some(n.to_string()),
                     version: n + 1,
                     size: size as u64,
@@ -95,7 +96,7 @@ async fn give_up<T>(call: impl Future<Output = T>, after: usize) {
 
 impl Subject {
     /// All of a live session, as loads see it between which it did not change. It may end meanwhile.
-    async fn whole(&self, key: &Key) -> Option<Snapshot> {
+    async fn whole(&self, key: &Digest) -> Option<Snapshot> {
         loop {
             let (mut record, mut writes) = (None, Vec::new());
             for app in [APP, "other", APP] {
@@ -121,7 +122,7 @@ impl Subject {
 
     /// A call that was given up leaves nothing behind that others would wait for: under one of these keys, the last one at the
     /// latest, there is a session that can be saved.
-    async fn goes_on(&self, keys: &[Key]) {
+    async fn goes_on(&self, keys: &[Digest]) {
         let last = writing([put("last", b"1")]);
         for key in keys {
             let call = self.driver.update(key, &last, None, self.now);
@@ -149,7 +150,7 @@ pub async fn update_that_is_given_up_is_whole_or_not_at_all(store: &Subject) {
             writes: variables(b"2").into(),
             owner: Some(Some(n.to_string())),
             expires: Some(store.now + 2 * HOUR),
-            rename: renames.then(|| renaming_to(new, None).rename).flatten(),
+            rotation: renames.then(|| renaming_to(new, None).rotation).flatten(),
             ..change()
         };
         let size = before.as_ref().map_or(0, |before| before.record.size);

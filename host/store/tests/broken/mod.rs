@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Error, Inspect, Key, Listed, LoadOutcome, Record, Result, Schema,
+    Change, CreateOutcome, DestroyCondition, Digest, Error, Inspect, Listed, LoadOutcome, Record, Result, Schema,
     Snapshot, Store, Transfer, UpdateOutcome, Write, Writes,
     conformance::{Outcome, Subject, check},
     memory::Memory,
@@ -66,7 +66,7 @@ impl Broken {
         self.mistake == mistake
     }
 
-    async fn record(&self, key: &Key, now: u64) -> Result<Option<Record>> {
+    async fn record(&self, key: &Digest, now: u64) -> Result<Option<Record>> {
         Ok(self.inner.describe(key, now).await?.map(|(record, _)| record))
     }
 }
@@ -77,15 +77,15 @@ impl Store for Broken {
         "a driver with a mistake".to_owned()
     }
 
-    async fn load(&self, key: &Key, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+    async fn load(&self, key: &Digest, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
         self.inner.load(key, app, now, inline_bytes).await
     }
 
-    async fn fetch(&self, key: &Key, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+    async fn fetch(&self, key: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
         self.inner.fetch(key, app, name, now).await
     }
 
-    async fn create(&self, key: &Key, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
+    async fn create(&self, key: &Digest, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
         if !self.has(CreatesInSteps) {
             return self.inner.create(key, record, writes).await;
         }
@@ -98,7 +98,7 @@ impl Store for Broken {
         Ok(created)
     }
 
-    async fn update(&self, key: &Key, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+    async fn update(&self, key: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
         match self.mistake {
             LooksAtTheSizeBefore => {
                 let Some(before) = self.record(key, now).await? else { return Ok(UpdateOutcome::Gone) };
@@ -111,17 +111,17 @@ impl Store for Broken {
                 let change = Change { max_size: u64::MAX, ..change.clone() };
                 self.inner.update(key, &change, expected, now).await
             }
-            LooksAtTheKeyBefore if change.rename.is_some() => {
-                let to = change.rename.as_ref().map(|rename| rename.to).expect("a rename");
+            LooksAtTheKeyBefore if change.rotation.is_some() => {
+                let to = change.rotation.as_ref().map(|rotation| rotation.to).expect("a rename");
                 if self.inner.load(&to, "", now, 0).await? != LoadOutcome::Absent {
-                    return Err(Error::unavailable("the new key of a session is taken"));
+                    return Err(Error::unavailable("the new digest of a session is taken"));
                 }
                 others().await;
                 self.inner.destroy(&to, &DestroyCondition::Any, now, 0).await?;
                 self.inner.update(key, change, expected, now).await
             }
             UpdatesInSteps => {
-                let first = Change { rename: None, owner: None, expires: None, ..change.clone() };
+                let first = Change { rotation: None, owner: None, expires: None, ..change.clone() };
                 let rest = Change { clears: Vec::new(), writes: Writes::default(), ..change.clone() };
                 match self.inner.update(key, &first, expected, now).await? {
                     UpdateOutcome::Committed(version) => {
@@ -142,7 +142,7 @@ impl Store for Broken {
         }
     }
 
-    async fn destroy(&self, key: &Key, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+    async fn destroy(&self, key: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
         if self.has(DestroysInSteps) {
             let removed = Change { clears: vec!["shop".to_owned()], max_size: u64::MAX, ..Change::default() };
             self.inner.update(key, &removed, None, now).await?;
@@ -151,17 +151,17 @@ impl Store for Broken {
         self.inner.destroy(key, only, now, remember).await
     }
 
-    async fn destroy_owned(&self, owner: &str, except: Option<&Key>, now: u64, remember: u32) -> Result<u64> {
+    async fn destroy_owned(&self, owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64> {
         let limit = match self.mistake {
             EndsListedKeys | CountsListedKeys => u32::MAX,
             EndsOneBatch => 64,
             _ => return self.inner.destroy_owned(owner, except, now, remember).await,
         };
         let mut listed = self.inner.list(now, Some(owner), None, limit).await?;
-        listed.retain(|listed| Some(&listed.key) != except);
+        listed.retain(|listed| Some(&listed.digest) != except);
         others().await;
         let mut ended = 0;
-        for Listed { key, .. } in &listed {
+        for Listed { digest: key, .. } in &listed {
             let only = DestroyCondition::Owned(owner.to_owned());
             ended += u64::from(self.inner.destroy(key, &only, now, remember).await?);
         }
@@ -191,11 +191,11 @@ impl Store for Broken {
 
 #[async_trait]
 impl Transfer for Broken {
-    async fn export(&self, key: &Key, now: u64) -> Result<Option<Snapshot>> {
+    async fn export(&self, key: &Digest, now: u64) -> Result<Option<Snapshot>> {
         self.inner.export(key, now).await
     }
 
-    async fn import(&self, key: &Key, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
+    async fn import(&self, key: &Digest, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool> {
         if self.has(ImportsWhatIsGone) && over.is_some() {
             let found = self.record(key, now).await?;
             if found.map(|record| record.version) != over {

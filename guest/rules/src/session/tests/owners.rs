@@ -48,9 +48,9 @@ fn destroy_others_spares_a_session_that_another_request_renewed() {
     let elsewhere = owned(&outside, "ann").id();
     outside.wait(600);
     let slow = outside.resume(&here).unwrap();
-    let renewed = sent_id(&outside.resume(&here).unwrap().save().unwrap()).unwrap();
+    let rotated = sent_id(&outside.resume(&here).unwrap().save().unwrap()).unwrap();
     assert_eq!(slow.destroy_others().unwrap(), 1);
-    assert!(!outside.resume(&renewed).unwrap().created());
+    assert!(!outside.resume(&rotated).unwrap().created());
     assert!(outside.resume(&elsewhere).unwrap().created());
 }
 

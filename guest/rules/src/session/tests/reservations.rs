@@ -61,11 +61,11 @@ fn a_reservation_is_over_with_the_last_handle_of_its_session() {
 
 #[test]
 fn what_the_site_reserves_opens_only_to_the_key() {
-    let hash = id::to_hex(&id::key("secret"));
+    let hash = id::to_hex(&id::digest("secret"));
     let outside = Outside::new(|settings| {
         settings.reserved = vec![
-            Reservation { name: "auth".into(), key_hash: hash },
-            Reservation { name: "shut".into(), key_hash: "".into() },
+            Reservation { name: "auth".into(), secret_hash: hash },
+            Reservation { name: "shut".into(), secret_hash: "".into() },
         ];
     });
     let page = outside.start(options()).unwrap();

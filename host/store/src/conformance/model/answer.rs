@@ -1,7 +1,7 @@
 //! What a driver answers to an operation.
 
 use super::operation::{Expected, Operation, Written, app_of, key_of, name_of, new_record, owner_of};
-use crate::{CreateOutcome, Key, LoadOutcome, Record, Snapshot, Store, Stored, UpdateOutcome, Write, Writes};
+use crate::{CreateOutcome, Digest, LoadOutcome, Record, Snapshot, Store, Stored, UpdateOutcome, Write, Writes};
 
 /// What a driver answered, and what the model would.
 #[derive(Debug, PartialEq)]
@@ -17,7 +17,7 @@ pub enum Answer {
     Number(u64),
     /// What the model allows where a store has a choice.
     Between(u64, u64),
-    Listed(Vec<(Key, Record)>),
+    Listed(Vec<(Digest, Record)>),
     Described(Option<Description>),
 }
 
@@ -69,8 +69,8 @@ impl Operation {
             Self::Fetch { key, app, name } => {
                 Answer::Value(driver.fetch(&key_of(*key), &app_of(*app), &name_of(*name), now).await.expect("fetch"))
             }
-            Self::Create { key, expires, ends, owner, writes } => {
-                let record = new_record(now, *expires, *ends, *owner);
+            Self::Create { key, expires, absolute_expiry, owner, writes } => {
+                let record = new_record(now, *expires, *absolute_expiry, *owner);
                 let writes: Writes = writes.iter().map(Written::write).collect();
                 Answer::Created(driver.create(&key_of(*key), &record, &writes).await.expect("create"))
             }
@@ -106,7 +106,7 @@ impl Operation {
                 let (owner, after) = (owner.map(owner_of), after.map(key_of));
                 let inspect = driver.inspect().expect("inspect");
                 let listed = inspect.list(now, owner.as_deref(), after.as_ref(), *limit).await.expect("list");
-                Answer::Listed(listed.into_iter().map(|listed| (listed.key, listed.record)).collect())
+                Answer::Listed(listed.into_iter().map(|listed| (listed.digest, listed.record)).collect())
             }
             Self::Describe { key } => {
                 let key = key_of(*key);

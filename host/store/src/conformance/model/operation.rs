@@ -3,7 +3,7 @@
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::super::key;
-use crate::{Change, DestroyCondition, Grace, Key, Record, Rename, Write};
+use crate::{Change, DestroyCondition, Digest, Grace, Record, Rotation, Write};
 
 /// All times are multiples of it, so that boundaries are met to the second.
 pub const STEP: u64 = 600;
@@ -15,7 +15,7 @@ pub enum Operation {
     Pass(u64),
     Load { key: u8, app: u8 },
     Fetch { key: u8, app: u8, name: u8 },
-    Create { key: u8, expires: u64, ends: Option<u64>, owner: Option<u8>, writes: Vec<Written> },
+    Create { key: u8, expires: u64, absolute_expiry: Option<u64>, owner: Option<u8>, writes: Vec<Written> },
     Update { key: u8, changes: Changes, expected: Expected },
     Destroy { key: u8, only: Only, remember: u64 },
     DestroyOwned { owner: u8, except: Option<u8>, remember: u64 },
@@ -40,7 +40,7 @@ pub struct Changes {
     pub writes: Vec<Written>,
     pub owner: Option<Option<u8>>,
     pub expires: Option<u64>,
-    pub rename: Option<(u8, bool)>,
+    pub rotation: Option<(u8, bool)>,
     pub max_size: u64,
     pub remember: u64,
 }
@@ -79,8 +79,8 @@ pub fn operation() -> impl Strategy<Value = Operation> {
         4 => (key.clone(), 0_u8..2).prop_map(|(key, app)| Operation::Load { key, app }),
         1 => (key.clone(), 0_u8..2, 0_u8..3).prop_map(|(key, app, name)| Operation::Fetch { key, app, name }),
         4 => (key.clone(), 1_u64..5, option::of(5_u64..8), option::of(0_u8..2), vec(written(), 0..4)).prop_map(
-            |(key, expires, ends, owner, writes)| Operation::Create {
-                key, expires: expires * STEP, ends: ends.map(|ends| ends * STEP), owner, writes
+            |(key, expires, absolute_expiry, owner, writes)| Operation::Create {
+                key, expires: expires * STEP, absolute_expiry: absolute_expiry.map(|absolute_expiry| absolute_expiry * STEP), owner, writes
             }
         ),
         6 => (key.clone(), changes(), select(vec![Expected::Any, Expected::Any, Expected::Current, Expected::Other]))
@@ -114,24 +114,24 @@ pub fn written() -> impl Strategy<Value = Written> {
 
 pub fn changes() -> impl Strategy<Value = Changes> {
     let expires = option::of((0_u64..12).prop_map(|steps| steps * STEP));
-    let rename = option::weighted(0.3, (0..KEYS, any::<bool>()));
+    let rotation = option::weighted(0.3, (0..KEYS, any::<bool>()));
     let owner = option::weighted(0.3, option::of(0_u8..2));
     let max_size = select(vec![10, 5_000, u64::MAX]);
     let remember = (0_u64..4).prop_map(|steps| steps * STEP);
-    (vec(0_u8..2, 0..2), vec(written(), 0..4), owner, expires, rename, max_size, remember).prop_map(
-        |(clears, writes, owner, expires, rename, max_size, remember)| Changes {
+    (vec(0_u8..2, 0..2), vec(written(), 0..4), owner, expires, rotation, max_size, remember).prop_map(
+        |(clears, writes, owner, expires, rotation, max_size, remember)| Changes {
             clears,
             writes,
             owner,
             expires,
-            rename,
+            rotation,
             max_size,
             remember,
         },
     )
 }
 
-pub fn key_of(key_number: u8) -> Key {
+pub fn key_of(key_number: u8) -> Digest {
     key(&key_number.to_string())
 }
 
@@ -165,7 +165,7 @@ impl Changes {
             writes: self.writes.iter().map(Written::write).collect(),
             owner: self.owner.map(|owner| owner.map(owner_of)),
             expires: self.expires.map(|after| now + after),
-            rename: self.rename.map(|(to, grace)| Rename {
+            rotation: self.rotation.map(|(to, grace)| Rotation {
                 to: key_of(to),
                 grace: grace.then(|| Grace { until: now + 2 * STEP, nonce: nonce_of(to) }),
             }),
@@ -175,13 +175,13 @@ impl Changes {
     }
 }
 
-pub fn new_record(now: u64, expires: u64, ends: Option<u64>, owner: Option<u8>) -> Record {
+pub fn new_record(now: u64, expires: u64, absolute_expiry: Option<u64>, owner: Option<u8>) -> Record {
     Record {
         created: now,
         accessed: now,
         expires: now + expires,
-        ends: ends.map(|ends| now + ends),
-        renewed: now,
+        absolute_expiry: absolute_expiry.map(|absolute_expiry| now + absolute_expiry),
+        rotated: now,
         owner: owner.map(owner_of),
         version: 0,
         size: 0,

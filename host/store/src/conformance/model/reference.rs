@@ -8,7 +8,7 @@ use super::{
         Changes, Expected, Only, Operation, STEP, Written, app_of, key_of, name_of, new_record, nonce_of, owner_of,
     },
 };
-use crate::{CreateOutcome, Key, LoadOutcome, Record, UpdateOutcome, Write};
+use crate::{CreateOutcome, Digest, LoadOutcome, Record, UpdateOutcome, Write};
 
 /// The contract in the plainest way: lists that are searched from end to end.
 #[derive(Default)]
@@ -26,13 +26,13 @@ pub struct Model {
 #[derive(Clone)]
 struct Session {
     number: u64,
-    key: Key,
+    key: Digest,
     record: Record,
     variables: BTreeMap<(String, String), Vec<u8>>,
 }
 
 struct Former {
-    key: Key,
+    key: Digest,
     /// The session's number, until when it leads there, and the nonce.
     leads: Option<(u64, u64, Vec<u8>)>,
     forgotten: u64,
@@ -91,7 +91,7 @@ impl Model {
         }
     }
 
-    fn remember(&mut self, key: Key, leads: Option<(u64, u64, Vec<u8>)>, forgotten: u64) {
+    fn remember(&mut self, key: Digest, leads: Option<(u64, u64, Vec<u8>)>, forgotten: u64) {
         self.former.push(Former { key, leads, forgotten, reused: 0 });
         self.forget();
     }
@@ -102,7 +102,7 @@ impl Model {
         self.forgotten += (before - self.former.len()) as u64;
     }
 
-    fn destroy(&mut self, key: Key, remember: u64) -> bool {
+    fn destroy(&mut self, key: Digest, remember: u64) -> bool {
         let Some(position) = self.sessions.iter().position(|session| session.key == key) else { return false };
         let session = self.sessions.remove(position);
         self.seal(session.number);
@@ -125,7 +125,7 @@ impl Model {
         if session.record.size > before.size && session.record.size > changes.max_size {
             return Answer::Updated(UpdateOutcome::TooLarge(session.record.size));
         }
-        if let Some((to, _)) = changes.rename
+        if let Some((to, _)) = changes.rotation
             && self.is_there(to)
         {
             return Answer::Error;
@@ -138,13 +138,13 @@ impl Model {
         }
         session.record.accessed = self.now;
         if let Some(after) = changes.expires {
-            let expires = (self.now + after).min(session.record.ends.unwrap_or(u64::MAX));
+            let expires = (self.now + after).min(session.record.absolute_expiry.unwrap_or(u64::MAX));
             session.record.expires = expires.max(before.expires);
         }
         let version = session.record.version;
-        if let Some((to, grace)) = changes.rename {
+        if let Some((to, grace)) = changes.rotation {
             session.key = key_of(to);
-            session.record.renewed = self.now;
+            session.record.rotated = self.now;
             let until = self.now + if grace { 2 * STEP } else { 0 };
             if !grace {
                 self.seal(session.number);
@@ -181,12 +181,12 @@ impl Model {
                     self.follow(*key).and_then(|(session, _)| session.variables.get(&(app_of(*app), name_of(*name))));
                 Answer::Value(found.cloned())
             }
-            Operation::Create { key, expires, ends, owner, writes } => {
+            Operation::Create { key, expires, absolute_expiry, owner, writes } => {
                 if self.is_there(*key) {
                     return Answer::Created(CreateOutcome::Exists);
                 }
                 self.last += 1;
-                let record = Record { version: 1, ..new_record(self.now, *expires, *ends, *owner) };
+                let record = Record { version: 1, ..new_record(self.now, *expires, *absolute_expiry, *owner) };
                 let mut session = Session { number: self.last, key: key_of(*key), record, variables: BTreeMap::new() };
                 session.apply(writes);
                 self.sessions.push(session);
@@ -206,7 +206,7 @@ impl Model {
                 let spared = except.and_then(|key| self.follow(key)).map(|(session, _)| session.number);
                 let live = self.sessions.iter().filter(|session| self.now < session.record.expires);
                 let owned = live.filter(|session| session.record.owner == Some(owner_of(*owner)));
-                let keys: Vec<Key> =
+                let keys: Vec<Digest> =
                     owned.filter(|session| Some(session.number) != spared).map(|session| session.key).collect();
                 Answer::Number(keys.into_iter().map(|key| u64::from(self.destroy(key, *remember))).sum())
             }
@@ -215,7 +215,7 @@ impl Model {
                     return Answer::Number(0);
                 }
                 let expired = self.sessions.iter().filter(|session| session.record.expires <= self.now);
-                let expired: Vec<Key> = expired.map(|session| session.key).collect();
+                let expired: Vec<Digest> = expired.map(|session| session.key).collect();
                 for key in &expired {
                     self.destroy(*key, 0);
                 }
