@@ -1,4 +1,4 @@
-//! A driver in its plainest form: a list in memory that is searched from end to end. docs/drivers.md explains it.
+//! The simplest possible driver: a list in memory that is searched from end to end. docs/drivers.md explains it.
 
 use std::{
     collections::BTreeMap,
@@ -26,18 +26,18 @@ fn open(options: StorageOptions) -> Opening {
     })
 }
 
-/// The store. All that happens under its lock is one transaction.
+/// The store. Everything under its lock is one transaction.
 #[derive(Default)]
 pub struct Plain(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     entries: BTreeMap<Digest, Entry>,
-    /// The number of the last session: no former key ever leads to another one.
+    /// The number of the last session. No number is used twice, so a former digest never leads to another session.
     last: u64,
 }
 
-/// What a key means: one thing at a time.
+/// The meaning of a digest: one thing at a time.
 enum Entry {
     Session(Session),
     Ended(Ended),
@@ -52,9 +52,9 @@ struct Session {
 }
 
 struct Ended {
-    /// The session that a former key leads to.
+    /// The session that a former digest leads to.
     leads: Option<(u64, Grace)>,
-    /// From when on it is like a key that never was.
+    /// When the tombstone expires.
     forgotten: u64,
     reused: u64,
 }
@@ -92,7 +92,7 @@ impl State {
         })
     }
 
-    /// The live session that a key leads to, with the nonce if it is a former key within its grace.
+    /// The live session that a digest leads to, with the nonce if it is a former digest within its grace period.
     fn follow(&self, digest: &Digest, now: u64) -> Option<(&Session, Option<&Vec<u8>>)> {
         let Entry::Ended(ended) = self.entries.get(digest)? else {
             return self.live(digest, now).map(|session| (session, None));
@@ -102,7 +102,7 @@ impl State {
         Some((session, Some(&grace.nonce)))
     }
 
-    /// Whether a key may be given to a session.
+    /// Whether a digest is free for a session.
     fn is_free(&self, digest: &Digest, now: u64) -> bool {
         match self.entries.get(digest) {
             None => true,
@@ -118,7 +118,7 @@ impl State {
         self.entries.insert(digest, Entry::Session(session));
     }
 
-    /// Has no former key lead to a session any more.
+    /// Ends the grace periods of all former digests of a session.
     fn seal(&mut self, number: u64) {
         for entry in self.entries.values_mut() {
             if let Entry::Ended(ended) = entry {

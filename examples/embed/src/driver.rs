@@ -1,8 +1,8 @@
-//! A driver of one's own: all sessions in one JSON file.
+//! A custom driver: all sessions in one JSON file.
 //!
-//! Every call takes a lock, reads the file, and puts a new one in its place when something has changed: that is one step for
-//! whoever reads, in this process or another one. It is the shortest way to keep the contract, and fit for some hundred
-//! sessions.
+//! Every call locks the file and reads it. If something has changed, it writes a new file and renames it over the old one, so
+//! that a reader in any process sees all of the change or nothing. This is the shortest way to keep the contract, and fast
+//! enough for a few hundred sessions.
 
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,7 @@ impl JsonFile {
         Self { path: path.into() }
     }
 
-    /// Does one transaction: all of it or, after an error, nothing. It comes to its end also when nobody waits for it.
+    /// Runs one transaction: all of it or, after an error, nothing. It completes even if the caller is dropped.
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut State) -> Result<T> + Send + 'static) -> Result<T> {
         let path = self.path.clone();
         blocking(move || {
@@ -58,7 +58,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     done.unwrap_or_else(|error| Err(Error::unavailable("a task has ended early").with_source(error)))
 }
 
-/// Waits until nobody else uses the file. The lock goes with the value, and with the process.
+/// Waits for the lock on the file. The lock ends with the value, and with the process.
 fn lock(path: &Path) -> Result<File> {
     let open = || {
         let file = File::options().create(true).append(true).open(path.with_added_extension("lock"))?;
@@ -78,16 +78,16 @@ fn trouble(path: &Path, error: impl Into<Box<dyn std::error::Error + Send + Sync
     Error::unavailable(format!("cannot use {}", path.display())).with_source(error)
 }
 
-/// What is in the file.
+/// The content of the file.
 #[derive(Default, Deserialize, Serialize)]
 struct State {
-    /// By the hexadecimal digits of the key: their order is that of the bytes.
+    /// By the hexadecimal digits of the digest, which sort as its bytes do.
     keys: BTreeMap<String, Held>,
-    /// The number of the last session. No number is used twice, so a former key never leads to another session.
+    /// The number of the last session. No number is used twice, so a former digest never leads to another session.
     last: u64,
 }
 
-/// What is known of a key.
+/// The meaning of a digest.
 #[derive(Deserialize, Serialize)]
 enum Held {
     Session(Session),
@@ -107,14 +107,14 @@ type Variables = BTreeMap<String, BTreeMap<String, Bytes>>;
 
 #[derive(Deserialize, Serialize)]
 struct Ended {
-    /// Until when it is remembered.
+    /// When the tombstone expires.
     forget: u64,
-    /// How often it was presented after its end.
+    /// How often it was presented since.
     reused: u64,
     lead: Option<Lead>,
 }
 
-/// The session that a former key leads to.
+/// The session that a former digest leads to.
 #[derive(Deserialize, Serialize)]
 struct Lead {
     number: u64,
@@ -135,10 +135,10 @@ struct RecordFields {
     size: u64,
 }
 
-/// What [`Inspect::describe`] answers: a session, and the names and sizes of its variables.
+/// The answer of [`Inspect::describe`]: a session, and the names and sizes of its variables.
 type Described = (Record, Vec<(String, String, u64)>);
 
-/// Bytes, in the file as hexadecimal digits.
+/// Bytes, stored as hexadecimal digits.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 struct Bytes(Vec<u8>);
@@ -189,7 +189,7 @@ impl State {
         }
     }
 
-    /// The live session a key leads to, and the nonce if it is a former key within its grace.
+    /// The live session that a digest leads to, and the nonce if it is a former digest within its grace period.
     fn follow(&self, key: &str, now: u64) -> Option<(&Session, Option<Vec<u8>>)> {
         match self.keys.get(key)? {
             Held::Session(_) => Some((self.live(key, now)?, None)),
@@ -201,7 +201,7 @@ impl State {
         }
     }
 
-    /// The live sessions in the order of their keys.
+    /// The live sessions in the order of their digests.
     fn sessions(&self, now: u64) -> impl Iterator<Item = (&String, &Session)> {
         self.keys.iter().filter_map(move |(key, held)| match held {
             Held::Session(session) if session.is_live(now) => Some((key, session)),
@@ -217,7 +217,7 @@ impl State {
         }
     }
 
-    /// Puts the end of a key in the place of its session.
+    /// Replaces a session by the tombstone of its digest.
     fn end(&mut self, key: &str, lead: Option<Lead>, forget: u64, now: u64) {
         self.keys.remove(key);
         if forget > now {
@@ -298,7 +298,7 @@ impl State {
         Ok(UpdateOutcome::Committed(version))
     }
 
-    /// Has no former key lead to a session any more.
+    /// Ends the grace periods of all former digests of a session.
     fn seal(&mut self, number: u64) {
         for held in self.keys.values_mut() {
             if let Held::Ended(ended) = held {
@@ -529,7 +529,7 @@ mod tests {
 
     use super::JsonFile;
 
-    /// A store that nobody else uses, opened twice, as two processes would.
+    /// A new store, opened twice, as two processes would.
     async fn open() -> Subject {
         let folder = tempfile::tempdir().expect("there is room for a folder");
         let open = || Arc::new(JsonFile::new(folder.path().join("sessions.json")));

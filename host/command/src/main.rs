@@ -42,7 +42,7 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Exit status: 0 when all went well, 1 when there was trouble, 2 when the command was used wrongly.
+Exit status: 0 for success, 1 for a failure, 2 for wrong usage.
 
 Settings come from lemon.ini in the current folder, if there is one; flags override it.";
 

@@ -1,7 +1,7 @@
 //! The interface `lemon:session/storage`, on top of the drivers.
 //!
-//! Every argument is the guest's: keys may have any length, limits any size. What cannot be is answered with a failure;
-//! nothing here panics.
+//! The guest controls every argument: a digest can have any length, a limit any size. An impossible argument is answered with
+//! a failure; nothing here panics.
 
 use std::{error::Error, future::Future, time::Instant};
 
@@ -20,7 +20,7 @@ use crate::{
 
 /// The most sessions that one `list` returns, as all of them are in memory at once.
 const LIST_LIMIT: u32 = 10_000;
-/// How many sessions a cleanup removes in one transaction.
+/// The number of sessions that a cleanup removes in one transaction.
 const CLEANUP_BATCH: u32 = 500;
 
 type Result<T> = std::result::Result<T, Failure>;
@@ -34,7 +34,7 @@ impl SessionCtxView<'_> {
         self.driver(location).await?.try_inspect().map_err(|error| self.failure(error))
     }
 
-    /// Waits for a driver's answer, and tells the observer of it.
+    /// Awaits a driver's answer and reports it to the observer.
     async fn answer<T>(
         &self,
         operation: Operation,
@@ -44,7 +44,7 @@ impl SessionCtxView<'_> {
         observe(self.ctx.shared.stores.observer(), operation, call, outcome).await.map_err(|error| self.failure(error))
     }
 
-    /// Fails when the client has begun as many sessions as it may for now.
+    /// Fails if the client has begun as many sessions as the host allows per minute.
     fn count_new_session(&self) -> Result<()> {
         let (shared, client, now) = (&self.ctx.shared, self.ctx.caller().client, Instant::now());
         if shared.new_sessions.begin(client, now) {
@@ -67,7 +67,7 @@ impl SessionCtxView<'_> {
         )))
     }
 
-    /// The one way a driver's error reaches a guest: the details go to the log, a plain case to the guest.
+    /// Logs the details of a driver's error and answers the guest with a plain case.
     fn failure(&self, error: store::Error) -> Failure {
         let causes = || {
             let mut causes = Vec::new();
@@ -91,7 +91,7 @@ impl SessionCtxView<'_> {
             Failure::MissingTables(error.to_string())
         } else {
             log.unavailable.limit(now, |left_out| {
-                tracing::error!(%error, causes = causes(), left_out, "the store of the sessions is in trouble");
+                tracing::error!(%error, causes = causes(), left_out, "the session store failed");
             });
             Failure::Unavailable(error.to_string())
         }
@@ -259,7 +259,7 @@ impl Host for SessionCtxView<'_> {
     }
 
     async fn tables_exist(&mut self, location: Location) -> Result<bool> {
-        // A store without tables lacks none.
+        // A driver without `Schema` needs no tables.
         let Some(schema) = self.driver(&location).await?.schema() else { return Ok(true) };
         self.answer(Operation::TablesExist, schema.tables_exist(), |_| Outcome::Done).await
     }
@@ -689,7 +689,7 @@ mod tests {
         let elsewhere = Location { storage: Some("archive".to_owned()), table: None };
         assert!(store.count(elsewhere, NOW).await.is_err());
         let text = log.text();
-        assert_eq!(text.matches("the store of the sessions is in trouble").count(), 1, "{text}");
+        assert_eq!(text.matches("the session store failed").count(), 1, "{text}");
         assert_eq!(text.matches("a place that is not configured").count(), 1, "{text}");
     }
 

@@ -241,7 +241,7 @@ async fn no_session_escapes_its_end_by_a_new_key() {
         if number % 100 == 0 {
             let new = Digest::of(&number.to_string());
             let outcome = store.update(&last, &renaming(new, None), None, NOW).await.expect("update");
-            assert_eq!(outcome, UpdateOutcome::Committed(1), "it is spared under each of its keys");
+            assert_eq!(outcome, UpdateOutcome::Committed(1), "it is spared under each of its digests");
             last = new;
         }
     }

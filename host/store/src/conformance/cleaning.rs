@@ -43,7 +43,7 @@ pub async fn cleanup_leaves_what_is_live_or_remembered(store: &Subject) {
     assert_eq!(store.cleanup(now, 100).await, 0, "nothing has expired and nothing is forgotten");
     assert_eq!(store.variables(&key("touched"), APP, 2 * HOUR + store.now - 1).await, pairs(&[("x", b"1")]));
     assert_eq!(store.load(&key("ended"), now).await, LoadOutcome::Ended);
-    assert!(matches!(store.load(&key("old"), now).await, LoadOutcome::Found(_)), "a former key leads on");
+    assert!(matches!(store.load(&key("old"), now).await, LoadOutcome::Found(_)), "a former digest leads on");
     assert!(matches!(store.load(&key("new"), now).await, LoadOutcome::Found(_)));
 }
 

@@ -50,11 +50,11 @@ pub async fn export_answers_all_of_a_live_session_and_nothing_else(store: &Subje
     assert_eq!(store.export(&key("nothing"), store.now).await, None);
     let grace = Some(Grace { until: store.now + 100, nonce: b"n".to_vec() });
     store.driver.update(&key("old"), &renaming_to(key("new"), grace), None, store.now).await.expect("update");
-    assert_eq!(store.export(&key("old"), store.now).await, None, "a former key is not followed");
+    assert_eq!(store.export(&key("old"), store.now).await, None, "a former digest is not followed");
     assert!(*store.export(&key("new"), store.now).await.expect("a live session").variables == variables);
     store.driver.destroy(&key("ended"), &DestroyCondition::Any, store.now, HOUR as u32).await.expect("destroy");
-    assert_eq!(store.export(&key("ended"), store.now).await, None, "an ended key");
-    store.assert_reused(store.now, 0, "an export is no use of an ended key").await;
+    assert_eq!(store.export(&key("ended"), store.now).await, None, "an ended digest");
+    store.assert_reused(store.now, 0, "an export is no use of an ended digest").await;
     Ok(())
 }
 

@@ -85,10 +85,10 @@ pub async fn create_of_a_former_key_answers_exists(store: &Subject) {
     store.create(&key("old"), &[]).await;
     let grace = Grace { until: store.now + HOUR, nonce: b"n".to_vec() };
     store.driver.update(&key("old"), &renaming_to(key("new"), Some(grace)), None, store.now).await.expect("update");
-    assert_exists(store, "old", &store.record(), "a former key within its grace is there").await;
+    assert_exists(store, "old", &store.record(), "a former digest within its grace is there").await;
     let later = store.now + HOUR;
     let record = Record { created: later, accessed: later, expires: later + HOUR, ..store.record() };
-    assert_exists(store, "old", &record, "a former key after its grace is there while it is remembered").await;
+    assert_exists(store, "old", &record, "a former digest after its grace is there while it is remembered").await;
 }
 
 pub async fn create_of_a_forgotten_key_succeeds(store: &Subject) {
@@ -96,7 +96,7 @@ pub async fn create_of_a_forgotten_key_succeeds(store: &Subject) {
     store.create(&k, &[put("x", b"1")]).await;
     store.driver.destroy(&k, &DestroyCondition::Any, store.now, 100).await.expect("destroy");
     let at = |accessed| Record { accessed, expires: accessed + HOUR, ..store.record() };
-    assert_exists(store, "a", &at(store.now + 99), "an ended key is there while it is remembered").await;
+    assert_exists(store, "a", &at(store.now + 99), "an ended digest is there while it is remembered").await;
     store.create_as(&k, &at(store.now + 100), &[]).await;
     assert_eq!(store.variables(&k, APP, store.now + 100).await, [], "the new session has nothing of the ended one");
 

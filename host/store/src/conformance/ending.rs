@@ -43,11 +43,11 @@ pub async fn destroy_of_a_former_key_answers_false_and_changes_nothing(store: &S
     store.create(&key("old"), &[put("x", b"1")]).await;
     let grace = Some(Grace { until: store.now + 100, nonce: b"n".to_vec() });
     store.driver.update(&key("old"), &renaming_to(key("new"), grace), None, store.now).await.expect("update");
-    assert!(!store.destroy(&key("old"), store.now, 0).await, "destroy does not follow a former key");
+    assert!(!store.destroy(&key("old"), store.now, 0).await, "destroy does not follow a former digest");
     assert_eq!(store.variables(&key("new"), APP, store.now).await, pairs(&[("x", b"1")]));
     assert!(
         matches!(store.load(&key("old"), store.now).await, LoadOutcome::Found(_)),
-        "the former key still leads there"
+        "the former digest still leads there"
     );
 }
 
@@ -127,18 +127,18 @@ pub async fn every_ended_answer_is_counted_until_the_key_is_forgotten(store: &Su
     assert!(store.destroy(&key("a"), store.now, 100).await);
     let rotation = renaming_to(key("c"), None);
     store.driver.update(&key("b"), &rotation, None, store.now).await.expect("update");
-    store.assert_reused(store.now, 0, "no ended key was presented yet").await;
+    store.assert_reused(store.now, 0, "no ended digest was presented yet").await;
     for _ in 0..3 {
         store.load(&key("a"), store.now).await;
         store.load(&key("live"), store.now).await;
         store.load(&key("unknown"), store.now).await;
     }
     store.other().load(&key("b"), APP, store.now, 0).await.expect("load");
-    store.assert_reused(store.now, 4, "three uses of one ended key, one of another").await;
+    store.assert_reused(store.now, 4, "three uses of one ended digest, one of another").await;
     store.assert_reused(store.now + 99, 4, "both keys are remembered").await;
-    store.assert_reused(store.now + 100, 1, "the uses of a forgotten key are forgotten with it").await;
+    store.assert_reused(store.now + 100, 1, "the uses of a forgotten digest are forgotten with it").await;
     store.load(&key("a"), store.now + 100).await;
-    store.assert_reused(store.now + 100, 1, "a forgotten key is like an unknown one").await;
+    store.assert_reused(store.now + 100, 1, "a forgotten digest is like an unknown one").await;
     Ok(())
 }
 
@@ -224,7 +224,7 @@ pub async fn destroy_owned_spares_the_session_that_a_former_key_leads_to(store: 
     store.create_as(&key("d"), &owned, &[]).await;
     renew("d", "e", store.now + 100).await;
     store.driver.update(&key("e"), &renaming_to(key("f"), None), None, store.now).await.expect("update");
-    assert_eq!(destroy("d", store.now).await, 1, "d ended with the rename that has no grace");
+    assert_eq!(destroy("d", store.now).await, 1, "d ended with the rotation that has no grace");
     store.create_as(&key("g"), &owned, &[]).await;
     assert_eq!(destroy("d", store.now).await, 1, "and it never leads to another session");
 }

@@ -13,7 +13,7 @@ pub async fn count_counts_live_sessions_alone(store: &Subject) -> Result<(), Out
         assert_eq!(count(store.now + after).await, live, "{after} seconds later");
     }
     store.driver.destroy(&key("2"), &DestroyCondition::Any, store.now, HOUR as u32).await.expect("destroy");
-    assert_eq!(count(store.now).await, 2, "an ended key is no session");
+    assert_eq!(count(store.now).await, 2, "an ended digest is no session");
     Ok(())
 }
 

@@ -51,7 +51,7 @@ pub async fn destroy_owned_ends_sessions_that_are_given_other_keys_meanwhile(sto
                 match handle.update(&names(number, rotation), &change, None, now).await.expect("update") {
                     UpdateOutcome::Committed(_) => {}
                     UpdateOutcome::Gone => break,
-                    other => panic!("a rename commits or is gone, not {other:?}"),
+                    other => panic!("a rotation commits or is gone, not {other:?}"),
                 }
             }
             0
@@ -63,7 +63,7 @@ pub async fn destroy_owned_ends_sessions_that_are_given_other_keys_meanwhile(sto
             (0..SESSIONS).flat_map(|session| (0..=RENAMES).map(move |rotation| (session, rotation)))
         {
             let answer = store.load(&names(session, rotation), now).await;
-            assert!(!matches!(answer, LoadOutcome::Found(_)), "a session does not survive by changing its key");
+            assert!(!matches!(answer, LoadOutcome::Found(_)), "a session does not survive by an id rotation");
         }
     }
 }
@@ -98,7 +98,7 @@ pub async fn destroy_owned_spares_a_session_that_is_given_other_keys_meanwhile(s
     }
 }
 
-/// A session gets its owner, as at a login with a new key or without, while all the owner's sessions are ended; or loses it.
+/// A session gets its owner, as at a login with a new digest or without, while all the owner's sessions are ended; or loses it.
 pub async fn update_of_the_owner_racing_destroy_owned_comes_before_or_after(store: &Subject) {
     const SESSIONS: usize = 6;
     let now = store.now;

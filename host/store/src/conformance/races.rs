@@ -248,7 +248,7 @@ pub async fn of_concurrent_renames_exactly_one_wins(store: &Subject) {
         })
         .await;
         assert_eq!(count_of(&answers, &UpdateOutcome::Committed(2)), 1, "exactly one wins: {answers:?}");
-        assert_eq!(count_of(&answers, &UpdateOutcome::Gone), 7, "for the others the old key is gone: {answers:?}");
+        assert_eq!(count_of(&answers, &UpdateOutcome::Gone), 7, "for the others the old digest is gone: {answers:?}");
         let winner = answers.iter().position(|answer| *answer != UpdateOutcome::Gone).expect("a winner");
         for number in 0..8 {
             let found = matches!(store.load(&new(number), now).await, LoadOutcome::Found(_));
@@ -290,7 +290,7 @@ pub async fn update_racing_rename_is_kept_or_gone(store: &Subject) {
                 other => panic!("an update commits or is gone, not {other:?}"),
             }
         }
-        assert!(matches!(answers[round % 8], UpdateOutcome::Committed(_)), "the rename itself is committed");
+        assert!(matches!(answers[round % 8], UpdateOutcome::Committed(_)), "the rotation itself is committed");
         assert_eq!(store.load(&old, now).await, LoadOutcome::Ended);
         let size = variables.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum::<u64>();
         assert_eq!(store.found(&new, APP, now).await.record.size, size);

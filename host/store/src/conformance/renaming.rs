@@ -4,7 +4,10 @@ use crate::{Change, DestroyCondition, Digest, Grace, LoadOutcome, Record, Update
 impl Subject {
     async fn rename(&self, from: &Digest, to: &Digest, grace: Option<Grace>, now: u64) {
         let answer = self.driver.update(from, &renaming_to(*to, grace), None, now).await.expect("update");
-        assert!(matches!(answer, UpdateOutcome::Committed(_)), "a rename of a live session to a new key is committed");
+        assert!(
+            matches!(answer, UpdateOutcome::Committed(_)),
+            "a rotation of a live session to a new digest is committed"
+        );
     }
 
     async fn fetched(&self, key: &Digest, name: &str, now: u64) -> Option<Vec<u8>> {
@@ -27,7 +30,7 @@ pub async fn rename_moves_everything(store: &Subject) {
 
     let after = store.found(&key("new"), APP, store.now).await;
     let expected = Record { rotated: store.now + 10, accessed: store.now + 10, ..before };
-    assert_eq!(after.record, expected, "a rename changes when the session was renewed, and nothing else");
+    assert_eq!(after.record, expected, "a rotation changes when the session was renewed, and nothing else");
     assert_eq!(after.renewal, None);
     assert_eq!(store.variables(&key("new"), APP, store.now).await, pairs(&[("large", &large), ("x", b"1")]));
     assert_eq!(store.variables(&key("new"), "other", store.now).await, pairs(&[("y", b"2")]));
@@ -54,7 +57,7 @@ pub async fn rename_and_writes_are_one_transaction(store: &Subject) {
 pub async fn rename_without_grace_ends_the_old_key(store: &Subject) {
     store.create(&key("old"), &[put("x", b"1")]).await;
     store.rename(&key("old"), &key("new"), None, store.now).await;
-    assert_eq!(store.fetched(&key("old"), "x", store.now).await, None, "the old key is dead at once");
+    assert_eq!(store.fetched(&key("old"), "x", store.now).await, None, "the old digest is dead at once");
     let remembered = store.now + HOUR;
     assert_eq!(store.load(&key("old"), store.now).await, LoadOutcome::Ended);
     assert_eq!(store.load(&key("old"), remembered - 1).await, LoadOutcome::Ended);
@@ -82,7 +85,7 @@ pub async fn former_key_within_its_grace_leads_to_the_session(store: &Subject) {
     for now in [store.now, until - 1] {
         let former = store.found(&key("old"), APP, now).await;
         let own = store.found(&key("new"), APP, now).await;
-        assert_eq!(former.renewal.as_deref(), Some(&nonce[..]), "a former key answers the nonce of its rename");
+        assert_eq!(former.renewal.as_deref(), Some(&nonce[..]), "a former digest answers the nonce of its rotation");
         assert_eq!(own.renewal, None, "the session's own key answers none");
         assert_eq!((former.record, former.variables), (own.record, own.variables), "both are the same session");
         assert_eq!(store.variables(&key("old"), "other", now).await, pairs(&[("y", b"2")]));
@@ -91,10 +94,10 @@ pub async fn former_key_within_its_grace_leads_to_the_session(store: &Subject) {
     store.assert_live(store.now, &[key("new")]).await;
     if let Some(inspect) = store.driver.inspect() {
         let listed = inspect.list(store.now, None, None, 10).await.expect("list");
-        assert_eq!(listed.len(), 1, "a former key is not listed");
+        assert_eq!(listed.len(), 1, "a former digest is not listed");
         assert_eq!(inspect.describe(&key("old"), store.now).await.expect("describe"), None);
     }
-    store.assert_reused(store.now, 0, "a use within the grace is none of an ended key").await;
+    store.assert_reused(store.now, 0, "a use within the grace is none of an ended digest").await;
 }
 
 pub async fn former_key_after_its_grace_answers_ended_until_it_is_forgotten(store: &Subject) {
@@ -123,7 +126,11 @@ pub async fn former_key_follows_a_second_rename_with_grace(store: &Subject) {
     store.rename(&key("b"), &key("c"), grace(store.now + 200, b"second"), store.now + 50).await;
     let first = store.found(&key("a"), APP, store.now + 60).await;
     let second = store.found(&key("b"), APP, store.now + 60).await;
-    assert_eq!(first.renewal.as_deref(), Some(&b"first"[..]), "each former key answers the nonce of its own rename");
+    assert_eq!(
+        first.renewal.as_deref(),
+        Some(&b"first"[..]),
+        "each former digest answers the nonce of its own rotation"
+    );
     assert_eq!(second.renewal.as_deref(), Some(&b"second"[..]));
     assert_eq!((first.record, first.variables), (second.record, second.variables), "both lead to the same session");
     assert_eq!(store.fetched(&key("a"), "x", store.now + 60).await, Some(b"1".to_vec()));

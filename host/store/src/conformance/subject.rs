@@ -112,7 +112,7 @@ impl Subject {
 
     pub(super) async fn create_as(&self, key: &Digest, record: &Record, writes: &[Write]) {
         let created = self.driver.create(key, record, &writes.to_vec().into()).await.expect("create");
-        assert_eq!(created, CreateOutcome::Created, "a session of a new key is created");
+        assert_eq!(created, CreateOutcome::Created, "a session of a new digest is created");
     }
 
     /// Loads a session that has to be live.

@@ -45,7 +45,7 @@ pub async fn update_of_a_former_key_answers_gone(store: &Subject) {
         store.create(&key(old), &[]).await;
         assert_eq!(store.update(&key(old), &renaming_to(key(new), grace)).await, UpdateOutcome::Committed(1));
         assert_eq!(store.update(&key(old), &writing([put("x", b"1")])).await, UpdateOutcome::Gone);
-        assert_eq!(store.variables(&key(new), APP, store.now).await, [], "an update does not follow a former key");
+        assert_eq!(store.variables(&key(new), APP, store.now).await, [], "an update does not follow a former digest");
     }
 }
 
@@ -120,8 +120,8 @@ pub async fn version_grows_with_clears_writes_and_owners_alone(store: &Subject) 
         assert_eq!(store.update(&k, &change).await, UpdateOutcome::Committed(version), "after {what}");
         assert_eq!(store.found(&k, APP, store.now).await.record.version, version, "after {what}");
     }
-    assert_eq!(store.update(&k, &renaming_to(key("b"), None)).await, UpdateOutcome::Committed(8), "after a rename");
-    assert_eq!(store.found(&key("b"), APP, store.now).await.record.version, 8, "after a rename");
+    assert_eq!(store.update(&k, &renaming_to(key("b"), None)).await, UpdateOutcome::Committed(8), "after a rotation");
+    assert_eq!(store.found(&key("b"), APP, store.now).await.record.version, 8, "after a rotation");
 }
 
 pub async fn expected_version_that_differs_answers_conflict_and_writes_nothing(store: &Subject) {

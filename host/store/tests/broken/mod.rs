@@ -26,7 +26,7 @@ enum Mistake {
     EndsOneBatch,
     /// Looks at the size before it writes, in another step.
     LooksAtTheSizeBefore,
-    /// Looks for the new key of a rename before, in another step.
+    /// Looks for the new digest of a rotation before, in another step.
     LooksAtTheKeyBefore,
     /// Imports what is gone meanwhile as if it had never been there.
     ImportsWhatIsGone,

@@ -219,7 +219,7 @@ impl Model {
                 for key in &expired {
                     self.destroy(*key, 0);
                 }
-                // A store may have removed forgotten keys before.
+                // A store may have removed forgotten tombstones before.
                 let forgotten = std::mem::take(&mut self.forgotten);
                 Answer::Between(expired.len() as u64, expired.len() as u64 + forgotten)
             }
