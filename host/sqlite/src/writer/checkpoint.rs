@@ -39,7 +39,7 @@ thread_local! {
 pub struct Log {
     options: Arc<Options>,
     pages: u32,
-    /// The length at which it is copied next.
+    /// The length at which it is copied next, or at which the copy began.
     due: u32,
     copying: Option<JoinHandle<()>>,
     is_copying: Arc<AtomicBool>,
@@ -79,6 +79,7 @@ impl Log {
 
     /// Copies the log while saves go on.
     fn copy(&mut self, connection: &Connection) {
+        self.due = self.pages;
         let (options, is_copying) = (Arc::clone(&self.options), Arc::clone(&self.is_copying));
         is_copying.store(true, Ordering::Relaxed);
         let copy = move || {
