@@ -16,7 +16,8 @@ use super::{
 };
 
 /// The steps from each layout to the next. The layout of tables is the number of steps that were taken.
-pub(super) const LAYOUTS: &[&str] = &[include_str!("layout.sql"), include_str!("layout_2.sql")];
+pub(super) const LAYOUTS: &[&str] =
+    &[include_str!("layout.sql"), include_str!("layout_2.sql"), include_str!("layout_3.sql")];
 
 /// The parts of tables of the last layout.
 const LAYOUT: &str = include_str!("parts.txt");
@@ -128,15 +129,32 @@ fn skips_locked(version: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lemon_session_sql::migrating::older_layout_is_upgraded;
+    use lemon_session_sql::migrating::{older_layout_is_upgraded, sessions_of_every_older_layout_are_kept};
 
     /// `ADD COLUMN` fails if it runs twice.
-    const NEXT: &[&str] = &[LAYOUTS[0], LAYOUTS[1], "ALTER TABLE `{table}` ADD COLUMN device VARBINARY(255)"];
-    const FAILS: &[&str] = &[LAYOUTS[0], LAYOUTS[1], "DROP TABLE `{table}_no`"];
+    const NEXT: &[&str] =
+        &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], "ALTER TABLE `{table}` ADD COLUMN device VARBINARY(255)"];
+    const FAILS: &[&str] = &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], "DROP TABLE `{table}_no`"];
+
+    fn url() -> String {
+        std::env::var("LEMON_TEST_MYSQL").unwrap_or_else(|_| "mysql://root@127.0.0.1:3306/test".to_owned())
+    }
 
     #[tokio::test]
     async fn older_layout_is_upgraded_by_one_of_many_hosts_and_loses_no_session() {
-        let url = std::env::var("LEMON_TEST_MYSQL").unwrap_or_else(|_| "mysql://root@127.0.0.1:3306/test".to_owned());
-        older_layout_is_upgraded(&url, MySql::connect, MySql::migrate, NEXT, FAILS).await;
+        older_layout_is_upgraded(&url(), MySql::connect, MySql::migrate, NEXT, FAILS).await;
+    }
+
+    /// The upgrade is interrupted after each of its statements.
+    #[tokio::test]
+    async fn sessions_of_every_older_layout_are_kept_also_if_the_upgrade_is_interrupted() {
+        let run = async |store: &MySql, sql: String| {
+            let run = store.calls.set_up(sql, |connection, sql| Box::pin(connection.client.query_drop(sql)));
+            run.await
+        };
+        let last = LAYOUTS[LAYOUTS.len() - 1];
+        let ends = last.match_indices("\n//\n").map(|(end, _)| end).chain([last.len()]);
+        let fails = ends.map(|end| format!("{}\n//\nDROP TABLE `{{table}}_no`", &last[..end]));
+        sessions_of_every_older_layout_are_kept(&url(), MySql::connect, MySql::migrate, run, LAYOUTS, fails).await;
     }
 }

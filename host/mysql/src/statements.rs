@@ -36,7 +36,7 @@ impl Statements {
         let follow = "`{table}` k LEFT JOIN `{table}` s
             ON s.id = CASE WHEN NOT k.ended THEN k.id WHEN k.leads_until > ? THEN k.leads_to END
             AND NOT s.ended AND s.expires > ? AND (NOT k.ended OR s.era = k.leads_era)";
-        let record = "s.created, s.accessed, s.expires, s.ends, s.renewed, s.owner, s.version, s.size";
+        let record = "s.created, s.accessed, s.expires, s.absolute_expiry, s.rotated, s.owner, s.version, s.size";
         let sql = |text: &str| server.sql(&text.replace("{follow}", follow).replace("{record}", record));
         let drop = [
             "TABLE IF EXISTS `{table}_meta`",
@@ -79,14 +79,16 @@ impl Statements {
             forget: sql("DELETE s FROM `{table}` s FORCE INDEX (digest)
                 WHERE s.digest = ? AND s.ended AND s.expires <= ?"),
             insert: sql(
-                "INSERT INTO `{table}` (created, accessed, expires, ends, renewed, owner, version, size, digest)
+                "INSERT INTO `{table}`
+                    (created, accessed, expires, absolute_expiry, rotated, owner, version, size, digest)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             ),
             find: sql("SELECT id FROM `{table}` FORCE INDEX (digest)
                 WHERE digest = ? AND NOT ended AND expires > ? AND version = ? FOR UPDATE"),
             clear: sql("DELETE FROM `{table}_variable` WHERE session = ?"),
             replace: sql("UPDATE `{table}` SET created = ?, accessed = GREATEST(accessed, ?),
-                expires = GREATEST(expires, ?), ends = ?, renewed = ?, owner = ?, version = ?, size = ? WHERE id = ?"),
+                expires = GREATEST(expires, ?), absolute_expiry = ?, rotated = ?, owner = ?, version = ?, size = ?
+                WHERE id = ?"),
             write: sql("INSERT INTO `{table}_variable` (session, app, name, value) VALUES (?, ?, ?, ?)"),
             layout: sql("SELECT layout FROM `{table}_meta`"),
             // MySQL 8 reports no display width of integers, other servers do.

@@ -281,8 +281,8 @@ async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
         let mut connection = Conn::from_url(&database.url).await.expect("a connection");
         for n in 0..13 {
             let double = format!(
-                "INSERT INTO `{table}` (digest, created, accessed, expires, renewed, owner, version, size)
-                SELECT UNHEX(SHA2(CONCAT(HEX(digest), {n}), 256)), created, accessed, expires, renewed, owner, 1, 0
+                "INSERT INTO `{table}` (digest, created, accessed, expires, rotated, owner, version, size)
+                SELECT UNHEX(SHA2(CONCAT(HEX(digest), {n}), 256)), created, accessed, expires, rotated, owner, 1, 0
                 FROM `{table}`"
             );
             connection.query_drop(double).await.expect("sessions");

@@ -11,7 +11,8 @@ use lemon_session_store::{
 use super::Postgres;
 
 /// The steps from each layout to the next. The layout of tables is the number of steps that were taken.
-pub(super) const LAYOUTS: &[&str] = &[include_str!("layout.sql"), include_str!("layout_2.sql")];
+pub(super) const LAYOUTS: &[&str] =
+    &[include_str!("layout.sql"), include_str!("layout_2.sql"), include_str!("layout_3.sql")];
 
 /// The parts of tables of the last layout.
 const LAYOUT: &str = include_str!("parts.txt");
@@ -81,16 +82,30 @@ pub(super) fn set_up(server: &Server) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lemon_session_sql::migrating::older_layout_is_upgraded;
+    use lemon_session_sql::migrating::{older_layout_is_upgraded, sessions_of_every_older_layout_are_kept};
 
     /// `ADD COLUMN` fails if it runs twice.
-    const NEXT: &[&str] = &[LAYOUTS[0], LAYOUTS[1], r#"ALTER TABLE "{table}" ADD COLUMN device bytea"#];
-    const FAILS: &[&str] = &[LAYOUTS[0], LAYOUTS[1], r#"DELETE FROM "{table}"; DROP TABLE "{table}_no""#];
+    const NEXT: &[&str] = &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], r#"ALTER TABLE "{table}" ADD COLUMN device bytea"#];
+    const FAILS: &[&str] = &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], r#"DELETE FROM "{table}"; DROP TABLE "{table}_no""#];
+
+    fn url() -> String {
+        let given = std::env::var("LEMON_TEST_POSTGRES");
+        given.unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned())
+    }
 
     #[tokio::test]
     async fn older_layout_is_upgraded_by_one_of_many_hosts_and_loses_no_session() {
-        let url = std::env::var("LEMON_TEST_POSTGRES")
-            .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
-        older_layout_is_upgraded(&url, Postgres::connect, Postgres::migrate, NEXT, FAILS).await;
+        older_layout_is_upgraded(&url(), Postgres::connect, Postgres::migrate, NEXT, FAILS).await;
+    }
+
+    #[tokio::test]
+    async fn sessions_of_every_older_layout_are_kept_also_if_the_upgrade_is_interrupted() {
+        let run = async |store: &Postgres, sql: String| {
+            let run = store.calls.set_up(sql, |client, sql| Box::pin(async move { client.batch_execute(sql).await }));
+            run.await
+        };
+        let fails = [format!(r#"{} DROP TABLE "{{table}}_no""#, LAYOUTS[LAYOUTS.len() - 1])];
+        let (connect, migrate) = (Postgres::connect, Postgres::migrate);
+        sessions_of_every_older_layout_are_kept(&url(), connect, migrate, run, LAYOUTS, fails).await;
     }
 }

@@ -33,7 +33,7 @@ impl Statements {
         let follow = r#""{table}" k LEFT JOIN "{table}" s
             ON s.id = CASE WHEN NOT k.ended THEN k.id WHEN $2 < k.leads_until THEN k.leads_to END
             AND NOT s.ended AND s.expires > $2 AND (NOT k.ended OR s.era = k.leads_era)"#;
-        let record = "s.created, s.accessed, s.expires, s.ends, s.renewed, s.owner, s.version, s.size";
+        let record = "s.created, s.accessed, s.expires, s.absolute_expiry, s.rotated, s.owner, s.version, s.size";
         let sql = |text: &str| server.sql(&text.replace("{follow}", follow).replace("{record}", record));
         Self {
             load: sql(r#"SELECT {record}, s.id IS NOT NULL, k.ended, k.expires, k.nonce,
@@ -45,13 +45,14 @@ impl Statements {
                 FROM {follow} JOIN "{table}_variable" v ON v.session = s.id AND v.app = $3 AND v.name = $4
                 WHERE k.digest = $1"#),
             create: sql(r#"WITH made AS (
-                    INSERT INTO "{table}" AS s (digest, created, accessed, expires, ends, renewed, owner, version, size)
+                    INSERT INTO "{table}" AS s
+                        (digest, created, accessed, expires, absolute_expiry, rotated, owner, version, size)
                     VALUES ($1, $2, $3, $4, $5, $6, $7, $12, $8)
                     ON CONFLICT (digest) DO UPDATE SET
                         id = EXCLUDED.id, ended = false, created = EXCLUDED.created, accessed = EXCLUDED.accessed,
-                        expires = EXCLUDED.expires, ends = EXCLUDED.ends, renewed = EXCLUDED.renewed,
-                        owner = EXCLUDED.owner, version = EXCLUDED.version, size = EXCLUDED.size, era = 0,
-                        leads_to = NULL, leads_era = NULL, leads_until = NULL, nonce = NULL, reused = 0
+                        expires = EXCLUDED.expires, absolute_expiry = EXCLUDED.absolute_expiry,
+                        rotated = EXCLUDED.rotated, owner = EXCLUDED.owner, version = EXCLUDED.version,
+                        size = EXCLUDED.size, era = 0, leads_to = NULL, leads_era = NULL, leads_until = NULL, nonce = NULL, reused = 0
                     WHERE s.ended AND s.expires <= $13
                     RETURNING s.id
                 ), written AS (
@@ -81,8 +82,8 @@ impl Statements {
                 WHERE digest = $1 AND NOT ended AND expires > $2 AND version = $3 FOR UPDATE"#),
             clear: sql(r#"DELETE FROM "{table}_variable" WHERE session = $1"#),
             replace: sql(r#"UPDATE "{table}" SET created = $2, accessed = greatest(accessed, $3),
-                expires = greatest(expires, $4), ends = $5, renewed = $6, owner = $7, version = $8, size = $9
-                WHERE id = $1"#),
+                expires = greatest(expires, $4), absolute_expiry = $5, rotated = $6, owner = $7, version = $8,
+                size = $9 WHERE id = $1"#),
             write: sql(r#"INSERT INTO "{table}_variable" (session, app, name, value)
                 SELECT $1, w.* FROM unnest($2::bytea[], $3::bytea[], $4::bytea[]) AS w"#),
             layout: sql(r#"SELECT layout FROM "{table}_meta""#),

@@ -193,8 +193,8 @@ async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
     let fill = async |table: &TableName| {
         for n in 0..13 {
             let double = format!(
-                "INSERT INTO \"{table}\" (digest, created, accessed, expires, renewed, owner, version, size)
-                SELECT sha256(digest || '{n}'::bytea), created, accessed, expires, renewed, owner, 1, 0 FROM \"{table}\""
+                "INSERT INTO \"{table}\" (digest, created, accessed, expires, rotated, owner, version, size)
+                SELECT sha256(digest || '{n}'::bytea), created, accessed, expires, rotated, owner, 1, 0 FROM \"{table}\""
             );
             run_on_shared(url, &double).await;
         }
