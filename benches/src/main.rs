@@ -11,6 +11,7 @@ mod cleanup;
 mod component;
 mod drivers;
 mod durable;
+mod ending;
 mod hand;
 mod harness;
 mod large;
@@ -41,8 +42,8 @@ async fn main() -> Result<()> {
             rows.push(argument);
         }
     }
-    const ALL: [&str; 8] =
-        ["component", "start-get", "start-set-save", "durable", "large", "cleanup", "many", "drivers"];
+    const ALL: [&str; 9] =
+        ["component", "start-get", "start-set-save", "durable", "large", "cleanup", "ending", "many", "drivers"];
     if rows.is_empty() {
         rows = ALL.map(str::to_owned).into();
     }
@@ -54,6 +55,7 @@ async fn main() -> Result<()> {
             "durable" => durable::measure().await?,
             "large" => large::measure().await?,
             "cleanup" => cleanup::measure().await?,
+            "ending" => ending::measure().await?,
             "many" => many::measure(sessions).await?,
             "drivers" => drivers::measure().await?,
             _ => bail!("there is no row {row}; the rows are {}", ALL.join(", ")),
