@@ -134,16 +134,18 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         Some(addr) => Some(listen(addr).await?),
         None => None,
     };
+    if let Some((_, addr)) = &admin
+        && !addr.ip().is_loopback()
+    {
+        tracing::warn!(
+            "[server] admin-addr is {addr}: everyone who can reach it can read the metrics; listen on 127.0.0.1 or on a \
+             private network"
+        );
+    }
     // Ignores errors, because stdout may be closed.
     let mut stdout = std::io::stdout();
     let _ = writeln!(stdout, "Serving {names} on http://{addr} ({})", store.summary());
     if let Some((listener, addr)) = admin {
-        if !addr.ip().is_loopback() {
-            tracing::warn!(
-                "[server] admin-addr is {addr}: everyone who can reach it can read the metrics; listen on 127.0.0.1 or on a \
-                 private network"
-            );
-        }
         let _ = writeln!(stdout, "Answering /healthz and /metrics on http://{addr}");
         tokio::spawn(admin::serve(listener, Admin { site: site.clone(), platform, store }));
     }
