@@ -88,7 +88,7 @@ impl Page {
         let rows = rows.map(row).concat();
         let digest = escape(&self.digest);
         format!(
-            "<section>\n<h2>The cookie</h2>\n<table>\n{rows}</table>\n\
+            "<section>\n<h2>The cookie</h2>\n<table class=\"attributes\">\n{rows}</table>\n\
              <p><small>The store knows the session by the SHA-256 digest of its id, so that a copy of the store opens no session:\n\
              <code>{digest}</code></small></p>\n</section>"
         )

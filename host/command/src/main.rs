@@ -1,6 +1,6 @@
 //! The command `lemon-session`: runs applications with sessions, and manages stored sessions.
 
-#[cfg(not(target_env = "msvc"))]
+#[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
 mod allocator;
 mod application;
 mod cgi;
