@@ -171,7 +171,7 @@ impl<'a> Changes<'a> {
             self.prepare(&self.sql.set_owner)?.execute((session, owner))?;
         }
         if let Some(rotation) = &change.rotation {
-            self.rename(session, digest, rotation, now, change.remember)?;
+            self.rotate(session, digest, rotation, now, change.remember)?;
         }
         Ok(Ok(UpdateOutcome::Committed(version as u64)))
     }
@@ -237,7 +237,7 @@ impl<'a> Changes<'a> {
     }
 
     /// Gives a session its new digest, which is free.
-    fn rename(
+    fn rotate(
         &self,
         session: i64,
         from: &Digest,
@@ -328,7 +328,7 @@ impl<'a> Changes<'a> {
         let started = Instant::now();
         let (mut looked, mut ended) = (0, 0);
         for session in sessions {
-            let mut digest = self.prepare(&self.sql.key_of_owned)?;
+            let mut digest = self.prepare(&self.sql.digest_of_owned)?;
             let digest: Option<[u8; 32]> =
                 digest.query_row((session, owner, seconds(now)), |row| row.get(0)).optional()?;
             if let Some(digest) = digest.map(Digest::from) {

@@ -237,7 +237,7 @@ impl Former {
             return Ok(Some(Self { leads_to: None }));
         }
         let nonce: Vec<u8> = row.get(2)?;
-        let current = connection.prepare_cached(&sql.key_of)?.query_row([session], |row| row.get(0)).optional()?;
+        let current = connection.prepare_cached(&sql.digest_of)?.query_row([session], |row| row.get(0)).optional()?;
         Ok(Some(Self { leads_to: current.map(|digest: [u8; 32]| (Digest::from(digest), nonce)) }))
     }
 }

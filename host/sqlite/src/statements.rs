@@ -27,7 +27,7 @@ statements! {
              WHEN v.bytes <= ?3 THEN (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large) END
         FROM "{t}" s LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app = ?2
         WHERE s.digest = ?1 ORDER BY v.name"#;
-    key_of: r#"SELECT digest FROM "{t}" WHERE id = ?1"#;
+    digest_of: r#"SELECT digest FROM "{t}" WHERE id = ?1"#;
     leads_to: r#"SELECT id FROM "{t}" WHERE digest = ?1
         UNION ALL SELECT session FROM "{t}_tombstone" WHERE digest = ?1 AND session IS NOT NULL AND until > ?2"#;
     owned: r#"SELECT id FROM "{t}" WHERE owner = ?1 AND expires > ?2"#;
@@ -87,7 +87,7 @@ statements! {
     is_former: r#"SELECT 1 FROM "{t}_tombstone" WHERE digest = ?1"#;
     count_reuse: r#"UPDATE "{t}_tombstone" SET reused = reused + 1 WHERE digest = ?1"#;
     is_owned: r#"SELECT 1 FROM "{t}" WHERE id = ?1 AND owner = ?2"#;
-    key_of_owned: r#"SELECT digest FROM "{t}" WHERE id = ?1 AND owner = ?2 AND expires > ?3"#;
+    digest_of_owned: r#"SELECT digest FROM "{t}" WHERE id = ?1 AND owner = ?2 AND expires > ?3"#;
     expired: r#"SELECT id FROM "{t}" WHERE expires <= ?1 LIMIT ?2"#;
     forget_some: r#"DELETE FROM "{t}_tombstone" WHERE digest IN
         (SELECT digest FROM "{t}_tombstone" WHERE forget <= ?1 LIMIT ?2)"#;

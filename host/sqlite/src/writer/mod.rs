@@ -78,7 +78,7 @@ impl Writer {
         answered.await.unwrap_or_else(|_| Err(Error::unavailable(ENDED)))
     }
 
-    /// The queue of the writer thread, which is started if there is none.
+    /// Returns the queue of the writer thread, and starts the thread if it is not running.
     fn queue(&self) -> Result<mpsc::Sender<Box<dyn Queued>>> {
         let mut running = self.running();
         if let Some(Running { queue, .. }) = running.as_ref().filter(|running| !running.queue.is_closed()) {

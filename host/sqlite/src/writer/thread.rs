@@ -150,7 +150,7 @@ impl WriterThread {
         Ok(made)
     }
 
-    /// Takes the connection, opened anew if there is none or the file was replaced.
+    /// Takes the connection, or opens one if there is none or the file was replaced.
     fn connect(&mut self) -> Result<FileConnection> {
         if let Some(connection) = self.connection.take().filter(FileConnection::is_current) {
             return Ok(connection);
