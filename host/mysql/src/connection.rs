@@ -59,7 +59,7 @@ pub struct Connections {
 
 impl Connections {
     pub fn new(server: &Server) -> Result<Self> {
-        // The client uses the process's default provider, and panics if there is none and several could be used.
+        // The client panics unless the process has a default provider: two are compiled in, and it would not choose.
         let _ = ring::default_provider().install_default();
         server.root_certificates()?;
         let seconds = server.timeout.as_secs().max(1);

@@ -43,7 +43,7 @@ impl Postgres {
         insert.await
     }
 
-    /// Replaces a live session of the version `over`. Returns false if there is none.
+    /// Replaces a live session that has the version `over`. Returns false if there is none.
     pub(super) async fn replace(
         &self,
         digest: &Digest,

@@ -46,7 +46,7 @@ pub fn parse(value: &[u8]) -> Option<(&str, Mark)> {
     if id::is_well_formed(id) { Some((core::str::from_utf8(id).ok()?, mark)) } else { None }
 }
 
-/// Reads the cookies called `name`. `mark` is that of the attributes that are required now.
+/// Reads the cookies called `name`. `mark` stands for the attributes that a cookie must have now.
 ///
 /// Malformed values are ignored: no client can choose an id.
 ///

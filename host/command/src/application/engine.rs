@@ -14,7 +14,7 @@ pub fn guests(settings: &Server) -> u32 {
     2 * settings.in_flight
 }
 
-/// The engines of a process. The guests' engine checks epochs, so that guests can be stopped; that of the session
+/// The engines of a process. The engine of guests checks epochs, so that they can be stopped; that of the session
 /// component, which always terminates, does not.
 pub struct Engines {
     pub guests: Engine,
