@@ -206,6 +206,8 @@ impl Store for Redis {
                 Found::Absent => return Ok(LoadOutcome::Absent),
                 Found::Expired => return Ok(LoadOutcome::Expired),
                 Found::Ended => return Ok(LoadOutcome::Ended),
+                Found::Sealed if self.reuse(key, now).await? => return Ok(LoadOutcome::Ended),
+                Found::Sealed => return Ok(LoadOutcome::Absent),
             };
         let record = reply.record()?;
         let mut variables = Vec::new();
