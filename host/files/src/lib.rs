@@ -237,7 +237,7 @@ impl Inspect for Files {
 
     async fn describe(&self, digest: &Digest, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
         let digest = *digest;
-        self.run(move |table| table.describe(&digest, now)).await
+        self.run(move |table| Ok(table.live(&digest, now)?.map(|held| (held.entry.record(), held.entry.sizes())))).await
     }
 }
 

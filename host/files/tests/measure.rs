@@ -23,7 +23,7 @@ fn writes(number: u64) -> Writes {
 }
 
 async fn create(store: &dyn Store, number: u64) {
-    let owner = (number % 1000 == 0).then(|| "Ada".to_owned());
+    let owner = number.is_multiple_of(1000).then(|| "Ada".to_owned());
     let expires = NOW + 1440 + number % 1440;
     let record = Record {
         created: NOW,
