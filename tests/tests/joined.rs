@@ -1,0 +1,146 @@
+//! The session component joined with the providers that ship, in a plain wasmtime: without the crate of this project's host
+//! in the linker.
+
+use std::{fs, path::Path};
+
+use http_body_util::{BodyExt as _, Empty};
+use lemon_session_host::{
+    COMPONENT,
+    compose::{compose, interfaces, plug_in_provider},
+};
+use lemon_session_tests::build;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use wasmtime::{
+    Engine, Store,
+    component::{Component, Linker, ResourceTable},
+};
+use wasmtime_wasi::{DirPerms, FilePerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{
+    Error, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView, default_hooks,
+    p2::bindings::{ProxyPre, http::types::Scheme},
+};
+
+fn provider(name: &str) -> Vec<u8> {
+    let file = build::root().join("host/command/providers").join(name).with_extension("wasm");
+    fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// What a component imports, without the versions.
+fn imports(component: &[u8]) -> Vec<String> {
+    let (imports, _) = interfaces(component).expect("a component");
+    imports.iter().map(|import| import.split('@').next().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn joined_components_import_what_every_host_has_and_export_sessions() {
+    for (name, expected) in [("files", &FILES[..]), ("redis", &REDIS[..])] {
+        let joined = plug_in_provider(COMPONENT, &provider(name)).expect("joined");
+        assert_eq!(imports(&joined), expected, "{name}");
+        let (_, exports) = interfaces(&joined).expect("a component");
+        assert_eq!(exports, ["lemon:session/manager@0.1.0", "lemon:session/sessions@0.1.0"]);
+    }
+}
+
+const FILES: [&str; 1] = [""];
+const REDIS: [&str; 1] = [""];
+
+/// A site that any runtime could run.
+struct Site {
+    engine: Engine,
+    page: ProxyPre<Guest>,
+    folder: TempDir,
+}
+
+struct Guest {
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: Box<dyn WasiHttpHooks>,
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut *self.hooks }
+    }
+}
+
+struct Answer {
+    status: u16,
+    cookie: Option<String>,
+    text: String,
+}
+
+impl Site {
+    fn new(component: &[u8]) -> Self {
+        let engine = Engine::default();
+        let component = Component::new(&engine, component).expect("it compiles");
+        let mut linker = Linker::<Guest>::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("WASI");
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).expect("HTTP");
+        let page = ProxyPre::new(linker.instantiate_pre(&component).expect("nothing is missing")).expect("a page");
+        Self { engine, page, folder: TempDir::new().expect("a folder") }
+    }
+
+    /// Answers a request with a fresh instance.
+    async fn answer(&self, method: &str, cookie: Option<&str>, environment: &[(&str, &str)]) -> Answer {
+        let mut wasi = WasiCtx::builder();
+        wasi.preopened_dir(self.folder.path(), "/sessions", DirPerms::all(), FilePerms::all()).expect("a folder");
+        let wasi = wasi.envs(environment).inherit_stderr().build();
+        let guest = Guest { table: ResourceTable::new(), wasi, http: WasiHttpCtx::new(), hooks: Box::new(default_hooks()) };
+        let mut store = Store::new(&self.engine, guest);
+        let mut request = hyper::Request::builder().method(method).uri("http://localhost/");
+        if let Some(cookie) = cookie {
+            request = request.header("cookie", cookie);
+        }
+        let request = request.body(Empty::new().map_err(|never| match never {})).expect("a request");
+        let (sender, response) = oneshot::channel();
+        let request = store.data_mut().http().new_incoming_request(Scheme::Http, request).expect("a request");
+        let out = store.data_mut().http().new_response_outparam(sender).expect("a response");
+        let page = self.page.clone();
+        let running = tokio::spawn(async move {
+            let page = page.instantiate_async(&mut store).await?;
+            page.wasi_http_incoming_handler().call_handle(&mut store, request, out).await
+        });
+        let response = response.await.expect("an answer").expect("a response");
+        let cookie = response.headers().get("set-cookie").map(|value| {
+            value.to_str().expect("a cookie").split(';').next().expect("a name and a value").to_owned()
+        });
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        running.await.expect("the page ends").expect("it does not trap");
+        Answer { status, cookie, text: String::from_utf8(body.to_vec()).expect("a text") }
+    }
+}
+
+fn site() -> Site {
+    let visits = fs::read(build::component("visits")).expect("the page");
+    Site::new(&plug_in_provider(&compose(&visits).expect("composed"), &provider("files")).expect("joined"))
+}
+
+#[tokio::test]
+async fn page_that_was_joined_with_the_provider_of_files_knows_its_visitor_in_another_instance() {
+    let site = site();
+    let first = site.answer("GET", None, &[]).await;
+    assert!(first.status == 200 && first.text.contains("This is your first visit"), "{}", first.text);
+    let cookie = first.cookie.expect("a cookie");
+
+    let second = site.answer("GET", Some(&cookie), &[]).await;
+    assert!(second.text.contains("Welcome back") && second.text.contains("Python Rules!"), "{}", second.text);
+
+    let ended = site.answer("POST", Some(&cookie), &[]).await;
+    assert!(ended.text.contains("Session Deleted"), "{}", ended.text);
+    let after = site.answer("GET", Some(&cookie), &[]).await;
+    assert!(after.text.contains("This is your first visit"), "{}", after.text);
+
+    let wrong = site.answer("GET", None, &[("LEMON_SESSION_EXPIRES", "soon")]).await;
+    assert!(wrong.status >= 500 && wrong.cookie.is_none(), "{} {}", wrong.status, wrong.text);
+    let named = site.answer("GET", None, &[("LEMON_SESSION_COOKIE_NAME", "sid")]).await;
+    assert!(named.cookie.expect("a cookie").starts_with("sid="), "the settings are those of the environment");
+}
