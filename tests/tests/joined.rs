@@ -93,7 +93,8 @@ impl Site {
         let mut wasi = WasiCtx::builder();
         wasi.preopened_dir(self.folder.path(), "/sessions", DirPerms::all(), FilePerms::all()).expect("a folder");
         let wasi = wasi.envs(environment).inherit_stderr().build();
-        let guest = Guest { table: ResourceTable::new(), wasi, http: WasiHttpCtx::new(), hooks: Box::new(default_hooks()) };
+        let guest =
+            Guest { table: ResourceTable::new(), wasi, http: WasiHttpCtx::new(), hooks: Box::new(default_hooks()) };
         let mut store = Store::new(&self.engine, guest);
         let mut request = hyper::Request::builder().method(method).uri("http://localhost/");
         if let Some(cookie) = cookie {
@@ -109,9 +110,10 @@ impl Site {
             page.wasi_http_incoming_handler().call_handle(&mut store, request, out).await
         });
         let response = response.await.expect("an answer").expect("a response");
-        let cookie = response.headers().get("set-cookie").map(|value| {
-            value.to_str().expect("a cookie").split(';').next().expect("a name and a value").to_owned()
-        });
+        let cookie = response
+            .headers()
+            .get("set-cookie")
+            .map(|value| value.to_str().expect("a cookie").split(';').next().expect("a name and a value").to_owned());
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.expect("a body").to_bytes();
         running.await.expect("the page ends").expect("it does not trap");

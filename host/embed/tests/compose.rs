@@ -176,7 +176,9 @@ fn what_is_no_provider_is_told_what_it_lacks() {
         [(STORAGE, "lemon:session/settings", "lemon:session/storage@0.1.0"), (BOTH, "lemon:session/storage", "run")]
     {
         let error = plug_in_provider(COMPONENT, &application(world, str::to_owned)).unwrap_err();
-        assert!(matches!(&error, Error::NotAProvider { missing, exports } if missing == lacks && exports.contains(has)));
+        assert!(
+            matches!(&error, Error::NotAProvider { missing, exports } if missing == lacks && exports.contains(has))
+        );
     }
 }
 

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     env,
     error::Error as _,
+    io::{self, Write as _},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -69,7 +70,10 @@ impl Provider {
         // The environment of a component is always UTF-8.
         let variables =
             env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
-        Self::new(registry, Config::read(variables, storage), |line| eprintln!("lemon-session: {line}"))
+        Self::new(registry, Config::read(variables, storage), |line| {
+            // A host that closed stderr wants no lines.
+            let _ = writeln!(io::stderr(), "lemon-session: {line}");
+        })
     }
 
     /// The settings; their defaults if the environment has mistakes, as every call to the store fails then.
@@ -93,7 +97,9 @@ impl Provider {
 
     /// Calls the store of a location. Opens it if it is not open, and creates its tables if they are missing.
     fn call<T>(&self, location: &Location, call: impl AsyncFn(&dyn Store) -> Result<T>) -> Result<T, Failure> {
-        let answer = self.table(location).and_then(|Table { store, is_created }| match run(call(&*store)) {
+        // Its mistakes were logged when it was read.
+        let config = self.config.as_ref().map_err(|mistakes| Failure::Unavailable(mistakes.to_string()))?;
+        let answer = self.table(config, location).and_then(|Table { store, is_created }| match run(call(&*store)) {
             Err(error) if error.is_missing_tables() && is_created.load(Ordering::Relaxed) => {
                 run(store.set_up())?;
                 run(call(&*store))
@@ -103,8 +109,7 @@ impl Provider {
         answer.map_err(|error| self.failure(error))
     }
 
-    fn table(&self, location: &Location) -> Result<Table> {
-        let config = self.config.as_ref().map_err(|mistakes| Error::unavailable(mistakes.to_string()))?;
+    fn table(&self, config: &Config, location: &Location) -> Result<Table> {
         if let Some(name) = &location.storage {
             return Err(guest::unknown_storage(name, []));
         }
@@ -280,9 +285,11 @@ impl Provider {
     pub fn drop_tables(&self, at: &Location) -> Result<(), Failure> {
         self.call(at, async |store| store.try_schema()?.drop_tables().await)?;
         // What follows in this instance answers that they are missing.
-        self.table(at)
-            .map(|table| table.is_created.store(false, Ordering::Relaxed))
-            .map_err(|error| self.failure(error))
+        let name = at.table.as_deref().or(self.config.as_ref().ok().map(|config| config.storage.table.as_str()));
+        if let Some(table) = name.and_then(|name| self.tables().get(name).cloned()) {
+            table.is_created.store(false, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     pub fn tables_exist(&self, at: &Location) -> Result<bool, Failure> {

@@ -104,7 +104,8 @@ fn wrong_value_is_a_mistake_that_names_the_variable_and_what_would_be_right() {
 
 #[test]
 fn all_mistakes_are_told_at_once() {
-    let all = mistakes("LEMON_SESSION_EXPIRES=0\nLEMON_SESSION_CLEANUP=2\nLEMON_SESSION_COOKIE_PATH=x\nLEMON_SESSION_X=1");
+    let all =
+        mistakes("LEMON_SESSION_EXPIRES=0\nLEMON_SESSION_CLEANUP=2\nLEMON_SESSION_COOKIE_PATH=x\nLEMON_SESSION_X=1");
     assert_eq!(all.len(), 4, "{all:?}");
 }
 

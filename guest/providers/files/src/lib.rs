@@ -2,4 +2,4 @@
 
 #![cfg(target_family = "wasm")]
 
-lemon_session_provider::provider!(&[], Some("memory:"));
+lemon_session_provider::provider!(&lemon_session_files::SCHEMES, Some("files:/sessions"));

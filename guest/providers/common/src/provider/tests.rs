@@ -261,7 +261,9 @@ fn impossible_argument_is_a_failure() {
         provider.count(&location, NOW)
     };
     assert!(at(None, Some("Session")).is_ok() && at(None, Some("Forum")).is_ok());
-    for (storage, table, configured) in [(Some("archive"), None, "the default one"), (None, Some("Other"), "Forum, Session")] {
+    for (storage, table, configured) in
+        [(Some("archive"), None, "the default one"), (None, Some("Other"), "Forum, Session")]
+    {
         let failure = at(storage, table).expect_err("not configured");
         assert!(matches!(&failure, Failure::UnknownLocation(text) if text.ends_with(configured)), "{failure:?}");
     }
