@@ -3,6 +3,7 @@
 
 use std::{fs, path::Path};
 
+use http::{Request, Response};
 use http_body_util::{BodyExt as _, Empty};
 use lemon_session_host::{
     COMPONENT,
@@ -17,7 +18,7 @@ use wasmtime::{
 };
 use wasmtime_wasi::{DirPerms, FilePerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
-    Error, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView, default_hooks,
+    Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
     p2::bindings::{ProxyPre, http::types::Scheme},
 };
 
@@ -56,7 +57,23 @@ struct Guest {
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    hooks: Box<dyn WasiHttpHooks>,
+    hooks: Hooks,
+}
+
+/// The page sends no requests.
+struct Hooks;
+
+type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
+
+impl WasiHttpHooks for Hooks {
+    fn send_request(
+        &mut self,
+        _request: Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _done: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
+        Box::new(async { Err(Error::HttpRequestDenied) })
+    }
 }
 
 impl WasiView for Guest {
@@ -67,7 +84,7 @@ impl WasiView for Guest {
 
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut *self.hooks }
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
     }
 }
 
@@ -93,10 +110,9 @@ impl Site {
         let mut wasi = WasiCtx::builder();
         wasi.preopened_dir(self.folder.path(), "/sessions", DirPerms::all(), FilePerms::all()).expect("a folder");
         let wasi = wasi.envs(environment).inherit_stderr().build();
-        let guest =
-            Guest { table: ResourceTable::new(), wasi, http: WasiHttpCtx::new(), hooks: Box::new(default_hooks()) };
+        let guest = Guest { table: ResourceTable::new(), wasi, http: WasiHttpCtx::new(), hooks: Hooks };
         let mut store = Store::new(&self.engine, guest);
-        let mut request = hyper::Request::builder().method(method).uri("http://localhost/");
+        let mut request = Request::builder().method(method).uri("http://localhost/");
         if let Some(cookie) = cookie {
             request = request.header("cookie", cookie);
         }

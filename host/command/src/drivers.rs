@@ -2,11 +2,12 @@
 
 use lemon_session_host::store::Registry;
 
-/// `memory:`, `sqlite:`, and the drivers that this crate's features select.
+/// `memory:`, `sqlite:`, `files:`, and the drivers that this crate's features select.
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
     let drivers = [
         &lemon_session_sqlite::SCHEMES[..],
+        &lemon_session_files::SCHEMES,
         #[cfg(feature = "mysql")]
         &lemon_session_mysql::SCHEMES,
         #[cfg(feature = "postgres")]

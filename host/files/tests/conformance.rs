@@ -1,0 +1,31 @@
+//! The rules of the storage contract, with one handle and with two.
+
+use lemon_session_files::Files;
+use lemon_session_store::{StorageOptions, Store, conformance::Subject};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+async fn open<const HANDLES: usize>(fsync: &str) -> ([Arc<dyn Store>; HANDLES], TempDir) {
+    let folder = TempDir::new().expect("a temporary folder");
+    let options = StorageOptions::new(format!("files:{}?fsync={fsync}", folder.path().join("sessions").display()));
+    let mut handles = Vec::new();
+    for _ in 0..HANDLES {
+        handles.push(Files::open(options.clone()).await.expect("the store opens"));
+    }
+    (handles.try_into().unwrap_or_else(|_| unreachable!("they were counted")), folder)
+}
+
+/// Two handles that take turns, as two processes do.
+async fn files() -> Subject {
+    let ([first, second], folder) = open("off").await;
+    Subject::new(first).and(second).keeping(folder)
+}
+
+/// One handle.
+async fn files_alone() -> Subject {
+    let ([only], folder) = open("off").await;
+    Subject::new(only).keeping(folder)
+}
+
+lemon_session_store::conformance!(files_driver, files);
+lemon_session_store::conformance!(files_driver_alone, files_alone);
