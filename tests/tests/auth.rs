@@ -39,12 +39,12 @@ fn a_visitor_signs_in_under_a_new_id_and_out_again() {
     let server = server();
     let visitor = Client::new();
     let hello = |visitor: &Client| hello(&server, visitor);
-    assert!(hello(&visitor).contains("Visit 1 of somebody."), "{}", server.log());
+    assert!(hello(&visitor).contains("Visit 1 of an unknown visitor."), "{}", server.log());
 
     for (user, password) in [("ada", "wrong"), ("ada", ""), ("nobody", "analytical engine"), ("", "")] {
         assert!(sign_in(&server, &visitor, user, password).body.contains("That is not right."), "{user}");
     }
-    assert!(hello(&visitor).contains("Visit 2 of somebody."));
+    assert!(hello(&visitor).contains("Visit 2 of an unknown visitor."));
 
     let before = visitor.cookie("page").expect("the cookie is kept");
     assert!(sign_in(&server, &visitor, "ada", "analytical engine").body.contains("Welcome, ada."));
@@ -52,12 +52,15 @@ fn a_visitor_signs_in_under_a_new_id_and_out_again() {
     assert_ne!(signed_in, before);
     assert!(hello(&visitor).contains("Visit 3 of ada, signed in at "), "what was stored before stays");
     let stolen = client::get_with_cookie(&server.url("/"), &format!("page={before}"));
-    assert!(stolen.body.contains("Visit 1 of somebody."), "the id from before is dead: {stolen:?}");
+    assert!(stolen.body.contains("Visit 1 of an unknown visitor."), "the id from before is dead: {stolen:?}");
 
     assert!(post(&server, &visitor, "/sign-out").contains("Signed out."));
     assert_eq!(visitor.cookie("page"), None);
     let stolen = client::get_with_cookie(&server.url("/"), &format!("page={signed_in}"));
-    assert!(stolen.body.contains("Visit 1 of somebody."), "so is the one of the session that has ended: {stolen:?}");
+    assert!(
+        stolen.body.contains("Visit 1 of an unknown visitor."),
+        "so is the one of the session that has ended: {stolen:?}"
+    );
 }
 
 #[test]
@@ -76,10 +79,10 @@ fn nothing_that_one_user_stored_is_shown_to_the_next() {
     assert!(sign_in(&server, &visitor, "grace", "first actual bug").body.contains("Welcome, grace."));
     assert!(hello(&server, &visitor).contains("Visit 1 of grace, "));
     let stolen = client::get_with_cookie(&server.url("/"), &format!("page={cookie}"));
-    assert!(stolen.body.contains("Visit 1 of somebody."), "the other user's session has ended: {stolen:?}");
+    assert!(stolen.body.contains("Visit 1 of an unknown visitor."), "the other user's session has ended: {stolen:?}");
 
     post(&server, &visitor, "/sign-out");
-    assert!(hello(&server, &visitor).contains("Visit 1 of somebody."));
+    assert!(hello(&server, &visitor).contains("Visit 1 of an unknown visitor."));
 }
 
 #[test]
@@ -92,8 +95,8 @@ fn sign_out_everywhere_ends_the_other_sessions_of_the_user_alone() {
         assert!(sign_in(&server, visitor, user, password).body.contains(&format!("Welcome, {user}.")));
     }
     assert!(post(&server, &visitors[0], "/sign-out-everywhere").contains("in 1 other places"));
-    assert!(hello(&server, &visitors[0]).contains("of somebody."));
-    assert!(hello(&server, &visitors[1]).contains("of somebody."));
+    assert!(hello(&server, &visitors[0]).contains("of an unknown visitor."));
+    assert!(hello(&server, &visitors[1]).contains("of an unknown visitor."));
     assert!(hello(&server, &visitors[2]).contains("of grace, signed in at "));
     assert!(post(&server, &visitors[0], "/sign-out-everywhere").contains("in 0 other places"), "no user is signed in");
 }
@@ -265,7 +268,7 @@ async fn chromium_signs_its_visitor_in_by_the_form_of_the_page_and_not_by_that_o
         // How many visits it is depends on whether the browser looks for an icon.
         assert_refused().await;
         client.goto(&url).await.unwrap();
-        assert_shows("", " of somebody.").await;
+        assert_shows("", " of an unknown visitor.").await;
 
         let form = client.form(Locator::Css("form")).await.unwrap();
         form.set_by_name("user", "ada").await.unwrap();

@@ -80,7 +80,7 @@ async fn a_session_that_ended_meanwhile_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_strict_session_that_somebody_else_saved_is_a_conflict() {
+async fn a_strict_session_that_another_request_saved_is_a_conflict() {
     let (site, _) = site(Settings { strict: true, ..Settings::default() });
     let sessions = site.sessions.clone();
     let session = sessions.start(Options { app: Some("test".to_owned()), ..Options::default() }).await.unwrap();

@@ -39,13 +39,13 @@ impl JsonFile {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     return Err(Error::missing_tables(format!("there is no file {}", path.display())));
                 }
-                read => read.map_err(|error| trouble(&path, error))?,
+                read => read.map_err(|error| unusable(&path, error))?,
             };
-            let mut state = serde_json::from_slice(&before).map_err(|error| trouble(&path, error))?;
+            let mut state = serde_json::from_slice(&before).map_err(|error| unusable(&path, error))?;
             let answer = work(&mut state)?;
-            let after = serde_json::to_vec(&state).map_err(|error| trouble(&path, error))?;
+            let after = serde_json::to_vec(&state).map_err(|error| unusable(&path, error))?;
             if after != before {
-                replace(&path, &after).map_err(|error| trouble(&path, error))?;
+                replace(&path, &after).map_err(|error| unusable(&path, error))?;
             }
             Ok(answer)
         })
@@ -65,7 +65,7 @@ fn lock(path: &Path) -> Result<File> {
         file.lock()?;
         Ok(file)
     };
-    open().map_err(|error: io::Error| trouble(path, error))
+    open().map_err(|error: io::Error| unusable(path, error))
 }
 
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
@@ -74,7 +74,7 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     fs::rename(new, path)
 }
 
-fn trouble(path: &Path, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+fn unusable(path: &Path, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::unavailable(format!("cannot use {}", path.display())).with_source(error)
 }
 
@@ -495,8 +495,8 @@ impl Schema for JsonFile {
         blocking(move || {
             let _lock = lock(&path)?;
             if !path.exists() {
-                let empty = serde_json::to_vec(&State::default()).map_err(|error| trouble(&path, error))?;
-                replace(&path, &empty).map_err(|error| trouble(&path, error))?;
+                let empty = serde_json::to_vec(&State::default()).map_err(|error| unusable(&path, error))?;
+                replace(&path, &empty).map_err(|error| unusable(&path, error))?;
             }
             Ok(())
         })
@@ -508,7 +508,7 @@ impl Schema for JsonFile {
         blocking(move || {
             let _lock = lock(&path)?;
             match fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => Err(trouble(&path, error)),
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(unusable(&path, error)),
                 _ => Ok(()),
             }
         })

@@ -19,6 +19,8 @@ pub enum Found {
     Absent,
     Expired,
     Ended,
+    /// A tombstone within its grace, whose session has ended. `reuse` tells whether the tombstone is still there.
+    Sealed,
 }
 
 impl Redis {
@@ -37,11 +39,7 @@ impl Redis {
                     renewal.get_or_insert(nonce);
                 }
                 Word::Pending if self.settle(&at, &reply.text()?, now).await? => {}
-                // A tombstone that leads to no session has ended.
-                _ if renewal.is_some() => {
-                    let reuse = self.call(&script::REUSE, self.entry(key), &[], &Args::at(now), Repeat::Safe).await?;
-                    return Ok(if reuse.word() == Word::Ended { Found::Ended } else { Found::Absent });
-                }
+                _ if renewal.is_some() => return Ok(Found::Sealed),
                 Word::Expired => return Ok(Found::Expired),
                 Word::Ended => return Ok(Found::Ended),
                 _ => {
@@ -51,6 +49,12 @@ impl Redis {
             }
         }
         Err(self.restless())
+    }
+
+    /// Counts the use of a tombstone. Returns whether it is there.
+    pub(super) async fn reuse(&self, key: &Digest, now: u64) -> Result<bool> {
+        let reuse = self.call(&script::REUSE, self.entry(key), &[], &Args::at(now), Repeat::Safe).await?;
+        Ok(reuse.word() == Word::Ended)
     }
 
     /// The identity of the session that a digest leads to, which id rotations keep; empty if it leads to none.

@@ -57,7 +57,7 @@ fn write(app: &str, name: &str, value: Option<Vec<u8>>) -> Write {
     Write { app: app.to_owned(), name: name.to_owned(), value }
 }
 
-/// Sets a variable to so many bytes, in a session of at most 100.
+/// Sets a variable to a value of `bytes` bytes, in a session that holds at most 100.
 fn setting(name: &str, bytes: usize) -> Change {
     Change { writes: [write("shop", name, Some(vec![0; bytes]))].into(), max_size: 100, ..Change::default() }
 }

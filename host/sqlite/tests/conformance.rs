@@ -17,7 +17,7 @@ use lemon_session_store::{
 };
 use tempfile::TempDir;
 
-/// So many handles on a new file, and the folder it is in.
+/// `HANDLES` handles on a new file, and the folder that it is in.
 async fn open<const HANDLES: usize>(synchronous: &str) -> ([Arc<dyn Store>; HANDLES], TempDir) {
     let folder = TempDir::new().expect("a temporary folder");
     let url = format!("sqlite:{}", folder.path().join("sessions.db").display());

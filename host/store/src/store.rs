@@ -46,7 +46,8 @@ pub trait Store: Send + Sync + 'static {
     /// ([`Inspect::reused`]).
     async fn load(&self, digest: &Digest, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome>;
 
-    /// Returns the value of one variable of a live session, if there is one. Follows a former digest as `load` does.
+    /// Returns the value of one variable of a live session, if there is one. Follows a former digest as `load` does, and
+    /// counts no use of an ended one.
     async fn fetch(&self, digest: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>>;
 
     /// Stores a new session. Its `version` becomes 1 and its `size` that of `writes`, whatever `record` says. A removal

@@ -89,7 +89,7 @@ fn a_module_is_joined_with_those_that_import_it() {
     let ini = fs::read_to_string(build::root().join("examples/auth/lemon.ini")).unwrap();
     let with = format!("--with={}", build::component("auth_module").display());
     let server = Launch::mounted().ini(&ini).arg(&with).mount("/", "auth_page").mount("/shop", "visits-cgi").start();
-    assert!(server.get(&Client::new(), "/").body.contains("Visit 1 of somebody."));
+    assert!(server.get(&Client::new(), "/").body.contains("Visit 1 of an unknown visitor."));
     assert!(server.get(&Client::new(), "/shop").body.contains("This is your first visit"));
 
     let launch = Launch::new("visits");

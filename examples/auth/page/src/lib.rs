@@ -73,7 +73,7 @@ fn respond(request: &Request) -> Result<Page> {
             let html = format!("<p>Signed out, and in {others} other places.</p>\n{SIGN_IN}");
             Ok(Page::new(session.destroy()?, html))
         }
-        // What a page gets that tries to make itself somebody.
+        // What a page gets that tries to sign a visitor in by itself.
         (_, "/forge") => {
             session.application("auth")?.set("user", "ada")?;
             Ok(Page::new(session.save()?, "<p>Forged.</p>".to_owned()))
@@ -89,7 +89,7 @@ fn start(request: &Request) -> Result<Session> {
 fn hello(session: &Session) -> Result<Page> {
     let visits = session.add("visits", 1)?;
     let html = match auth::who(session.as_ref())? {
-        None => format!("<p>Visit {visits} of somebody.</p>\n{SIGN_IN}"),
+        None => format!("<p>Visit {visits} of an unknown visitor.</p>\n{SIGN_IN}"),
         Some(visitor) => format!(
             "<p>Visit {visits} of {}, signed in at {}, last seen at {}.</p>\n{SIGN_OUT}",
             encode_text(&visitor.user),

@@ -105,7 +105,7 @@ impl Mover {
         let read: Vec<_> = read.buffer_unordered(AT_ONCE).collect().await;
 
         let (mut begun, mut done, mut unread, mut work) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut trouble = None;
+        let mut failure = None;
         for (key, entry, snapshot) in read {
             let copy = entry.as_ref().and_then(|entry| entry.copy);
             match (snapshot, entry) {
@@ -125,7 +125,7 @@ impl Mover {
                     let begun = entry.and_then(|entry| entry.begun);
                     let failed = listed(chunk, &key, copy, Outcome::Failed);
                     done.extend(failed.map(|failed| Entry { begun, ..failed }));
-                    trouble = Some(error);
+                    failure = Some(error);
                 }
             }
         }
@@ -145,7 +145,7 @@ impl Mover {
         for (key, entry, snapshot, outcome) in written {
             let outcome = outcome.unwrap_or_else(|error| {
                 tracing::debug!(%error, "a session could not be copied");
-                trouble = Some(error);
+                failure = Some(error);
                 Outcome::Failed
             });
             copied += u64::from(outcome == Outcome::Copied);
@@ -164,7 +164,7 @@ impl Mover {
         }
         let failed = done.iter().filter(|entry| entry.outcome == Outcome::Failed).count();
         self.journal.note(&done, true)?;
-        match trouble {
+        match failure {
             Some(error) if failed == done.len() && failed > AT_ONCE => {
                 Err(error).context("the move was interrupted; run it again to continue")
             }

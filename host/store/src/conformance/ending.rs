@@ -142,6 +142,19 @@ pub async fn every_ended_answer_is_counted_until_the_key_is_forgotten(store: &Su
     Ok(())
 }
 
+pub async fn fetch_counts_no_use_of_an_ended_digest(store: &Subject) -> Result<(), Outcome> {
+    store.inspect()?;
+    let grace = Grace { until: store.now + HOUR, nonce: b"n".to_vec() };
+    store.create(&key("old"), &[put("x", b"1")]).await;
+    store.driver.update(&key("old"), &renaming_to(key("new"), Some(grace)), None, store.now).await.expect("update");
+    assert!(store.destroy(&key("new"), store.now, HOUR).await);
+    for ended in ["old", "new"] {
+        assert_eq!(store.fetched_x(&key(ended), store.now).await, None);
+        store.assert_reused(store.now, 0, "only a load uses a digest").await;
+    }
+    Ok(())
+}
+
 pub async fn destroy_owned_ends_all_live_sessions_of_an_owner_but_one(store: &Subject) {
     let owned = |owner: &str| Record { owner: Some(owner.to_owned()), ..store.record() };
     for name in ["a", "b", "c"] {

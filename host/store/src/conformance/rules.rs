@@ -114,6 +114,7 @@ macro_rules! __conformance_rules {
                 ended_key_is_not_remembered_when_asked_not_to
                 second_destroy_does_not_extend_the_memory
                 every_ended_answer_is_counted_until_the_key_is_forgotten
+                fetch_counts_no_use_of_an_ended_digest
                 destroy_owned_ends_all_live_sessions_of_an_owner_but_one
                 destroy_owned_tells_similar_owners_apart
                 destroy_owned_spares_the_session_that_a_former_key_leads_to;

@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_counts_where_somebody_has_checked() {
+    fn a_user_counts_where_the_server_has_checked_it() {
         let user = |environment: &[(&str, &str)]| {
             let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
             Variables::of_environment(environment).get("REMOTE_USER").map(str::to_owned)
