@@ -1,5 +1,5 @@
-//! The provider `files`: sessions in a directory that the host opens for the component.
+//! The provider `redis`: sessions in Redis or Valkey, which the component reaches through the host's network.
 
 #![cfg(target_family = "wasm")]
 
-lemon_session_provider::provider!(&[], Some("memory:"));
+lemon_session_provider::provider!(&lemon_session_redis::SCHEMES, None);
