@@ -9,7 +9,7 @@ use lemon_session_host::{
     COMPONENT,
     compose::{compose, interfaces, plug_in_provider},
 };
-use lemon_session_tests::build;
+use lemon_session_tests::{build, command};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use wasmtime::{
@@ -161,4 +161,46 @@ async fn page_that_was_joined_with_the_provider_of_files_knows_its_visitor_in_an
     assert!(wrong.status >= 500 && wrong.cookie.is_none(), "{} {}", wrong.status, wrong.text);
     let named = site.answer("GET", None, &[("LEMON_SESSION_COOKIE_NAME", "sid")]).await;
     assert!(named.cookie.expect("a cookie").starts_with("sid="), "the settings are those of the environment");
+}
+
+#[test]
+fn command_joins_a_page_with_a_provider_and_tells_how_it_runs() {
+    let folder = TempDir::new().expect("a folder");
+    let run = |arguments: &[&str]| command::run(folder.path(), arguments);
+    let visits = build::component("visits").display().to_string();
+
+    let told = run(&["compose", &visits, "--provider", "files", "-o", "site.wasm"]).ok().stdout;
+    assert!(told.starts_with("wrote site.wasm (") && told.contains("  mkdir -p sessions\n"), "{told}");
+    assert!(told.contains("  wasmtime serve -S cli --dir sessions::/sessions site.wasm\n"), "{told}");
+    let site = fs::read(folder.path().join("site.wasm")).expect("written");
+    assert!(imports(&site).iter().all(|import| import.starts_with("wasi:") || import == "lemon:session/types"));
+
+    let program = build::component("visits-cgi").display().to_string();
+    let told = run(&["compose", &program, "--provider", "redis", "-o", "cgi.wasm"]).ok().stdout;
+    assert!(told.contains("  wasmtime run -S inherit-network --env LEMON_SESSION_STORAGE=redis://"), "{told}");
+
+    let told = run(&["component", "--provider", "files", "-o", "lemon_session_files.wasm"]).ok().stdout;
+    assert!(told.contains("  jco transpile lemon_session_files.wasm "), "{told}");
+    let own = build::root().join("host/command/providers/files.wasm").display().to_string();
+    run(&["component", "--provider", &own, "-o", "own.wasm"]).ok();
+    let written = |file: &str| fs::read(folder.path().join(file)).expect("written");
+    assert!(written("own.wasm") == written("lemon_session_files.wasm"), "a provider is a file like any other");
+}
+
+#[test]
+fn what_cannot_be_joined_is_an_error_that_says_why() {
+    let folder = TempDir::new().expect("a folder");
+    fs::write(folder.path().join("core.wasm"), b"\0asm\x01\0\0\0").expect("written");
+    let (visits, none) = (build::component("visits"), build::component("rogue-cgi"));
+    let (visits, none) = (visits.display().to_string(), none.display().to_string());
+    for (application, provider, why) in [
+        (&*visits, &*visits, "not a provider: it does not export lemon:session/storage"),
+        (&visits, "core.wasm", "a core module"),
+        (&visits, "file", "cannot read file; --provider takes files, redis or the file of another provider"),
+        (&none, "files", "does not use sessions"),
+    ] {
+        let output = command::run(folder.path(), &["compose", application, "--provider", provider, "-o", "out.wasm"]);
+        assert!(output.status == 1 && output.stderr.contains(why), "{output:?}");
+        assert!(!folder.path().join("out.wasm").exists());
+    }
 }

@@ -1,6 +1,6 @@
-//! How a component with a provider runs, for the person who joined them.
+//! How a component with a provider runs on each runtime, for the person who joined them.
 
-use std::{fmt::Write as _, path::Path};
+use std::path::Path;
 
 use anyhow::Result;
 use lemon_session_host::compose::interfaces;
@@ -12,7 +12,7 @@ use crate::providers::Provider;
 enum Kind {
     /// It answers HTTP requests.
     Server,
-    /// It is a program, for example for CGI.
+    /// It is a program that answers one request, for CGI.
     Program,
     /// It is called by the code of a host, for sessions.
     Library,
@@ -31,76 +31,75 @@ impl Kind {
     }
 }
 
-/// What the runtime has to grant and to set for a provider.
+/// What the runtimes have to grant and to set for a provider.
 struct Needs {
-    /// The folder to make first.
-    folder: bool,
+    /// A command to run first.
+    first: &'static str,
+    /// The options of wasmtime.
     wasmtime: &'static str,
-    /// The variable for a runtime that has the folders of the machine, or its network.
-    variable: &'static str,
+    /// The keys of wash's configuration, beside `build`.
+    wash: &'static str,
+    /// The variables of jco and Node, and the options of jco.
+    jco: (&'static str, &'static str),
 }
 
-impl Needs {
-    fn of(provider: &Provider, imports: &[String]) -> Self {
-        let sockets = imports.iter().any(|import| import.starts_with("wasi:sockets/"));
-        match provider {
-            Provider::Files => Self {
-                folder: true,
-                wasmtime: "--dir sessions::/sessions",
-                variable: "LEMON_SESSION_STORAGE=files:$PWD/sessions",
-            },
-            Provider::Redis => Self {
-                folder: false,
-                wasmtime: "-S tcp -S inherit-network --env LEMON_SESSION_STORAGE=redis://127.0.0.1:6379",
-                variable: "LEMON_SESSION_STORAGE=redis://127.0.0.1:6379",
-            },
-            Provider::File(_) => Self {
-                folder: false,
-                wasmtime: if sockets {
-                    "-S tcp -S inherit-network --env LEMON_SESSION_STORAGE=URL"
-                } else {
-                    "--env LEMON_SESSION_STORAGE=URL"
-                },
-                variable: "LEMON_SESSION_STORAGE=URL",
-            },
-        }
-    }
-}
+const FILES: Needs = Needs {
+    first: "mkdir -p sessions",
+    wasmtime: "--dir sessions::/sessions",
+    wash: "dev: {volumes: [{host_path: ./sessions, guest_path: /sessions}]}",
+    // examples/jco/sessions.js grants the directory, which jco itself cannot.
+    jco: ("SESSIONS_FOLDER=$PWD/sessions", "--jco-import sessions.js"),
+};
+
+const REDIS: Needs = Needs {
+    first: "",
+    wasmtime: "-S inherit-network --env LEMON_SESSION_STORAGE=redis://127.0.0.1:6379",
+    wash: "workload: {environment: {config: {LEMON_SESSION_STORAGE: \"redis://host.wasmcloud.internal:6379\"}}, \
+           allowedHostLoopbackPorts: [6379]}",
+    jco: ("LEMON_SESSION_STORAGE=redis://127.0.0.1:6379", ""),
+};
+
+/// What the provider of someone else needs is not known.
+const OTHER: Needs = Needs {
+    first: "",
+    wasmtime: "--env LEMON_SESSION_STORAGE=URL",
+    wash: "workload: {environment: {config: {LEMON_SESSION_STORAGE: \"URL\"}}}",
+    jco: ("LEMON_SESSION_STORAGE=URL", ""),
+};
 
 /// Describes how `file`, the `component` that was joined with `provider`, runs on each runtime.
 pub fn describe(file: &Path, component: &[u8], provider: &Provider) -> Result<String> {
-    let (imports, exports) = interfaces(component)?;
-    let Needs { folder, wasmtime, variable } = Needs::of(provider, &imports);
+    let (_, exports) = interfaces(component)?;
+    let Needs { first, wasmtime, wash, jco: (variables, options) } = match provider {
+        Provider::Files => FILES,
+        Provider::Redis => REDIS,
+        Provider::File(_) => OTHER,
+    };
     let file = file.display();
-    let mut text = "It imports wasi:* alone. Run it on one of these:\n".to_owned();
-    if folder {
-        text.push_str("\n  mkdir -p sessions\n");
-    }
     let lines = match Kind::of(&exports) {
         Kind::Server => vec![
-            ("wasmtime", format!("wasmtime serve -S cli {wasmtime} {file}")),
-            ("jco", format!("{variable} jco serve --isolate-requests worker {file}")),
-            ("wash", format!("wash dev, with component_path: {file} in .wash/config.yaml")),
+            first.to_owned(),
+            format!("wasmtime serve -S cli {wasmtime} {file}"),
+            format!("{variables} jco serve --isolate-requests worker {options} {file}"),
+            format!("wash dev    # with build: {{command: \"true\", component_path: {file}}}"),
+            format!("            # and {wash} in .wash/config.yaml"),
         ],
-        Kind::Program => vec![(
-            "wasmtime",
-            format!("wasmtime run {wasmtime} --env REQUEST_METHOD=GET {file}, and further variables of CGI"),
-        )],
+        Kind::Program => vec![
+            first.to_owned(),
+            format!("wasmtime run {wasmtime} --env REQUEST_METHOD=GET {file}    # and further variables of CGI"),
+        ],
         Kind::Library => vec![
-            ("Node", format!("npx jco transpile {file} -o session, and import {{ sessions }} of session/")),
-            ("Python", format!("wasmtime.component.Component.from_file(engine, \"{file}\")")),
-            ("another component", format!("wac plug application.wasm --plug {file} -o site.wasm")),
+            format!("jco transpile {file} -o session    # Node: import {{ sessions }}"),
+            format!("wasmtime.component.Component.from_file(engine, \"{file}\")    # Python"),
+            format!("wac plug application.wasm --plug {file} -o site.wasm"),
         ],
     };
-    let width = lines.iter().map(|(runtime, _)| runtime.len()).max().unwrap_or_default();
-    text.push('\n');
-    for (runtime, line) in lines {
-        writeln!(text, "  {runtime:width$}  {line}")?;
-    }
-    write!(
-        text,
-        "\nSettings are in the environment, one variable for each key of lemon.ini, such as LEMON_SESSION_EXPIRES=30m.\n\
-         docs/providers.md has all of them, and more about each runtime."
-    )?;
-    Ok(text)
+    let lines = lines.iter().filter(|line| !line.is_empty());
+    // Options that a provider does not need leave two spaces.
+    let lines: String = lines.map(|line| format!("  {}\n", line.replace("worker  ", "worker "))).collect();
+    Ok(format!(
+        "It imports wasi:* alone. Ways to run it:\n\n{lines}\n\
+         Settings are variables of the environment, one for each key of lemon.ini, such as LEMON_SESSION_EXPIRES=30m.\n\
+         docs/providers.md has all of them, and what each runtime needs."
+    ))
 }
