@@ -9,7 +9,7 @@ unset RUSTFLAGS CARGO_BUILD_RUSTFLAGS
 home=$(realpath "${CARGO_HOME:-$HOME/.cargo}")
 CARGO_ENCODED_RUSTFLAGS=$(printf '%s\x1f' "--remap-path-prefix=$home=cargo" "--remap-path-prefix=$PWD=.")
 export CARGO_ENCODED_RUSTFLAGS="${CARGO_ENCODED_RUSTFLAGS%$'\x1f'}"
-cargo build --quiet -p lemon-session-provider-files -p lemon-session-provider-redis \
+cargo build --quiet --locked -p lemon-session-provider-files -p lemon-session-provider-redis \
     --profile component --target wasm32-wasip2 --target-dir target/component
 for provider in files redis; do
     cp "target/component/wasm32-wasip2/component/lemon_session_provider_$provider.wasm" "$folder/$provider.wasm"
