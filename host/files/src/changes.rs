@@ -1,6 +1,6 @@
 //! Creating, changing and ending sessions.
 
-use std::{fs, io::ErrorKind, path::PathBuf};
+use std::{fs, io::ErrorKind, path::PathBuf, sync::Arc};
 
 use lemon_session_store::{Change, CreateOutcome, DestroyCondition, Digest, Record, Snapshot, UpdateOutcome, Writes};
 
@@ -41,28 +41,46 @@ impl Table {
     }
 
     pub fn update(&self, digest: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+        // What this process knows may have been overtaken: then nothing is saved, and a refusal would say nothing.
+        if change.rotation.is_none()
+            && let Some(held) = self.recent.get(digest).filter(|held| held.entry.is_live(now))
+            && let Some(UpdateOutcome::Committed(version)) = self.try_update(&held, change, expected, now)?
+        {
+            return Ok(UpdateOutcome::Committed(version));
+        }
         let mut patience = Patience::default();
         loop {
             patience.next()?;
             let Some(held) = self.live(digest, now)? else { return Ok(UpdateOutcome::Gone) };
-            let old = &held.entry;
-            if expected.is_some_and(|expected| expected != old.version) {
-                return Ok(UpdateOutcome::Conflict(old.version));
-            }
-            let mut session = old.clone();
-            session.apply(change, now, self.unique.next());
-            if session.size > old.size && session.size > change.max_size {
-                return Ok(UpdateOutcome::TooLarge(session.size));
-            }
-            let version = session.version;
-            let is_saved = match &change.rotation {
-                None => self.save(&held, session)?,
-                Some(rotation) => self.rotate(&held, session, rotation, change.remember, now)?,
-            };
-            if is_saved {
-                return Ok(UpdateOutcome::Committed(version));
+            if let Some(outcome) = self.try_update(&held, change, expected, now)? {
+                return Ok(outcome);
             }
         }
+    }
+
+    /// Applies a change to a live session; `None` if it was changed otherwise meanwhile.
+    fn try_update(
+        &self,
+        held: &Held<Session>,
+        change: &Change,
+        expected: Option<u64>,
+        now: u64,
+    ) -> Result<Option<UpdateOutcome>> {
+        let old = &held.entry;
+        if expected.is_some_and(|expected| expected != old.version) {
+            return Ok(Some(UpdateOutcome::Conflict(old.version)));
+        }
+        let mut session = old.clone();
+        session.apply(change, now, self.unique.next());
+        if session.size > old.size && session.size > change.max_size {
+            return Ok(Some(UpdateOutcome::TooLarge(session.size)));
+        }
+        let version = session.version;
+        let is_saved = match &change.rotation {
+            None => self.save(held, session)?,
+            Some(rotation) => self.rotate(held, session, rotation, change.remember, now)?,
+        };
+        Ok(is_saved.then_some(UpdateOutcome::Committed(version)))
     }
 
     pub fn destroy(&self, digest: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
@@ -249,6 +267,9 @@ impl Table {
         if session.owner != before.owner {
             self.disown(digest, before)?;
         }
+        let ahead = data.iter().filter(|tag| tag.number > pointer.tag.number).copied();
+        let data = ahead.chain([pointer.tag]).collect();
+        self.recent.keep(Arc::new(Held { digest: *digest, pointer, entry: session, data }));
         Ok(true)
     }
 

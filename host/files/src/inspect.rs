@@ -1,8 +1,11 @@
 //! What an operator sees. Without an owner, this reads all folders.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, ErrorKind},
+    path::Path,
+};
 
-use lemon_session_store::{Digest, Listed, Record};
+use lemon_session_store::{Digest, Listed};
 
 use super::{
     disk,
@@ -69,10 +72,6 @@ impl Table {
         Ok(listed)
     }
 
-    pub fn describe(&self, digest: &Digest, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
-        Ok(self.live(digest, now)?.map(|held| (held.entry.record(), held.entry.sizes())))
-    }
-
     /// Counts a load of a former digest.
     pub fn count_reuse(&self, held: &Held<Former>) -> Result<bool> {
         self.depart(&held.entry)?;
@@ -84,8 +83,7 @@ impl Table {
     fn each(&self, after: Option<&Digest>, mut each: impl FnMut(Digest) -> Result<bool>) -> Result<()> {
         let first = after.map_or(0, |after| after.as_bytes()[0]);
         let sessions = self.files.join("sessions");
-        let outer: Vec<String> =
-            sorted(&sessions)?.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))?;
+        let outer: Vec<String> = sorted(&sessions)?.ok_or_else(|| io::Error::from(ErrorKind::NotFound))?;
         for outer in outer {
             if u8::from_str_radix(&outer, 16).is_ok_and(|outer| outer < first) {
                 continue;
@@ -101,9 +99,9 @@ impl Table {
     }
 }
 
-fn sorted(directory: &PathBuf) -> Result<Option<Vec<String>>> {
+fn sorted(directory: &Path) -> Result<Option<Vec<String>>> {
     let Some(names) = disk::names(directory)? else { return Ok(None) };
-    let mut names = names.collect::<std::io::Result<Vec<_>>>()?;
+    let mut names = names.collect::<io::Result<Vec<_>>>()?;
     names.sort_unstable();
     Ok(Some(names))
 }

@@ -52,6 +52,7 @@ mod inspect;
 mod name;
 mod options;
 mod patience;
+mod recent;
 mod rotation;
 mod schema;
 mod table;
@@ -68,11 +69,12 @@ use lemon_session_store::{
 use self::{
     blocking::blocking,
     disk::Disk,
-    entry::Entry,
+    entry::{Entry, Session},
     fault::Result as FileResult,
     name::Unique,
     options::Options,
     patience::Patience,
+    recent::Recent,
     table::{Held, Table},
 };
 
@@ -91,8 +93,13 @@ impl Files {
         Box::pin(async move {
             let parsed = Options::parse(&options)?;
             let path = schema::table(&parsed, &options.table);
-            let table =
-                Table { files: schema::files(&path), path, disk: Disk { fsync: parsed.fsync }, unique: Unique::new()? };
+            let table = Table {
+                files: schema::files(&path),
+                path,
+                disk: Disk { fsync: parsed.fsync },
+                unique: Unique::new()?,
+                recent: Recent::default(),
+            };
             Ok(Arc::new(Self { directory: parsed.directory, table: Arc::new(table) }) as Arc<dyn Store>)
         })
     }
@@ -114,36 +121,43 @@ impl Files {
 
 impl Table {
     fn load(&self, digest: &Digest, app: &str, now: u64, inline_bytes: u32) -> FileResult<LoadOutcome> {
+        let found = |session: &Session, renewal| match session.is_live(now) {
+            false => LoadOutcome::Expired,
+            true => LoadOutcome::Found(Loaded {
+                record: session.record(),
+                variables: session.application(app, inline_bytes),
+                renewal,
+            }),
+        };
+        if let Some(held) = self.recent(digest)? {
+            return Ok(found(&held.entry, None));
+        }
         let mut patience = Patience::default();
         loop {
             patience.next()?;
             let Some(Held { digest, pointer, entry, data }) = self.held(digest)? else {
                 return Ok(LoadOutcome::Absent);
             };
-            let (session, renewal) = match entry {
-                Entry::Session(session) => (Some(session), None),
+            match entry {
+                Entry::Session(entry) => {
+                    let held = Arc::new(Held { digest, pointer, entry, data });
+                    self.recent.keep(Arc::clone(&held));
+                    return Ok(found(&held.entry, None));
+                }
                 Entry::Former(former) if former.until <= now => return Ok(LoadOutcome::Absent),
                 Entry::Former(former) => {
                     let led = match former.leads(now) {
                         Some((moved, nonce)) => self.follow(moved)?.map(|held| (held.entry, nonce.to_vec())),
                         None => None,
                     };
-                    match led.filter(|(session, _)| session.is_live(now)) {
-                        Some((session, nonce)) => (Some(session), Some(nonce)),
-                        None if self.count_reuse(&Held { digest, pointer, entry: former, data })? => (None, None),
-                        None => continue,
+                    if let Some((session, nonce)) = led.filter(|(session, _)| session.is_live(now)) {
+                        return Ok(found(&session, Some(nonce)));
+                    }
+                    if self.count_reuse(&Held { digest, pointer, entry: former, data })? {
+                        return Ok(LoadOutcome::Ended);
                     }
                 }
-            };
-            return Ok(match session {
-                None => LoadOutcome::Ended,
-                Some(session) if !session.is_live(now) => LoadOutcome::Expired,
-                Some(session) => LoadOutcome::Found(Loaded {
-                    record: session.record(),
-                    variables: session.application(app, inline_bytes),
-                    renewal,
-                }),
-            });
+            }
         }
     }
 
@@ -223,7 +237,7 @@ impl Inspect for Files {
 
     async fn describe(&self, digest: &Digest, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
         let digest = *digest;
-        self.run(move |table| table.describe(&digest, now)).await
+        self.run(move |table| Ok(table.live(&digest, now)?.map(|held| (held.entry.record(), held.entry.sizes())))).await
     }
 }
 

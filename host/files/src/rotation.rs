@@ -132,7 +132,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::{disk::Disk, name::Unique, schema};
+    use crate::{disk::Disk, name::Unique, recent::Recent, schema};
 
     const NOW: u64 = 1_800_000_000;
 
@@ -147,7 +147,7 @@ mod tests {
         let unique = Unique::new().expect("random numbers");
         let disk = Disk { fsync: false };
         schema::create(folder.path(), &path, disk, &unique).expect("create_tables");
-        let table = Table { files: schema::files(&path), path, disk, unique };
+        let table = Table { files: schema::files(&path), path, disk, unique, recent: Recent::default() };
         let record = Record {
             created: NOW,
             accessed: NOW,

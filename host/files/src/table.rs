@@ -10,6 +10,7 @@ use super::{
     fault::{Fault, Result},
     name::{Kind, Pointer, Tag, Unique},
     patience::Patience,
+    recent::Recent,
 };
 
 /// The files of a table.
@@ -20,6 +21,7 @@ pub struct Table {
     pub files: PathBuf,
     pub disk: Disk,
     pub unique: Unique,
+    pub recent: Recent,
 }
 
 /// What is in the folder of a digest.

@@ -1,12 +1,16 @@
 //! The rules of the storage contract, with one handle and with two.
 
+use std::{path::Path, sync::Arc};
+
 use lemon_session_files::Files;
 use lemon_session_store::{StorageOptions, Store, conformance::Subject};
-use std::sync::Arc;
 use tempfile::TempDir;
 
 async fn open<const HANDLES: usize>(fsync: &str) -> ([Arc<dyn Store>; HANDLES], TempDir) {
-    let folder = TempDir::new().expect("a temporary folder");
+    // In memory, if the system has such a place: there are thousands of small files.
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+    let folder = folder.expect("a temporary folder");
     let options = StorageOptions::new(format!("files:{}?fsync={fsync}", folder.path().join("sessions").display()));
     let mut handles = Vec::new();
     for _ in 0..HANDLES {

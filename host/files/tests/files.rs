@@ -18,6 +18,7 @@ use lemon_session_store::{
 use tempfile::TempDir;
 
 const NOW: u64 = 1_800_000_000;
+const NONE: [PathBuf; 0] = [];
 const RECORD: Record = Record {
     created: NOW,
     accessed: NOW,
@@ -240,7 +241,7 @@ async fn damaged_file_is_an_error_that_names_it_until_the_session_expires() {
         let created = store.create(&digest, &RECORD, &Writes::default()).await.expect("create");
         assert_eq!(created, CreateOutcome::Exists, "a session that cannot be read is no new one");
         assert_eq!(store.cleanup(RECORD.expires, 9).await.expect("cleanup"), 1);
-        assert_eq!(left_in(&directory), [PathBuf::new(); 0]);
+        assert_eq!(left_in(&directory), NONE);
     }
 }
 
@@ -283,7 +284,7 @@ async fn what_an_owner_has_is_found_without_reading_other_sessions() {
     assert_eq!(store.cleanup(NOW, 100).await.expect("cleanup"), 0, "nothing is due");
     assert_eq!(store.destroy_owned("Ada", None, NOW, 0).await.expect("destroy_owned"), 5);
     assert_eq!(store.cleanup(NOW + 1440, 1000).await.expect("cleanup"), 495);
-    assert_eq!(left_in(&directory), [PathBuf::new(); 0]);
+    assert_eq!(left_in(&directory), NONE);
 }
 
 #[tokio::test]
@@ -323,7 +324,7 @@ async fn cleanup_removes_what_killed_processes_have_left() {
     assert_eq!(store.cleanup(NOW + 599, 100).await.expect("cleanup"), 0);
     assert_eq!(files(&directory.join("Session/v1/new")).len(), 1, "one may be under way");
     assert_eq!(store.cleanup(NOW + 1440, 100).await.expect("cleanup"), 1);
-    assert_eq!(left_in(&directory), [PathBuf::new(); 0]);
+    assert_eq!(left_in(&directory), NONE);
 }
 
 #[tokio::test]
@@ -335,7 +336,7 @@ async fn session_that_is_extended_is_found_at_its_new_expiry() {
     assert_eq!(store.cleanup(NOW + 1440, 100).await.expect("cleanup"), 0);
     assert_eq!(store.cleanup(far - 1, 100).await.expect("cleanup"), 0);
     assert_eq!(store.cleanup(far, 100).await.expect("cleanup"), 1);
-    assert_eq!(left_in(&directory), [PathBuf::new(); 0]);
+    assert_eq!(left_in(&directory), NONE);
 }
 
 /// A process of its own that runs one of the programs below.
@@ -495,7 +496,7 @@ async fn kill_9_loses_no_acknowledged_save_and_leaves_nothing() {
     assert_eq!(owned, live, "every session is in the index of its owner");
     let far = NOW + 10_000;
     assert!(store.cleanup(far, u32::MAX).await.expect("cleanup") > 100);
-    assert_eq!(left_in(&directory), [PathBuf::new(); 0], "a cleanup leaves nothing");
+    assert_eq!(left_in(&directory), NONE, "a cleanup leaves nothing");
 }
 
 /// A small disk: a file system of its own in memory, which goes with this value. None where this user may not mount one.
@@ -533,5 +534,5 @@ async fn saves_on_a_full_disk_fail_and_recover_by_themselves() {
     save(&[2; 100_000]).await.expect("what was written in vain is removed");
     let error = store.create(&Digest::of("b"), &RECORD, &[put("x", &[1; 2 << 20])].into()).await;
     assert!(error.expect_err("there is no room").to_string().contains("the disk is full"));
-    assert_eq!(files(&disk.0.path().join("Session/v1/new")), [PathBuf::new(); 0]);
+    assert_eq!(files(&disk.0.path().join("Session/v1/new")), NONE);
 }

@@ -21,7 +21,9 @@ impl Digest {
 
     /// The digest as 64 hexadecimal digits, the form that operators see and type.
     pub fn to_hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        let digits =
+            |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]));
+        self.0.iter().flat_map(digits).collect()
     }
 
     /// Reads 64 hexadecimal digits.
