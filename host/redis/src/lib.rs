@@ -175,7 +175,7 @@ impl Redis {
     }
 
     /// Connects to a single server over `std::net`. A call then blocks its thread until it is answered, and needs no
-    /// tokio. On WebAssembly, [`open`](Self::open) does the same.
+    /// tokio; in a task of tokio it belongs into `spawn_blocking`. On WebAssembly, [`open`](Self::open) does the same.
     ///
     /// # Errors
     ///

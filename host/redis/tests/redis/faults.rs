@@ -90,7 +90,8 @@ async fn stored(driver: &dyn Store, key: &Digest) -> u32 {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+// A call over a blocking socket occupies a thread of the runtime, which needs further threads for its timers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 20)]
 async fn server_killed_in_a_load_loses_no_acknowledged_save_and_is_found_again() {
     if !can_start() {
         return;
