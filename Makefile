@@ -5,7 +5,7 @@
 # make setup  installs what the tests need, on Debian
 # make test   runs all tests
 # make check  is the inner loop: format, clippy, and the tests that need no server
-# make component  builds the session component that is part of the crate lemon-session-host anew
+# make component  builds the session component and the providers, which are files of this repository, anew
 # make bench  measures, also against other session libraries, and writes benches/RESULTS.md
 # make lint   checks format and style, the list of the public API, and that the crates can be packaged
 # make api    updates docs/api.txt, the list of the public API of lemon-session-host
@@ -36,12 +36,15 @@ build: target
 	cp target/release/lemon-session dist/
 	cp $(addprefix target/wasm32-wasip2/component/,welcome.wasm visits.wasm visits-cgi.wasm counter.wasm) dist/
 	dist/lemon-session component -o dist/lemon_session.wasm
+	dist/lemon-session component --provider files -o dist/lemon_session_files.wasm
+	dist/lemon-session component --provider redis -o dist/lemon_session_redis.wasm
 
 dist: build
 	packaging/package.sh target/release/lemon-session dist
 
 component: target
 	guest/component/build.sh host/embed/lemon_session.wasm
+	guest/providers/build.sh host/command/providers
 
 languages: dist/visits-python.wasm dist/visits-js.wasm
 
@@ -74,6 +77,7 @@ lint: target
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(WASM) -p lemon-session-component -- -D warnings
+	$(CARGO) clippy $(WASM) -p lemon-session-provider-files -p lemon-session-provider-redis -- -D warnings
 	$(CARGO) clippy $(WASM) $(COMPONENTS) -- -D warnings
 	$(CARGO) run --quiet -p lemon-session-api
 	$(CARGO) publish --workspace --dry-run --no-verify --allow-dirty --quiet

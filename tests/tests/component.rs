@@ -1,4 +1,4 @@
-//! The session component that is part of the crate `lemon-session-host`.
+//! The components that are files of this repository: the session component, and the providers.
 
 use std::{fs, process::Command};
 
@@ -15,4 +15,21 @@ fn component_that_ships_is_what_the_sources_build() {
     assert!(status.success());
     let is_same = fs::read(&built).expect("built") == lemon_session_host::COMPONENT;
     assert!(is_same, "host/embed/lemon_session.wasm is not what guest/ builds: run `make component` and commit it");
+}
+
+#[test]
+fn providers_that_ship_are_what_the_sources_build() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let script = build::root().join("guest/providers/build.sh");
+    let status = Command::new(script).arg(folder.path()).status().expect("the script can be run");
+    assert!(status.success());
+    for provider in ["files.wasm", "redis.wasm"] {
+        let built = fs::read(folder.path().join(provider)).expect("built");
+        let is_same =
+            built == fs::read(build::root().join("host/command/providers").join(provider)).expect("it is there");
+        assert!(
+            is_same,
+            "host/command/providers/{provider} is not what guest/ and host/ build: run `make component` and commit it"
+        );
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`Env`] supplies the clock, randomness, the settings and the store. The session component implements it with its imports, the
 //! tests with values of their own. Each module has one rule: [`id`], [`cookie`], [`expiry`], [`name`], [`reservation`],
-//! [`codec`], [`json`]; [`session`] combines them. [`types`], [`settings`], [`options`] and [`storage`] define the records of the
+//! [`codec`], [`json`], [`units`]; [`session`] combines them. [`types`], [`settings`], [`options`] and [`storage`] define the records of the
 //! WIT, with the defaults and checks of the settings.
 
 #![cfg_attr(target_family = "wasm", no_std)]
@@ -29,6 +29,7 @@ pub mod storage;
 #[cfg(test)]
 mod testing;
 pub mod types;
+pub mod units;
 
 pub use env::Env;
 pub use session::Session;

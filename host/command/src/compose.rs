@@ -9,12 +9,15 @@ use std::{
 use anyhow::{Context as _, Result};
 use lemon_session_host::compose::{Error, plug_in};
 
-use crate::output;
+use crate::written;
 
-/// Join an application with the session component into one component, for hosts that supply `lemon:session/storage`
-/// and `lemon:session/settings`.
+/// Join an application with the session component into one component: with a provider, for any host; without, for hosts that
+/// supply `lemon:session/storage` and `lemon:session/settings`.
 #[derive(clap::Args)]
-#[command(after_help = "Example: lemon-session compose visits.wasm -o visits-with-sessions.wasm")]
+#[command(after_help = "\
+Examples:
+  lemon-session compose visits.wasm --provider files -o site.wasm
+  lemon-session compose visits.wasm -o visits-with-sessions.wasm")]
 pub struct Args {
     /// The application, a component that imports lemon:session/sessions.
     #[arg(value_name = "APP.wasm")]
@@ -23,9 +26,8 @@ pub struct Args {
     #[command(flatten)]
     modules: Modules,
 
-    /// The file to write.
-    #[arg(short, long, value_name = "OUT.wasm")]
-    output: PathBuf,
+    #[command(flatten)]
+    out: written::Args,
 }
 
 /// The modules that an application uses.
@@ -84,7 +86,5 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let application = join(&Source::read(&args.application)?, &args.modules.read()?, Unused::Refuse)?;
     let composed = lemon_session_host::compose::compose(&application)
         .with_context(|| format!("cannot compose {}", args.application.display()))?;
-    fs::write(&args.output, &composed).with_context(|| format!("cannot write {}", args.output.display()))?;
-    output::line(format_args!("wrote {} ({})", args.output.display(), output::bytes(composed.len() as u64)))?;
-    Ok(ExitCode::SUCCESS)
+    args.out.write(composed)
 }

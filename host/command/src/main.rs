@@ -20,11 +20,14 @@ mod man;
 mod moving;
 mod output;
 mod progress;
+mod providers;
+mod running;
 mod serve;
 mod show;
 mod stats;
 mod storage;
 mod tables;
+mod written;
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Joins an application component with the session component.
+//! Joins an application component with the session component, and both with a provider.
 
 use wac_graph::{CompositionGraph, EncodeOptions, PackageId, PlugError, plug, types::Package};
 
@@ -8,6 +8,10 @@ use crate::COMPONENT;
 const FOR_APPLICATIONS: [&str; 2] = ["lemon:session/sessions@", "lemon:session/manager@"];
 /// Reserved for the session component: a guest that imports these could read every session.
 const FOR_THE_SESSION_COMPONENT: [&str; 2] = ["lemon:session/storage@", "lemon:session/settings@"];
+/// What every host has; the interface of this package has types alone.
+const OF_EVERY_HOST: [&str; 2] = ["wasi:", "lemon:session/types@"];
+/// How a core module begins, in contrast to a component.
+const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 /// Why an application cannot be joined with the session component.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,26 @@ pub enum Error {
     /// The module exports nothing that the application imports.
     #[error("the application imports none of the interfaces that the module exports: {0}")]
     Unused(String),
+    /// The component cannot be the store of the session component.
+    #[error(
+        "not a provider: it does not export {missing}; a provider exports lemon:session/storage and lemon:session/settings, \
+         and this component exports {exports}"
+    )]
+    NotAProvider {
+        /// The interface that is missing.
+        missing: String,
+        /// What the component exports.
+        exports: String,
+    },
+    /// Imports that neither the session component nor the provider has, and that not every host has.
+    #[error(
+        "{0} stays unplugged: neither the session component nor the provider exports it in the version and with the types \
+         that are imported; join the application with the component that does, or leave the import out"
+    )]
+    Unplugged(String),
+    /// A component for WASI 0.3, which cannot be joined with a provider yet.
+    #[error("a component for WASI 0.3, as it has {0}: components of WASI 0.2 can be joined with a provider")]
+    OtherWasi(String),
     /// The joined component could not be written.
     #[error("cannot be joined with the session component: {0}")]
     Failed(String),
@@ -83,6 +107,76 @@ pub fn compose(app: &[u8]) -> Result<Vec<u8>, Error> {
     encode(&graph)
 }
 
+/// Joins the session component, or an application that [`compose`] joined with it, with a provider: a component that exports
+/// `lemon:session/storage` and `lemon:session/settings`.
+///
+/// The result has the same exports and imports `wasi:*` alone, and the types of this package, so that any host can run it.
+///
+/// # Errors
+///
+/// Fails when the provider lacks one of the two interfaces, and when another import would stay: see [`Error`].
+pub fn plug_in_provider(component: &[u8], provider: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut graph = CompositionGraph::new();
+    let component = read(&mut graph, "component", component)?;
+    let provider = read(&mut graph, "provider", provider)?;
+    check_provider(&graph, provider)?;
+    for package in [component, provider] {
+        refuse_other_wasi(&graph, package)?;
+    }
+    match plug(&mut graph, vec![provider], component) {
+        // What is not plugged is reported below.
+        Ok(()) | Err(PlugError::NoPlugHappened) => {}
+        Err(PlugError::GraphError { source }) => return Err(Error::Failed(format!("{source:#}"))),
+    }
+    let imports = graph.imports().map(|(import, ..)| import);
+    let mut unplugged: Vec<_> = imports.filter(|import| !is_one_of(import, &OF_EVERY_HOST)).collect();
+    unplugged.sort_unstable();
+    unplugged.dedup();
+    if !unplugged.is_empty() {
+        return Err(Error::Unplugged(unplugged.join(" and ")));
+    }
+    encode(&graph)
+}
+
+/// What a component imports and exports, sorted: what a runtime has to offer, and what it can call.
+///
+/// # Errors
+///
+/// Fails with [`Error::NotAComponent`].
+pub fn interfaces(component: &[u8]) -> Result<(Vec<String>, Vec<String>), Error> {
+    let mut graph = CompositionGraph::new();
+    let component = read(&mut graph, "component", component)?;
+    let world = &graph.types()[graph[component].ty()];
+    let (mut imports, mut exports): (Vec<_>, Vec<_>) =
+        (world.imports.keys().cloned().collect(), world.exports.keys().cloned().collect());
+    imports.sort_unstable();
+    exports.sort_unstable();
+    Ok((imports, exports))
+}
+
+fn check_provider(graph: &CompositionGraph, provider: PackageId) -> Result<(), Error> {
+    let exports = &graph.types()[graph[provider].ty()].exports;
+    for interface in FOR_THE_SESSION_COMPONENT {
+        if !exports.keys().any(|export| export.starts_with(interface)) {
+            let exports = match offered(graph, provider) {
+                exports if exports.is_empty() => "nothing".to_owned(),
+                exports => exports,
+            };
+            return Err(Error::NotAProvider { missing: interface.trim_end_matches('@').to_owned(), exports });
+        }
+    }
+    Ok(())
+}
+
+fn refuse_other_wasi(graph: &CompositionGraph, package: PackageId) -> Result<(), Error> {
+    let world = &graph.types()[graph[package].ty()];
+    let mut interfaces = world.imports.keys().chain(world.exports.keys());
+    match interfaces.find(|interface| interface.starts_with("wasi:") && interface.contains("@0.3.")) {
+        Some(interface) => Err(Error::OtherWasi(interface.clone())),
+        None => Ok(()),
+    }
+}
+
 /// Joins an application with a module, which is a component that exports interfaces the application imports.
 ///
 /// A module built on sessions also imports `lemon:session/sessions`. The result imports it once for both, so the
@@ -107,6 +201,13 @@ fn encode(graph: &CompositionGraph) -> Result<Vec<u8>, Error> {
 }
 
 fn read(graph: &mut CompositionGraph, name: &str, bytes: &[u8]) -> Result<PackageId, Error> {
+    if bytes.starts_with(CORE_MODULE) {
+        return Err(Error::NotAComponent(
+            "it is a core module; build it for a target that makes components, such as wasm32-wasip2, or make one of it with \
+             `wasm-tools component new`"
+                .to_owned(),
+        ));
+    }
     let not_a_component = |error: anyhow::Error| Error::NotAComponent(format!("{error:#}"));
     let package = Package::from_bytes(name, None, bytes, graph.types_mut()).map_err(not_a_component)?;
     graph.register_package(package).map_err(|error| Error::Failed(error.to_string()))

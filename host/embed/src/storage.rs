@@ -15,13 +15,11 @@ use crate::{
     },
     context::SessionCtxView,
     observer::{Operation, Outcome, observe},
-    store::{self, Digest, Inspect, Store, Writes},
+    store::{
+        self, Digest, Inspect, Store, Writes,
+        guest::{self, CLEANUP_BATCH},
+    },
 };
-
-/// The most sessions that one `list` returns, as all of them are in memory at once.
-const LIST_LIMIT: u32 = 10_000;
-/// The number of sessions that a cleanup removes in one transaction.
-const CLEANUP_BATCH: u32 = 500;
 
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -237,9 +235,7 @@ impl Host for SessionCtxView<'_> {
         after: Option<Vec<u8>>,
         limit: u32,
     ) -> Result<Vec<Listed>> {
-        if limit > LIST_LIMIT {
-            return Err(Failure::Unavailable(format!("a list of {limit} sessions; at most {LIST_LIMIT} are returned")));
-        }
+        guest::list_limit(limit).map_err(|error| Failure::Unavailable(error.to_string()))?;
         let after = after.as_deref().map(to_key).transpose()?;
         let inspect = self.inspect(&location).await?;
         let call = inspect.list(now, owner.as_deref(), after.as_ref(), limit);
@@ -266,9 +262,9 @@ impl Host for SessionCtxView<'_> {
 }
 
 fn to_key(bytes: &[u8]) -> Result<Digest> {
-    Digest::try_from(bytes).map_err(|_| {
+    guest::digest(bytes).map_err(|error| {
         tracing::warn!(bytes = bytes.len(), "a guest named a session by something that is not a SHA-256 digest");
-        Failure::Unavailable(format!("a session's key has 32 bytes, not {}", bytes.len()))
+        Failure::Unavailable(error.to_string())
     })
 }
 

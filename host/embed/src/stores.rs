@@ -13,12 +13,9 @@ use crate::{
     bindings::lemon::session::types::Location,
     log_limit::{LogLimit, LogLimits},
     observer::{Observer, Operation, Outcome, observe},
-    settings::shown,
-    store::{Error, Registry, Result, StorageOptions, Store, TableName},
+    store::{Error, Registry, Result, StorageOptions, Store, TableName, guest},
 };
 
-/// The number of sessions that a background cleanup removes in one transaction.
-const CLEANUP_BATCH: u32 = 500;
 /// The pause between two transactions of a background cleanup, in which requests can use the store.
 const CLEANUP_PAUSE: Duration = Duration::from_millis(20);
 
@@ -67,11 +64,8 @@ impl Origin {
             return error;
         }
         let message = error.to_string();
-        let is_mentioned =
-            |key: &&String| message.contains(&format!("{key:?}")) || message.starts_with(&format!("{key} "));
-        let mentioned = options.options.keys().find(is_mentioned);
-        let (key, value) = match mentioned {
-            Some(key) => (key.as_str(), options.options.get(key)),
+        let (key, value) = match options.mentioned(&message) {
+            Some(key) => (key, options.options.get(key)),
             None => ("url", Some(&options.url)),
         };
         match self.keys.get(key) {
@@ -222,23 +216,17 @@ impl Stores {
     fn table(&self, location: &Location) -> Result<&Arc<Table>> {
         let store = match &location.storage {
             None => &self.default,
-            Some(name) => self.named.get(name).ok_or_else(|| {
-                Error::unknown_location(format!(
-                    "there is no storage {}; the configured ones are: the default one{}",
-                    shown(name),
-                    enumerate(self.named.keys())
-                ))
-            })?,
+            Some(name) => self
+                .named
+                .get(name)
+                .ok_or_else(|| guest::unknown_storage(name, self.named.keys().map(String::as_str)))?,
         };
         match &location.table {
             None => Ok(&store.default),
-            Some(name) => store.tables.get(name).ok_or_else(|| {
-                Error::unknown_location(format!(
-                    "there is no table {}; the configured ones are: the default one{}",
-                    shown(name),
-                    enumerate(store.tables.keys())
-                ))
-            }),
+            Some(name) => store
+                .tables
+                .get(name)
+                .ok_or_else(|| guest::unknown_table(name, store.tables.keys().map(String::as_str))),
         }
     }
 }
@@ -247,10 +235,6 @@ impl fmt::Debug for Stores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stores").field("named", &self.named.keys()).finish_non_exhaustive()
     }
-}
-
-fn enumerate<'a>(names: impl Iterator<Item = &'a String>) -> String {
-    names.map(|name| format!(", {name}")).collect()
 }
 
 impl Configured {
@@ -306,7 +290,7 @@ impl Table {
         loop {
             let count = match self.driver().await {
                 Ok(driver) => {
-                    let call = driver.cleanup(now, CLEANUP_BATCH);
+                    let call = driver.cleanup(now, guest::CLEANUP_BATCH);
                     let outcome = |&count: &u32| Outcome::Removed(count.into());
                     observe(observer.as_deref(), Operation::Cleanup, call, outcome).await
                 }
@@ -315,7 +299,7 @@ impl Table {
             match count {
                 Ok(count) => {
                     removed += u64::from(count);
-                    if count < CLEANUP_BATCH {
+                    if count < guest::CLEANUP_BATCH {
                         break;
                     }
                 }
@@ -386,7 +370,7 @@ mod tests {
     #[tokio::test]
     async fn a_cleanup_in_the_background_runs_until_none_is_left() {
         let driver: Arc<dyn Store> = Arc::new(Memory::new());
-        let count = u64::from(CLEANUP_BATCH) * 2 + 1;
+        let count = u64::from(guest::CLEANUP_BATCH) * 2 + 1;
         for n in 0..count {
             driver.create(&Digest::of(&n.to_string()), &record(2), &Writes::default()).await.unwrap();
         }

@@ -4,7 +4,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use lemon_session_host::{
     COMPONENT, SessionCtx, SessionCtxView, SessionView,
-    compose::{Error, compose, imports_sessions},
+    compose::{Error, compose, imports_sessions, interfaces, plug_in_provider},
     engine::{EngineOptions, engine},
     store::memory::Memory,
 };
@@ -44,7 +44,10 @@ fn copy(from: &Path, to: &Path, change: &impl Fn(&str) -> String) {
 }
 
 const SESSIONS: &str = "import lemon:session/sessions@0.1.0;";
+const MANAGER: &str = "import lemon:session/manager@0.1.0;";
 const BOTH: &str = "include lemon:session/application@0.1.0;";
+const STORAGE: &str = "export lemon:session/storage@0.1.0;";
+const PROVIDER: &str = "include lemon:session/provider@0.1.0; import wasi:clocks/wall-clock@0.2.0;";
 
 struct State {
     wasi: WasiCtx,
@@ -151,4 +154,61 @@ fn what_is_no_component_is_refused() {
     for bytes in [&b""[..], b"#!/bin/sh", b"\0asm\x01\0\0\0", &COMPONENT[..COMPONENT.len() / 2]] {
         assert!(matches!(compose(bytes), Err(Error::NotAComponent(_))));
     }
+}
+
+#[test]
+fn with_a_provider_wasi_and_types_are_all_that_is_imported() {
+    let provider = application(PROVIDER, str::to_owned);
+    let mut components = vec![COMPONENT.to_vec()];
+    components.extend([SESSIONS, MANAGER, BOTH].map(|world| compose(&application(world, str::to_owned)).unwrap()));
+    for component in components {
+        let joined = plug_in_provider(&component, &provider).unwrap();
+        let (imports, exports) = interfaces(&joined).unwrap();
+        let names: Vec<_> = imports.iter().map(|import| import.split('@').next().unwrap()).collect();
+        assert!(names.iter().all(|name| name.starts_with("wasi:") || *name == "lemon:session/types"), "{names:?}");
+        assert_eq!(exports, interfaces(&component).unwrap().1);
+    }
+}
+
+#[test]
+fn what_is_no_provider_is_told_what_it_lacks() {
+    for (world, lacks, has) in
+        [(STORAGE, "lemon:session/settings", "lemon:session/storage@0.1.0"), (BOTH, "lemon:session/storage", "run")]
+    {
+        let error = plug_in_provider(COMPONENT, &application(world, str::to_owned)).unwrap_err();
+        assert!(
+            matches!(&error, Error::NotAProvider { missing, exports } if missing == lacks && exports.contains(has))
+        );
+    }
+}
+
+#[test]
+fn import_that_stays_unplugged_is_named() {
+    let plugged = |world: &str, change: &dyn Fn(&str) -> String| {
+        let app = compose(&application(&format!("{SESSIONS} {world}"), str::to_owned)).unwrap();
+        match plug_in_provider(&app, &application(PROVIDER, change)) {
+            Err(Error::Unplugged(imports)) => imports,
+            other => panic!("{other:?}"),
+        }
+    };
+    let same = |text: &str| text.to_owned();
+    let imports = plugged("import extra: interface { f: func(); } import wasi:random/random@0.2.0;", &same);
+    assert_eq!(imports, "extra");
+    let newer = |text: &str| text.replace("0.1.0", "0.2.0");
+    assert_eq!(plugged("", &newer), "lemon:session/settings@0.1.0 and lemon:session/storage@0.1.0");
+    let altered = |text: &str| text.replace("-> result<u32, failure>", "-> result<u64, failure>");
+    assert_eq!(plugged("", &altered), "lemon:session/storage@0.1.0");
+}
+
+#[test]
+fn core_modules_and_components_of_wasi_0_3_are_called_so() {
+    let module = b"\0asm\x01\0\0\0";
+    for error in [compose(module), plug_in_provider(COMPONENT, module), plug_in_provider(module, COMPONENT)] {
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("core module") && error.contains("wasm32-wasip2"), "{error}");
+    }
+    let newer = |text: &str| text.replace("@0.2.0", "@0.3.0");
+    let provider = application(PROVIDER, newer);
+    let error = plug_in_provider(COMPONENT, &provider).unwrap_err();
+    assert!(matches!(&error, Error::OtherWasi(interface) if interface == "wasi:clocks/wall-clock@0.3.0"), "{error}");
 }

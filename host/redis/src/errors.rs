@@ -18,7 +18,13 @@ pub fn refused(name: &str, address: &Address, error: RedisError) -> Error {
         _ if address.tls => "check host, port, firewall and certificate, and whether the server speaks TLS there",
         _ => "check host, port and firewall, and whether the server runs there (without TLS)",
     };
-    Error::unavailable(format!("cannot connect to {name}: {}; {check}", reason(&error)))
+    let runtime = match cfg!(target_family = "wasm") && error.is_io_error() {
+        true => {
+            "; the runtime has to allow connections, and to look up a host's name (`wasmtime -S inherit-network,allow-ip-name-lookup`)"
+        }
+        false => "",
+    };
+    Error::unavailable(format!("cannot connect to {name}: {}; {check}{runtime}", reason(&error)))
 }
 
 pub fn silent(name: &str, timeout: Duration) -> Error {

@@ -9,6 +9,21 @@
 //! - `ca-file`: a PEM file with the certificates to trust instead of the system's;
 //! - `password-file`, `password-env`: a file, or an environment variable, that holds the password, instead of the URL.
 //!
+//! # On WebAssembly
+//!
+//! On `wasm32-wasip2`, and natively with [`Redis::open_blocking`], the driver uses `std::net` instead of the asynchronous
+//! clients of the crate `redis`, which then only encodes calls and parses answers. What is stored is the same, so native
+//! hosts and components can use one server together. Differences:
+//!
+//! - A single server only: the URL of a cluster is refused.
+//! - `rediss://` needs the feature `tls`, and trusts `ca-file` or else Mozilla's list of authorities.
+//! - A call blocks its thread, and its future is ready when it is first polled. A connection is kept for the next call;
+//!   one that the server has closed meanwhile is noticed before a call is sent. The timeout is that of a whole call,
+//!   with connecting and repeats.
+//! - What goes over many digests, such as `list`, asks for one after the other.
+//! - The runtime has to allow connections, and the resolution of names if the URL has a name: with Wasmtime
+//!   `-S inherit-network` and `-S allow-ip-name-lookup`.
+//!
 //! # What is stored
 //!
 //! | key | value |
@@ -85,7 +100,6 @@
 
 mod change;
 mod check;
-mod cluster;
 mod create;
 mod destroy;
 mod errors;
@@ -99,7 +113,7 @@ mod rotation;
 mod scan;
 mod script;
 mod server;
-mod single;
+mod transport;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -153,8 +167,25 @@ impl Redis {
     /// replica or a node of a cluster in place of a single server.
     pub fn open(options: StorageOptions) -> Opening {
         Box::pin(async move {
-            let address = Address::new(&options).await?;
-            let server = Server::connect(&address).await?;
+            let address = Address::new(&options)?;
+            let (name, timeout) = (address.to_string(), address.timeout);
+            let server = Server::new(transport::connect(address).await?, name, timeout);
+            Ok(Arc::new(Self { server, table: options.table }) as Arc<dyn Store>)
+        })
+    }
+
+    /// Connects to a single server over `std::net`. A call then blocks its thread until it is answered, and needs no
+    /// tokio; in a task of tokio it belongs into `spawn_blocking`. On WebAssembly, [`open`](Self::open) does the same.
+    ///
+    /// # Errors
+    ///
+    /// Fails where `open` does, and if the URL is that of a cluster, or demands TLS and the crate is built without its
+    /// feature `tls`.
+    pub fn open_blocking(options: StorageOptions) -> Opening {
+        Box::pin(async move {
+            let address = Address::new(&options)?;
+            let (name, timeout) = (address.to_string(), address.timeout);
+            let server = Server::new(transport::socket::connect(address).await?, name, timeout);
             Ok(Arc::new(Self { server, table: options.table }) as Arc<dyn Store>)
         })
     }

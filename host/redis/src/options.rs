@@ -4,7 +4,6 @@ use std::{fmt, time::Duration};
 
 use lemon_session_store::{Error, Result, StorageOptions, units};
 use percent_encoding::percent_decode_str;
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisResult};
 use url::Url;
 
 /// The options beside the URL.
@@ -28,7 +27,7 @@ pub struct Address {
 }
 
 impl Address {
-    pub async fn new(options: &StorageOptions) -> Result<Self> {
+    pub fn new(options: &StorageOptions) -> Result<Self> {
         options.refuse_unknown(KNOWN)?;
         let mut address = Self::of_url(&options.url)?;
 
@@ -41,7 +40,7 @@ impl Address {
         }
         let [file, variable] = secrets;
         if let Some(file) = file {
-            let read = tokio::fs::read_to_string(file).await;
+            let read = std::fs::read_to_string(file);
             let text = read.map_err(|error| Error::invalid(format!("password-file {file} cannot be read: {error}")))?;
             address.password = Some(text.trim_end_matches(['\r', '\n']).to_owned());
         }
@@ -66,7 +65,7 @@ impl Address {
                     "ca-file needs TLS: the URL then begins with rediss:// or rediss+cluster://",
                 ));
             }
-            let read = tokio::fs::read(file).await;
+            let read = std::fs::read(file);
             address.ca = Some(read.map_err(|error| Error::invalid(format!("ca-file {file} cannot be read: {error}")))?);
         }
         if let Some(text) = options.options.get("timeout") {
@@ -140,26 +139,6 @@ impl Address {
             timeout: DEFAULT_TIMEOUT,
         })
     }
-
-    /// How the client connects to each of the nodes.
-    pub fn connections(&self) -> RedisResult<Vec<ConnectionInfo>> {
-        let mut settings = RedisConnectionInfo::default().set_db(self.database).set_protocol(ProtocolVersion::RESP3);
-        if let Some(username) = &self.username {
-            settings = settings.set_username(username);
-        }
-        if let Some(password) = &self.password {
-            settings = settings.set_password(password);
-        }
-        let node = |(host, port): &(String, u16)| {
-            let (host, port) = (host.clone(), *port);
-            let addr = match self.tls {
-                true => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
-                false => ConnectionAddr::Tcp(host, port),
-            };
-            Ok(addr.into_connection_info()?.set_redis_settings(settings.clone()))
-        };
-        self.nodes.iter().map(node).collect()
-    }
 }
 
 /// Without user and password.
@@ -230,8 +209,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn password_is_read_from_a_file_or_a_variable_but_given_once() {
+    #[test]
+    fn password_is_read_from_a_file_or_a_variable_but_given_once() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "from file\r\n").expect("written");
         let options = |url: &str, options: &[(&str, &str)]| StorageOptions {
@@ -240,10 +219,10 @@ mod tests {
             ..StorageOptions::default()
         };
         let path = file.path().to_str().expect("a path");
-        let address = Address::new(&options("redis://u@host", &[("password-file", path)])).await.expect("options");
+        let address = Address::new(&options("redis://u@host", &[("password-file", path)])).expect("options");
         assert_eq!(address.password.as_deref(), Some("from file"));
         let home = std::env::var("PATH").expect("a variable that is always there");
-        let address = Address::new(&options("redis://host", &[("password-env", "PATH")])).await.expect("options");
+        let address = Address::new(&options("redis://host", &[("password-env", "PATH")])).expect("options");
         assert_eq!(address.password, Some(home));
 
         for (url, given) in [
@@ -257,7 +236,7 @@ mod tests {
             ("redis://host", &[("ca-file", path)]),
             ("redis://host", &[("pasword-file", path)]),
         ] {
-            let error = Address::new(&options(url, given)).await.err().expect("bad options");
+            let error = Address::new(&options(url, given)).err().expect("bad options");
             assert!(error.is_invalid(), "{error}");
         }
     }

@@ -5,9 +5,9 @@ use lemon_session_store::{Digest, Error, Listed, Record, Result};
 
 use super::{
     AT_ONCE, Redis, STEPS,
-    cluster::Node,
     reply::{self, RECORD},
     server::Server,
+    transport::Node,
 };
 
 impl Redis {

@@ -1,18 +1,15 @@
 //! The server or the cluster: how calls are sent, limited in time and repeated.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lemon_session_store::{Error, Result};
-use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
+use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 
 use super::{
-    check::check,
-    cluster::{Cluster, Node, masters},
-    errors::{reason, refused, silent},
-    options::Address,
-    reply::{self, Reply},
+    errors::{reason, silent},
+    reply::{self, Reply, unexpected},
     script::{Args, Script},
-    single::Single,
+    transport::{Node, Transport},
 };
 
 /// How long to wait before a call is repeated.
@@ -21,14 +18,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub const PAGE: usize = 1000;
 
 pub struct Server {
-    connection: Connection,
+    transport: Box<dyn Transport>,
     name: String,
     timeout: Duration,
-}
-
-enum Connection {
-    Single(Box<Single>),
-    Cluster(Cluster),
 }
 
 /// Whether a call may be repeated when it may already have taken effect.
@@ -39,30 +31,8 @@ pub enum Repeat {
 }
 
 impl Server {
-    pub async fn connect(address: &Address) -> Result<Self> {
-        if address.tls && rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Fails if another thread has installed one since: that one is used.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        let name = address.to_string();
-        let connecting = async {
-            Ok(match address.cluster {
-                false => Connection::Single(Box::new(Single::connect(address).await?)),
-                true => Connection::Cluster(Cluster::connect(address).await?),
-            })
-        };
-        let connection = match tokio::time::timeout(2 * address.timeout, connecting).await {
-            Ok(connected) => connected.map_err(|error| refused(&name, address, error))?,
-            Err(_) => return Err(silent(&name, 2 * address.timeout)),
-        };
-        let server = Self { connection, name, timeout: address.timeout };
-        if !address.cluster
-            // A user without the right to INFO can still use sessions.
-            && let Ok(info) = server.send(&redis::cmd("INFO")).await
-        {
-            check(&server.name, info)?;
-        }
-        Ok(server)
+    pub fn new(transport: Box<dyn Transport>, name: String, timeout: Duration) -> Self {
+        Self { transport, name, timeout }
     }
 
     pub fn name(&self) -> &str {
@@ -70,7 +40,7 @@ impl Server {
     }
 
     pub fn is_cluster(&self) -> bool {
-        matches!(self.connection, Connection::Cluster(_))
+        self.transport.is_cluster()
     }
 
     /// Calls a script.
@@ -88,36 +58,32 @@ impl Server {
     /// Sends a call and waits for its answer, within the timeout. Repeats a call that has certainly not taken effect,
     /// for example because its slot has moved to another node.
     async fn patiently(&self, mut cmd: Cmd, by_text: impl Fn() -> Cmd, repeat: Repeat) -> Result<Value> {
-        let mut failed = None;
-        let trying = async {
-            let mut attempts = 0;
-            loop {
-                let error = match self.send(&cmd).await {
-                    Ok(value) => return Ok(value),
-                    Err(error) => error,
-                };
-                attempts += 1;
-                match (error.kind(), &self.connection) {
-                    (ErrorKind::Server(ServerErrorKind::NoScript), _) if attempts < 3 => {
-                        cmd = by_text();
-                        continue;
-                    }
-                    (ErrorKind::Server(ServerErrorKind::Ask), Connection::Cluster(cluster)) => {
-                        match cluster.ask(&error, by_text()).await {
-                            Ok(value) => return Ok(value),
-                            Err(error) if self.may_repeat(&error, repeat, attempts) => failed = Some(error),
-                            Err(error) => return Err(error),
-                        }
-                    }
-                    _ if self.may_repeat(&error, repeat, attempts) => failed = Some(error),
-                    _ => return Err(error),
+        let deadline = Instant::now() + self.timeout;
+        let (mut attempts, mut failed) = (0, None);
+        loop {
+            let mut answer = self.transport.send(&cmd, deadline).await;
+            attempts += 1;
+            match answer.as_ref().map_err(RedisError::kind) {
+                Err(ErrorKind::Server(ServerErrorKind::NoScript)) if attempts < 3 => {
+                    cmd = by_text();
+                    continue;
                 }
-                tokio::time::sleep(PAUSE).await;
+                Err(ErrorKind::Server(ServerErrorKind::Ask)) => {
+                    if let Err(redirect) = &answer {
+                        answer = self.transport.ask(redirect, by_text(), deadline).await;
+                    }
+                }
+                _ => {}
             }
-        };
-        match tokio::time::timeout(self.timeout, trying).await {
-            Ok(answer) => answer.map_err(|error| self.error(&error)),
-            Err(_) => Err(failed.map_or_else(|| silent(&self.name, self.timeout), |error| self.error(&error))),
+            match answer {
+                Ok(value) => return Ok(value),
+                // What went wrong before says more than that a repeat was not answered.
+                Err(error) if error.is_timeout() => return Err(self.error(failed.as_ref().unwrap_or(&error))),
+                Err(error) if !self.may_repeat(&error, repeat, attempts) => return Err(self.error(&error)),
+                Err(error) if Instant::now() + PAUSE >= deadline => return Err(self.error(&error)),
+                Err(error) => failed = Some(error),
+            }
+            self.transport.wait(PAUSE).await;
         }
     }
 
@@ -142,20 +108,13 @@ impl Server {
         }
     }
 
-    async fn send(&self, cmd: &Cmd) -> RedisResult<Value> {
-        match &self.connection {
-            Connection::Single(single) => single.send(cmd).await,
-            Connection::Cluster(cluster) => cluster.send(cmd).await,
-        }
-    }
-
     /// Sends a command to a given node of a cluster, or to any. A single server gets it like any other command.
     async fn command_on(&self, node: Option<&Node>, cmd: Cmd) -> Result<Value> {
-        let Connection::Cluster(cluster) = &self.connection else { return self.command(cmd).await };
-        match tokio::time::timeout(self.timeout, cluster.send_to(node, &cmd)).await {
-            Ok(answer) => answer.map_err(|error| self.error(&error)),
-            Err(_) => Err(silent(&self.name, self.timeout)),
+        if !self.is_cluster() {
+            return self.command(cmd).await;
         }
+        let answer = self.transport.send_to(node, &cmd, Instant::now() + self.timeout).await;
+        answer.map_err(|error| self.error(&error))
     }
 
     /// The nodes that hold the keys; of a single server, `None` alone.
@@ -187,6 +146,25 @@ impl Server {
     }
 
     fn error(&self, error: &RedisError) -> Error {
+        if error.is_timeout() {
+            return silent(&self.name, self.timeout);
+        }
         Error::unavailable(format!("{}: {}", self.name, reason(error)))
     }
+}
+
+/// The masters in an answer to `CLUSTER SLOTS`.
+fn masters(slots: Value) -> Result<Vec<Node>> {
+    let mut masters = Vec::new();
+    for range in reply::array(slots)? {
+        let master = reply::array(range)?.into_iter().nth(2).ok_or_else(|| unexpected("a slot without a node"))?;
+        let mut master = reply::array(master)?.into_iter();
+        let host = reply::text(master.next().unwrap_or(Value::Nil))?;
+        let Some(Value::Int(port)) = master.next() else { return Err(unexpected("a node without a port")) };
+        let node = (host, u16::try_from(port).map_err(|_| unexpected("a port that is out of range"))?);
+        if !masters.contains(&node) {
+            masters.push(node);
+        }
+    }
+    Ok(masters)
 }

@@ -15,19 +15,21 @@ pub mod batches;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+pub mod guest;
 mod inspect;
 pub mod layout;
 pub mod memory;
 pub mod registry;
 mod schema;
 mod store;
+pub mod suggest;
 mod transfer;
 mod types;
-pub mod units;
 mod writes;
 
 pub use error::{Error, Result};
 pub use inspect::Inspect;
+pub use lemon_session_rules::units;
 pub use registry::{Registry, StorageOptions};
 pub use schema::Schema;
 pub use store::Store;

@@ -46,6 +46,13 @@ impl StorageOptions {
             known => format!("{name:?} is not an option of {scheme}: stores: they have {}", known.join(", ")),
         }))
     }
+
+    /// The option that the message of an [`Error::invalid`] is about; `None` if it is about the URL.
+    pub fn mentioned(&self, message: &str) -> Option<&str> {
+        let is_mentioned =
+            |key: &&String| message.contains(&format!("{key:?}")) || message.starts_with(&format!("{key} "));
+        self.options.keys().find(is_mentioned).map(String::as_str)
+    }
 }
 
 /// A store that is being opened.

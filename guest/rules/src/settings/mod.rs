@@ -1,13 +1,18 @@
 //! The settings of all sessions of a host: their defaults, and what is possible.
 
 mod checks;
+mod keys;
+pub mod parse;
 #[cfg(test)]
 mod tests;
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 
 pub(crate) use self::checks::{Checks, cleanup, expires};
-pub use self::checks::{InvalidSettings, MAX_SESSION_BYTES, Problem};
+pub use self::{
+    checks::{InvalidSettings, MAX_SESSION_BYTES, Problem},
+    keys::Keys,
+};
 use crate::types::wit_enum;
 pub use crate::types::{CacheLimiter, SameSite, Secure};
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use ini::{Ini, ParseOption};
+use lemon_session_host::store::suggest::did_you_mean;
+use lemon_session_rules::settings::Keys;
 
 use super::Mistake;
 
@@ -159,20 +161,6 @@ impl Section<'_> {
         self.content.entries.iter().map(|entry| (entry.key.clone(), (entry.value.clone(), entry.line)))
     }
 
-    /// Reads a key into `target`, which keeps its value if the file does not have the key.
-    pub(super) fn read<T>(&mut self, key: &'static str, target: &mut T, parse: impl FnOnce(&str) -> Result<T, String>) {
-        self.known.push(key);
-        let Some(entry) = self.content.entries.iter_mut().find(|entry| entry.key == key) else { return };
-        entry.is_read = true;
-        match parse(&entry.value) {
-            Ok(value) => *target = value,
-            Err(message) => {
-                let message = format!("[{}] {key}: {message}", self.name);
-                self.mistakes.push(Mistake { line: entry.line, message });
-            }
-        }
-    }
-
     /// All keys that were not read yet, with their values, for sections with arbitrary keys.
     pub(super) fn rest(&mut self) -> Vec<(String, String)> {
         let unread = self.content.entries.iter_mut().filter(|entry| !entry.is_read);
@@ -191,15 +179,18 @@ impl Section<'_> {
     }
 }
 
-fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
-    let best = known
-        .clone()
-        .map(|known| (strsim::jaro_winkler(&name.to_lowercase(), known), known))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match best {
-        Some((_, known)) => format!("; did you mean {known}?"),
-        None => format!("; the choices are {}", known.collect::<Vec<_>>().join(", ")),
+impl Keys for Section<'_> {
+    fn read<T>(&mut self, key: &'static str, target: &mut T, parse: impl FnOnce(&str) -> Result<T, String>) {
+        self.known.push(key);
+        let Some(entry) = self.content.entries.iter_mut().find(|entry| entry.key == key) else { return };
+        entry.is_read = true;
+        match parse(&entry.value) {
+            Ok(value) => *target = value,
+            Err(message) => {
+                let message = format!("[{}] {key}: {message}", self.name);
+                self.mistakes.push(Mistake { line: entry.line, message });
+            }
+        }
     }
 }
 

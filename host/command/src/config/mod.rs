@@ -10,17 +10,18 @@ mod tests;
 use std::{collections::BTreeMap, fmt, path::Path};
 
 use document::{Document, Section};
-use parse::{boolean, bytes, choice, number, optional, probability, seconds, table, tables, text};
+use parse::{number, table, tables, text};
 
 pub use hosts::host_of;
 pub use server::Server;
 
 use lemon_session_host::{
     Caller, Settings, Stores,
-    settings::{CacheLimiter, CookieSettings, Grant, InvalidSettings, Limits, Reservation, SameSite, Secure},
+    settings::{Grant, InvalidSettings, Reservation},
     store::Registry,
     stores::{Origin, Storage},
 };
+use lemon_session_rules::settings::Keys;
 
 /// The store's URL if none is configured.
 pub const DEFAULT_STORAGE: &str = "sqlite:sessions.db";
@@ -98,12 +99,12 @@ impl Config {
 
     fn read(&mut self, document: &mut Document, file: &str) {
         document.section("session", |section| {
-            read_session(&mut self.settings, section);
-            section.read("manager", &mut self.manager, choice(GRANTS));
+            self.settings.read(section);
+            section.read("manager", &mut self.manager, Grant::parse);
         });
         document.section("session.manager", |section| {
             for (path, grant) in section.rest() {
-                match choice(GRANTS)(&grant) {
+                match Grant::parse(&grant) {
                     Ok(_) if !path.starts_with('/') => {
                         section.mistake(
                             &path,
@@ -115,9 +116,9 @@ impl Config {
                 }
             }
         });
-        document.section("session.cookie", |section| read_cookie(&mut self.settings.cookie, section));
+        document.section("session.cookie", |section| self.settings.cookie.read(section));
         document.section("session.limits", |section| {
-            read_limits(&mut self.settings.limits, section);
+            self.settings.limits.read(section);
             section.read("new-sessions", &mut self.new_sessions, number);
         });
         document.section("session.reserved", |section| {
@@ -140,54 +141,6 @@ impl Config {
             }
         }
     }
-}
-
-const GRANTS: [(&str, Grant); 3] = [("none", Grant::None), ("owners", Grant::Owners), ("all", Grant::All)];
-
-fn read_session(settings: &mut Settings, section: &mut Section<'_>) {
-    section.read("app", &mut settings.app, text);
-    section.read("expires", &mut settings.expires, seconds);
-    section.read("max-lifetime", &mut settings.max_lifetime, seconds);
-    section.read("rolling", &mut settings.rolling, boolean);
-    section.read("touch-after", &mut settings.touch_after, optional(seconds));
-    section.read("renew-after", &mut settings.renew_after, seconds);
-    section.read("renew-grace", &mut settings.renew_grace, seconds);
-    section.read("remember-ended", &mut settings.remember_ended, seconds);
-    section.read("lazy", &mut settings.lazy, boolean);
-    section.read("strict", &mut settings.strict, boolean);
-    section.read("cleanup", &mut settings.cleanup, probability);
-    section.read("seed", &mut settings.seed, text);
-    let limiters = [
-        ("nocache", CacheLimiter::Nocache),
-        ("private", CacheLimiter::Private),
-        ("public", CacheLimiter::Public),
-        ("none", CacheLimiter::None),
-    ];
-    section.read("cache-limiter", &mut settings.cache_limiter, choice(limiters));
-    section.read("cache-expire", &mut settings.cache_expire, seconds);
-}
-
-fn read_cookie(cookie: &mut CookieSettings, section: &mut Section<'_>) {
-    let secure = [("auto", Secure::Auto), ("on", Secure::On), ("off", Secure::Off)];
-    let same_site = [("strict", SameSite::Strict), ("lax", SameSite::Lax), ("none", SameSite::None)];
-    section.read("name", &mut cookie.name, optional(text));
-    section.read("path", &mut cookie.path, text);
-    section.read("domain", &mut cookie.domain, text);
-    section.read("secure", &mut cookie.secure, choice(secure));
-    section.read("http-only", &mut cookie.http_only, boolean);
-    section.read("same-site", &mut cookie.same_site, choice(same_site));
-    section.read("partitioned", &mut cookie.partitioned, boolean);
-    section.read("lifetime", &mut cookie.lifetime, optional(seconds));
-    section.read("comment", &mut cookie.comment, text);
-}
-
-fn read_limits(limits: &mut Limits, section: &mut Section<'_>) {
-    section.read("key-length", &mut limits.key_length, number);
-    section.read("app-length", &mut limits.app_length, number);
-    section.read("variables", &mut limits.variables, number);
-    section.read("value-bytes", &mut limits.value_bytes, bytes);
-    section.read("session-bytes", &mut limits.session_bytes, bytes);
-    section.read("header-bytes", &mut limits.header_bytes, bytes);
 }
 
 fn read_storage(storage: &mut Storage, section: &mut Section<'_>, file: &str) {

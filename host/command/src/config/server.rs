@@ -5,6 +5,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use lemon_session_rules::settings::Keys as _;
 
 use super::{
     Section,

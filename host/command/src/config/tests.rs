@@ -7,6 +7,8 @@ use proptest::{
     test_runner::TestRunner,
 };
 
+use lemon_session_host::settings::{CacheLimiter, SameSite, Secure};
+
 use super::{parse::*, *};
 
 const EXAMPLE: &str = include_str!("../../lemon.ini");

@@ -3,13 +3,13 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU16, Ordering},
+        atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use lemon_session_store::conformance::{CALLS, SECRET, failures};
-use lemon_session_store::{DestroyCondition, Digest, Grace, LoadOutcome, Store, Stored, UpdateOutcome};
+use lemon_session_store::{DestroyCondition, Digest, Grace, LoadOutcome, Store, Stored, UpdateOutcome, registry::Open};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    APP, HOUR, create, created, found, load, now, open, own_table, put, record, renaming_to,
+    APP, HOUR, TRANSPORTS, create, created, created_over, found, load, now, open, own_table, put, record, renaming_to,
     servers::{RedisCluster, RedisServer, can_start, wait_for},
     try_open, writing,
 };
@@ -90,13 +90,20 @@ async fn stored(driver: &dyn Store, key: &Digest) -> u32 {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+// A call over a blocking socket occupies a thread of the runtime, which needs further threads for its timers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 20)]
 async fn server_killed_in_a_load_loses_no_acknowledged_save_and_is_found_again() {
     if !can_start() {
         return;
     }
+    for open in TRANSPORTS {
+        server_is_killed_in_a_load(open).await;
+    }
+}
+
+async fn server_is_killed_in_a_load(open: Open) {
     let mut server = RedisServer::start(&["--appendonly", "yes", "--appendfsync", "always"]);
-    let driver = created(&server.url(), &own_table()).await;
+    let driver = created_over(open, &server.url(), &own_table()).await;
     let load = Load::start(&driver, 16).await;
     let mut restarted = Instant::now();
     for _ in 0..3 {
@@ -127,35 +134,40 @@ struct Proxy {
     port: u16,
     /// Cuts one connection when the next answer arrives.
     cut: Arc<AtomicBool>,
+    /// How many bytes of that answer are passed on.
+    passed: Arc<AtomicUsize>,
     /// The port of the server that new connections lead to.
     to: Arc<AtomicU16>,
 }
 
 impl Proxy {
     async fn to(port: u16) -> Self {
-        let (cut, to) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU16::new(port)));
+        let (cut, passed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let to = Arc::new(AtomicU16::new(port));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("a port").port();
         tokio::spawn({
-            let (cut, to) = (Arc::clone(&cut), Arc::clone(&to));
+            let (cut, passed, to) = (Arc::clone(&cut), Arc::clone(&passed), Arc::clone(&to));
             async move {
                 while let Ok((client, _)) = listener.accept().await {
-                    tokio::spawn(pass_on(client, to.load(Ordering::SeqCst), Arc::clone(&cut)));
+                    tokio::spawn(pass_on(client, to.load(Ordering::SeqCst), Arc::clone(&cut), Arc::clone(&passed)));
                 }
             }
         });
-        Self { port, cut, to }
+        Self { port, cut, passed, to }
     }
 }
 
-async fn pass_on(client: TcpStream, to: u16, cut: Arc<AtomicBool>) {
+async fn pass_on(client: TcpStream, to: u16, cut: Arc<AtomicBool>, passed: Arc<AtomicUsize>) {
     let server = TcpStream::connect(("127.0.0.1", to)).await.expect("the server answers");
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
     let requests = tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
     let mut buffer = vec![0; 65_536];
     while let Ok(size @ 1..) = from_server.read(&mut buffer).await {
-        if cut.swap(false, Ordering::SeqCst) || to_client.write_all(&buffer[..size]).await.is_err() {
+        let is_cut = cut.swap(false, Ordering::SeqCst);
+        let passed = if is_cut { passed.load(Ordering::SeqCst).min(size - 1) } else { size };
+        if to_client.write_all(&buffer[..passed]).await.is_err() || is_cut {
             break;
         }
     }
@@ -168,25 +180,28 @@ async fn connection_cut_before_the_answer_is_an_error_and_a_repeat_is_safe() {
         return;
     }
     let server = RedisServer::start(&[]);
-    let Proxy { port, cut, .. } = Proxy::to(server.port).await;
-    let driver = created(&format!("redis://127.0.0.1:{port}"), &own_table()).await;
-    let key = Digest::of("a");
-    create(&*driver, &key, &record(), &[]).await;
-    // From now on the server has cached the scripts, and a call is one request.
-    driver.update(&key, &writing([]), None, now()).await.expect("update");
-    found(&*driver, &key).await;
-    for n in 0..20_u64 {
-        let before = found(&*driver, &key).await.record.version;
-        cut.store(true, Ordering::SeqCst);
-        let save = writing([put("x", &n.to_be_bytes())]);
-        let error = driver.update(&key, &save, None, now()).await.expect_err("it is unknown whether it was saved");
-        assert!(!error.to_string().contains(&key.to_hex()), "{error}");
-        assert_eq!(found(&*driver, &key).await.record.version, before + 1, "saved once, not twice");
-        let answer = driver.update(&key, &save, None, now()).await.expect("update");
-        assert_eq!(answer, UpdateOutcome::Committed(before + 2), "the driver has reconnected");
+    for (open, part) in TRANSPORTS.into_iter().flat_map(|open| [(open, 0), (open, 9)]) {
+        let Proxy { port, cut, passed, .. } = Proxy::to(server.port).await;
+        passed.store(part, Ordering::SeqCst);
+        let driver = created_over(open, &format!("redis://127.0.0.1:{port}"), &own_table()).await;
+        let key = Digest::of("a");
+        create(&*driver, &key, &record(), &[]).await;
+        // From now on the server has cached the scripts, and a call is one request.
+        driver.update(&key, &writing([]), None, now()).await.expect("update");
+        found(&*driver, &key).await;
+        for n in 0..20_u64 {
+            let before = found(&*driver, &key).await.record.version;
+            cut.store(true, Ordering::SeqCst);
+            let save = writing([put("x", &n.to_be_bytes())]);
+            let error = driver.update(&key, &save, None, now()).await.expect_err("it is unknown whether it was saved");
+            assert!(!error.to_string().contains(&key.to_hex()), "{error}");
+            assert_eq!(found(&*driver, &key).await.record.version, before + 1, "saved once, not twice");
+            let answer = driver.update(&key, &save, None, now()).await.expect("update");
+            assert_eq!(answer, UpdateOutcome::Committed(before + 2), "the driver has reconnected");
 
-        cut.store(true, Ordering::SeqCst);
-        assert!(matches!(load(&*driver, &key).await, LoadOutcome::Found(_)), "a load is repeated automatically");
+            cut.store(true, Ordering::SeqCst);
+            assert!(matches!(load(&*driver, &key).await, LoadOutcome::Found(_)), "a load is repeated automatically");
+        }
     }
 }
 
@@ -195,9 +210,15 @@ async fn errors_tell_no_secrets() {
     if !can_start() {
         return;
     }
+    for open in TRANSPORTS {
+        errors_of_a_transport_tell_no_secrets(open).await;
+    }
+}
+
+async fn errors_of_a_transport_tell_no_secrets(open: Open) {
     let mut server = RedisServer::start(&["--requirepass", SECRET]);
     let (url, table) = (format!("redis://:{SECRET}@127.0.0.1:{}", server.port), own_table());
-    let driver = created(&url, &table).await;
+    let driver = created_over(open, &url, &table).await;
     assert_eq!(failures(&*driver).await, 0, "intact data causes no error");
     let run = |command: &[&str]| server.cli(&[&["--no-auth-warning", "-a", SECRET], command].concat());
     // Data that no driver has written: in an entry, and in an owner's index.
@@ -247,11 +268,17 @@ async fn saves_go_on_when_another_server_is_the_primary() {
     if !can_start() {
         return;
     }
+    for over in TRANSPORTS {
+        saves_go_on_at_another_primary(over).await;
+    }
+}
+
+async fn saves_go_on_at_another_primary(over: Open) {
     let primary = RedisServer::start(&[]);
     let replica = RedisServer::start(&["--replicaof", &format!("127.0.0.1 {}", primary.port)]);
     let proxy = Proxy::to(primary.port).await;
     let table = own_table();
-    let driver = created(&format!("redis://127.0.0.1:{}", proxy.port), &table).await;
+    let driver = created_over(over, &format!("redis://127.0.0.1:{}", proxy.port), &table).await;
     let key = Digest::of("a");
     create(&*driver, &key, &record(), &[]).await;
     wait_for("the replica", || replica.cli(&["info", "replication"]).contains("master_link_status:up"), String::new);

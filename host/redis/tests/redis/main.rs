@@ -1,9 +1,11 @@
 //! The drivers of Redis and Redis Cluster, on real servers.
 //!
 //! The conformance suite runs on the server that `LEMON_TEST_REDIS` names (redis://127.0.0.1:6379/ unless given) and on
-//! a cluster of three masters that the tests start, with a table for each rule. Tests of faults start servers of their
-//! own.
+//! a cluster of three masters that the tests start, with a table for each rule. On the server it also runs over a
+//! blocking socket, as on WebAssembly, with an asynchronous client as the second handle: the two race for the same
+//! sessions. Tests of faults start servers of their own.
 
+mod blocking;
 mod faults;
 mod measure;
 mod opening;
@@ -22,13 +24,27 @@ use std::{
 use lemon_session_redis::Redis;
 use lemon_session_store::{
     Change, CreateOutcome, Digest, Error, Grace, LoadOutcome, Loaded, Record, Rotation, StorageOptions, Store,
-    TableName, Write, Writes, conformance::Subject,
+    TableName, Write, Writes, conformance::Subject, registry::Open,
 };
 use servers::{RedisCluster, can_start, skip};
 
 lemon_session_store::conformance!(
     on_a_single_server,
     single_server,
+    not_applicable: [
+        cleanup_removes_what_has_expired_and_nothing_else,
+        cleanup_removes_at_most_the_limit_and_fewer_when_none_is_left,
+        cleanup_forgets_keys_in_time,
+        cleanup_leaves_no_variables_behind,
+        cleanup_ends_the_former_keys_of_an_expired_session,
+        cleanup_that_removes_fewer_than_the_limit_has_left_none,
+        concurrent_cleanups_count_each_session_once,
+        update_racing_cleanup_never_brings_back,
+    ]
+);
+lemon_session_store::conformance!(
+    over_a_blocking_socket,
+    blocking_socket,
     not_applicable: [
         cleanup_removes_what_has_expired_and_nothing_else,
         cleanup_removes_at_most_the_limit_and_fewer_when_none_is_left,
@@ -57,6 +73,12 @@ lemon_session_store::conformance!(
 
 async fn single_server() -> Option<Subject> {
     Some(store(&shared_server().await?).await)
+}
+
+async fn blocking_socket() -> Option<Subject> {
+    let (url, table) = (shared_server().await?, own_table());
+    let blocking = open_over(Redis::open_blocking, &url, &table, &[]).await.expect("the store opens");
+    Some(Subject::new(blocking).and(open(&url, &table).await).expiring_by_itself())
 }
 
 async fn cluster() -> Option<Subject> {
@@ -89,9 +111,21 @@ fn shared_cluster() -> Option<&'static RedisCluster> {
     CLUSTER.as_ref()
 }
 
-async fn try_open(url: &str, table: &TableName, options: &[(&str, &str)]) -> Result<Arc<dyn Store>, Error> {
+/// The ways to reach a single server: an asynchronous client, and a blocking socket.
+const TRANSPORTS: [Open; 2] = [Redis::open, Redis::open_blocking];
+
+async fn open_over(
+    open: Open,
+    url: &str,
+    table: &TableName,
+    options: &[(&str, &str)],
+) -> Result<Arc<dyn Store>, Error> {
     let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Redis::open(StorageOptions { url: url.to_owned(), table: table.clone(), options }).await
+    open(StorageOptions { url: url.to_owned(), table: table.clone(), options }).await
+}
+
+async fn try_open(url: &str, table: &TableName, options: &[(&str, &str)]) -> Result<Arc<dyn Store>, Error> {
+    open_over(Redis::open, url, table, options).await
 }
 
 async fn open(url: &str, table: &TableName) -> Arc<dyn Store> {
@@ -100,7 +134,11 @@ async fn open(url: &str, table: &TableName) -> Arc<dyn Store> {
 
 /// Opens a store and creates its tables.
 async fn created(url: &str, table: &TableName) -> Arc<dyn Store> {
-    let driver = open(url, table).await;
+    created_over(Redis::open, url, table).await
+}
+
+async fn created_over(open: Open, url: &str, table: &TableName) -> Arc<dyn Store> {
+    let driver = open_over(open, url, table, &[]).await.expect("the store opens");
     driver.try_schema().expect("schema").create_tables().await.expect("create_tables");
     driver
 }

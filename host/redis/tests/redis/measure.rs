@@ -10,13 +10,53 @@ use std::{
 
 use lemon_session_store::{Digest, LoadOutcome, Store, UpdateOutcome};
 
-use crate::{create, created, load, now, own_table, put, record, shared_cluster, shared_server, writing};
+use crate::{
+    TRANSPORTS, create, created, created_over, load, now, own_table, put, record, shared_cluster, shared_server,
+    writing,
+};
 
 const SESSIONS: u64 = 10_000;
 const FOR: Duration = Duration::from_secs(3);
 
 fn key(n: u64) -> Digest {
     Digest::of(&(n % SESSIONS).to_string())
+}
+
+/// The processor time that this process has used, by the system's clock ticks, of which there are 100 a second.
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("the state of this process");
+    let fields: Vec<_> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
+    let ticks = |field: usize| fields[field].parse::<u64>().expect("a number");
+    Duration::from_millis(10 * (ticks(11) + ticks(12)))
+}
+
+/// What one caller gets over each way to reach a single server.
+#[test]
+#[ignore = "a measurement"]
+fn measure_one_caller() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let Some(url) = runtime.block_on(shared_server()) else { return };
+    for (name, open) in ["asynchronous client", "blocking socket"].into_iter().zip(TRANSPORTS) {
+        let driver = runtime.block_on(created_over(open, &url, &own_table()));
+        let writes: Vec<_> = (0..5).map(|name| put(&format!("variable {name}"), &[7; 100])).collect();
+        runtime.block_on(create(&*driver, &key(0), &record(), &writes));
+        let (started, used, mut calls) = (Instant::now(), processor_time(), 0_u32);
+        runtime.block_on(async {
+            while started.elapsed() < FOR {
+                assert!(matches!(load(&*driver, &key(0)).await, LoadOutcome::Found(_)));
+                let save = writing([put("variable 3", &[calls as u8; 100])]);
+                driver.update(&key(0), &save, None, now()).await.expect("update");
+                calls += 2;
+            }
+        });
+        let (wall, used) = (started.elapsed(), processor_time() - used);
+        println!(
+            "{name}: {:.0} calls/s, {:?} of processor time a call",
+            f64::from(calls) / wall.as_secs_f64(),
+            used / calls
+        );
+        runtime.block_on(driver.try_schema().expect("schema").drop_tables()).expect("drop_tables");
+    }
 }
 
 /// Calls per second of concurrent tasks, each of which makes one call after the other.

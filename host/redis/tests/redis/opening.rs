@@ -6,16 +6,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lemon_session_store::Digest;
+use lemon_session_redis::Redis;
+use lemon_session_store::{Digest, registry::Open};
 
 use crate::{
-    create, created, found, own_table, put, record,
+    TRANSPORTS, create, created, found, open_over, own_table, put, record,
     servers::{RedisServer, can_start, skip},
     shared_cluster, shared_server, try_open,
 };
 
 async fn refusal(url: &str, options: &[(&str, &str)]) -> String {
-    match try_open(url, &own_table(), options).await {
+    refusal_over(Redis::open, url, options).await
+}
+
+async fn refusal_over(open: Open, url: &str, options: &[(&str, &str)]) -> String {
+    match open_over(open, url, &own_table(), options).await {
         Ok(_) => panic!("{url} opens"),
         Err(error) => {
             let mut text = format!("{error} {error:?}");
@@ -149,14 +154,22 @@ async fn tls_is_spoken_and_the_certificate_checked() {
     let Some(tls) = tls else { return skip("redis-server was built without TLS") };
     let url = format!("rediss://127.0.0.1:{}", tls.port);
 
-    let driver = try_open(&url, &own_table(), &[("ca-file", &ca)]).await.expect("the certificate is trusted");
-    driver.try_schema().expect("schema").create_tables().await.expect("create_tables");
-    create(&*driver, &Digest::of("a"), &record(), &[put("x", b"1")]).await;
-    assert_eq!(found(&*driver, &Digest::of("a")).await.variables.len(), 1);
-    assert!(driver.summary().contains("TLS"));
+    for open in TRANSPORTS {
+        let driver = open_over(open, &url, &own_table(), &[("ca-file", &ca)]).await;
+        let driver = driver.expect("the certificate is trusted");
+        driver.try_schema().expect("schema").create_tables().await.expect("create_tables");
+        create(&*driver, &Digest::of("a"), &record(), &[put("x", &[7; 100_000])]).await;
+        for _ in 0..5 {
+            assert_eq!(found(&*driver, &Digest::of("a")).await.variables.len(), 1);
+        }
+        assert!(driver.summary().contains("TLS"));
 
-    let refused = refusal(&url, &[]).await;
-    assert!(refused.contains("certificate"), "a certificate that the system does not trust: {refused}");
-    let refused = refusal(&format!("redis://127.0.0.1:{}", tls.port), &[("timeout", "1")]).await;
-    assert!(refused.contains("TLS") || refused.contains("did not answer"), "{refused}");
+        let refused = refusal_over(open, &url, &[]).await;
+        assert!(refused.contains("certificate"), "a certificate that is not trusted: {refused}");
+        let refused = refusal_over(open, &url, &[("ca-file", &key)]).await;
+        assert!(refused.contains("certificate"), "a file without certificates: {refused}");
+        let plain = format!("redis://127.0.0.1:{}", tls.port);
+        let refused = refusal_over(open, &plain, &[("timeout", "1")]).await;
+        assert!(refused.contains("TLS") || refused.contains("did not answer"), "{refused}");
+    }
 }

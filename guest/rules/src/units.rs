@@ -1,6 +1,7 @@
 //! Sizes and times, as `lemon.ini` and the options of drivers have them: a number with a unit, as `64K` and `24h`.
 
-use std::{ops::RangeBounds, time::Duration};
+use alloc::{format, string::String};
+use core::{ops::RangeBounds, time::Duration};
 
 /// Reads a size: bytes, or a number with the unit `K` or `M` (1024 and 1048576 bytes).
 ///

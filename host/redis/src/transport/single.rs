@@ -1,13 +1,22 @@
-//! The connection to one server.
+//! The asynchronous client of one server.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
+use async_trait::async_trait;
 use redis::{
-    Client, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, TlsCertificates, Value,
+    Client, Cmd, ErrorKind, RedisResult, TlsCertificates, Value,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
 };
 
-use super::options::Address;
+use super::{
+    Transport,
+    clients::{connections, within},
+    is_no_primary,
+};
+use crate::options::Address;
 
 /// A connection that the client restores when it is lost, and that is replaced when the server has become a replica.
 pub struct Single {
@@ -22,7 +31,7 @@ type Current = (u64, ConnectionManager);
 
 impl Single {
     pub async fn connect(address: &Address) -> RedisResult<Self> {
-        let info = address.connections()?.pop().ok_or((ErrorKind::InvalidClientConfig, "no host"))?;
+        let info = connections(address)?.pop().ok_or((ErrorKind::InvalidClientConfig, "no host"))?;
         let client = match address.ca.clone() {
             Some(ca) => Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(ca) })?,
             None => Client::open(info)?,
@@ -31,7 +40,7 @@ impl Single {
             .set_connection_timeout(Some(address.timeout))
             .set_response_timeout(Some(address.timeout))
             .set_number_of_retries(2)
-            .set_max_delay(std::time::Duration::from_millis(500))
+            .set_max_delay(Duration::from_millis(500))
             .set_pipeline_buffer_size(1000);
         let first = ConnectionManager::new_with_config(client.clone(), config.clone()).await?;
         Ok(Self { client, config, current: Mutex::new((0, first)), renewing: tokio::sync::Mutex::default() })
@@ -39,7 +48,7 @@ impl Single {
 
     /// Sends a command. If the server refuses it because it has become a replica, sends it once more over a new
     /// connection, which may lead to the new primary. The refused command has not taken effect.
-    pub async fn send(&self, cmd: &Cmd) -> RedisResult<Value> {
+    async fn call(&self, cmd: &Cmd) -> RedisResult<Value> {
         let (number, connection) = self.current();
         match send(connection, cmd).await {
             Err(error) if is_no_primary(&error) => match self.renewed(number).await {
@@ -67,13 +76,17 @@ impl Single {
     }
 }
 
-async fn send(mut connection: ConnectionManager, cmd: &Cmd) -> RedisResult<Value> {
-    connection.req_packed_command(cmd).await?.extract_error()
+#[async_trait]
+impl Transport for Single {
+    async fn send(&self, cmd: &Cmd, deadline: Instant) -> RedisResult<Value> {
+        within(deadline, self.call(cmd)).await
+    }
+
+    async fn wait(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
 }
 
-/// Whether the server has refused a call because it is a replica.
-fn is_no_primary(error: &RedisError) -> bool {
-    // Redis 6 quotes the error of a script's command in an error of its own.
-    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
-        || error.detail().is_some_and(|detail| detail.contains("-READONLY "))
+async fn send(mut connection: ConnectionManager, cmd: &Cmd) -> RedisResult<Value> {
+    connection.req_packed_command(cmd).await?.extract_error()
 }

@@ -1,0 +1,59 @@
+//! How calls reach the server or the cluster: through the asynchronous clients of the crate `redis`, or, on WebAssembly
+//! and for programs without tokio, over a plain socket.
+
+#[cfg(not(target_family = "wasm"))]
+mod clients;
+#[cfg(not(target_family = "wasm"))]
+mod cluster;
+mod connection;
+#[cfg(not(target_family = "wasm"))]
+mod single;
+pub mod socket;
+mod stream;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod tls;
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
+
+#[cfg(not(target_family = "wasm"))]
+pub use self::clients::connect;
+#[cfg(target_family = "wasm")]
+pub use self::socket::connect;
+
+/// The host and port of a node of a cluster.
+pub type Node = (String, u16);
+
+/// Sends commands. A call that is not answered by its deadline fails, and its error is a timeout.
+#[async_trait]
+pub trait Transport: Send + Sync {
+    /// Sends a command to the server, or to the node that has its key.
+    async fn send(&self, cmd: &Cmd, deadline: Instant) -> RedisResult<Value>;
+
+    /// Waits, before a call is repeated.
+    async fn wait(&self, time: Duration);
+
+    /// Whether it leads to a cluster.
+    fn is_cluster(&self) -> bool {
+        false
+    }
+
+    /// In a cluster, sends a command to a given node, or to a random one.
+    async fn send_to(&self, _node: Option<&Node>, cmd: &Cmd, deadline: Instant) -> RedisResult<Value> {
+        self.send(cmd, deadline).await
+    }
+
+    /// In a cluster, sends a command to the node that `redirect` names, which is taking over the key's slot.
+    async fn ask(&self, redirect: &RedisError, _cmd: Cmd, _deadline: Instant) -> RedisResult<Value> {
+        Err(redirect.clone())
+    }
+}
+
+/// Whether the server has refused a call because it is a replica.
+fn is_no_primary(error: &RedisError) -> bool {
+    // Redis 6 quotes the error of a script's command in an error of its own.
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
+        || error.detail().is_some_and(|detail| detail.contains("-READONLY "))
+}
