@@ -5,6 +5,7 @@ pub fn drivers() -> Registry {
     let mut registry = Registry::new();
     for schemes in [
         &lemon_session_sqlite::SCHEMES[..],
+        &lemon_session_component_driver::SCHEMES,
         &lemon_session_mysql::SCHEMES,
         &lemon_session_postgres::SCHEMES,
         &lemon_session_redis::SCHEMES,

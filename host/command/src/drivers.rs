@@ -7,6 +7,8 @@ pub fn registry() -> Registry {
     let mut registry = Registry::new();
     let drivers = [
         &lemon_session_sqlite::SCHEMES[..],
+        #[cfg(feature = "component")]
+        &lemon_session_component_driver::SCHEMES,
         #[cfg(feature = "mysql")]
         &lemon_session_mysql::SCHEMES,
         #[cfg(feature = "postgres")]

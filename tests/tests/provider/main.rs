@@ -1,0 +1,3 @@
+//! Stores whose drivers are components: `component:FILE?…`.
+
+mod hostile;
