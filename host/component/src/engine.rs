@@ -1,12 +1,15 @@
-//! The engine of a store's instances, and its component.
+//! The engine of all instances, and the components.
 
 use std::{
+    collections::HashMap,
     path::Path,
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use lemon_session_store::{Error, Result};
+use sha2::{Digest as _, Sha256};
 use wasmtime::{
     Config, Engine,
     component::{Component, types::ComponentItem},
@@ -30,8 +33,18 @@ const IMPORTS: [&str; 7] = [
     "lemon:session/types@",
 ];
 
+/// The engine of this process, and what was compiled for it.
+struct Compiled {
+    engine: Engine,
+    /// By the SHA-256 of their bytes.
+    components: HashMap<[u8; 32], Component>,
+}
+
+/// Several tables are several stores, whose component is compiled once.
+static COMPILED: Mutex<Option<Compiled>> = Mutex::new(None);
+
 /// An engine whose instances yield, so that their time can be limited.
-pub fn engine() -> wasmtime::Result<Engine> {
+fn engine() -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     // Only the asynchronous functions of WASI 0.3 need concurrency, and it makes each call dearer.
     config.epoch_interruption(true).concurrency_support(false);
@@ -48,11 +61,30 @@ pub fn engine() -> wasmtime::Result<Engine> {
 }
 
 /// Reads and compiles the provider in `file`.
-pub fn compile(engine: &Engine, file: &Path) -> Result<Component> {
+pub fn load(file: &Path) -> Result<Component> {
     let name = file.display();
     let bytes = std::fs::read(file).map_err(|error| Error::invalid(format!("cannot read {name}: {error}")))?;
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let compiled = match &mut *compiled {
+        Some(compiled) => compiled,
+        none => none.insert(Compiled {
+            engine: engine().map_err(|error| Error::unavailable(format!("no engine for components: {error:#}")))?,
+            components: HashMap::new(),
+        }),
+    };
+    let digest = Sha256::digest(&bytes).into();
+    if let Some(component) = compiled.components.get(&digest) {
+        return Ok(component.clone());
+    }
+    let component = compile(&compiled.engine, file, &bytes)?;
+    compiled.components.insert(digest, component.clone());
+    Ok(component)
+}
+
+fn compile(engine: &Engine, file: &Path, bytes: &[u8]) -> Result<Component> {
+    let name = file.display();
     let begun = Instant::now();
-    let component = Component::new(engine, &bytes).map_err(|error| {
+    let component = Component::new(engine, bytes).map_err(|error| {
         Error::invalid(format!("{name} is not a WebAssembly component that can be compiled: {}", error.root_cause()))
     })?;
     tracing::debug!("compiled {name} in {:.1?}", begun.elapsed());

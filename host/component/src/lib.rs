@@ -81,9 +81,7 @@ impl Provider {
             let Options { file, table, grants, limits } = Options::parse(&options)?;
             // Compiling takes a second.
             let compiled = tokio::task::spawn_blocking(move || {
-                let unusable =
-                    |error: wasmtime::Error| Error::unavailable(format!("no engine for components: {error:#}"));
-                let component = engine::compile(&engine::engine().map_err(unusable)?, &file)?;
+                let component = engine::load(&file)?;
                 let name: Arc<str> = format!("component {}", convert::line(&file.to_string_lossy())).into();
                 Ok(Self {
                     pool: Pool::new(Arc::clone(&name), &component, grants, limits)?,
