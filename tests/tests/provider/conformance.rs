@@ -29,7 +29,11 @@ async fn open(url: &str, table: TableName) -> Arc<dyn Store> {
 /// Two handles, as two processes have them, on a new directory.
 async fn files() -> Subject {
     let folder = TempDir::new().expect("a temporary folder");
-    let url = format!("component:{}?dir={}", provider("files").display(), folder.path().join("sessions").display());
+    let url = format!(
+        "component:{}?timeout=60&dir={}",
+        provider("files").display(),
+        folder.path().join("sessions").display()
+    );
     let handle = || open(&url, TableName::default());
     Subject::new(handle().await).and(handle().await).keeping(folder)
 }
@@ -46,7 +50,7 @@ async fn redis() -> Option<Subject> {
         return None;
     }
     let file = provider("redis");
-    let url = format!("component:{}?connect={address}&env.LEMON_SESSION_STORAGE={server}", file.display());
+    let url = format!("component:{}?timeout=60&connect={address}&env.LEMON_SESSION_STORAGE={server}", file.display());
     let table = format!("Component_{}_{}", process::id(), NUMBER.fetch_add(1, Relaxed));
     let handle = || open(&url, TableName::new(&table).expect("a name"));
     Some(Subject::new(handle().await).and(handle().await).expiring_by_itself())
@@ -92,5 +96,6 @@ lemon_session_store::conformance!(
         import_racing_update_loses_nothing_that_was_committed,
         import_without_over_never_overwrites,
         imported_session_is_one_like_any_other,
+        update_racing_cleanup_never_brings_back,
     ]
 );

@@ -216,8 +216,7 @@ async fn component_reads_and_writes_its_directory_and_nothing_beside_it() {
         assert!(refused.is_err(), "{name}: {refused:?}");
     }
     let hoarded = load(&*store, "hoards").await.expect_err("a failure").to_string();
-    let open: u32 = hoarded.split_whitespace().rev().nth(3).and_then(|open| open.parse().ok()).expect(&hoarded);
-    assert!((1..=128).contains(&open), "{hoarded}");
+    assert!(hoarded.contains("has stopped: resource table has no free keys"), "{hoarded}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,7 +249,7 @@ async fn file_that_is_no_provider_is_refused_with_the_reason() {
     let text = file("text.wasm", b"(component");
     let visits = component("visits");
     for (path, part) in [
-        (visits.as_path(), "imports lemon:session/sessions@0.1.0"),
+        (visits.as_path(), "imports wasi:http/types@0.2."),
         (&session, "imports lemon:session/storage@0.1.0"),
         (&empty, "does not export lemon:session/storage@0.1.0"),
         (&module, "is not a WebAssembly component"),
