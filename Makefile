@@ -18,7 +18,7 @@ CARGO ?= cargo
 ADDR ?= 127.0.0.1:8080
 SECONDS ?= 30
 EXAMPLES = -p welcome -p visits -p visits-cgi -p counter
-COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p rogue-cgi -p values -p lemon-session
+COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p rogue-cgi -p rogue-store -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
 .PHONY: run build dist component languages setup test check bench lint api fuzz mutants deny clean target

@@ -53,20 +53,21 @@ pub async fn measure() -> Result<()> {
         store.close().await?;
         measured?;
     }
-    Ok(())
+    as_a_component(&sqlite).await
+}
+
+/// Files, through a provider that runs in a sandbox.
+async fn as_a_component(sqlite: &Arc<dyn Store>) -> Result<()> {
+    let folder = tempfile::TempDir::new()?;
+    let provider = concat!(env!("CARGO_MANIFEST_DIR"), "/../host/command/providers/files.wasm");
+    let store = open(&format!("component:{provider}?instances=64&dir={}", folder.path().display())).await?;
+    store.set_up().await?;
+    rates("files as a component", &store, sqlite).await?;
+    Ok(store.close().await?)
 }
 
 async fn against(name: &str, store: &Arc<dyn Store>, sqlite: &Arc<dyn Store>, url: &str) -> Result<()> {
-    fill(&**store).await?;
-    for (what, call) in [("loads", Call::Load), ("saves", Call::Save)] {
-        for clients in CLIENTS {
-            let ours = async || rate(store, clients, call).await;
-            let floor = async || rate(sqlite, clients, call).await;
-            let measured = compare(ROUNDS, ours, floor).await?;
-            let what = format!("{what}, {clients} at once, {name}");
-            report("drivers", &what, "SQLite, without its cache", "a second", None, &measured);
-        }
-    }
+    rates(name, store, sqlite).await?;
     // The address of a server follows its user.
     let authority = url.split('/').nth(2).context("a URL with a host")?;
     let address = authority.rsplit('@').next().unwrap_or(authority);
@@ -87,6 +88,21 @@ async fn against(name: &str, store: &Arc<dyn Store>, sqlite: &Arc<dyn Store>, ur
         report("round-trips", &what, "one", "round trips", Some(Goal::AtMost(1.0)), &measured);
     }
     Ok(through.close().await?)
+}
+
+/// Loads and saves a second, compared with those of SQLite.
+async fn rates(name: &str, store: &Arc<dyn Store>, sqlite: &Arc<dyn Store>) -> Result<()> {
+    fill(&**store).await?;
+    for (what, call) in [("loads", Call::Load), ("saves", Call::Save)] {
+        for clients in CLIENTS {
+            let ours = async || rate(store, clients, call).await;
+            let floor = async || rate(sqlite, clients, call).await;
+            let measured = compare(ROUNDS, ours, floor).await?;
+            let what = format!("{what}, {clients} at once, {name}");
+            report("drivers", &what, "SQLite, without its cache", "a second", None, &measured);
+        }
+    }
+    Ok(())
 }
 
 async fn open(url: &str) -> Result<Arc<dyn Store>> {

@@ -6,6 +6,7 @@ pub fn drivers() -> Registry {
     for schemes in [
         &lemon_session_sqlite::SCHEMES[..],
         &lemon_session_files::SCHEMES,
+        &lemon_session_component_driver::SCHEMES,
         &lemon_session_mysql::SCHEMES,
         &lemon_session_postgres::SCHEMES,
         &lemon_session_redis::SCHEMES,

@@ -82,10 +82,12 @@ async fn destroy(driver: &dyn Store, digest: &DigestPrefix, args: &Args, now: u6
     let Some(key) = digest.resolve(driver, now).await? else {
         bail!("there is no live session with the digest {digest}");
     };
-    if let Some(inspect) = driver.inspect()
-        && inspect.describe(&key, now).await?.is_none()
-    {
-        bail!("there is no live session with the digest {digest}");
+    if let Some(inspect) = driver.inspect() {
+        match inspect.describe(&key, now).await {
+            Ok(None) => bail!("there is no live session with the digest {digest}"),
+            Err(error) if !error.is_unsupported() => return Err(error.into()),
+            _ => {}
+        }
     }
     if !confirm(&format!("end the session {}", key.to_hex()), args.yes)? {
         return Ok(None);

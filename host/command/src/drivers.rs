@@ -8,6 +8,8 @@ pub fn registry() -> Registry {
     let drivers = [
         &lemon_session_sqlite::SCHEMES[..],
         &lemon_session_files::SCHEMES,
+        #[cfg(feature = "component")]
+        &lemon_session_component_driver::SCHEMES,
         #[cfg(feature = "mysql")]
         &lemon_session_mysql::SCHEMES,
         #[cfg(feature = "postgres")]

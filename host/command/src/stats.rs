@@ -25,7 +25,10 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let now = output::now();
     let progress = Progress::start("counting sessions");
     let live = inspect.count(now).await?;
-    let reused = inspect.reused(now).await?;
+    let reused = match inspect.reused(now).await {
+        Err(error) if error.is_unsupported() => None,
+        reused => Some(reused?),
+    };
     drop(progress);
 
     if args.json {
@@ -41,7 +44,8 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         table.add_row(["storage", &store.driver.summary()]);
         table.add_row(["table", store.table.as_str()]);
         table.add_row(["live sessions", &live.to_string()]);
-        table.add_row(["uses of ended ids", &reused.to_string()]);
+        let reused = reused.map_or("this store cannot tell".to_owned(), |reused| reused.to_string());
+        table.add_row(["uses of ended ids", &reused]);
         output::line(output::render(&table))?;
     }
     store.close(ExitCode::SUCCESS).await

@@ -1,0 +1,184 @@
+//! Whether the answers of a component are ones that the contract allows.
+//!
+//! The component is not trusted: a session that has expired, a version that goes back or a list without order would break
+//! the rules of sessions above it. What it says of a session that the host cannot know, such as the value of a variable, it
+//! is believed.
+
+use lemon_session_store::{Change, Digest, Listed, LoadOutcome, Record, Stored, UpdateOutcome};
+
+/// What is wrong with an answer, for the operator.
+type Result<T> = std::result::Result<T, String>;
+
+pub fn load(outcome: LoadOutcome, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+    let LoadOutcome::Found(loaded) = &outcome else { return Ok(outcome) };
+    record(&loaded.record, now)?;
+    if !loaded.variables.is_sorted_by(|a, b| a.name < b.name) {
+        return Err("load returned variables that are not sorted by name, or one of them twice".into());
+    }
+    let mut size = 0_u64;
+    for variable in &loaded.variables {
+        let bytes = match &variable.value {
+            Stored::Inline(value) => value.len() as u64,
+            Stored::Large(bytes) if *bytes <= inline_bytes.into() => {
+                return Err(format!("load returned the size of a value of {bytes} bytes instead of the value"));
+            }
+            Stored::Large(bytes) => *bytes,
+        };
+        size = size.saturating_add(bytes).saturating_add(variable.name.len() as u64);
+    }
+    if size > loaded.record.size {
+        let whole = loaded.record.size;
+        return Err(format!("load returned variables of {size} bytes of a session of {whole} bytes"));
+    }
+    Ok(outcome)
+}
+
+pub fn update(outcome: UpdateOutcome, change: &Change, expected: Option<u64>) -> Result<UpdateOutcome> {
+    let fits = match outcome {
+        UpdateOutcome::Committed(version) => {
+            let grows = !change.clears.is_empty() || !change.writes.is_empty() || change.owner.is_some();
+            version > 0 && expected.is_none_or(|expected| version == expected.saturating_add(grows.into()))
+        }
+        UpdateOutcome::Conflict(version) => expected.is_some_and(|expected| version != expected),
+        UpdateOutcome::Gone => true,
+        UpdateOutcome::TooLarge(size) => size > change.max_size,
+    };
+    if fits { Ok(outcome) } else { Err(format!("update returned {outcome:?}, which does not fit the change")) }
+}
+
+pub fn removed<N: Into<u64> + Copy>(count: N, limit: u32) -> Result<N> {
+    let removed = count.into();
+    if removed <= limit.into() { Ok(count) } else { Err(format!("cleanup removed {removed} of at most {limit}")) }
+}
+
+pub fn list(
+    listed: Vec<Listed>,
+    now: u64,
+    owner: Option<&str>,
+    after: Option<&Digest>,
+    limit: u32,
+) -> Result<Vec<Listed>> {
+    let length = listed.len();
+    if length as u64 > limit.into() {
+        return Err(format!("list returned {length} sessions of at most {limit}"));
+    }
+    let follows = listed.first().is_none_or(|first| after.is_none_or(|after| first.digest > *after));
+    if !follows || !listed.is_sorted_by(|a, b| a.digest < b.digest) {
+        return Err("list returned sessions that are not in the order of their digests".into());
+    }
+    for session in &listed {
+        record(&session.record, now)?;
+        if owner.is_some() && session.record.owner.as_deref() != owner {
+            return Err("list returned a session of another owner".into());
+        }
+    }
+    Ok(listed)
+}
+
+/// Checks the record of a session that is live.
+fn record(record: &Record, now: u64) -> Result<()> {
+    let fault = if record.expires <= now {
+        "has expired"
+    } else if record.absolute_expiry.is_some_and(|absolute| absolute < record.expires) {
+        "expires after its absolute expiry"
+    } else if record.version == 0 {
+        "has the version 0"
+    } else {
+        return Ok(());
+    };
+    Err(format!("a session was returned as live that {fault}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use lemon_session_store::{Loaded, Variable, Write};
+
+    use super::*;
+
+    const NOW: u64 = 1_000;
+
+    fn good() -> Record {
+        let owner = Some("Ada".to_owned());
+        Record {
+            created: 1,
+            accessed: 2,
+            expires: NOW + 1,
+            absolute_expiry: None,
+            rotated: 1,
+            owner,
+            version: 1,
+            size: 9,
+        }
+    }
+
+    fn loaded(record: Record, variables: Vec<(&str, Stored)>) -> Result<LoadOutcome> {
+        let variables = variables.into_iter().map(|(name, value)| Variable { name: name.into(), value }).collect();
+        load(LoadOutcome::Found(Loaded { record, variables, renewal: None }), NOW, 3)
+    }
+
+    #[test]
+    fn load_of_a_session_that_cannot_be_is_refused() {
+        let inline = |bytes: usize| Stored::Inline(vec![0; bytes]);
+        assert!(loaded(good(), vec![("a", inline(3)), ("b", Stored::Large(4))]).is_ok());
+        assert!(loaded(good(), vec![("a", inline(8))]).is_ok(), "a long value may be returned inline");
+        let absolute_expiry = Some(NOW);
+        for (record, variables, part) in [
+            (Record { expires: NOW, ..good() }, vec![], "expired"),
+            (Record { absolute_expiry, ..good() }, vec![], "absolute"),
+            (Record { version: 0, ..good() }, vec![], "version 0"),
+            (good(), vec![("b", inline(1)), ("a", inline(1))], "sorted"),
+            (good(), vec![("a", inline(1)), ("a", inline(1))], "sorted"),
+            (good(), vec![("a", Stored::Large(3))], "instead of the value"),
+            (good(), vec![("a", inline(9))], "10 bytes of a session of 9"),
+            (good(), vec![("a", Stored::Large(u64::MAX)), ("b", Stored::Large(u64::MAX))], "of a session of 9"),
+        ] {
+            let why = loaded(record, variables).expect_err("an answer that cannot be");
+            assert!(why.contains(part), "{why}");
+        }
+    }
+
+    #[test]
+    fn update_that_does_not_fit_its_change_is_refused() {
+        let write = Write { app: "a".into(), name: "b".into(), value: None };
+        let writes = Change { writes: [write].into(), max_size: 100, ..Change::default() };
+        let touches = Change { max_size: 100, ..Change::default() };
+        use UpdateOutcome::{Committed, Conflict, Gone, TooLarge};
+        for (outcome, change, expected, fits) in [
+            (Committed(1), &touches, None, true),
+            (Committed(0), &touches, None, false),
+            (Committed(7), &touches, Some(7), true),
+            (Committed(8), &touches, Some(7), false),
+            (Committed(8), &writes, Some(7), true),
+            (Committed(7), &writes, Some(7), false),
+            (Committed(u64::MAX), &writes, Some(u64::MAX), true),
+            (Conflict(8), &writes, Some(7), true),
+            (Conflict(7), &writes, Some(7), false),
+            (Conflict(7), &writes, None, false),
+            (Gone, &writes, Some(7), true),
+            (TooLarge(101), &writes, None, true),
+            (TooLarge(100), &writes, None, false),
+        ] {
+            assert_eq!(update(outcome, change, expected).is_ok(), fits, "{outcome:?} {expected:?}");
+        }
+    }
+
+    #[test]
+    fn list_out_of_order_or_beyond_what_was_asked_is_refused() {
+        let listed = |digests: &[u8]| -> Vec<Listed> {
+            digests.iter().map(|byte| Listed { digest: [*byte; 32].into(), record: good() }).collect()
+        };
+        let (before, ada) = (Digest::from([1; 32]), Some("Ada"));
+        assert!(list(listed(&[2, 3]), NOW, ada, Some(&before), 2).is_ok());
+        for (digests, now, owner, limit) in [
+            (&[2, 3][..], NOW, ada, 1),
+            (&[3, 2], NOW, ada, 9),
+            (&[2, 2], NOW, ada, 9),
+            (&[1, 2], NOW, ada, 9),
+            (&[2], NOW, Some("Bob"), 9),
+            (&[2], NOW + 1, None, 9),
+        ] {
+            assert!(list(listed(digests), now, owner, Some(&before), limit).is_err(), "{digests:?}");
+        }
+        assert_eq!((removed(3_u32, 3), removed(4_u32, 3).is_err()), (Ok(3), true));
+    }
+}

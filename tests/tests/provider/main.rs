@@ -1,0 +1,5 @@
+//! Stores whose drivers are components: `component:FILE?…`.
+
+mod conformance;
+mod hostile;
+mod serving;
