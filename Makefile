@@ -9,6 +9,7 @@
 # make bench  measures, also against other session libraries, and writes benches/RESULTS.md
 # make lint   checks format and style, the list of the public API, and that the crates can be packaged
 # make api    updates docs/api.txt, the list of the public API of lemon-session-host
+# make defaults  updates docs/defaults.json, the defaults of the settings as data
 # make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
 # make mutants changes the rules of sessions and the settings in many ways, one at a time, and shows what no test notices
 # make deny   checks the licences of what is depended on, and advisories against it (needs cargo-deny)
@@ -21,7 +22,7 @@ EXAMPLES = -p welcome -p visits -p visits-cgi -p counter
 COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p rogue-cgi -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build dist component languages setup test check bench lint api fuzz mutants deny clean target
+.PHONY: run build dist component languages setup test check bench lint api defaults fuzz mutants deny clean target
 
 # Without the drivers of servers, and without the optimisations that take minutes: `make build` has both.
 run: target
@@ -80,6 +81,9 @@ lint: target
 
 api: target
 	$(CARGO) run --quiet -p lemon-session-api -- --write
+
+defaults:
+	LEMON_SESSION_WRITE_DEFAULTS=1 $(CARGO) test --quiet -p lemon-session-rules --test defaults
 
 fuzz:
 	cd guest/rules && for target in codec cookie json options; do \
