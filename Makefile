@@ -37,6 +37,8 @@ build: target
 	cp target/release/lemon-session dist/
 	cp $(addprefix target/wasm32-wasip2/component/,welcome.wasm visits.wasm visits-cgi.wasm counter.wasm) dist/
 	dist/lemon-session component -o dist/lemon_session.wasm
+	$(CARGO) build --profile component $(WASM) -p lemon-session-conformance
+	cp target/wasm32-wasip2/component/lemon_session_conformance.wasm dist/
 
 dist: build
 	packaging/package.sh target/release/lemon-session dist
@@ -51,6 +53,7 @@ dist/%.wasm: target/languages/%.wasm
 	cp $< $@
 
 include sdk/pages.mk
+include examples/hosting/tools.mk
 
 # What the tests need beside Rust and a C compiler.
 setup: target
@@ -74,7 +77,7 @@ bench: build
 lint: target
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) clippy $(WASM) -p lemon-session-component -- -D warnings
+	$(CARGO) clippy $(WASM) -p lemon-session-component -p lemon-session-conformance -- -D warnings
 	$(CARGO) clippy $(WASM) $(COMPONENTS) -- -D warnings
 	$(CARGO) run --quiet -p lemon-session-api
 	$(CARGO) publish --workspace --dry-run --no-verify --allow-dirty --quiet

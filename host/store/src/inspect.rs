@@ -3,6 +3,9 @@ use async_trait::async_trait;
 use super::{Digest, Listed, Record, Result};
 
 /// What the operator's commands (`list`, `show`, `stats`, `doctor`) need of a store.
+///
+/// A driver whose store cannot tell it answers [`reused`](Self::reused) and [`describe`](Self::describe) with an error of which
+/// [`is_unsupported`](super::Error::is_unsupported) is true; the commands then leave it out, or say so.
 #[async_trait]
 pub trait Inspect: Send + Sync {
     /// Returns how many sessions are live.

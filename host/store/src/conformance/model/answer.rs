@@ -1,6 +1,9 @@
 //! What a driver answers to an operation.
 
-use super::operation::{Expected, Operation, Written, app_of, key_of, name_of, new_record, owner_of};
+use super::{
+    super::subject::{Description, supported},
+    operation::{Expected, Operation, Written, app_of, key_of, name_of, new_record, owner_of},
+};
 use crate::{CreateOutcome, Digest, LoadOutcome, Record, Snapshot, Store, Stored, UpdateOutcome, Write, Writes};
 
 /// What a driver answered, and what the model would.
@@ -19,14 +22,15 @@ pub enum Answer {
     Between(u64, u64),
     Listed(Vec<(Digest, Record)>),
     Described(Option<Description>),
+    /// The driver cannot tell.
+    Unsupported,
 }
-
-pub type Description = (Record, Vec<(String, String, u64)>);
 
 impl Answer {
     pub fn fits(&self, expected: &Self) -> bool {
         match (self, expected) {
             (Self::Number(number), Self::Between(least, most)) => (least..=most).contains(&number),
+            (Self::Unsupported, Self::Number(_) | Self::Described(_)) => true,
             _ => self == expected,
         }
     }
@@ -101,7 +105,10 @@ impl Operation {
                 Answer::Number(u64::from(first + driver.cleanup(now, 1_000).await.expect("cleanup")))
             }
             Self::Count => Answer::Number(driver.inspect().expect("inspect").count(now).await.expect("count")),
-            Self::Reused => Answer::Number(driver.inspect().expect("inspect").reused(now).await.expect("reused")),
+            Self::Reused => {
+                let reused = driver.inspect().expect("inspect").reused(now).await;
+                supported("reused", reused).map_or(Answer::Unsupported, Answer::Number)
+            }
             Self::List { owner, after, limit } => {
                 let (owner, after) = (owner.map(owner_of), after.map(key_of));
                 let inspect = driver.inspect().expect("inspect");
@@ -110,7 +117,8 @@ impl Operation {
             }
             Self::Describe { key } => {
                 let key = key_of(*key);
-                let described = driver.inspect().expect("inspect").describe(&key, now).await.expect("describe");
+                let described = driver.inspect().expect("inspect").describe(&key, now).await;
+                let Some(described) = supported("describe", described) else { return Answer::Unsupported };
                 if let Some(transfer) = driver.transfer() {
                     let exported = transfer.export(&key, now).await.expect("export");
                     let exported = exported.map(|Snapshot { record, variables }| {
