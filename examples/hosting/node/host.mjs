@@ -33,7 +33,9 @@ function guarded(store) {
 const [component, defaults] = process.argv.slice(2);
 const settings = record(JSON.parse(await readFile(defaults, 'utf8')));
 const { files } = await transpileBytes(await readFile(component), { name: 'session', instantiation: 'sync' });
-const { instantiate } = await import(`data:text/javascript;base64,${Buffer.from(files['session.js']).toString('base64')}`);
+// A TextDecoder takes U+FEFF at the beginning of a text away unless it is told not to.
+const script = Buffer.from(files['session.js']).toString().replaceAll('new TextDecoder()', "new TextDecoder('utf-8', { ignoreBOM: true })");
+const { instantiate } = await import(`data:text/javascript,${encodeURIComponent(script)}`);
 const cores = Object.fromEntries(Object.keys(files).filter((path) => path.endsWith('.wasm')).map((path) => [path, new WebAssembly.Module(files[path])]));
 
 let requests = 0n;

@@ -19,7 +19,7 @@ class Suite:
     def __init__(self):
         self.found = b''
         wasi = WasiConfig()
-        wasi.stderr_custom(self.print)
+        wasi.stderr_custom = self.print
         self.store = Store(engine)
         self.store.set_wasi(wasi)
         self.instance = linker.instantiate(self.store, component)

@@ -10,7 +10,8 @@ use crate::bindings::exports::lemon::session_conformance::suite::{Finding, Forma
 const SHOWN: usize = 2_000;
 
 /// What holds for every report of a component.
-const NOTE: &str = "The suite has one thread here: in the rules about races, callers take turns and no two calls overlap.";
+const NOTE: &str =
+    "The suite has one thread here: in the rules about races, callers take turns and no two calls overlap.";
 
 /// What a broken rule says.
 pub fn found(broken: &PanicHookInfo) -> String {
