@@ -45,7 +45,8 @@ pub fn line(Finding { rule, outcome }: &Finding) -> String {
 
 pub fn summary(findings: &[Finding]) -> String {
     let Counts { kept, broken, not_applicable, unchecked } = Counts::of(findings);
-    let mut text = format!("{} rules: {kept} kept, {broken} broken, {not_applicable} not applicable", findings.len());
+    let rules = if findings.len() == 1 { "1 rule".to_owned() } else { format!("{} rules", findings.len()) };
+    let mut text = format!("{rules}: {kept} kept, {broken} broken, {not_applicable} not applicable");
     if unchecked > 0 {
         text += &format!(", {unchecked} not checked");
     }
