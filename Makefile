@@ -9,6 +9,7 @@
 # make bench  measures, also against other session libraries, and writes benches/RESULTS.md
 # make lint   checks format and style, the list of the public API, and that the crates can be packaged
 # make api    updates docs/api.txt, the list of the public API of lemon-session-host
+# make defaults  updates docs/defaults.json, the defaults of the settings as data
 # make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
 # make mutants changes the rules of sessions and the settings in many ways, one at a time, and shows what no test notices
 # make deny   checks the licences of what is depended on, and advisories against it (needs cargo-deny)
@@ -21,7 +22,7 @@ EXAMPLES = -p welcome -p visits -p visits-cgi -p counter
 COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p rogue-cgi -p rogue-store -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build dist component languages setup test check bench lint api fuzz mutants deny clean target
+.PHONY: run build dist component languages setup test check bench lint api defaults fuzz mutants deny clean target
 
 # Without the drivers of servers, and without the optimisations that take minutes: `make build` has both.
 run: target
@@ -38,6 +39,8 @@ build: target
 	dist/lemon-session component -o dist/lemon_session.wasm
 	dist/lemon-session component --provider files -o dist/lemon_session_files.wasm
 	dist/lemon-session component --provider redis -o dist/lemon_session_redis.wasm
+	$(CARGO) build --profile component $(WASM) -p lemon-session-conformance
+	cp target/wasm32-wasip2/component/lemon_session_conformance.wasm dist/
 
 dist: build
 	packaging/package.sh target/release/lemon-session dist
@@ -53,6 +56,7 @@ dist/%.wasm: target/languages/%.wasm
 	cp $< $@
 
 include sdk/pages.mk
+include examples/hosting/tools.mk
 
 # What the tests need beside Rust and a C compiler.
 setup: target
@@ -76,7 +80,7 @@ bench: build
 lint: target
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) clippy $(WASM) -p lemon-session-component -- -D warnings
+	$(CARGO) clippy $(WASM) -p lemon-session-component -p lemon-session-conformance -- -D warnings
 	$(CARGO) clippy $(WASM) -p lemon-session-provider-files -p lemon-session-provider-redis -- -D warnings
 	$(CARGO) clippy $(WASM) $(COMPONENTS) -- -D warnings
 	$(CARGO) run --quiet -p lemon-session-api
@@ -84,6 +88,9 @@ lint: target
 
 api: target
 	$(CARGO) run --quiet -p lemon-session-api -- --write
+
+defaults:
+	LEMON_SESSION_WRITE_DEFAULTS=1 $(CARGO) test --quiet -p lemon-session-rules --test defaults
 
 fuzz:
 	cd guest/rules && for target in codec cookie json options; do \

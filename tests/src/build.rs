@@ -28,7 +28,7 @@ pub fn program(name: &str) -> PathBuf {
 }
 
 /// One of the components `welcome`, `visits`, `visits-cgi`, `counter`, `rogue`, `rogue-cgi`, `rogue_store`, `values`,
-/// `auth_page` and `auth_module`, or with `-python` or `-js` a page in another language.
+/// `auth_page`, `auth_module` and `lemon_session_conformance`, or with `-python` or `-js` a page in another language.
 pub fn component(name: &str) -> PathBuf {
     if name.ends_with("-python") || name.ends_with("-js") {
         return made(&format!("target/languages/{name}.wasm"));
@@ -38,7 +38,7 @@ pub fn component(name: &str) -> PathBuf {
         cargo.args(["--profile", "component", "--target", "wasm32-wasip2"]);
         cargo.args(["-p", "welcome", "-p", "visits", "-p", "counter", "-p", "rogue", "-p", "values"]);
         cargo.args(["-p", "visits-cgi", "-p", "rogue-cgi", "-p", "rogue-store"]);
-        cargo.args(["-p", "auth-page", "-p", "auth-module"]);
+        cargo.args(["-p", "auth-page", "-p", "auth-module", "-p", "lemon-session-conformance"]);
         run(cargo);
         folders().0.join("wasm32-wasip2/component")
     });

@@ -121,6 +121,13 @@ fn the_configurations_in_the_guide_are_those_that_web_servers_are_tested_with() 
 }
 
 #[test]
+fn the_programs_that_check_a_store_are_run_by_the_tests() {
+    let guide = "docs/hosting.md";
+    shows(guide, "js", &["examples/hosting/node/check.mjs"]);
+    shows(guide, "python", &["examples/hosting/python/check.py"]);
+}
+
+#[test]
 fn the_settings_in_the_guides_are_settings() {
     for block in ["docs/using-sessions.md", "docs/cgi.md"].iter().flat_map(|guide| blocks(guide, "ini")) {
         Launch::new("visits").ini(&block).command(&["tables", "create"]).ok();

@@ -33,6 +33,8 @@
 //!
 //! Times are injected. They start at the machine's own time and run ahead by hours, so that a store which expires sessions by
 //! itself and by its own clock keeps them until the rule is done. No rule waits for time to pass.
+//!
+//! The suite also compiles to WebAssembly, where a broken rule ends the instance, as a panic cannot be caught there.
 
 mod check;
 mod cleaning;
@@ -40,6 +42,7 @@ mod copying;
 mod creating;
 mod ending;
 mod errors;
+mod executor;
 mod keys;
 mod listing;
 mod loading;

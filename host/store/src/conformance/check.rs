@@ -4,7 +4,7 @@ use std::{future::Future, io::Write as _, panic::AssertUnwindSafe};
 
 use futures::FutureExt;
 
-use super::{RULES, Subject};
+use super::{RULES, Subject, executor};
 
 /// The result of checking a rule. A store that breaks the rule makes the check panic instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +69,7 @@ pub fn check_not_applicable<Opening: Future<Output: Into<Option<Subject>>>>(
 /// An opener returns `None` if there is no store to check, because its server does not run for example; it should print why.
 pub fn check<Opening: Future<Output: Into<Option<Subject>>>>(open: impl FnOnce() -> Opening, rule: &str) -> Outcome {
     let (_, rule) = RULES.iter().find(|(name, _)| *name == rule).unwrap_or_else(|| panic!("there is no rule {rule}"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
-    runtime.expect("a runtime for the test").block_on(async {
+    executor::run(async {
         let store: Option<Subject> = open().await.into();
         let Some(store) = store else { return Outcome::Unchecked };
         if let Some(schema) = store.driver.schema() {

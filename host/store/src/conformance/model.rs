@@ -14,22 +14,20 @@ use self::{
     operation::{Operation, operation},
     reference::Model,
 };
-use super::{Outcome, Subject};
+use super::{Outcome, Subject, executor};
 
 pub async fn any_sequence_of_operations_answers_as_the_model(store: &Subject) -> Result<(), Outcome> {
     if store.schema().is_err() {
         // What is emptied between two sequences without tables is emptied by a cleanup.
         store.removes_by_cleanup()?;
     }
-    let runtime = tokio::runtime::Handle::current();
     let mut config = Config { failure_persistence: None, ..Config::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = 100;
     }
     // The runner is not asynchronous.
-    let kept = tokio::task::block_in_place(|| {
-        TestRunner::new(config).run(&vec(operation(), 1..60), |operations| runtime.block_on(follow(store, &operations)))
-    });
+    let kept = TestRunner::new(config)
+        .run(&vec(operation(), 1..60), |operations| executor::wait_for(follow(store, &operations)));
     if let Err(broken) = kept {
         panic!("the store does not answer as the contract's model: {broken}");
     }

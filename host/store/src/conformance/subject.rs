@@ -70,17 +70,17 @@ impl Subject {
 
     /// For rules about what an operator sees.
     pub(super) fn inspect(&self) -> Result<&dyn Inspect, Outcome> {
-        self.driver.inspect().ok_or(Outcome::NotApplicable("its driver does not implement Inspect"))
+        self.driver.inspect().ok_or(Outcome::NotApplicable("it cannot count and list sessions (Inspect)"))
     }
 
     /// For rules about copies.
     pub(super) fn transfer(&self) -> Result<&dyn Transfer, Outcome> {
-        self.driver.transfer().ok_or(Outcome::NotApplicable("its driver does not implement Transfer"))
+        self.driver.transfer().ok_or(Outcome::NotApplicable("it cannot export and import sessions (Transfer)"))
     }
 
     /// For rules about tables.
     pub(super) fn schema(&self) -> Result<&dyn Schema, Outcome> {
-        self.driver.schema().ok_or(Outcome::NotApplicable("its driver does not implement Schema"))
+        self.driver.schema().ok_or(Outcome::NotApplicable("it has no tables (Schema)"))
     }
 
     pub(super) fn other(&self) -> &Arc<dyn Store> {
