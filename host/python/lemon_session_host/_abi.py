@@ -80,6 +80,12 @@ def _write_text(text: str, into: Any) -> None:
     memmove(into.data, encoded, len(encoded))
 
 
+def _ready(name: str) -> Any:
+    """A name in the form in which it is copied most quickly."""
+    encoded = name.encode()
+    return (ctypes.c_ubyte * len(encoded)).from_buffer_copy(encoded)
+
+
 def _read_text(text: Any) -> str:
     return string_at(text.data, text.size).decode() if text.size else ''
 
@@ -164,7 +170,7 @@ def _tuple(elements: list[Codec]) -> Codec:
 def _record(fields: list[tuple[str, Codec]]) -> Codec:
     tag = ffi.WASMTIME_COMPONENT_RECORD.value
     lifts = [field.lift for _, field in fields]
-    lowers = [(name, field.lower) for name, field in fields]
+    lowers = [(_ready(name), field.lower) for name, field in fields]
 
     def lift(value: Any) -> tuple[Any, ...]:
         data = value.of.record.data
@@ -176,7 +182,7 @@ def _record(fields: list[tuple[str, Codec]]) -> Codec:
         for i, ((name, lower_field), item) in enumerate(zip(lowers, items, strict=True)):
             entry = data[i]
             lower_field(item, entry.val)
-            _write_text(name, entry.name)
+            ffi.wasm_byte_vec_new(byref(entry.name), len(name), name)
         value.kind = tag
 
     return Codec(lift, lower)

@@ -12,8 +12,8 @@ from wasmtime import Store as WasmStore, WasiConfig, _ffi as ffi
 from wasmtime.component import Component, Linker
 
 from . import _abi, _component, _imports
-from .errors import Error, Failed, of_case
-from .settings import Settings
+from .errors import Error, Failed, TooLarge, of_case
+from .settings import Limits, Settings
 
 logger = logging.getLogger('lemon_session_host')
 
@@ -94,8 +94,8 @@ def _functions(interface: Any, engine: Any) -> list[tuple[str, Any]]:
 class Pool:
     """The idle instances of this process. They are made when they are needed, after any fork."""
 
-    def __init__(self, program: Callable[[], Program], caller: _imports.Caller):
-        self._make, self.caller = program, caller
+    def __init__(self, program: Callable[[], Program], caller: _imports.Caller, limits: Limits):
+        self._make, self.caller, self.limits = program, caller, limits
         self._requests = count(1)
         self._reset()
 
@@ -170,9 +170,16 @@ class Lease:
         self._handles.append(handle)
         return handle
 
-    def carry(self, size: int) -> None:
-        """Notes how many bytes of data the instance has held."""
+    def note(self, size: int) -> None:
+        """Notes that the instance has held a value of a size."""
         self._bytes += size
+
+    def carry(self, name: str, size: int) -> None:
+        """Notes that the instance gets a value of a size. Refuses one beyond the limit before it is copied into the
+        instance, which would trap for lack of memory."""
+        if size > (limit := self._pool.limits.value_bytes):
+            raise TooLarge(f"the value of '{name}' has {size} bytes; the limit value-bytes is {limit}")
+        self.note(size)
 
     def _run(self, call: Callable[[], Any]) -> Any:
         self._is_open = False

@@ -192,8 +192,7 @@ class SessionStore(SessionBase):
                 other.destroy()
             other.close()
         elif self.session_key is not None:
-            if not self.lemon.created():
-                self.lemon_headers = self.lemon.destroy()
+            self.lemon_headers = self.lemon.destroy()
             self._end()
 
     def _end(self) -> None:

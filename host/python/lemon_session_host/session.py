@@ -66,17 +66,21 @@ class Session(MutableMapping[str, Any]):
         further = Session(lease, lambda lease: lease.open(SESSIONS, f'[method]session.{method}', handle, *arguments))
         return further.start()
 
+    def _plain(self, value: tuple[str, Any]) -> Any:
+        if isinstance(value[1], (str, bytes)):
+            self._lease().note(len(value[1]))
+        return values.to_plain(value)
+
     def __getitem__(self, key: str) -> Any:
         value = self._call('get', values.variable(key))
         if value is None:
             raise KeyError(key)
-        return values.to_plain(value)
+        return self._plain(value)
 
     def __setitem__(self, key: str, value: Any) -> None:
-        converted = values.of_plain(key, value)
-        name = values.variable(key)
+        name, converted = values.variable(key), values.of_plain(key, value)
         if isinstance(converted[1], (str, bytes)):
-            self._lease().carry(len(converted[1]))
+            self._lease().carry(name, len(converted[1]))
         self._call('set', name, converted)
 
     def __delitem__(self, key: str) -> None:
@@ -130,12 +134,12 @@ class Session(MutableMapping[str, Any]):
 
     def entries(self) -> list[tuple[str, Any]]:
         """All variables, sorted by name."""
-        return [(key, values.to_plain(value)) for key, value in self._call('entries')]
+        return [(key, self._plain(value)) for key, value in self._call('entries')]
 
     def take(self, key: str, default: Any = None) -> Any:
         """Reads a variable and removes it: for messages that are shown once."""
         value = self._call('take', values.variable(key))
-        return default if value is None else values.to_plain(value)
+        return default if value is None else self._plain(value)
 
     def clear(self) -> None:
         """Removes all of the application's variables, including those that concurrent requests set before this change

@@ -60,24 +60,26 @@ class Sessions:
         self.settings = Settings() if settings is None else settings
         for name in (table, *tables):
             _check_table(name)
+        caller = _imports.Caller()
         if isinstance(storage, str) and storage.startswith('files:'):
             if stores or tables:
                 raise InvalidOption('a store in files is the only one: stores and tables cannot be given')
             self._storage: _imports.Storage | None = None
-            caller = _imports.Caller()
-            self._pool = Pool(_files(storage.removeprefix('files:'), self.settings, table, create_tables, options), caller)
+            program = _files(storage.removeprefix('files:'), self.settings, table, create_tables, options)
         else:
             openers: dict[str | None, Callable[[str], Store]] = {None: _opener(storage, create_tables, table, options)}
             for name, other in (stores or {}).items():
                 openers[name] = _opener(other, create_tables, table, {})
             self._storage = _imports.Storage(_imports.Stores(openers, table, tables))
-            caller = _imports.Caller()
             imports = {
                 _imports.STORAGE: self._storage.functions(),
                 _imports.SETTINGS: _imports.settings_functions(self.settings, caller),
             }
-            settings_now = self.settings
-            self._pool = Pool(lambda: Program(_component.BARE, settings_now, imports, WasiConfig), caller)
+            of_these = self.settings
+
+            def program() -> Program:
+                return Program(_component.BARE, of_these, imports, WasiConfig)
+        self._pool = Pool(program, caller, self.settings.limits)
         _all.add(self)
 
     def start(self, request: Any = None, *, app: str | None = None, session_id: str | None = None,
