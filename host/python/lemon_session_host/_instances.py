@@ -58,8 +58,10 @@ class Program:
     """A component, compiled and linked with its imports in this process."""
 
     def __init__(self, name: str, settings: Settings, imports: dict[str, dict[str, Callable[..., Any]]],
-                 wasi: Callable[[], WasiConfig]):
+                 wasi: Callable[[], WasiConfig], has_threads: bool = False):
         self._settings, self._wasi = settings, wasi
+        # Whether its instances use threads of wasmtime, which a fork does not copy: those of WASI's files.
+        self.has_threads = has_threads
         engine, self._component = _component.compiled(name)
         self._engine = engine
         kind = self._component.type
@@ -109,6 +111,8 @@ class Pool:
     def after_fork(self) -> None:
         # The parent's instances may be in use by its other threads. They are neither used nor deleted here.
         _of_parents.append((self._program, self._idle))
+        if self._program is not None and self._program.has_threads:
+            self._make = _refuse_after_fork
         self._reset()
 
     def lease(self) -> 'Lease':
@@ -132,6 +136,11 @@ class Pool:
 
 
 _of_parents: list[Any] = []
+
+
+def _refuse_after_fork() -> 'Program':
+    raise RuntimeError('the parent of this process has used its sessions in files before the fork, and the threads of '
+                       'wasmtime that access files are missing here: use them first after the fork')
 
 
 class Lease:

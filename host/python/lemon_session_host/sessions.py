@@ -212,7 +212,7 @@ def _files(folder: str, settings: Settings, table: str, create_tables: bool,
         config.preopen_dir(str(path), '/sessions')
         config.inherit_stderr()
         return config
-    return lambda: Program(_component.FILES, settings, {}, wasi)
+    return lambda: Program(_component.FILES, settings, {}, wasi, has_threads=True)
 
 
 # All values are checked here: the conversion for the component takes only right types.

@@ -61,7 +61,7 @@ class Place:
         return [sys.executable, '-c', start + text]
 
     def run(self, text: str) -> str:
-        return subprocess.run(self.program(text), check=True, capture_output=True, text=True).stdout
+        return subprocess.run(self.program(text), check=True, stdout=subprocess.PIPE, text=True, timeout=120).stdout
 
 
 @contextmanager

@@ -189,6 +189,20 @@ class EveryStore(unittest.TestCase):
     @on_every_store
     def test_a_forked_child_has_instances_and_connections_of_its_own(self, place: Place) -> None:
         # In a process of its own: this one has threads.
+        if place.url.startswith('files:'):
+            out = place.run(
+                "child = os.fork()\n"
+                "if child == 0:\n"
+                "    with sessions.start({}) as session: session['n'] = 0\n"
+                "    os._exit(0)\n"
+                "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), sessions.manager().count())\n"
+                "if os.fork() == 0:\n"
+                "    try: sessions.start({})\n"
+                "    except Failed as error: print('before the fork' in str(error), flush=True)\n"
+                "    os._exit(0)\n"
+                "os.wait()\n")
+            self.assertEqual(out, '0 1\nTrue\n')
+            return
         out = place.run(
             "with sessions.start({}) as session: session['n'] = 0\n"
             "cookie = {'HTTP_COOKIE': dict(session.headers)['set-cookie'].split(';')[0]}\n"
