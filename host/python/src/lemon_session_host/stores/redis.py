@@ -92,6 +92,10 @@ class Redis(Store):
     def load(self, digest: bytes, app: str, now: int, inline_bytes: int) -> LoadOutcome:
         prefix = _prefix(app)
         found = self._find(self._scripts.load, digest, now, prefix, inline_bytes)
+        if found == 'sealed':
+            # Counts the use of the tombstone, and tells whether it is there.
+            word, *_ = self._script(self._scripts.reuse, [self._entry(digest), self._layout()], now)
+            return 'ended' if word == b'ended' else 'absent'
         if isinstance(found, str):
             return found  # type: ignore[return-value]
         reply, renewal = found
@@ -222,7 +226,7 @@ class Redis(Store):
 
     def _find(self, script: _Script, digest: bytes, now: int, *arguments: Any) -> Any:
         """Runs `load` or `fetch` on the session that a digest leads to, through tombstones within their grace. Returns
-        'absent', 'expired', 'ended', or the reply with the nonce of the first tombstone."""
+        'absent', 'expired', 'ended', 'sealed', or the reply with the nonce of the first tombstone."""
         at, identity, renewal = self._entry(digest), b'', None
         for _ in range(_STEPS):
             word, *rest = self._script(script, [at, self._layout()], now, identity, *arguments)
@@ -232,9 +236,8 @@ class Redis(Store):
                 at, identity = self._entry(bytes.fromhex(rest[0].decode())), rest[1]
                 renewal = rest[2] if renewal is None else renewal
             elif renewal is not None:
-                # A tombstone that leads to no session has ended.
-                word, *_ = self._script(self._scripts.reuse, [self._entry(digest), self._layout()], now)
-                return 'ended' if word == b'ended' else 'absent'
+                # A tombstone within its grace, whose session has ended.
+                return 'sealed'
             elif word in (b'absent', b'expired', b'ended'):
                 return word.decode()
             else:
@@ -275,10 +278,10 @@ class Redis(Store):
 
     def _pages(self, kind: str = 's:') -> Iterator[Sequence[bytes]]:
         """A pass over all keys of this store."""
-        cursor: Any = 0
+        client: Any = self._client
+        cursor = 0
         while True:
-            at = cursor
-            cursor, names = self._call(lambda: self._client.scan(at, match=f'{self._table}:{kind}*', count=_PAGE))
+            cursor, names = self._call(lambda: client.scan(cursor, match=f'{self._table}:{kind}*', count=_PAGE))
             yield names
             if cursor == 0:
                 return

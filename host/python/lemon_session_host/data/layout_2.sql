@@ -1,1 +1,0 @@
-../../../sqlite/src/layout_2.sql
