@@ -358,6 +358,18 @@ class Dictionary(unittest.TestCase):
             self.assertEqual(len(session['large']), 500_000)
 
 
+    def test_one_save_carries_what_a_call_can(self) -> None:
+        with self.sessions.start({}) as session:
+            for name in 'ab':
+                session[name] = b'x' * 1_000_000
+            with self.assertRaisesRegex(TooLarge, 'one save carries at most 2000000 bytes'):
+                session['c'] = 'x'
+            session.save()
+            session['c'] = '€' * 300_000
+        with self.sessions.start(visitor(cookie_of(session.headers))) as session:
+            self.assertEqual([len(session[name]) for name in 'abc'], [1_000_000, 1_000_000, 300_000])
+
+
 class Faults(unittest.TestCase):
     """What goes wrong in a store or in the component."""
 

@@ -24,6 +24,9 @@ MANAGER = 'lemon:session/manager@0.1.0'
 _KEPT = 32
 # An instance that held a session of more bytes is not kept: its memory never shrinks.
 _LARGE = 256 * 1024
+# wasmtime copies at most 128 MB out of an instance in one call, and counts some 50 bytes for each byte of a value. There is no
+# way to raise that in wasmtime-py.
+_MOST_SAVED = 2_000_000
 # The memory that an instance needs in addition to the session in it, and the copies of that.
 _OWN_MEMORY, _COPIES = 16 * 1024 * 1024, 4
 
@@ -68,7 +71,7 @@ class Program:
         self.signatures = {
             (interface, function): _abi.Signature(of)
             for interface in (SESSIONS, MANAGER)
-            for function, of in _functions(kind.exports(engine)[interface].ty, engine)
+            for function, of in _functions(kind.exports(engine)[interface], engine)
         }
         linker = Linker(engine)
         linker.add_wasip2()
@@ -77,7 +80,7 @@ class Program:
         with linker.root() as root:
             for interface, functions in imports.items():
                 with root.add_instance(interface) as instance:
-                    for function, of in _functions(found[interface].ty, engine):
+                    for function, of in _functions(found[interface], engine):
                         self._callbacks.append(_abi.define(instance, function, of, functions[function]))
         self._linker = linker
 
@@ -90,7 +93,13 @@ class Program:
 
 def _functions(interface: Any, engine: Any) -> list[tuple[str, Any]]:
     """The functions of an interface, with their types."""
-    return [(name, item.ty) for name, item in interface.exports(engine).items() if hasattr(item.ty, 'params')]
+    items = [(name, _kind(item)) for name, item in _kind(interface).exports(engine).items()]
+    return [(name, kind) for name, kind in items if hasattr(kind, 'params')]
+
+
+def _kind(item: Any) -> Any:
+    """What an import or export is. wasmtime-py 48 has no object around it."""
+    return getattr(item, 'ty', item)
 
 
 class Pool:
@@ -154,7 +163,7 @@ class Lease:
         self._handles: list[Any] = []
         self._is_open = True
         self._process = os.getpid()
-        self._bytes = 0
+        self._bytes = self._unsaved = 0
 
     def call(self, interface: str, name: str, *arguments: Any) -> Any:
         """Calls an export, and raises the error that it answers."""
@@ -188,7 +197,14 @@ class Lease:
         instance, which would trap for lack of memory."""
         if size > (limit := self._pool.limits.value_bytes):
             raise TooLarge(f"the value of '{name}' has {size} bytes; the limit value-bytes is {limit}")
+        if self._unsaved + size > _MOST_SAVED:
+            raise TooLarge(f'one save carries at most {_MOST_SAVED} bytes of changes here: save before setting {name!r}')
+        self._unsaved += size
         self.note(size)
+
+    def saved(self) -> None:
+        """Notes that the values it got are saved."""
+        self._unsaved = 0
 
     def _run(self, call: Callable[[], Any]) -> Any:
         self._is_open = False

@@ -79,8 +79,8 @@ class Session(MutableMapping[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         name, converted = values.variable(key), values.of_plain(key, value)
-        if isinstance(converted[1], (str, bytes)):
-            self._lease().carry(name, len(converted[1]))
+        if isinstance(content := converted[1], (str, bytes)):
+            self._lease().carry(name, len(content if isinstance(content, bytes) else content.encode()))
         self._call('set', name, converted)
 
     def __delitem__(self, key: str) -> None:
@@ -206,7 +206,9 @@ class Session(MutableMapping[str, Any]):
 
         Call it in every request, even one that only reads: it extends the session and the cookie.
         """
-        return self._send(self._call('save'))
+        headers = self._call('save')
+        self._lease().saved()
+        return self._send(headers)
 
     def destroy(self) -> list[Header]:
         """Ends the session immediately and discards unsaved changes. Returns the headers that delete the cookie, as
