@@ -1,9 +1,11 @@
 # make run    serves a page that explains sessions on http://127.0.0.1:8080, built quickly
 # make build  leaves the command and the components in dist/
 # make languages  leaves the pages in Python and JavaScript in dist/
+# make wheel  leaves the package for servers in Python in dist/
 # make dist   leaves a Debian package and a tarball of the command there as well
 # make setup  installs what the tests need, on Debian
 # make test   runs all tests
+# make test-python  runs those of the package for servers in Python
 # make check  is the inner loop: format, clippy, and the tests that need no server
 # make component  builds the session component and the providers, which are files of this repository, anew
 # make bench  measures, also against other session libraries, and writes benches/RESULTS.md
@@ -22,7 +24,7 @@ EXAMPLES = -p welcome -p visits -p visits-cgi -p counter
 COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p rogue-cgi -p rogue-store -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build dist component languages setup test check bench lint api defaults fuzz mutants deny clean target
+.PHONY: run build dist component languages wheel setup test test-python check bench lint api defaults fuzz mutants deny clean target
 
 # Without the drivers of servers, and without the optimisations that take minutes: `make build` has both.
 run: target
@@ -57,6 +59,7 @@ dist/%.wasm: target/languages/%.wasm
 
 include sdk/pages.mk
 include examples/hosting/tools.mk
+include host/python/wheel.mk
 
 # What the tests need beside Rust and a C compiler.
 setup: target
@@ -64,6 +67,7 @@ setup: target
 
 test: setup
 	$(CARGO) test --workspace
+	$(MAKE) test-python
 
 # The inner loop: no servers, no browser, no components to build.
 check: target

@@ -1,0 +1,1 @@
+../../../../sqlite/src/layout_1.sql

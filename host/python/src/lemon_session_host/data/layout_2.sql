@@ -1,0 +1,1 @@
+../../../../sqlite/src/layout_2.sql

@@ -1,0 +1,1 @@
+../../../../sqlite/src/layout_3.sql
