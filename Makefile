@@ -50,6 +50,7 @@ dist/%.wasm: target/languages/%.wasm
 	cp $< $@
 
 include sdk/pages.mk
+include host/node/node.mk
 
 # What the tests need beside Rust and a C compiler.
 setup: target

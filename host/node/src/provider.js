@@ -26,21 +26,25 @@ async function maker(name, environment, log, directory) {
         });
         const wasi = shim.getImportObject();
         const shimmed = wasi['wasi:filesystem/preopens'];
-        wasi['wasi:filesystem/preopens'] = { getDirectories: () => writable(shimmed.getDirectories()) };
+        wasi['wasi:filesystem/preopens'] = { getDirectories: () => adapted(shimmed.getDirectories()) };
         wasi['wasi:cli/stderr'] = { getStderr: () => logStream(wasi, log) };
         return instantiate(modules, { 'lemon:session/types': {}, ...wasi }, instantiateCore);
     };
 }
 
 /**
- * The C library of WASI asks for the right to change a directory with each file that it opens to write. preview2-shim 0.26
- * refuses that right, and needs it for nothing. Files are always opened relative to a preopened directory.
+ * Adapts the directories of preview2-shim 0.26 to the C library of WASI. This asks for the right to change a directory with each
+ * file that it opens to write, which the shim refuses, and needs for nothing. And it asks for a hash of each file that it lists,
+ * as its number, which fails for one that was renamed meanwhile; the provider reads no numbers. Files are always opened relative
+ * to a preopened directory.
  */
-function writable(directories) {
+function adapted(directories) {
     for (const [directory] of directories) {
         const { openAt } = directory;
         directory.openAt = function (pathFlags, path, openFlags, { mutateDirectory, ...flags }) {
-            return openAt.call(this, pathFlags, path, openFlags, flags);
+            const opened = openAt.call(this, pathFlags, path, openFlags, flags);
+            opened.metadataHashAt = () => ({ lower: 1n, upper: 0n });
+            return opened;
         };
     }
     return directories;

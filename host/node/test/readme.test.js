@@ -13,10 +13,9 @@ const text = readFileSync(join(here, 'README.md'), 'utf8');
 const { devDependencies } = JSON.parse(readFileSync(join(here, 'package.json'), 'utf8'));
 
 describe('the README', () => {
-    let site;
+    const site = folder();
 
     before(() => {
-        site = folder();
         const npm = (...args) => execFileSync('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], { cwd: site });
         const [{ filename, files }] = JSON.parse(
             execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', site], { cwd: here }),
