@@ -32,6 +32,9 @@ export function toEnvironment({ storage, reserved, ...options }) {
             throw new SessionError('invalid-option', `${path.join('.')} is a string, number or boolean, not ${typeof value}`);
         }
     };
+    if (options.manager !== undefined) {
+        throw new SessionError('invalid-option', 'manager: a server may call all of the manager');
+    }
     for (const [key, value] of Object.entries(options)) {
         if (!OWN.includes(key)) {
             add([key], value);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { Sessions } from '../src/index.js';
@@ -21,6 +22,7 @@ test('settings are read and checked as those of lemon.ini', async () => {
     await refused({ expire: 5 }, /expire: there is no such setting.*expires/);
     await refused({ expires: 0, cleanup: 2 }, /expires: .*; cleanup: /);
     await refused({ reserved: { auth: 'secret' } }, /reserved: auth: not the SHA-256 hash/);
+    await refused({ manager: 'all' }, /manager: a server may call all of the manager/);
     await refused({ cookie: { path: Symbol('x') } }, /cookie\.path is a string, number or boolean, not symbol/);
 });
 
@@ -37,10 +39,29 @@ test('a store is a URL with options', async () => {
     await refused({ instances: 0 }, /instances is a whole number from 1/);
 });
 
-test('the defaults are those of the component’s own rules', async () => {
+test('the defaults are those of the command', async () => {
     const { defaults } = await complete({ storage: 'sqlite:x' });
-    assert.equal(defaults.expires, 1440);
-    assert.equal(defaults.cookie.httpOnly, true);
+    // The command's tests check that these are its own.
+    const ini = readFileSync(new URL('../../../examples/lemon.ini', import.meta.url), 'utf8');
+    const documented = { storage: 'sqlite:x' };
+    let count = 0;
+    for (const [, section, text] of ini.matchAll(/^\[session(?:\.(cookie|limits))?\]$(.*?)(?=^\[)/gms)) {
+        const into = section ? (documented[section] = {}) : documented;
+        for (const [, key, value] of text.matchAll(/^# ([a-z-]+) = (\S+)$/gm)) {
+            if (!['manager', 'new-sessions'].includes(key)) {
+                into[key.replace(/-(.)/g, (_, letter) => letter.toUpperCase())] = value;
+                count += 1;
+            }
+        }
+    }
+    assert.ok(count >= 20, `${count} defaults`);
+    assert.deepEqual((await complete(documented)).defaults, defaults);
+    const leaves = value => (typeof value === 'object' ? Object.values(value).flatMap(leaves) : value === undefined || value === '' ? [] : [value]);
+    assert.equal(leaves({ ...defaults, reserved: {} }).length, count, 'a setting that lemon.ini does not tell');
+});
+
+test('settings that are given replace the defaults', async () => {
+    const { defaults } = await complete({ storage: 'sqlite:x' });
     const { defaults: changed } = await complete({
         storage: 'sqlite:x',
         app: 'shop',
