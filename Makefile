@@ -60,6 +60,7 @@ dist/%.wasm: target/languages/%.wasm
 include sdk/pages.mk
 include examples/hosting/tools.mk
 include host/python/wheel.mk
+include host/node/node.mk
 
 # What the tests need beside Rust and a C compiler.
 setup: target

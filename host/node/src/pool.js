@@ -1,0 +1,54 @@
+import { Instance } from './component.js';
+import { guard } from './guard.js';
+
+/**
+ * The instances of one thread. A trap takes all sessions of its instance with it, so a request gets an instance of its own
+ * while there are fewer than `most`; further requests share.
+ */
+export class Pool {
+    #instances = [];
+    #make;
+    #most;
+    #store;
+
+    constructor({ store, defaults, instances: most, log }) {
+        const storage = guard(store, log);
+        const notify = ({ tag, val: app }) => {
+            const what = tag === 'unsaved' ? 'a session was changed and never saved' : 'a session was changed after it was saved';
+            log(`app=${app}: ${what}: these changes are lost`);
+        };
+        this.#make = () => new Instance({ storage, defaults, notify });
+        this.#most = most;
+        this.#store = store;
+    }
+
+    /** Starts a session in an instance that works. */
+    start(options) {
+        return this.#instance().start(options);
+    }
+
+    /** Calls a function of `manager`. */
+    manage(name, args) {
+        return this.#instance().call(({ manager }) => manager[name](...args));
+    }
+
+    #instance() {
+        this.#instances = this.#instances.filter(instance => !instance.hasTrapped);
+        let least = this.#instances[0];
+        for (const instance of this.#instances) {
+            if (instance.open < least.open) {
+                least = instance;
+            }
+        }
+        if (!least || (least.open > 0 && this.#instances.length < this.#most)) {
+            least = this.#make();
+            this.#instances.push(least);
+        }
+        return least;
+    }
+
+    close() {
+        this.#instances = [];
+        this.#store.close?.();
+    }
+}

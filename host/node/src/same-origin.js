@@ -1,0 +1,19 @@
+import { checkSameOrigin as check } from '../dist/sdk.js';
+
+/** Throws `cross-site` for a request with a method such as POST that another site made the visitor's browser send. */
+export function checkSameOrigin(request) {
+    check(typeof request.headers?.get === 'function' ? request : ofNode(request));
+}
+
+/** What the check reads, of a request of node:http or express. */
+function ofNode({ method, headers, secure, socket }) {
+    const scheme = (secure ?? socket?.encrypted) ? 'https' : 'http';
+    return {
+        method,
+        url: `${scheme}://${headers.host ?? ''}/`,
+        headers: {
+            has: name => Object.hasOwn(headers, name) && name !== 'x-forwarded-proto',
+            get: name => (name === 'x-forwarded-proto' ? null : (headers[name] ?? null)),
+        },
+    };
+}
