@@ -236,7 +236,7 @@ async fn a_key_that_is_no_digest_is_a_failure_everywhere() {
 async fn a_list_without_bound_is_a_failure() {
     let mut ctx = ctx();
     let mut store = SessionCtxView { ctx: &mut ctx };
-    assert!(store.list(here(), NOW, None, None, LIST_LIMIT).await.is_ok());
+    assert!(store.list(here(), NOW, None, None, lemon_session_store::guest::LIST_LIMIT).await.is_ok());
     let failure = store.list(here(), NOW, None, None, u32::MAX).await;
     assert!(matches!(failure, Err(Failure::Unavailable(text)) if text.contains("10000")));
 }
