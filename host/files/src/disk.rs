@@ -92,16 +92,24 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<bool> {
 
 /// The names in a directory; `None` if it is not there. Names that are not UTF-8 are not ours.
 pub fn names(directory: &Path) -> io::Result<Option<impl Iterator<Item = io::Result<String>> + use<>>> {
-    let entries = found(fs::read_dir(directory))?;
-    Ok(entries.map(|entries| {
-        entries.filter_map(|entry| match entry {
-            Ok(entry) => entry.file_name().into_string().ok().map(Ok),
-            Err(error) => Some(Err(error)),
-        })
-    }))
+    // wasmtime looks at each entry: one that is removed meanwhile ends the list with an error.
+    for _ in 0..100 {
+        let Some(entries) = found(fs::read_dir(directory))? else { return Ok(None) };
+        let entries: Vec<_> = entries.collect();
+        if !entries.iter().any(|entry| entry.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound)) {
+            return Ok(Some(entries.into_iter().filter_map(|entry| match entry {
+                Ok(entry) => entry.file_name().into_string().ok().map(Ok),
+                Err(error) => Some(Err(error)),
+            })));
+        }
+    }
+    Err(io::Error::new(ErrorKind::ResourceBusy, "a directory changes faster than it can be read"))
 }
 
 /// Whether a rename failed because the target is a directory with files in it.
 pub fn is_taken(error: &io::Error) -> bool {
+    // The standard library for WASI 0.2 has no kind for ENOTEMPTY.
+    const ENOTEMPTY: Option<i32> = if cfg!(target_os = "wasi") { Some(55) } else { None };
     matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty)
+        || (ENOTEMPTY.is_some() && error.raw_os_error() == ENOTEMPTY)
 }
