@@ -83,7 +83,7 @@ impl Guest for Rogue {
             "unsorted" => loaded.variables = vec![variable("b"), variable("a")],
             "amplified" => loaded.variables = amplified(),
             "prints" => {
-                for number in 0..100_000 {
+                for number in 0..10_000 {
                     println!("line {number}");
                 }
                 println!("{}", "long ".repeat(100_000));

@@ -221,7 +221,7 @@ async fn component_reads_and_writes_its_directory_and_nothing_beside_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn component_that_prints_without_end_is_logged_a_few_lines_of() {
-    let store = rogue("").await;
+    let store = rogue("timeout=60").await;
     load(&*store, "prints").await.expect("it prints and answers");
 }
 
