@@ -23,12 +23,16 @@ const APP: &str = "calls";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let usage = "arguments: URL, number of calls";
+    let usage = "arguments: URL, number of calls, options of the driver as NAME=VALUE";
     let url = arguments.next().ok_or(usage)?;
     let calls: u32 = arguments.next().ok_or(usage)?.parse()?;
 
     let started = Instant::now();
-    let options = StorageOptions { table: TableName::new("Calls")?, ..StorageOptions::new(url) };
+    let mut options = StorageOptions { table: TableName::new("Calls")?, ..StorageOptions::new(url) };
+    for option in arguments {
+        let (name, value) = option.split_once('=').ok_or(usage)?;
+        options.options.insert(name.to_owned(), value.to_owned());
+    }
     let store = block_on(Redis::open_blocking(options))?;
     if let Some(schema) = store.schema() {
         block_on(schema.create_tables())?;

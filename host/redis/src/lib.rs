@@ -16,7 +16,8 @@
 //! hosts and components can use one server together. Differences:
 //!
 //! - A single server only: the URL of a cluster is refused.
-//! - `rediss://` needs the feature `tls`, and trusts `ca-file` or else Mozilla's list of authorities.
+//! - `rediss://` needs the feature `tls`, and trusts `ca-file` or else Mozilla's list of authorities. The feature uses
+//!   ring: for `wasm32-wasip2` that takes a C compiler for WebAssembly.
 //! - A call blocks its thread, and its future is ready when it is first polled. A connection is kept for the next call;
 //!   one that the server has closed meanwhile is noticed before a call is sent. The timeout is that of a whole call,
 //!   with connecting and repeats.
