@@ -2,6 +2,7 @@
 # make build  leaves the command and the components in dist/
 # make languages  leaves the pages in Python and JavaScript in dist/
 # make dist   leaves a Debian package and a tarball of the command there as well
+# make packages  leaves the command there as a wheel for PyPI and as packages for npm
 # make setup  installs what the tests need, on Debian
 # make test   runs all tests
 # make check  is the inner loop: format, clippy, and the tests that need no server
@@ -18,10 +19,10 @@ CARGO ?= cargo
 ADDR ?= 127.0.0.1:8080
 SECONDS ?= 30
 EXAMPLES = -p welcome -p visits -p visits-cgi -p counter
-COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p rogue-cgi -p values -p lemon-session
+COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p counter-cgi -p rogue -p rogue-cgi -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build dist component languages setup test check bench lint api fuzz mutants deny clean target
+.PHONY: run build dist packages component languages setup test check bench lint api fuzz mutants deny clean target
 
 # Without the drivers of servers, and without the optimisations that take minutes: `make build` has both.
 run: target
@@ -42,6 +43,9 @@ build: target
 dist: build
 	packaging/package.sh target/release/lemon-session dist
 
+packages: build
+	packaging/packages.sh target/release/lemon-session dist
+
 component: target
 	guest/component/build.sh host/embed/lemon_session.wasm
 	guest/providers/build.sh host/command/providers
@@ -53,6 +57,7 @@ dist/%.wasm: target/languages/%.wasm
 	cp $< $@
 
 include sdk/pages.mk
+include tests/runtimes/tools.mk
 
 # What the tests need beside Rust and a C compiler.
 setup: target
