@@ -3,6 +3,7 @@
 # make languages  leaves the pages in Python and JavaScript in dist/
 # make wheel  leaves the package for servers in Python in dist/
 # make dist   leaves a Debian package and a tarball of the command there as well
+# make packages  leaves the command there as a wheel for PyPI and as packages for npm
 # make setup  installs what the tests need, on Debian
 # make test   runs all tests
 # make test-python  runs those of the package for servers in Python
@@ -21,10 +22,10 @@ CARGO ?= cargo
 ADDR ?= 127.0.0.1:8080
 SECONDS ?= 30
 EXAMPLES = -p welcome -p visits -p visits-cgi -p counter
-COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p rogue -p rogue-cgi -p rogue-store -p values -p lemon-session
+COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p counter-cgi -p rogue -p rogue-cgi -p rogue-store -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build dist component languages wheel setup test test-python check bench lint api defaults fuzz mutants deny clean target
+.PHONY: run build dist packages wheel component languages setup test test-python check bench lint api defaults fuzz mutants deny clean target
 
 # Without the drivers of servers, and without the optimisations that take minutes: `make build` has both.
 run: target
@@ -47,6 +48,9 @@ build: target
 dist: build
 	packaging/package.sh target/release/lemon-session dist
 
+packages: build
+	packaging/packages.sh target/release/lemon-session dist
+
 component: target
 	guest/component/build.sh host/embed/lemon_session.wasm
 	guest/providers/build.sh host/command/providers
@@ -58,6 +62,7 @@ dist/%.wasm: target/languages/%.wasm
 	cp $< $@
 
 include sdk/pages.mk
+include tests/runtimes/tools.mk
 include examples/hosting/tools.mk
 include host/python/wheel.mk
 include host/node/node.mk

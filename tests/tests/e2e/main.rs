@@ -13,6 +13,7 @@ mod hostile;
 mod large;
 mod moving;
 mod operating;
+mod packages;
 mod packaging;
 mod races;
 mod reload;
