@@ -43,7 +43,7 @@ fn joined_components_import_what_every_host_has_and_export_sessions() {
     }
 }
 
-const FILES: [&str; 19] = [
+const FILES: [&str; 20] = [
     "lemon:session/types",
     "wasi:cli/environment",
     "wasi:cli/exit",
@@ -62,6 +62,7 @@ const FILES: [&str; 19] = [
     "wasi:io/error",
     "wasi:io/poll",
     "wasi:io/streams",
+    "wasi:random/insecure-seed",
     "wasi:random/random",
 ];
 const REDIS: [&str; 27] = [

@@ -13,6 +13,7 @@ use crate::{output, providers::Provider, running};
 
 /// The file to write, and the provider to join it with.
 #[derive(clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// Join it with a store, so that it runs on any host: `files` for a directory, `redis` for Redis or Valkey, or the file of
     /// another provider.

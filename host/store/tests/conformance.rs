@@ -28,6 +28,7 @@ lemon_session_store::conformance!(
     plain,
     not_applicable: [
         every_ended_answer_is_counted_until_the_key_is_forgotten,
+        fetch_counts_no_use_of_an_ended_digest,
         count_counts_live_sessions_alone,
         list_is_in_the_order_of_keys_and_goes_on_after_a_key,
         list_of_an_owner_leaves_out_the_others,

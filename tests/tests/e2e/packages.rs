@@ -122,7 +122,7 @@ fn packages_for_python_and_node_install_the_command_and_serve_as_their_readme_sa
     node.serves("exec lemon-session serve app.wasm");
     assert_eq!(node.command("lemon-session serve missing.wasm").output().unwrap().status.code(), Some(1));
 
-    fs::remove_dir_all(Path::new(node.folder.path()).join("node_modules").join(&platform_name(&platform))).unwrap();
+    fs::remove_dir_all(Path::new(node.folder.path()).join("node_modules").join(platform_name(&platform))).unwrap();
     let output = node.command("lemon-session --version").output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && said.contains(&platform_name(&platform)), "{said}");

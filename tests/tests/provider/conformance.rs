@@ -62,6 +62,7 @@ lemon_session_store::conformance!(
     not_applicable: [
         describe_tells_names_and_sizes_of_all_applications,
         every_ended_answer_is_counted_until_the_key_is_forgotten,
+        fetch_counts_no_use_of_an_ended_digest,
         export_answers_all_of_a_live_session_and_nothing_else,
         export_never_sees_half_an_update,
         import_keeps_the_record_with_its_version,
@@ -87,6 +88,7 @@ lemon_session_store::conformance!(
         concurrent_cleanups_count_each_session_once,
         describe_tells_names_and_sizes_of_all_applications,
         every_ended_answer_is_counted_until_the_key_is_forgotten,
+        fetch_counts_no_use_of_an_ended_digest,
         export_answers_all_of_a_live_session_and_nothing_else,
         export_never_sees_half_an_update,
         import_keeps_the_record_with_its_version,

@@ -2,6 +2,11 @@ use super::{APP, HOUR, Outcome, Subject, key, pairs, put, put_in, renaming_to, s
 use crate::{DestroyCondition, Digest, Grace, LoadOutcome, Record, UpdateOutcome};
 
 impl Subject {
+    async fn tells_reuse(&self) -> Result<(), Outcome> {
+        let reused = supported("reused", self.inspect()?.reused(self.now).await);
+        reused.map(drop).ok_or(Outcome::NotApplicable("its driver does not tell how often tombstones were loaded"))
+    }
+
     async fn destroy(&self, key: &Digest, now: u64, remember: u64) -> bool {
         self.driver.destroy(key, &DestroyCondition::Any, now, remember as u32).await.expect("destroy")
     }
@@ -120,8 +125,7 @@ pub async fn second_destroy_does_not_extend_the_memory(store: &Subject) {
 }
 
 pub async fn every_ended_answer_is_counted_until_the_key_is_forgotten(store: &Subject) -> Result<(), Outcome> {
-    let reused = supported("reused", store.inspect()?.reused(store.now).await);
-    reused.ok_or(Outcome::NotApplicable("its driver does not tell how often tombstones were loaded"))?;
+    store.tells_reuse().await?;
     store.create(&key("a"), &[]).await;
     store.create(&key("b"), &[]).await;
     store.create(&key("live"), &[]).await;
@@ -144,7 +148,7 @@ pub async fn every_ended_answer_is_counted_until_the_key_is_forgotten(store: &Su
 }
 
 pub async fn fetch_counts_no_use_of_an_ended_digest(store: &Subject) -> Result<(), Outcome> {
-    store.inspect()?;
+    store.tells_reuse().await?;
     let grace = Grace { until: store.now + HOUR, nonce: b"n".to_vec() };
     store.create(&key("old"), &[put("x", b"1")]).await;
     store.driver.update(&key("old"), &renaming_to(key("new"), Some(grace)), None, store.now).await.expect("update");
