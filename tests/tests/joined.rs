@@ -27,10 +27,13 @@ fn provider(name: &str) -> Vec<u8> {
     fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
-/// What a component imports, without the versions.
+/// What a component imports, without the versions, sorted.
 fn imports(component: &[u8]) -> Vec<String> {
     let (imports, _) = interfaces(component).expect("a component");
-    imports.iter().map(|import| import.split('@').next().expect("a name").to_owned()).collect()
+    let mut imports: Vec<_> =
+        imports.iter().map(|import| import.split('@').next().expect("a name").to_owned()).collect();
+    imports.sort();
+    imports
 }
 
 #[test]
