@@ -5,8 +5,8 @@
 # make dist   leaves a Debian package and a tarball of the command there as well
 # make packages  leaves the command there as a wheel for PyPI and as packages for npm
 # make setup  installs what the tests need, on Debian
-# make test   runs all tests
-# make test-python  runs those of the package for servers in Python
+# make test   runs all tests, but for those on hosts of other projects
+# make test-hosts  runs those: sites on stock runtimes, and the packages for servers in Node and Python
 # make check  is the inner loop: format, clippy, and the tests that need no server
 # make component  builds the session component and the providers, which are files of this repository, anew
 # make bench  measures, also against other session libraries, and writes benches/RESULTS.md
@@ -25,7 +25,7 @@ EXAMPLES = -p welcome -p visits -p visits-cgi -p counter
 COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p counter-cgi -p rogue -p rogue-cgi -p rogue-store -p values -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build dist packages wheel component languages setup test test-python check bench lint api defaults fuzz mutants deny clean target
+.PHONY: run build dist packages wheel component languages setup test test-hosts test-python check bench lint api defaults fuzz mutants deny clean target
 
 # Without the drivers of servers, and without the optimisations that take minutes: `make build` has both.
 run: target
@@ -73,6 +73,9 @@ setup: target
 
 test: setup
 	$(CARGO) test --workspace
+
+test-hosts: setup
+	$(CARGO) test --workspace --test node --test runtimes
 	$(MAKE) test-python
 
 # The inner loop: no servers, no browser, no components to build.
@@ -90,8 +93,8 @@ bench: build
 lint: target
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) clippy $(WASM) -p lemon-session-component -p lemon-session-conformance -- -D warnings
-	$(CARGO) clippy $(WASM) -p lemon-session-provider-files -p lemon-session-provider-redis -- -D warnings
+	$(CARGO) clippy $(WASM) -p lemon-session-component -- -D warnings
+	$(CARGO) clippy $(WASM) -p lemon-session-conformance -p lemon-session-provider-files -p lemon-session-provider-redis -- -D warnings
 	$(CARGO) clippy $(WASM) $(COMPONENTS) -- -D warnings
 	$(CARGO) run --quiet -p lemon-session-api
 	$(CARGO) publish --workspace --dry-run --no-verify --allow-dirty --quiet

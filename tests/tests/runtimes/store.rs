@@ -57,9 +57,12 @@ impl Store {
     pub fn variables(&self, folder: &Path) -> Vec<(&'static str, String)> {
         match &self.redis {
             None => vec![("LEMON_SESSION_STORAGE", format!("files:{}", folder.display()))],
-            Some(redis) => {
-                vec![("LEMON_SESSION_STORAGE", redis.url.clone()), ("LEMON_SESSION_STORAGE_TABLE", redis.table.clone())]
-            }
+            Some(redis) => vec![
+                ("LEMON_SESSION_STORAGE", redis.url.clone()),
+                ("LEMON_SESSION_STORAGE_TABLE", redis.table.clone()),
+                // Fifty instances that start at once on two processors wait for longer than the default of five seconds.
+                ("LEMON_SESSION_STORAGE_TIMEOUT", "60s".to_owned()),
+            ],
         }
     }
 }
