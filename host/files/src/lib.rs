@@ -33,7 +33,7 @@
 //!   several updates one succeeds; the others read again, and apply their change to what is stored now.
 //! - A destroy renames the pointer to that of a tombstone, or removes it. An update that is in flight then finds no pointer of
 //!   its version.
-//! - A create prepares a folder elsewhere and renames it to that of the digest, which fails if that has files in it.
+//! - A create prepares a folder in `new/` and renames it to the digest's folder: that fails if there are files in the latter.
 //! - An id rotation concerns two folders, and one renaming decides (`rotation`).
 //!
 //! There are no locks, so a process that is killed holds nothing up. It leaves files that no pointer names: the next save of
