@@ -68,7 +68,7 @@ impl Table {
         self.files.join("sessions").join(&hex[..2]).join(&hex[2..])
     }
 
-    /// What is in the folder of a digest; `None` if the digest has no folder, or no pointer in it.
+    /// What is in the folder of a digest; `None` if the digest has no folder.
     ///
     /// # Errors
     ///
