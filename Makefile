@@ -87,6 +87,7 @@ check: target
 
 bench: build
 	$(CARGO) build --release -p lemon-session-command -p lemon-session-benches --bins
+	$(MAKE) target/runtimes/bin/wasmtime
 	benches/peers/setup.sh
 	benches/run.py
 
