@@ -1,5 +1,5 @@
-//! Loads and saves of every driver whose server runs, compared with those of SQLite without its cache, and their round
-//! trips on the wire.
+//! Loads and saves of every driver whose server runs, compared with those of SQLite, and their round trips on the
+//! wire.
 
 use std::{
     collections::BTreeMap,
@@ -99,7 +99,7 @@ async fn rates(name: &str, store: &Arc<dyn Store>, sqlite: &Arc<dyn Store>) -> R
             let floor = async || rate(sqlite, clients, call).await;
             let measured = compare(ROUNDS, ours, floor).await?;
             let what = format!("{what}, {clients} at once, {name}");
-            report("drivers", &what, "SQLite, without its cache", "a second", None, &measured);
+            report("drivers", &what, "SQLite", "a second", None, &measured);
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The baseline: the same statements on the same tables, written by hand, without a cache.
+//! The baseline: the same statements on the same tables, written by hand.
 
 use std::{path::Path, time::SystemTime};
 

@@ -71,7 +71,6 @@ pub async fn start_set_save() -> Result<()> {
         },
     )
     .await?;
-    // A save removes its session from the cache, so the next load of it reads the file, as the one by hand does.
     let floor = "the same load and transaction by hand";
     report("start-set-save", "start + set + save, pooled instance", floor, "µs", Some(Goal::AtMost(1.3)), &measured);
     Ok(())
