@@ -87,7 +87,8 @@ check: target
 	$(CARGO) test --workspace --test conformance --test sqlite --test compose
 
 bench: build
-	$(CARGO) build --release -p lemon-session-command -p lemon-session-benches --bins
+	$(CARGO) build --release -p lemon-session-benches
+	$(MAKE) target/runtimes/bin/wasmtime
 	benches/peers/setup.sh
 	benches/run.py
 

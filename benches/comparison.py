@@ -36,11 +36,20 @@ def compare(folder, sessions, rounds, seconds, only=servers.ALL):
     return measured
 
 
+def hosts(folder, sessions, rounds, seconds):
+    """Compares stock runtimes, with the store inside the component, with the command."""
+    redis = servers.Redis(folder / "redis")
+    try:
+        return compare(folder, sessions, rounds, seconds, servers.HOSTS)
+    finally:
+        redis.stop()
+
+
 def endure(folder, sessions, requests):
     """Measures the memory of lemon-session after some ten thousand requests, after many, and with idle connections."""
     endured = {}
     for name in [servers.FRESH, servers.REUSED]:
-        (server,) = servers.servers(folder / name.split()[-1], [name])
+        (server,) = servers.servers(folder / name.split()[-1], {name: servers.ALL[name]})
         try:
             server.start()
             server.seed(sessions)

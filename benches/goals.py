@@ -48,6 +48,20 @@ def over_http(measured):
     yield against(measured, servers.REUSED, servers.TOWER, "/read", 1 / 1.5, 1.5)
 
 
+def on_hosts(measured):
+    """The rows about stock runtimes, with the same reuse of instances."""
+    for stock, ours, most in [
+        (servers.FILES_FRESH_STOCK, servers.FRESH, None),
+        (servers.FILES_REUSED_STOCK, servers.REUSED, 3),
+        (servers.REDIS_FRESH_STOCK, servers.REDIS_FRESH, None),
+        (servers.REDIS_REUSED_STOCK, servers.REDIS_REUSED, 2.5),
+    ]:
+        for page in ["/", "/read"]:
+            cpu = ratio(measured, stock, page, ours, page, "cpu")
+            goal, met = (f"≤ {most:.2g}× the processor time", cpu <= most) if most else ("", None)
+            yield f"`{page}`, {stock}", ours, goal, f"{cpu:.2f}× the processor time", met
+
+
 def against(measured, ours, theirs, page, least_rate, most_cpu):
     rate = ratio(measured, ours, page, theirs, page, "rate")
     cpu = ratio(measured, ours, page, theirs, page, "cpu")

@@ -16,7 +16,7 @@ import comparison
 import report
 import servers
 
-PARTS = ["process", "comparison", "endurance"]
+PARTS = ["process", "comparison", "hosts", "endurance"]
 KEPT = servers.ROOT / "target/benches.json"
 
 
@@ -43,6 +43,9 @@ def main():
                 results[part] = process(options.many)
             elif part == "comparison":
                 results[part] = comparison.compare(folder / part, options.sessions, options.rounds, options.seconds)
+                results["load"] = {name: getattr(options, name) for name in ["sessions", "rounds", "seconds"]}
+            elif part == "hosts":
+                results[part] = comparison.hosts(folder / part, options.sessions, options.rounds, options.seconds)
                 results["load"] = {name: getattr(options, name) for name in ["sessions", "rounds", "seconds"]}
             else:
                 results[part] = comparison.endure(folder / part, options.sessions, options.requests)

@@ -16,6 +16,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PEERS = HERE / "peers"
 PROCESSORS = os.cpu_count() or 1
+COMMAND = ROOT / "target/release/lemon-session"
+COUNTER = ROOT / "target/wasm32-wasip2/component/counter.wasm"
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # The share of a peer's requests that may fail, because Django's SQLite sometimes gives up when many save. Ours may not fail.
@@ -124,7 +126,7 @@ class Server:
         requests, microseconds, failed, p99 = map(int, found.groups())
         if not requests:
             raise SystemExit(f"{self.name} answered no request of {path} within {seconds} s")
-        if failed > requests * (0 if self.name in OURS else FEW):
+        if failed > requests * (0 if self.name in OURS or self.name in HOSTS else FEW):
             raise SystemExit(f"{self.name} failed {failed} of {requests} requests of {path}")
         return {
             "rate": requests / microseconds * 1e6,
@@ -173,17 +175,59 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def lemon_session(reuse, durable=False):
+def lemon_session(reuse, durable=False, redis=None):
     def commands(folder, port):
-        ini = "[storage]\nurl = sqlite:sessions.db\n" + ("synchronous = FULL\n" if durable else "")
+        url = f"redis://127.0.0.1:{REDIS_PORT}\ntable = {redis}" if redis else "sqlite:sessions.db"
+        ini = f"[storage]\nurl = {url}\n" + ("synchronous = FULL\n" if durable else "")
         (folder / "lemon.ini").write_text(ini)
         yield {
-            "arguments": [ROOT / "target/release/lemon-session", "serve"]
-            + [ROOT / "target/wasm32-wasip2/component/counter.wasm", "--config", "lemon.ini"]
+            "arguments": [COMMAND, "serve", COUNTER, "--config", "lemon.ini"]
             + ["--addr", f"127.0.0.1:{port}", "--reuse", str(reuse)]
         }
 
     return commands
+
+
+def wasmtime(reuse, redis=None):
+    """A stock runtime, with the application and its store in one component."""
+
+    def commands(folder, port):
+        provider = "redis" if redis else "files"
+        yield {"arguments": [COMMAND, "compose", COUNTER, "--provider", provider, "-o", "site.wasm"], "first": True}
+        (folder / "sessions").mkdir()
+        options = ["-S", "cli", "--dir", "sessions::/sessions", "--env", "LEMON_SESSION_STORAGE=files:/sessions"]
+        if redis:
+            options = ["-S", "cli,inherit-network", "--env", f"LEMON_SESSION_STORAGE=redis://127.0.0.1:{REDIS_PORT}"]
+            options += ["--env", f"LEMON_SESSION_STORAGE_TABLE={redis}"]
+        yield {
+            "arguments": [ROOT / "target/runtimes/bin/wasmtime", "serve", "--addr", f"127.0.0.1:{port}"]
+            + ["--max-instance-reuse-count", str(reuse), *options, "site.wasm"]
+        }
+
+    return commands
+
+
+class Redis:
+    """A server of the benches' own, which is emptied with them."""
+
+    def __init__(self, folder):
+        folder.mkdir(parents=True)
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(REDIS_PORT), "--bind", "127.0.0.1", "--save", "", "--dir", folder],
+            stdout=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                return socket.create_connection(("127.0.0.1", REDIS_PORT)).close()
+            except OSError as error:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise SystemExit(f"redis-server does not serve: {error}")
+                time.sleep(0.1)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
 
 
 def axum(program, *arguments):
@@ -247,6 +291,27 @@ ALL = {
 }
 
 
+# The same application on a stock runtime, with its store inside, beside the command with the same reuse of instances.
+REDIS_PORT = free_port()
+REDIS_FRESH = f"{FRESH}, Redis"
+REDIS_REUSED = f"{REUSED}, Redis"
+FILES_FRESH_STOCK = "wasmtime serve, a fresh instance per request, files"
+FILES_REUSED_STOCK = f"wasmtime serve, reuse {REUSE}, files"
+REDIS_FRESH_STOCK = "wasmtime serve, a fresh instance per request, Redis"
+REDIS_REUSED_STOCK = f"wasmtime serve, reuse {REUSE}, Redis"
+
+HOSTS = {
+    FRESH: lemon_session(1),
+    REUSED: lemon_session(REUSE),
+    FILES_FRESH_STOCK: wasmtime(1),
+    FILES_REUSED_STOCK: wasmtime(REUSE),
+    REDIS_FRESH: lemon_session(1, redis="sessions_1"),
+    REDIS_REUSED: lemon_session(REUSE, redis="sessions_2"),
+    REDIS_FRESH_STOCK: wasmtime(1, redis="sessions_3"),
+    REDIS_REUSED_STOCK: wasmtime(REUSE, redis="sessions_4"),
+}
+
+
 def servers(folder, only=ALL):
-    """All servers, each with its own folder in `folder`."""
-    return [Server(name, folder / str(number), ALL[name]) for number, name in enumerate(only)]
+    """These servers, each with its own folder in `folder`."""
+    return [Server(name, folder / str(number), commands) for number, (name, commands) in enumerate(only.items())]

@@ -7,6 +7,7 @@ cd "$(dirname "$0")"
 missing=
 command -v wrk >/dev/null || missing="$missing wrk"
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
+command -v redis-server >/dev/null || missing="$missing redis-server"
 [ -x /usr/sbin/php-fpm8.2 ] || missing="$missing php8.2-fpm"
 command -v npm >/dev/null || missing="$missing npm"
 if [ -n "$missing" ]; then

@@ -4,6 +4,7 @@ use std::{
     env,
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use fantoccini::{Client, ClientBuilder};
@@ -82,6 +83,21 @@ impl Browser {
                 let _ = driver.wait();
                 panic!("chromium does not start: {error}");
             }
+        }
+    }
+
+    /// Waits until the text of the page begins with `begin` and has `part` in it: after a click, the last page may still
+    /// be there.
+    pub async fn assert_shows(&self, begin: &str, part: &str) {
+        let is_it = |text: &Value| text.as_str().is_some_and(|text| text.starts_with(begin) && text.contains(part));
+        let started = Instant::now();
+        loop {
+            let text = self.client.execute("return document.body ? document.body.innerText : ''", vec![]).await;
+            if text.as_ref().is_ok_and(is_it) {
+                return;
+            }
+            assert!(started.elapsed() < Duration::from_secs(20), "no {begin:?} and {part:?} in {text:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 

@@ -17,9 +17,9 @@ pub fn command() -> &'static Path {
 /// A program of the workspace: `lemon-session`, `embed` or `axum-sessions`.
 pub fn program(name: &str) -> PathBuf {
     let profile = folders().1;
-    // Selects all members, like `cargo test`, so that no dependency is built again with other features.
+    // Selects all members and a test, like `cargo test`, so that no dependency is built again with other features.
     let mut cargo = cargo();
-    cargo.args(["--workspace", "--bin", name]);
+    cargo.args(["--workspace", "--bin", name, "--test", "generators"]);
     if profile != "debug" {
         cargo.args(["--profile", profile]);
     }

@@ -4,17 +4,26 @@ use std::{
     env, fs,
     net::{TcpListener, TcpStream},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{self, Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-/// A port that is free now.
+/// A port that is free now, and below those that the system gives away: no connection takes it in the meantime.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("a listener has an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let ports = 20_000..32_000;
+    loop {
+        // Tests of two programs begin at different ports.
+        let next = process::id() * 50 + NEXT.fetch_add(1, Relaxed);
+        let port = ports.start + (next % ports.len() as u32) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Whether a program is installed. Fails in CI if it is not.

@@ -3,7 +3,7 @@
 
 use std::{
     env, fs,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     os::unix::{fs::PermissionsExt as _, net::UnixStream, process::CommandExt as _},
     path::Path,
     process::{Child, Command, Stdio},
@@ -13,7 +13,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Client, Reply, build};
+use crate::{Client, Reply, build, proxy::free_port};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -204,11 +204,6 @@ fn end_group(signal: &str, child: &Child) {
 
 fn is_installed(program: &str) -> bool {
     ["/usr/sbin", "/usr/bin", "/sbin"].iter().any(|folder| Path::new(folder).join(program).exists())
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    listener.local_addr().expect("a listener has an address").port()
 }
 
 /// Gives a folder to the user that web servers run as, where that can be done: Apache does not run as root.

@@ -5,12 +5,10 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
     thread,
-    time::{Duration, Instant},
 };
 
 use fantoccini::Locator;
 use lemon_session_tests::{Client, Launch, Reply, Server, browser::Browser, build, client};
-use serde_json::Value;
 
 fn launch() -> Launch {
     let ini = fs::read_to_string(build::root().join("examples/auth/lemon.ini")).unwrap();
@@ -239,19 +237,6 @@ fn other_site(action: &str) -> u16 {
 async fn chromium_signs_its_visitor_in_by_the_form_of_the_page_and_not_by_that_of_another_site() {
     let Some(browser) = Browser::start().await else { return };
     let client = &browser.client;
-    // Asks the page for its text until that begins and goes on so: the last page may still be there.
-    let assert_shows = async |begin: &str, part: &str| {
-        let is_it = |text: &Value| text.as_str().is_some_and(|text| text.starts_with(begin) && text.contains(part));
-        let started = Instant::now();
-        loop {
-            let text = client.execute("return document.body ? document.body.innerText : ''", vec![]).await;
-            if text.as_ref().is_ok_and(is_it) {
-                return;
-            }
-            assert!(started.elapsed() < Duration::from_secs(20), "no {begin:?} and {part:?} in {text:?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
     let server = server();
     for (site, other) in [("127.0.0.1", "site.test"), ("site.test", "127.0.0.1")] {
         let url = format!("http://{site}:{}/", server.address.port());
@@ -260,7 +245,7 @@ async fn chromium_signs_its_visitor_in_by_the_form_of_the_page_and_not_by_that_o
         let assert_refused = async || {
             client.goto(&other).await.unwrap();
             client.wait().for_url(&sign_in.parse().unwrap()).await.unwrap();
-            assert_shows("cross-site: the request comes from another origin: ", "").await;
+            browser.assert_shows("cross-site: the request comes from another origin: ", "").await;
             let status = "return performance.getEntriesByType('navigation')[0].responseStatus";
             assert_eq!(client.execute(status, vec![]).await.unwrap(), 403);
         };
@@ -268,17 +253,17 @@ async fn chromium_signs_its_visitor_in_by_the_form_of_the_page_and_not_by_that_o
         // How many visits it is depends on whether the browser looks for an icon.
         assert_refused().await;
         client.goto(&url).await.unwrap();
-        assert_shows("", " of an unknown visitor.").await;
+        browser.assert_shows("", " of an unknown visitor.").await;
 
         let form = client.form(Locator::Css("form")).await.unwrap();
         form.set_by_name("user", "ada").await.unwrap();
         form.set_by_name("password", "analytical engine").await.unwrap();
         form.submit_with(Locator::Css("button")).await.unwrap();
-        assert_shows("", "Welcome, ada.").await;
+        browser.assert_shows("", "Welcome, ada.").await;
 
         assert_refused().await;
         client.goto(&url).await.unwrap();
-        assert_shows("", " of ada, signed in at ").await;
+        browser.assert_shows("", " of ada, signed in at ").await;
     }
     browser.close().await;
 }

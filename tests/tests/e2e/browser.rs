@@ -12,10 +12,9 @@ async fn chromium_walks_through_the_three_pages() {
     let Some(browser) = Browser::start().await else { return };
     let server = Server::start("visits");
     let client = &browser.client;
-    let text = async || client.find(Locator::Css("body")).await.unwrap().text().await.unwrap();
 
     client.goto(&server.url("/")).await.unwrap();
-    assert!(text().await.contains("This is your first visit"));
+    browser.assert_shows("", "This is your first visit").await;
 
     // WebDriver tells what the browser keeps, and scripts what they are let see.
     let cookie = client.get_named_cookie("visits").await.unwrap();
@@ -30,15 +29,15 @@ async fn chromium_walks_through_the_three_pages() {
     assert_eq!(visible, "", "out of reach of scripts");
 
     client.refresh().await.unwrap();
-    let page = text().await;
-    assert!(page.contains("Welcome back") && page.contains("variable1: Python Rules!"), "{page}");
+    browser.assert_shows("", "Welcome back").await;
+    browser.assert_shows("", "variable1: Python Rules!").await;
 
     client.find(Locator::Css("button")).await.unwrap().click().await.unwrap();
-    assert!(text().await.contains("Session Deleted"));
+    browser.assert_shows("", "Session Deleted").await;
     assert!(client.get_all_cookies().await.unwrap().is_empty(), "the browser has dropped the cookie");
 
     client.goto(&server.url("/")).await.unwrap();
-    assert!(text().await.contains("This is your first visit"));
+    browser.assert_shows("", "This is your first visit").await;
     let rotated = client.get_named_cookie("visits").await.unwrap();
     assert_ne!(rotated.value(), cookie.value());
     browser.close().await;
@@ -58,30 +57,29 @@ async fn chromium_keeps_a_host_cookie_that_came_through_a_proxy_with_https_until
     );
     let Some(_proxy) = Proxy::start(&servers, "site.test", &[https, http]) else { return };
     let client = &browser.client;
-    let text = async || client.find(Locator::Css("body")).await.unwrap().text().await.unwrap();
     let url = format!("https://site.test:{https}/");
 
     client.goto(&url).await.unwrap();
-    assert!(text().await.contains("This is your first visit"));
+    browser.assert_shows("", "This is your first visit").await;
     let cookie = client.get_named_cookie("__Host-visits").await.unwrap();
     assert_eq!((cookie.secure(), cookie.http_only(), cookie.path()), (Some(true), Some(true), Some("/")));
     client.refresh().await.unwrap();
-    assert!(text().await.contains("Welcome back"));
+    browser.assert_shows("", "Welcome back").await;
 
     client.find(Locator::Css("button")).await.unwrap().click().await.unwrap();
-    assert!(text().await.contains("Session Deleted"));
+    browser.assert_shows("", "Session Deleted").await;
     assert!(client.get_all_cookies().await.unwrap().is_empty(), "the browser has dropped the cookie");
     client.goto(&url).await.unwrap();
-    assert!(text().await.contains("This is your first visit"));
+    browser.assert_shows("", "This is your first visit").await;
 
     // Over plain HTTP a browser takes no such cookie: each visit is the first.
     let before = client.get_named_cookie("__Host-visits").await.unwrap();
     client.goto(&format!("http://site.test:{http}/")).await.unwrap();
-    assert!(text().await.contains("This is your first visit"), "nor does it send one");
+    browser.assert_shows("", "This is your first visit").await;
     client.refresh().await.unwrap();
-    assert!(text().await.contains("This is your first visit"));
+    browser.assert_shows("", "This is your first visit").await;
     client.goto(&url).await.unwrap();
-    assert!(text().await.contains("Welcome back"), "the cookie of HTTPS was left alone");
+    browser.assert_shows("", "Welcome back").await;
     assert_eq!(client.get_named_cookie("__Host-visits").await.unwrap().value(), before.value());
     browser.close().await;
 }
