@@ -123,7 +123,8 @@ fn slow_set(request: &Request) -> Result<Answer> {
     let session = start(request)?;
     if let Some(begun) = request.parameter("begun") {
         session.set(&begun, &true)?;
-        session.save()?;
+        // Who watches for it has the cookie already.
+        let _ = session.save()?;
     }
     let milliseconds = number(request, "ms")?;
     let wait = u64::try_from(milliseconds).ok().and_then(|ms| ms.checked_mul(1_000_000));

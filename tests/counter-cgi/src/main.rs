@@ -21,7 +21,8 @@ fn respond() -> Result<(u16, Headers, String)> {
         "/slow-set" => {
             if let Ok(begun) = parameter(&query, "begun") {
                 session.set(&begun, "true")?;
-                session.save()?;
+                // Who watches for it has the cookie already.
+                let _ = session.save()?;
             }
             sleep(Duration::from_millis(number(&query, "ms")?));
             set(&session, &query)?
