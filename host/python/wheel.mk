@@ -13,11 +13,14 @@ wheel: $(WHEEL)
 	mkdir -p dist
 	cp $(PYTHON_TESTS)/wheel/*.whl dist/
 
-test-python: $(WHEEL)
-	$(PYTHON_TESTS)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(PYTHON_TESTS)/wheel/*.whl
+test-python: $(PYTHON_TESTS)/installed
 	cd $(PYTHON_TESTS) && bin/mypy --strict --cache-dir mypy ../../$(PYTHON_HOST)
 	cd $(PYTHON_TESTS) && LEMON_SESSION_COMMAND=$(wildcard $(abspath $(COMMAND))) LEMON_SESSION_CACHE=$(abspath $(PYTHON_TESTS))/cache \
 	    bin/python -m unittest discover --buffer --start-directory ../../host/python/tests --top-level-directory ../../host/python
+
+$(PYTHON_TESTS)/installed: $(WHEEL)
+	$(PYTHON_TESTS)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(PYTHON_TESTS)/wheel/*.whl
+	touch $@
 
 $(WHEEL): $(shell find host/python/src -name '*.py') host/python/pyproject.toml host/python/README.md host/embed/lemon_session.wasm \
     $(wildcard host/redis/src/scripts/*.lua host/sqlite/src/layout_*.sql) $(if $(PROVIDER_FILES),$(PYTHON_FILES)) \

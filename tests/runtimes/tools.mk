@@ -12,8 +12,13 @@ $(RUNTIMES)/bin/wasmtime $(RUNTIMES)/bin/wash &: tests/runtimes/requirements.txt
 		chmod +x $$file && ln -sf $$file $(RUNTIMES)/bin/$$program && touch $$file || exit 1; \
 	done
 
-$(RUNTIMES)/bin/jco: tests/runtimes/package.json tests/runtimes/package-lock.json
-	mkdir -p $(RUNTIMES)/bin
+# Also for the host of examples/hosting in Node.
+$(RUNTIMES)/node_modules/installed: tests/runtimes/package.json tests/runtimes/package-lock.json
+	mkdir -p $(RUNTIMES)
 	cp $^ $(RUNTIMES)/
 	cd $(RUNTIMES) && $(NPM) ci --silent --no-audit --no-fund
+	touch $@
+
+$(RUNTIMES)/bin/jco: $(RUNTIMES)/node_modules/installed
+	mkdir -p $(RUNTIMES)/bin
 	ln -sf ../node_modules/.bin/jco $@ && touch $(RUNTIMES)/node_modules/.bin/jco

@@ -18,7 +18,10 @@ impl Program {
     pub fn start(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program can be run");
         let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines().map_while(Result::ok);
-        let address = lines.find_map(|line| line.split_once("http://")?.1.split_whitespace().next()?.parse().ok());
+        let address = lines.find_map(|line| {
+            let url = line.split_once("http://")?.1.split_whitespace().next()?;
+            url.trim_end_matches('/').parse().ok()
+        });
         // It may print more, and must not wait for a reader.
         std::thread::spawn(move || lines.for_each(drop));
         match address {

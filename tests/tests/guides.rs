@@ -125,6 +125,13 @@ fn the_programs_that_check_a_store_are_run_by_the_tests() {
     let guide = "docs/hosting.md";
     shows(guide, "js", &["examples/hosting/node/check.mjs"]);
     shows(guide, "python", &["examples/hosting/python/check.py"]);
+    let (text, pinned) = (read(guide), read("tests/runtimes/package.json"));
+    let (_, line) = text.split_once("`npm install ").expect("the guide tells what check.mjs needs");
+    for package in line.split('`').next().unwrap_or_default().split(' ') {
+        let (name, version) = package.rsplit_once('@').expect("a name and a version");
+        let pin = format!("\"{name}\": \"{version}\"");
+        assert!(pinned.contains(&pin), "tests/runtimes/package.json does not have {pin}");
+    }
 }
 
 #[test]

@@ -4,10 +4,6 @@
 //! cargo run -p axum-sessions -- 127.0.0.1:8080 sqlite:sessions.db
 //! ```
 
-mod session;
-#[cfg(test)]
-mod tests;
-
 use std::env;
 
 use anyhow::{Context as _, Result};
@@ -16,11 +12,10 @@ use axum::{
     response::Html,
     routing::{get, post},
 };
+use axum_sessions::session::{self, Failure, Site, Visitor};
 use lemon_session_host::{SessionCtx, Sessions, sessions::Value, store::StorageOptions};
 use lemon_session_sqlite::Sqlite;
 use tokio::{net::TcpListener, signal};
-
-use session::{Failure, Site, Visitor};
 
 async fn page(visitor: Visitor) -> Result<Html<String>, Failure> {
     let html = if visitor.created().await? {

@@ -14,6 +14,7 @@
 //! | `/add?key=K&delta=N` | adds to an integer |
 //! | `/increment?key=K` | reads an integer and sets it to one more: loses updates unless `strict=1` |
 //! | `/slow-set?key=K&value=V&ms=N` | starts, waits, then sets and saves |
+//! | `/slow-set?…&begun=B` | saves the variable B before it waits: who reads it knows that the request has its session |
 //! | `/login?user=U` | gives the session a new id and an owner |
 //! | `/regenerate` | gives the session a new id |
 //! | `/destroy` | ends the session |
@@ -120,6 +121,11 @@ fn set(session: &Session, request: &Request) -> Result<Answer> {
 
 fn slow_set(request: &Request) -> Result<Answer> {
     let session = start(request)?;
+    if let Some(begun) = request.parameter("begun") {
+        session.set(&begun, &true)?;
+        // Who watches for it has the cookie already.
+        let _ = session.save()?;
+    }
     let milliseconds = number(request, "ms")?;
     let wait = u64::try_from(milliseconds).ok().and_then(|ms| ms.checked_mul(1_000_000));
     let wait = wait.ok_or_else(|| Error::InvalidValue("ms is a number of milliseconds, 0 or more".to_owned()))?;

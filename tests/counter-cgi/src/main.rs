@@ -19,6 +19,11 @@ fn respond() -> Result<(u16, Headers, String)> {
     let body = match env::var("PATH_INFO").unwrap_or_default().as_str() {
         "/set" => set(&session, &query)?,
         "/slow-set" => {
+            if let Ok(begun) = parameter(&query, "begun") {
+                session.set(&begun, "true")?;
+                // Who watches for it has the cookie already.
+                let _ = session.save()?;
+            }
             sleep(Duration::from_millis(number(&query, "ms")?));
             set(&session, &query)?
         }

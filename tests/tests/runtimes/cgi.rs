@@ -11,6 +11,7 @@ use std::{
 use lemon_session_tests::{Reply, cgi::outcome};
 
 use crate::{
+    running::comes_true,
     site::{runtime, site},
     store::{Kind, Store},
 };
@@ -100,8 +101,8 @@ fn fifty_parallel_requests_keep_fifty_variables(counter: &Program) {
 fn a_save_in_flight_at_a_logout_is_refused(counter: &Program) {
     let cookie = counter.visitor();
     let slow = thread::scope(|scope| {
-        let slow = scope.spawn(|| counter.get("/slow-set?key=late&value=1&ms=2500", &cookie));
-        thread::sleep(Duration::from_millis(1200));
+        let slow = scope.spawn(|| counter.get("/slow-set?key=late&value=1&ms=4000&begun=begun", &cookie));
+        assert!(comes_true(|| counter.get("/get?key=begun", &cookie).status == 200), "the request has its session");
         assert_eq!(counter.get("/destroy", &cookie).status, 200);
         slow.join().expect("the request comes to its end")
     });

@@ -15,6 +15,18 @@ use tempfile::TempDir;
 /// Long enough for a machine that is compiling at the same time.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Waits until `condition` is met. Returns false when it takes too long.
+pub fn comes_true(condition: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + PATIENCE;
+    while !condition() {
+        if Instant::now() > until {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
+
 /// A runtime, with all processes it started. They end when it is dropped.
 pub struct Running {
     address: SocketAddr,

@@ -1,11 +1,11 @@
 //! Two native servers and two sites with the provider `redis` on one Redis: the rules hold over all four.
 
-use std::{thread, time::Duration};
+use std::thread;
 
 use lemon_session_tests::{Launch, Reply, Server, client::get_with_cookie};
 
 use crate::{
-    running::Running,
+    running::{Running, comes_true},
     store::{Kind, Store},
     wasmtime,
 };
@@ -104,12 +104,17 @@ fn no_logout_is_undone(servers: &Servers) {
             for n in 0..8 {
                 let cookie = &cookie;
                 scope.spawn(move || {
-                    let slow = servers.get(n, &format!("/slow-set?key=late{n}&value=1&ms=1500"), cookie);
+                    let path = format!("/slow-set?key=late{n}&value=1&ms=4000&begun=begun{n}");
+                    let slow = servers.get(n, &path, cookie);
                     assert_eq!(slow.status, 409, "{end}: {slow:?}");
                     assert!(slow.headers("set-cookie").is_empty(), "{end}: no session is made up in its place");
                 });
             }
-            thread::sleep(Duration::from_millis(800));
+            let begun = comes_true(|| {
+                let keys = servers.get(ending, "/keys", &cookie).body;
+                (0..8).all(|n| keys.lines().any(|key| key == format!("begun{n}")))
+            });
+            assert!(begun, "all requests have their session");
             assert_eq!(servers.get(ending, end, &cookie).status, 200);
         });
         for n in 0..4 {

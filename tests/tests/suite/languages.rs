@@ -16,10 +16,11 @@ fn python(program: &str) -> Command {
     command
 }
 
-/// Node looks for modules beside the program, so that a copy of it is run.
+/// Node looks for modules beside the program and above it, so that a copy of it is run below those of jco.
 fn node(program: &str) -> Command {
-    let modules = made("target/hosting/node/node_modules/.package-lock.json");
-    let folder = modules.ancestors().nth(2).expect("a folder");
+    let modules = made("target/runtimes/node_modules/installed");
+    let folder = modules.ancestors().nth(2).expect("a folder").join("hosting").join(program);
+    std::fs::create_dir_all(&folder).expect("there is room for a folder");
     for file in ["memory.mjs", program] {
         std::fs::copy(root().join("examples/hosting/node").join(file), folder.join(file)).expect("a copy");
     }

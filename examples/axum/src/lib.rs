@@ -1,0 +1,6 @@
+//! Sessions for handlers of axum.
+
+pub mod session;
+
+#[cfg(test)]
+mod tests;
