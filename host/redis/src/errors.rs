@@ -9,6 +9,9 @@ use super::options::Address;
 
 /// The reason why a connection failed, and what to check.
 pub fn refused(name: &str, address: &Address, error: RedisError) -> Error {
+    if let Some(check) = untrusted(address, &error) {
+        return Error::unavailable(format!("cannot connect to {name}: {error}; {check}"));
+    }
     let code = error.code().unwrap_or_default().to_owned();
     let check = match error.kind() {
         ErrorKind::AuthenticationFailed => "check user and password",
@@ -25,6 +28,18 @@ pub fn refused(name: &str, address: &Address, error: RedisError) -> Error {
         false => "",
     };
     Error::unavailable(format!("cannot connect to {name}: {}; {check}{runtime}", reason(&error)))
+}
+
+/// What to check if the server's certificate is refused, which only the text of rustls tells.
+fn untrusted(address: &Address, error: &RedisError) -> Option<&'static str> {
+    let text = error.to_string();
+    let (_, reason) = text.split_once("invalid peer certificate: ")?;
+    Some(match address.ca {
+        None if reason.contains("UnknownIssuer") => "give the certificate of its authority as ca-file",
+        Some(_) if reason.contains("UnknownIssuer") => "no certificate in ca-file is that of its authority",
+        _ if reason.contains("not valid for name") => "the host in the URL has to be a name in the certificate",
+        _ => "check the certificate, and the clock of this machine",
+    })
 }
 
 pub fn silent(name: &str, timeout: Duration) -> Error {

@@ -17,7 +17,8 @@
 //!
 //! - A single server only: the URL of a cluster is refused.
 //! - `rediss://` needs the feature `tls`, and trusts `ca-file` or else Mozilla's list of authorities. The feature uses
-//!   ring: for `wasm32-wasip2` that takes a C compiler for WebAssembly.
+//!   ring: for `wasm32-wasip2` that takes a C compiler for WebAssembly. `guest/providers/tls.mk` of the repository builds
+//!   a provider with one.
 //! - A call blocks its thread, and its future is ready when it is first polled. A connection is kept for the next call;
 //!   one that the server has closed meanwhile is noticed before a call is sent. The timeout is that of a whole call,
 //!   with connecting and repeats.

@@ -1,6 +1,6 @@
 //! The storage URL and its options.
 
-use std::{fmt, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use lemon_session_store::{Error, Result, StorageOptions, units};
 use percent_encoding::percent_decode_str;
@@ -40,8 +40,7 @@ impl Address {
         }
         let [file, variable] = secrets;
         if let Some(file) = file {
-            let read = std::fs::read_to_string(file);
-            let text = read.map_err(|error| Error::invalid(format!("password-file {file} cannot be read: {error}")))?;
+            let text = std::fs::read_to_string(file).map_err(|error| unreadable("password-file", file, &error))?;
             address.password = Some(text.trim_end_matches(['\r', '\n']).to_owned());
         }
         if let Some(variable) = variable {
@@ -65,8 +64,7 @@ impl Address {
                     "ca-file needs TLS: the URL then begins with rediss:// or rediss+cluster://",
                 ));
             }
-            let read = std::fs::read(file);
-            address.ca = Some(read.map_err(|error| Error::invalid(format!("ca-file {file} cannot be read: {error}")))?);
+            address.ca = Some(std::fs::read(file).map_err(|error| unreadable("ca-file", file, &error))?);
         }
         if let Some(text) = options.options.get("timeout") {
             let range = Duration::from_secs(1)..=Duration::from_secs(300);
@@ -139,6 +137,15 @@ impl Address {
             timeout: DEFAULT_TIMEOUT,
         })
     }
+}
+
+/// The error for the file of an option. A component sees only what its runtime grants, and gets no other reason.
+fn unreadable(option: &str, file: &str, error: &io::Error) -> Error {
+    let runtime = match cfg!(target_family = "wasm") {
+        true => "; the runtime has to grant its directory (`wasmtime --dir /etc/redis::/etc/redis`)",
+        false => "",
+    };
+    Error::invalid(format!("{option} {file} cannot be read: {error}{runtime}"))
 }
 
 /// Without user and password.

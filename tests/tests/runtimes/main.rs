@@ -10,6 +10,7 @@ mod running;
 mod shared;
 mod site;
 mod store;
+mod tls;
 mod walks;
 mod wash;
 mod wasmtime;

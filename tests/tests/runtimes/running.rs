@@ -92,7 +92,8 @@ impl Running {
         let _ = self.child.wait();
     }
 
-    fn log(&self) -> String {
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).expect("the log can be read")
     }
 }

@@ -16,16 +16,18 @@ pub fn site(application: &'static str, kind: Kind) -> PathBuf {
     type Files = HashMap<(&'static str, Kind), Arc<OnceLock<PathBuf>>>;
     static FILES: LazyLock<Mutex<Files>> = LazyLock::new(Mutex::default);
     let cell = FILES.lock().unwrap_or_else(PoisonError::into_inner).entry((application, kind)).or_default().clone();
-    cell.get_or_init(|| compose(application, kind)).clone()
+    cell.get_or_init(|| compose(application, kind.provider())).clone()
 }
 
-fn compose(application: &str, kind: Kind) -> PathBuf {
+/// Joins an application with a provider, which is a name or a file.
+pub fn compose(application: &str, provider: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     fs::create_dir_all(folder).expect("there is room for a folder");
-    let file = folder.join(format!("{application}-{}.wasm", kind.provider()));
+    let name = Path::new(provider).file_stem().expect("a provider has a name").display();
+    let file = folder.join(format!("{application}-{name}.wasm"));
     let (from, to) = (build::component(application), file.display().to_string());
     let from = from.display().to_string();
-    command::run(folder, &["compose", &from, "--provider", kind.provider(), "-o", &to]).ok();
+    command::run(folder, &["compose", &from, "--provider", provider, "-o", &to]).ok();
     file
 }
 

@@ -45,7 +45,11 @@ type Serve = fn(&'static str, &Store) -> Running;
 /// The page of examples/visits: first visit, welcome back, destroyed, and first visit again.
 pub fn visits_walks_its_three_pages(kind: Kind, serve: Serve) {
     let Some(store) = Store::new(kind) else { return };
-    let visits = serve("visits", &store);
+    walk_three_pages(&serve("visits", &store));
+}
+
+/// The same, where the site runs already.
+pub fn walk_three_pages(visits: &Running) {
     let visitor = Client::new();
     let first = visits.get(&visitor, "/");
     assert_eq!(first.status, 200, "{first:?}");

@@ -7,7 +7,7 @@ use redis::{
     ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisError, RedisResult,
 };
 
-use super::{Node, Transport, cluster::Cluster, single::Single};
+use super::{Node, Transport, authorities::authorities, cluster::Cluster, single::Single};
 use crate::{
     check,
     errors::{refused, silent},
@@ -20,6 +20,8 @@ pub async fn connect(address: Address) -> Result<Box<dyn Transport>> {
         // Fails if another thread has installed one since: that one is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
+    // The clients read them too, with errors that do not name the option.
+    authorities(&address)?;
     let name = address.to_string();
     let failed = |error: RedisError| match error.is_timeout() {
         true => silent(&name, 2 * address.timeout),

@@ -1,6 +1,8 @@
 //! How calls reach the server or the cluster: through the asynchronous clients of the crate `redis`, or, on WebAssembly
 //! and for programs without tokio, over a plain socket.
 
+#[cfg(any(feature = "tls", not(target_family = "wasm")))]
+mod authorities;
 #[cfg(not(target_family = "wasm"))]
 mod clients;
 #[cfg(not(target_family = "wasm"))]

@@ -3,13 +3,9 @@
 use std::{io, net::TcpStream, sync::Arc};
 
 use lemon_session_store::{Error, Result};
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
-    crypto::ring,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring, pki_types::ServerName};
 
-use super::stream::Stream;
+use super::{authorities::authorities, stream::Stream};
 use crate::options::Address;
 
 /// How the server is recognised.
@@ -22,14 +18,8 @@ impl Tls {
     /// Trusts the certificates of `ca-file`, or else those of Mozilla's list: WebAssembly has no system with a list of
     /// its own.
     pub fn new(address: &Address) -> Result<Self> {
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        if let Some(pem) = &address.ca {
-            let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
-            roots = RootCertStore::empty();
-            if roots.add_parsable_certificates(certificates).0 == 0 {
-                return Err(Error::invalid("ca-file contains no certificate in PEM"));
-            }
-        }
+        let listed = || RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let roots = authorities(address)?.unwrap_or_else(listed);
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::unavailable(format!("TLS cannot be used: {error}")))?

@@ -139,20 +139,25 @@ async fn tls_is_spoken_and_the_certificate_checked() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("names"), "subjectAltName=IP:127.0.0.1,DNS:localhost").expect("written");
+    std::fs::write(folder.path().join("names"), "subjectAltName=IP:127.0.0.1,DNS:redis.example").expect("written");
     let made = [
         "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=Test-CA -days 2",
         "req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost",
         "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -out cert.pem -days 2 -extfile names",
+        "req -x509 -newkey rsa:2048 -nodes -keyout other.key -out other.pem -subj /CN=Other-CA -days 2",
     ];
     if !made.iter().all(|arguments| openssl(folder.path(), arguments)) {
         return skip("openssl is needed for the test of TLS");
     }
     let path = |name: &str| folder.path().join(name).to_str().expect("a path").to_owned();
-    let (ca, cert, key) = (path("ca.pem"), path("cert.pem"), path("key.pem"));
+    let (ca, cert, key, other_ca) = (path("ca.pem"), path("cert.pem"), path("key.pem"), path("other.pem"));
+    let (torn, not_der) = (path("torn.pem"), path("not-der.pem"));
+    std::fs::write(&torn, "-----BEGIN CERTIFICATE-----\nAAAA\n").expect("written");
+    std::fs::write(&not_der, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").expect("written");
     let tls = RedisServer::start_tls(&["--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &ca]);
     let Some(tls) = tls else { return skip("redis-server was built without TLS") };
     let url = format!("rediss://127.0.0.1:{}", tls.port);
+    let other_host = format!("rediss://localhost:{}", tls.port);
 
     for open in TRANSPORTS {
         let driver = open_over(open, &url, &own_table(), &[("ca-file", &ca)]).await;
@@ -165,9 +170,19 @@ async fn tls_is_spoken_and_the_certificate_checked() {
         assert!(driver.summary().contains("TLS"));
 
         let refused = refusal_over(open, &url, &[]).await;
-        assert!(refused.contains("certificate"), "a certificate that is not trusted: {refused}");
-        let refused = refusal_over(open, &url, &[("ca-file", &key)]).await;
-        assert!(refused.contains("certificate"), "a file without certificates: {refused}");
+        assert!(refused.contains("UnknownIssuer; give the certificate of its authority as ca-file"), "{refused}");
+        let refused = refusal_over(open, &url, &[("ca-file", &other_ca)]).await;
+        assert!(refused.contains("UnknownIssuer; no certificate in ca-file is that of its authority"), "{refused}");
+        let refused = refusal_over(open, &other_host, &[("ca-file", &ca)]).await;
+        assert!(refused.contains("the host in the URL has to be a name in the certificate"), "{refused}");
+        for (file, wrong) in [
+            (&key, "ca-file has no certificate"),
+            (&torn, "ca-file is not valid PEM"),
+            (&not_der, "ca-file has a certificate that cannot be used"),
+        ] {
+            let refused = refusal_over(open, &url, &[("ca-file", file)]).await;
+            assert!(refused.starts_with(wrong), "{refused}");
+        }
         let plain = format!("redis://127.0.0.1:{}", tls.port);
         let refused = refusal_over(open, &plain, &[("timeout", "1")]).await;
         assert!(refused.contains("TLS") || refused.contains("did not answer"), "{refused}");
