@@ -305,8 +305,8 @@ async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
         let (ended, took) = ending.await.expect("the task ends");
         assert_eq!(ended as usize, SESSIONS);
         assert_eq!(driver.try_inspect().expect("inspect").count(now()).await.expect("count"), 1);
-        // A busy machine delays the whole operation by more than it delays one save.
-        assert!(longest < Duration::from_millis(50).max(took / 5), "a save waited for {longest:?} of {took:?}");
+        // In a single script, a save would wait for the whole of it. A busy machine delays both.
+        assert!(longest < Duration::from_millis(50).max(took / 2), "a save waited for {longest:?} of {took:?}");
         driver.try_schema().expect("schema").drop_tables().await.expect("drop_tables");
     }
 }
