@@ -239,5 +239,7 @@ fn a_page_whose_settings_differ_shares_less() {
     assert_eq!(attribute.set_cookie().attribute("samesite"), Some("Strict"), "the cookie is sent again");
     let expiry = look(&site.storage, "expires = 1h", "expires = 2h");
     assert_eq!(expiry.body, "item: lemon\n");
-    assert_eq!(expiry.set_cookie().attribute("max-age"), Some("7200"), "the session lasts longer");
+    // By the twentieth that a session may stay unused before its expiry is moved, a cookie lasts longer than its session.
+    let max_age = expiry.set_cookie().attribute("max-age").and_then(|seconds| seconds.parse::<u64>().ok());
+    assert!(max_age.is_some_and(|seconds| (7200..=7561).contains(&seconds)), "the session lasts longer: {max_age:?}");
 }
