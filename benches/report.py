@@ -66,8 +66,9 @@ def peers(measured, load):
 def hosts(measured):
     yield "## The same application on a stock runtime"
     yield ""
-    yield "The application, the session component and a provider are one component, which `wasmtime serve` 48 runs; beside it,"
-    yield "the command with the same reuse of instances. The load is that of the table above. CPU does not include Redis."
+    yield "`wasmtime serve` 48 runs the application, the session component and a provider as one component. The command runs the"
+    yield "same application with the same number of requests per instance. wrk sends the load described above. The CPU figures"
+    yield "leave out Redis."
     yield ""
     yield from table(measured)
 

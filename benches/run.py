@@ -41,11 +41,9 @@ def main():
             print(part, flush=True)
             if part == "process":
                 results[part] = process(options.many)
-            elif part == "comparison":
-                results[part] = comparison.compare(folder / part, options.sessions, options.rounds, options.seconds)
-                results["load"] = {name: getattr(options, name) for name in ["sessions", "rounds", "seconds"]}
-            elif part == "hosts":
-                results[part] = comparison.hosts(folder / part, options.sessions, options.rounds, options.seconds)
+            elif part in ["comparison", "hosts"]:
+                measure = comparison.compare if part == "comparison" else comparison.hosts
+                results[part] = measure(folder / part, options.sessions, options.rounds, options.seconds)
                 results["load"] = {name: getattr(options, name) for name in ["sessions", "rounds", "seconds"]}
             else:
                 results[part] = comparison.endure(folder / part, options.sessions, options.requests)

@@ -63,7 +63,7 @@ impl Site {
         }
     }
 
-    /// What each host shows whoever sends this id.
+    /// The page of each host for a request with this id.
     #[track_caller]
     fn all_refuse(&self, id: &str) {
         let cookie = format!("visitor={id}");

@@ -77,5 +77,4 @@ urlpatterns = [
 ]
 
 if __name__ == '__main__':
-    
     execute_from_command_line([sys.argv[0], 'runserver', '--noreload', f'127.0.0.1:{os.environ.get("PORT", "8002")}'])
