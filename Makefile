@@ -23,8 +23,8 @@ CARGO ?= cargo
 ADDR ?= 127.0.0.1:8080
 SECONDS ?= 30
 EXAMPLES = -p welcome -p visits -p visits-cgi -p counter
-COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p counter-cgi -p rogue -p rogue-cgi -p rogue-store -p values -p page-wasm \
-    -p lemon-session
+COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p counter-cgi -p rogue -p rogue-cgi -p rogue-store -p service -p service-cgi -p service-sync \
+    -p values -p page-wasm -p lemon-session
 WASM = --target wasm32-wasip2
 
 .PHONY: run build dist packages wheel component languages setup test test-hosts test-python check bench lint api defaults fuzz mutants deny clean target
