@@ -48,7 +48,7 @@ build: target
 	cp target/wasm32-wasip2/component/lemon_session_conformance.wasm dist/
 
 dist: build
-	packaging/package.sh target/release/lemon-session dist
+	packaging/package.sh target/release/lemon-session dist/welcome.wasm dist
 
 packages: build
 	packaging/packages.sh target/release/lemon-session dist
