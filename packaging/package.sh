@@ -23,7 +23,7 @@ root=$work/root
 install -D -m 755 "$binary" "$root/usr/bin/lemon-session"
 strip "$root/usr/bin/lemon-session"
 install -D -m 644 packaging/lemon-session*.service packaging/lemon-session*.timer -t "$root/lib/systemd/system"
-install -D -m 644 "$sample" -t "$root/usr/share/lemon-session"
+install -D -m 644 "$sample" packaging/monitoring/* -t "$root/usr/share/lemon-session"
 install -D -m 644 packaging/sysusers.conf "$root/usr/lib/sysusers.d/lemon-session.conf"
 install -D -m 644 examples/lemon.ini "$root/etc/lemon-session/lemon.ini"
 "$binary" man --output "$root/usr/share/man/man1" >/dev/null

@@ -94,6 +94,8 @@ fn the_packages_hold_what_an_operator_needs() {
         "lib/systemd/system/lemon-session-cleanup@.service",
         "lib/systemd/system/lemon-session-cleanup@.timer",
         "usr/share/lemon-session/welcome.wasm",
+        "usr/share/lemon-session/dashboard.json",
+        "usr/share/lemon-session/alerts.yml",
         "usr/lib/sysusers.d/lemon-session.conf",
         "usr/share/man/man1/lemon-session.1.gz",
         "usr/share/man/man1/lemon-session-serve.1.gz",
