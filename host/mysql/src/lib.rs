@@ -273,6 +273,13 @@ impl Inspect for MySql {
         reused.await
     }
 
+    async fn backlog(&self, now: u64) -> Result<u64> {
+        let backlog = self.calls.run(Repeat::Safe, (self.sql(), now), |connection, (sql, now)| {
+            Box::pin(connection.value(&sql.backlog, vec![number(*now)]))
+        });
+        backlog.await
+    }
+
     async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {
         let input = (self.sql(), now, owner.map(str::to_owned), after.copied(), limit);
         let list = self.calls.run(Repeat::Safe, input, |connection, (sql, now, owner, after, limit)| {

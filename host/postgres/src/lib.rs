@@ -265,6 +265,16 @@ impl Inspect for Postgres {
         reused.await
     }
 
+    async fn backlog(&self, now: u64) -> Result<u64> {
+        let backlog = self.calls.run(Repeat::Safe, (self.sql(), stored(now)), |client, (sql, now)| {
+            Box::pin(async move {
+                let backlog = client.prepare_cached(&sql.backlog).await?;
+                client.query_one(&backlog, &[now]).await?.try_get(0).map(number)
+            })
+        });
+        backlog.await
+    }
+
     async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {
         let input = (self.sql(), stored(now), after.copied(), owner.map(str::to_owned), i64::from(limit));
         let list = self.calls.run(Repeat::Safe, input, |client, (sql, now, after, owner, limit)| {
