@@ -24,7 +24,7 @@ fn providers_that_ship_are_what_the_sources_build() {
     let script = build::root().join("guest/providers/build.sh");
     let status = Command::new(script).arg(folder.path()).status().expect("the script can be run");
     assert!(status.success());
-    for provider in ["files.wasm", "redis.wasm"] {
+    for provider in ["files.wasm", "redis.wasm", "postgres.wasm"] {
         let built = fs::read(folder.path().join(provider)).expect("built");
         let is_same =
             built == fs::read(build::root().join("host/command/providers").join(provider)).expect("it is there");

@@ -6,6 +6,7 @@
 
 mod cgi;
 mod jco;
+mod postgres_tls;
 mod running;
 mod shared;
 mod site;
