@@ -1,6 +1,6 @@
 # make run    serves a page that explains sessions on http://127.0.0.1:8080, built quickly
 # make build  leaves the command and the components in dist/
-# make dist/redis_tls.wasm  builds the provider redis with TLS, for `lemon-session compose --provider`
+# make dist/redis_tls.wasm dist/postgres_tls.wasm  builds these providers with TLS, for `lemon-session compose --provider`
 # make languages  leaves the pages in Python and JavaScript in dist/
 # make wheel  leaves the package for servers in Python in dist/
 # make dist   leaves a Debian package and a tarball of the command there as well
@@ -44,6 +44,7 @@ build: target
 	dist/lemon-session component -o dist/lemon_session.wasm
 	dist/lemon-session component --provider files -o dist/lemon_session_files.wasm
 	dist/lemon-session component --provider redis -o dist/lemon_session_redis.wasm
+	dist/lemon-session component --provider postgres -o dist/lemon_session_postgres.wasm
 	dist/lemon-session component --async -o dist/lemon_session_async.wasm
 	$(CARGO) build --profile component $(WASM) -p lemon-session-conformance
 	cp target/wasm32-wasip2/component/lemon_session_conformance.wasm dist/
@@ -100,7 +101,8 @@ lint: target
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(WASM) -p lemon-session-component -p lemon-session-blocking -- -D warnings
 	$(CARGO) clippy $(WASM) -p lemon-session-component --features async -- -D warnings
-	$(CARGO) clippy $(WASM) -p lemon-session-conformance -p lemon-session-provider-files -p lemon-session-provider-redis -- -D warnings
+	$(CARGO) clippy $(WASM) -p lemon-session-conformance -p lemon-session-provider-files -p lemon-session-provider-redis \
+	    -p lemon-session-provider-postgres -- -D warnings
 	$(CARGO) clippy $(WASM) $(COMPONENTS) -- -D warnings
 	$(CARGO) run --quiet -p lemon-session-api
 	$(CARGO) publish --workspace --dry-run --no-verify --allow-dirty --quiet

@@ -63,6 +63,14 @@ const REDIS: Needs = Needs {
     jco: ("LEMON_SESSION_STORAGE=redis://127.0.0.1:6379", ""),
 };
 
+const POSTGRES: Needs = Needs {
+    first: "",
+    wasmtime: "-S inherit-network --env LEMON_SESSION_STORAGE=postgres://USER:PASSWORD@127.0.0.1/DATABASE",
+    wash: "workload: {environment: {config: {LEMON_SESSION_STORAGE: \
+           \"postgres://USER:PASSWORD@host.wasmcloud.internal/DATABASE\"}}, allowedHostLoopbackPorts: [5432]}",
+    jco: ("LEMON_SESSION_STORAGE=postgres://USER:PASSWORD@127.0.0.1/DATABASE", ""),
+};
+
 /// What the provider of someone else needs is not known.
 const OTHER: Needs = Needs {
     first: "",
@@ -77,6 +85,7 @@ pub fn describe(file: &Path, component: &[u8], provider: &Provider) -> Result<St
     let Needs { first, wasmtime, wash, jco: (variables, options) } = match provider {
         Provider::Files => FILES,
         Provider::Redis => REDIS,
+        Provider::Postgres => POSTGRES,
         Provider::File(_) => OTHER,
     };
     let file = file.display();

@@ -23,9 +23,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lemon_session_sql::{
+    attempts::Repeat,
     cleanup::clean_up,
     limits::{check_change, check_owner, check_writes},
-    pool::{Calls, Repeat},
+    pool::Calls,
     server::Server,
     tombstone::known_until,
 };

@@ -7,6 +7,7 @@
 mod asynchronous;
 mod cgi;
 mod jco;
+mod postgres_tls;
 mod running;
 mod shared;
 mod site;
