@@ -96,7 +96,7 @@ fn is_https(proto: &[u8]) -> bool {
 macro_rules! wasi_http {
     ($module:ident, $wasi:ident, $request:ident, $headers:ident, $method:ident, $authority:ident, $scheme:ident) => {
         mod $module {
-            use $wasi::http::types::{$request as Incoming, Fields, Method, Scheme};
+            use $wasi::http::types::{Fields, Method, Scheme, $request as Incoming};
 
             use super::{Request, is_https};
 

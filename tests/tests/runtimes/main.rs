@@ -5,6 +5,7 @@
 //! tests/runtimes pins the versions of the runtimes, which `make` installs into target/runtimes.
 
 mod cgi;
+mod guard;
 mod jco;
 mod running;
 mod shared;
