@@ -16,6 +16,12 @@ $(PAGES)/%-python.wasm: sdk/python/lemon_session.py $(PAGES)/wit/world.wit $(COM
 	$(COMPONENTIZE_PY) --quiet -d $(PAGES)/wit -w page componentize $* \
 	    -p $(dir $(filter %/$*.py,$^)) -p sdk/python -o $@
 
+# For WASI 0.3.
+$(PAGES)/visits-async-python.wasm: examples/visits-async-python/visits.py $(wildcard sdk/python/*.py) $(COMPONENTIZE_PY) \
+    $(wildcard sdk/wit-async/*.wit sdk/wit-async/deps/*.wit wit/*.wit)
+	$(COMPONENTIZE_PY) --quiet -d sdk/wit-async -w page-async componentize visits \
+	    -p examples/visits-async-python -p sdk/python -o $@
+
 $(PAGES)/%-js.wasm: sdk/js/lemon-session.js $(PAGES)/wit/world.wit $(COMPONENTIZE_JS)
 	rm -rf $(PAGES)/$*-js && mkdir -p $(PAGES)/$*-js
 	cp $(filter %.js,$(filter-out $(COMPONENTIZE_JS),$^)) $(PAGES)/$*-js/
