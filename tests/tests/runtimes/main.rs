@@ -14,4 +14,5 @@ mod store;
 mod tls;
 mod walks;
 mod wash;
+mod wasi_0_3;
 mod wasmtime;
