@@ -34,8 +34,8 @@ impl Paths {
 fn parse(path: &str) -> Result<Segments, String> {
     let simple = simple(path.as_bytes());
     // A slash at the end means the same.
-    let written = path.strip_suffix('/').unwrap_or(path);
-    let is_simple = path.starts_with('/') && shown(&simple).strip_suffix('/').unwrap_or(&shown(&simple)) == written;
+    let written = [path, path.strip_suffix('/').unwrap_or(path)];
+    let is_simple = resolved(&simple) == simple && written.contains(&shown(&simple).as_str());
     if is_simple && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"%?#*\"<>".contains(&byte)) {
         Ok(simple)
     } else {

@@ -50,7 +50,8 @@ impl Rate {
 
     /// One request in so many is counted.
     fn weight(self, counted: i64) -> u32 {
-        if counted < i64::from(self.requests / 2) { (self.requests / 2 / STEPS).max(1) } else { 1 }
+        let (half, weight) = (self.requests / 2, (self.requests / 2 / STEPS).max(1));
+        if counted + i64::from(weight) <= i64::from(half) { weight } else { 1 }
     }
 }
 
