@@ -27,8 +27,8 @@ pub fn program(name: &str) -> PathBuf {
     folders().0.join(profile).join(name)
 }
 
-/// One of the components `welcome`, `visits`, `visits-cgi`, `counter`, `counter-cgi`, `rogue`, `rogue-cgi`, `rogue_store`, `values`,
-/// `auth_page`, `auth_module`, `page_wasm` and `lemon_session_conformance`; for WASI 0.3 `visits_async`, `echo` and
+/// One of the components `welcome`, `visits`, `visits-cgi`, `counter`, `counter-cgi`, `counter_async`, `rogue`, `rogue-cgi`, `rogue_store`,
+/// `values`, `auth_page`, `auth_module`, `page_wasm` and `lemon_session_conformance`; for WASI 0.3 `visits_async`, `echo` and
 /// `lemon_session_guard`; or with `-python` or `-js` a page in another language.
 pub fn component(name: &str) -> PathBuf {
     if name.ends_with("-python") || name.ends_with("-js") {
@@ -43,7 +43,7 @@ pub fn component(name: &str) -> PathBuf {
         cargo.args(["-p", "welcome", "-p", "visits", "-p", "counter", "-p", "rogue", "-p", "values"]);
         cargo.args(["-p", "visits-cgi", "-p", "counter-cgi", "-p", "rogue-cgi", "-p", "rogue-store"]);
         cargo.args(["-p", "auth-page", "-p", "auth-module", "-p", "lemon-session-conformance"]);
-        cargo.args(["-p", "page-wasm"]);
+        cargo.args(["-p", "page-wasm", "-p", "counter-async"]);
         run(cargo);
         folders().0.join("wasm32-wasip2/component")
     });

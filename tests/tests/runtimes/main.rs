@@ -4,6 +4,7 @@
 //!
 //! tests/runtimes pins the versions of the runtimes, which `make` installs into target/runtimes.
 
+mod asynchronous;
 mod cgi;
 mod guard;
 mod jco;
