@@ -23,6 +23,8 @@ CARGO ?= cargo
 ADDR ?= 127.0.0.1:8080
 SECONDS ?= 30
 EXAMPLES = -p welcome -p visits -p visits-cgi -p counter
+# For WASI 0.3. They are built apart: cargo would give the crates that they share with the others the features of both.
+FOR_WASI_0_3 = -p visits-async -p lemon-session-guard
 COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p counter-async -p counter-cgi -p rogue -p rogue-cgi -p rogue-store -p values -p page-wasm \
     -p lemon-session
 WASM = --target wasm32-wasip2
@@ -38,9 +40,11 @@ run: target
 build: target
 	$(CARGO) build --release -p lemon-session-command
 	$(CARGO) build --profile component $(WASM) $(EXAMPLES)
+	$(CARGO) build --profile component $(WASM) $(FOR_WASI_0_3)
 	mkdir -p dist
 	cp target/release/lemon-session dist/
 	cp $(addprefix target/wasm32-wasip2/component/,welcome.wasm visits.wasm visits-cgi.wasm counter.wasm) dist/
+	cp $(addprefix target/wasm32-wasip2/component/,visits_async.wasm lemon_session_guard.wasm) dist/
 	dist/lemon-session component -o dist/lemon_session.wasm
 	dist/lemon-session component --provider files -o dist/lemon_session_files.wasm
 	dist/lemon-session component --provider redis -o dist/lemon_session_redis.wasm
@@ -104,6 +108,7 @@ lint: target
 	$(CARGO) clippy $(WASM) -p lemon-session-conformance -p lemon-session-provider-files -p lemon-session-provider-redis \
 	    -p lemon-session-provider-postgres -- -D warnings
 	$(CARGO) clippy $(WASM) $(COMPONENTS) -- -D warnings
+	$(CARGO) clippy $(WASM) $(FOR_WASI_0_3) -p echo -- -D warnings
 	$(CARGO) run --quiet -p lemon-session-api
 	$(CARGO) publish --workspace --dry-run --no-verify --allow-dirty --quiet
 

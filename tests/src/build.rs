@@ -27,11 +27,15 @@ pub fn program(name: &str) -> PathBuf {
     folders().0.join(profile).join(name)
 }
 
-/// One of the components `welcome`, `visits`, `visits-cgi`, `counter`, `counter-cgi`, `counter_async`, `rogue`, `rogue-cgi`, `rogue_store`, `values`,
-/// `auth_page`, `auth_module`, `page_wasm` and `lemon_session_conformance`, or with `-python` or `-js` a page in another language.
+/// One of the components `welcome`, `visits`, `visits-cgi`, `counter`, `counter-cgi`, `counter_async`, `rogue`, `rogue-cgi`, `rogue_store`,
+/// `values`, `auth_page`, `auth_module`, `page_wasm` and `lemon_session_conformance`; for WASI 0.3 `visits_async`, `echo` and
+/// `lemon_session_guard`; or with `-python` or `-js` a page in another language.
 pub fn component(name: &str) -> PathBuf {
     if name.ends_with("-python") || name.ends_with("-js") {
         return made(&format!("target/languages/{name}.wasm"));
+    }
+    if ["visits_async", "echo", "lemon_session_guard"].contains(&name) {
+        return for_wasi_0_3().join(name).with_extension("wasm");
     }
     static COMPONENTS: LazyLock<PathBuf> = LazyLock::new(|| {
         let mut cargo = cargo();
@@ -44,6 +48,19 @@ pub fn component(name: &str) -> PathBuf {
         folders().0.join("wasm32-wasip2/component")
     });
     COMPONENTS.join(name).with_extension("wasm")
+}
+
+/// The folder of the components for WASI 0.3. They are built apart: cargo would give the crates that they share with the others
+/// the features of both.
+fn for_wasi_0_3() -> &'static Path {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let mut cargo = cargo();
+        cargo.args(["--profile", "component", "--target", "wasm32-wasip2"]);
+        cargo.args(["-p", "visits-async", "-p", "echo", "-p", "lemon-session-guard"]);
+        run(cargo);
+        folders().0.join("wasm32-wasip2/component")
+    });
+    &FOLDER
 }
 
 /// A file that the Makefile makes with the tools of a page's language.

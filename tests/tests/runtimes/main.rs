@@ -6,6 +6,7 @@
 
 mod asynchronous;
 mod cgi;
+mod guard;
 mod jco;
 mod postgres_tls;
 mod running;
@@ -15,4 +16,5 @@ mod store;
 mod tls;
 mod walks;
 mod wash;
+mod wasi_0_3;
 mod wasmtime;
