@@ -158,9 +158,9 @@ fn a_request_of_another_site_is_refused() {
     assert_eq!(post("/transfer", &[("sec-fetch-site", "cross-site")]).status, 403);
     assert_eq!(post("/transfer", &[("origin", "https://evil.example")]).status, 403);
     assert_eq!(post("/hooks/pay", &[("origin", "https://pay.example")]).status, 200);
-    let own = site.guarded.url("");
-    for own in [("sec-fetch-site", "same-origin"), ("origin", own.as_str())] {
-        let reply = post("/transfer", &[own]);
+    // This runtime tells a component of WASI 0.3 neither the authority nor `Host`, so that an `Origin` alone is never its own.
+    for own in [&[("sec-fetch-site", "same-origin")][..], &[]] {
+        let reply = post("/transfer", own);
         assert_eq!(reply.status, 200);
         assert!(
             reply.body.starts_with("Method::Post /transfer\n") && reply.body.ends_with("\n\namount=1"),
