@@ -6,7 +6,6 @@
 
 mod cgi;
 mod jco;
-mod postgres_tls;
 mod running;
 mod shared;
 mod site;
