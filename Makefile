@@ -1,6 +1,6 @@
 # make run    serves a page that explains sessions on http://127.0.0.1:8080, built quickly
 # make build  leaves the command and the components in dist/
-# make dist/redis_tls.wasm dist/postgres_tls.wasm  builds these providers with TLS, for `lemon-session compose --provider`
+# make dist/redis_tls.wasm  builds the provider redis with TLS, for `lemon-session compose --provider`
 # make languages  leaves the pages in Python and JavaScript in dist/
 # make wheel  leaves the package for servers in Python in dist/
 # make dist   leaves a Debian package and a tarball of the command there as well

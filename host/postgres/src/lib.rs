@@ -18,9 +18,8 @@
 //!   thread, and its future is ready when it is first polled.
 //! - The connection is kept for the next call. Nothing runs between two calls, so a call first looks whether the server has
 //!   closed the connection, and then makes another one.
-//! - TLS needs the feature `tls`. It uses ring: for `wasm32-wasip2` that takes a C compiler for WebAssembly.
-//!   `guest/providers/tls.mk` of the repository builds a provider with one. Without the feature, `sslmode=require`,
-//!   `verify-full` and `sslrootcert` are refused, and `prefer` means the same as `disable`.
+//! - There is no TLS: `sslmode=require`, `verify-full` and `sslrootcert` are refused, and `prefer` means the same as
+//!   `disable`.
 //! - There are no Unix sockets: `socket` is refused.
 //! - The runtime has to allow connections, and the resolution of names if the URL has a name: with Wasmtime
 //!   `-S inherit-network` and `-S allow-ip-name-lookup`.

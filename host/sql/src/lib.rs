@@ -11,8 +11,7 @@
 //!
 //! # Features
 //!
-//! - `testing` adds a test for every driver: how its tables are upgraded to a newer layout.
-//! - `tls` adds TLS on WebAssembly, which takes a C compiler there. Elsewhere it is always there.
+//! `testing` adds a test for every driver: how its tables are upgraded to a newer layout.
 
 pub mod attempts;
 pub mod cleanup;

@@ -257,8 +257,7 @@ async fn user_logs_in_by_scram_by_md5_and_by_password() {
 async fn option_that_a_component_cannot_keep_is_refused_with_what_to_do() {
     // Nothing listens there.
     let url = "postgres://user:hunter2@127.0.0.1:1/sessions";
-    let tls = "`make dist/postgres_tls.wasm` builds one with TLS, and `lemon-session compose APP.wasm --provider \
-               dist/postgres_tls.wasm` joins with it";
+    let tls = "this provider has no TLS: name a proxy that encrypts";
     for (options, says) in [
         (&[("sslmode", "require")][..], tls),
         (&[("sslmode", "verify-full")], tls),

@@ -8,7 +8,6 @@ mod asynchronous;
 mod cgi;
 mod guard;
 mod jco;
-mod postgres_tls;
 mod running;
 mod shared;
 mod site;

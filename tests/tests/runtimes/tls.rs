@@ -83,12 +83,26 @@ impl Redis {
         format!("rediss://{host}:{}", self.port)
     }
 
+    /// Serves a site with these options of the storage, and with its certificates in `/certificates`.
     fn serve(&self, site: &Path, options: &[&str], variables: &[(&str, &str)]) -> Running {
-        serve(site, self.folder.path(), options, variables)
+        let place = Place::new();
+        let mut command = Command::new(runtime("wasmtime"));
+        command.args(["serve", "-S", "cli,inherit-network,allow-ip-name-lookup"]).args(options);
+        command.args(["--addr", &place.address.to_string()]);
+        command.arg("--dir").arg(format!("{}::/certificates", self.folder.path().display()));
+        for (name, value) in variables {
+            command.arg("--env").arg(format!("LEMON_SESSION_STORAGE{name}={value}"));
+        }
+        command.arg(site);
+        place.start(command, "Serving HTTP on ")
     }
 
+    /// What the log says after a visit to a site that cannot use its store.
     fn refusal(&self, site: &Path, variables: &[(&str, &str)]) -> String {
-        refusal(site, self.folder.path(), variables)
+        let visits = self.serve(site, &[], variables);
+        let reply = visits.get(&Client::new(), "/");
+        assert_eq!((reply.status, reply.body.contains("certificate")), (503, false), "{reply:?}");
+        visits.log()
     }
 }
 
@@ -99,30 +113,8 @@ impl Drop for Redis {
     }
 }
 
-/// Serves a site with these options of the storage, and with `certificates` in `/certificates`.
-pub fn serve(site: &Path, certificates: &Path, options: &[&str], variables: &[(&str, &str)]) -> Running {
-    let place = Place::new();
-    let mut command = Command::new(runtime("wasmtime"));
-    command.args(["serve", "-S", "cli,inherit-network,allow-ip-name-lookup"]).args(options);
-    command.args(["--addr", &place.address.to_string()]);
-    command.arg("--dir").arg(format!("{}::/certificates", certificates.display()));
-    for (name, value) in variables {
-        command.arg("--env").arg(format!("LEMON_SESSION_STORAGE{name}={value}"));
-    }
-    command.arg(site);
-    place.start(command, "Serving HTTP on ")
-}
-
-/// What the log says after a visit to a site that cannot use its store.
-pub fn refusal(site: &Path, certificates: &Path, variables: &[(&str, &str)]) -> String {
-    let visits = serve(site, certificates, &[], variables);
-    let reply = visits.get(&Client::new(), "/");
-    assert_eq!((reply.status, reply.body.contains("certificate")), (503, false), "{reply:?}");
-    visits.log()
-}
-
 /// Makes `NAME.pem` and `NAME.key`.
-pub fn certify(folder: &Path, name: &str, options: &str) {
+fn certify(folder: &Path, name: &str, options: &str) {
     let fixed = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1";
     let arguments = format!("{fixed} -keyout {name}.key -out {name}.pem {options}");
     let output = Command::new("openssl").args(arguments.split_whitespace()).current_dir(folder).output();

@@ -1,13 +1,13 @@
 //! How connections are encrypted.
 
-#[cfg(any(feature = "tls", not(target_family = "wasm")))]
+#[cfg(not(target_family = "wasm"))]
 mod client;
-#[cfg(any(feature = "tls", not(target_family = "wasm")))]
+#[cfg(not(target_family = "wasm"))]
 mod unverified;
 
 use lemon_session_store::{Error, Result};
 
-#[cfg(any(feature = "tls", not(target_family = "wasm")))]
+#[cfg(not(target_family = "wasm"))]
 pub use self::client::tls;
 
 /// When the connection is encrypted.

@@ -14,9 +14,9 @@ use std::{
 use futures::future::BoxFuture;
 use lemon_session_sql::server::Server;
 use lemon_session_store::Result;
-use tokio_postgres::{Error, Statement};
+use tokio_postgres::{Error, NoTls, Statement};
 
-use super::{run::run, socket::Socket, tls::Tls};
+use super::{run::run, socket::Socket};
 use crate::{
     config::{config, settings},
     failure::failure,
@@ -43,21 +43,21 @@ enum Exchange {
 
 impl Connection {
     /// Connects and logs in, within the server's `connect-timeout`.
-    pub fn open(server: &Server, tls: &Tls) -> Result<Self> {
+    pub fn open(server: &Server) -> Result<Self> {
         let deadline = Instant::now() + server.connect_timeout;
         let socket = Socket::connect(server, deadline).map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => server.silent(),
             _ => server.unreachable(error),
         })?;
-        Self::log_in(server, tls, &socket).map_err(|error| match socket.is_late() {
+        Self::log_in(server, &socket).map_err(|error| match socket.is_late() {
             true => server.silent(),
             false => failure(&error, server).of_connecting(server),
         })
     }
 
-    fn log_in(server: &Server, tls: &Tls, socket: &Socket) -> Result<Self, Error> {
+    fn log_in(server: &Server, socket: &Socket) -> Result<Self, Error> {
         let config = config(server);
-        let (client, exchange) = run(config.connect_raw(socket.clone(), tls.clone()), || socket.receive())?;
+        let (client, exchange) = run(config.connect_raw(socket.clone(), NoTls), || socket.receive())?;
         let mut connection = Self {
             client: Client { client, prepared: Mutex::default() },
             exchange: Exchange::Open(Box::pin(exchange)),

@@ -3,7 +3,6 @@
 mod connection;
 mod run;
 mod socket;
-#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
 
 use std::{
@@ -20,7 +19,7 @@ use lemon_session_store::{Error, Result};
 
 use self::{
     connection::{Client, Connection},
-    tls::{Tls, tls},
+    tls::refuse_tls,
 };
 use crate::failure::failure;
 
@@ -30,7 +29,6 @@ pub type Call<I, T> = for<'c> fn(&'c mut Client, &'c I) -> BoxFuture<'c, Result<
 /// Runs calls on a connection that is kept from one to the next.
 pub struct Calls {
     server: Arc<Server>,
-    tls: Tls,
     kept: Mutex<Kept>,
 }
 
@@ -48,8 +46,9 @@ pub async fn open(server: Arc<Server>) -> Result<Calls> {
             "socket is given, and a component reaches no Unix socket: name the host of the server in the storage URL",
         ));
     }
-    let calls = Calls { tls: tls(&server)?, server, kept: Mutex::new(Kept::None) };
-    calls.keep(Connection::open(&calls.server, &calls.tls)?);
+    refuse_tls(&server)?;
+    let calls = Calls { server, kept: Mutex::new(Kept::None) };
+    calls.keep(Connection::open(&calls.server)?);
     Ok(calls)
 }
 
@@ -107,7 +106,7 @@ impl Calls {
                 return Err(Error::unavailable("the store has been closed"));
             }
         }
-        Connection::open(&self.server, &self.tls)
+        Connection::open(&self.server)
     }
 
     fn keep(&self, connection: Connection) {
