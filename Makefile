@@ -9,7 +9,7 @@
 # make test   runs all tests, but for those on hosts of other projects
 # make test-hosts  runs those: sites on stock runtimes, and the packages for servers in Node and Python
 # make check  is the inner loop: format, clippy, and the tests that need no server
-# make component  builds the session component and the providers, which are files of this repository, anew
+# make component  builds the session components and the providers, which are files of this repository, anew
 # make bench  measures, also against other session libraries, and writes benches/RESULTS.md
 # make lint   checks format and style, the list of the public API, and that the crates can be packaged
 # make api    updates docs/api.txt, the list of the public API of lemon-session-host
@@ -23,8 +23,10 @@ CARGO ?= cargo
 ADDR ?= 127.0.0.1:8080
 SECONDS ?= 30
 EXAMPLES = -p welcome -p visits -p visits-cgi -p counter
-COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p counter-cgi -p rogue -p rogue-cgi -p rogue-store -p service -p service-cgi -p service-sync \
-    -p values -p page-wasm -p lemon-session
+# For WASI 0.3. They are built apart: cargo would give the crates that they share with the others the features of both.
+FOR_WASI_0_3 = -p visits-async -p lemon-session-guard
+COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p counter-async -p counter-cgi -p rogue -p rogue-cgi -p rogue-store -p values -p page-wasm \
+    -p lemon-session
 WASM = --target wasm32-wasip2
 
 .PHONY: run build dist packages wheel component languages setup test test-hosts test-python check bench lint api defaults fuzz mutants deny clean target
@@ -38,23 +40,27 @@ run: target
 build: target
 	$(CARGO) build --release -p lemon-session-command
 	$(CARGO) build --profile component $(WASM) $(EXAMPLES)
+	$(CARGO) build --profile component $(WASM) $(FOR_WASI_0_3)
 	mkdir -p dist
 	cp target/release/lemon-session dist/
 	cp $(addprefix target/wasm32-wasip2/component/,welcome.wasm visits.wasm visits-cgi.wasm counter.wasm) dist/
+	cp $(addprefix target/wasm32-wasip2/component/,visits_async.wasm lemon_session_guard.wasm) dist/
 	dist/lemon-session component -o dist/lemon_session.wasm
 	dist/lemon-session component --provider files -o dist/lemon_session_files.wasm
 	dist/lemon-session component --provider redis -o dist/lemon_session_redis.wasm
+	dist/lemon-session component --provider postgres -o dist/lemon_session_postgres.wasm
+	dist/lemon-session component --async -o dist/lemon_session_async.wasm
 	$(CARGO) build --profile component $(WASM) -p lemon-session-conformance
 	cp target/wasm32-wasip2/component/lemon_session_conformance.wasm dist/
 
 dist: build
-	packaging/package.sh target/release/lemon-session dist
+	packaging/package.sh target/release/lemon-session dist/welcome.wasm dist
 
 packages: build
 	packaging/packages.sh target/release/lemon-session dist
 
 component: target
-	guest/component/build.sh host/embed/lemon_session.wasm
+	guest/component/build.sh host/embed
 	guest/providers/build.sh host/command/providers
 
 languages: dist/visits-python.wasm dist/visits-js.wasm
@@ -97,9 +103,12 @@ bench: build
 lint: target
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) clippy $(WASM) -p lemon-session-component -- -D warnings
-	$(CARGO) clippy $(WASM) -p lemon-session-conformance -p lemon-session-provider-files -p lemon-session-provider-redis -- -D warnings
+	$(CARGO) clippy $(WASM) -p lemon-session-component -p lemon-session-blocking -- -D warnings
+	$(CARGO) clippy $(WASM) -p lemon-session-component --features async -- -D warnings
+	$(CARGO) clippy $(WASM) -p lemon-session-conformance -p lemon-session-provider-files -p lemon-session-provider-redis \
+	    -p lemon-session-provider-postgres -- -D warnings
 	$(CARGO) clippy $(WASM) $(COMPONENTS) -- -D warnings
+	$(CARGO) clippy $(WASM) $(FOR_WASI_0_3) -p echo -p service -p service-cgi -p service-sync -- -D warnings
 	$(CARGO) run --quiet -p lemon-session-api
 	$(CARGO) publish --workspace --dry-run --no-verify --allow-dirty --quiet
 

@@ -1,13 +1,15 @@
 #!/bin/bash
-# Makes a Debian package and a tarball of the command: packaging/package.sh target/release/lemon-session dist
+# Makes a Debian package and a tarball of the command: packaging/package.sh target/release/lemon-session dist/welcome.wasm dist
 #
-# Both contain the command, its manual pages, shell completions, the systemd unit and lemon.ini with its comments.
+# Both contain the command, its manual pages, shell completions, the systemd units, lemon.ini with its comments, the guides and
+# a sample application.
 set -euo pipefail
 
-binary=${1:?usage: packaging/package.sh BINARY FOLDER}
-mkdir -p "${2:?usage: packaging/package.sh BINARY FOLDER}"
-out=$(cd "$2" && pwd)
-binary=$(realpath "$binary")
+usage="usage: packaging/package.sh BINARY SAMPLE FOLDER"
+binary=$(realpath "${1:?$usage}")
+sample=$(realpath "${2:?$usage}")
+mkdir -p "${3:?$usage}"
+out=$(cd "$3" && pwd)
 cd "$(dirname "$0")/.."
 
 version=$("$binary" --version | cut -d' ' -f2)
@@ -20,7 +22,8 @@ umask 022
 root=$work/root
 install -D -m 755 "$binary" "$root/usr/bin/lemon-session"
 strip "$root/usr/bin/lemon-session"
-install -D -m 644 packaging/lemon-session@.service -t "$root/lib/systemd/system"
+install -D -m 644 packaging/lemon-session*.service packaging/lemon-session*.timer -t "$root/lib/systemd/system"
+install -D -m 644 "$sample" packaging/monitoring/* -t "$root/usr/share/lemon-session"
 install -D -m 644 packaging/sysusers.conf "$root/usr/lib/sysusers.d/lemon-session.conf"
 install -D -m 644 examples/lemon.ini "$root/etc/lemon-session/lemon.ini"
 "$binary" man --output "$root/usr/share/man/man1" >/dev/null
@@ -33,7 +36,9 @@ completions bash usr/share/bash-completion/completions lemon-session
 completions zsh usr/share/zsh/vendor-completions _lemon-session
 completions fish usr/share/fish/vendor_completions.d lemon-session.fish
 doc=$root/usr/share/doc/lemon-session
-install -D -m 644 docs/operating.md docs/security.md -t "$doc"
+install -D -m 644 docs/*.md -t "$doc"
+# The guides link to each other; what else they link to is not in the package.
+sed -i 's|](\.\./|](https://github.com/lemon-session/lemon-session/blob/main/|g' "$doc"/*.md
 gzip -9nc CHANGELOG.md >"$doc/CHANGELOG.md.gz"
 made=$(date -R -d "@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}")
 gzip -9nc >"$doc/changelog.gz" <<EOF
@@ -102,7 +107,7 @@ cat >"$root/DEBIAN/prerm" <<'EOF'
 #!/bin/sh
 set -e
 if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
-    systemctl stop 'lemon-session@*.service'
+    systemctl stop 'lemon-session@*.service' 'lemon-session-cleanup@*.timer'
 fi
 EOF
 cat >"$root/DEBIAN/postrm" <<'EOF'

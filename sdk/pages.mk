@@ -16,6 +16,12 @@ $(PAGES)/%-python.wasm: sdk/python/lemon_session.py $(PAGES)/wit/world.wit $(COM
 	$(COMPONENTIZE_PY) --quiet -d $(PAGES)/wit -w page componentize $* \
 	    -p $(dir $(filter %/$*.py,$^)) -p sdk/python -o $@
 
+# For WASI 0.3.
+$(PAGES)/visits-async-python.wasm: examples/visits-async-python/visits.py $(wildcard sdk/python/*.py) \
+    $(PAGES)/wit-async/world.wit $(COMPONENTIZE_PY)
+	$(COMPONENTIZE_PY) --quiet -d $(PAGES)/wit-async -w page-async componentize visits \
+	    -p examples/visits-async-python -p sdk/python -o $@
+
 $(PAGES)/%-js.wasm: sdk/js/lemon-session.js $(PAGES)/wit/world.wit $(COMPONENTIZE_JS)
 	rm -rf $(PAGES)/$*-js && mkdir -p $(PAGES)/$*-js
 	cp $(filter %.js,$(filter-out $(COMPONENTIZE_JS),$^)) $(PAGES)/$*-js/
@@ -31,6 +37,10 @@ $(PAGES)/wit/world.wit: sdk/wit/world.wit $(wildcard sdk/wit/deps/*.wit wit/*.wi
 	rm -rf $(PAGES)/wit && mkdir -p $(PAGES)
 	cp -RL sdk/wit $(PAGES)/wit
 	rm -rf $(PAGES)/wit/deps/lemon-session/deps
+	touch $@
+
+$(PAGES)/wit-async/world.wit: $(wildcard sdk/wit-async/* sdk/wit-async/deps/*.wit wit/*.wit)
+	$(PYTHON) sdk/wit-async/copy.py $(PAGES)/wit-async
 	touch $@
 
 $(COMPONENTIZE_PY): sdk/python/requirements.txt

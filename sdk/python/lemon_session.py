@@ -16,6 +16,8 @@ or, with a block that saves at its end unless it raises an exception:
 A variable is plain data: None, bool, a 64-bit int, float, str, bytes, or a list or dictionary of these without bytes.
 It is read back unchanged; anything else is refused with InvalidValue, never altered. session['cart'] returns a copy:
 after changing a list or dictionary, set the variable again.
+
+An application of WASI 0.3 uses the module lemon_session_async instead.
 """
 
 import json
@@ -106,13 +108,18 @@ def _error(error):
     return kind(getattr(error, 'value', kind.__doc__))
 
 
+def _raised(value):
+    """The exception for an error, or for a list of errors."""
+    if isinstance(value, list):
+        return ExceptionGroup('errors of the tables', [_error(one) for one in value])
+    return _error(value)
+
+
 def _call(function, *arguments):
     try:
         return function(*arguments)
     except Err as error:
-        if isinstance(error.value, list):
-            raise ExceptionGroup('errors of the tables', [_error(one) for one in error.value]) from None
-        raise _error(error.value) from None
+        raise _raised(error.value) from None
 
 
 def start(request=None, *, app=None, session_id=None, storage=None, table=None, expires=None, cookie=None, seed=None,
@@ -134,14 +141,20 @@ def start(request=None, *, app=None, session_id=None, storage=None, table=None, 
 
     Parameters that are None default to the host's settings.
     """
+    options = _options(request, app=app, session_id=session_id, storage=storage, table=table, expires=expires,
+                       cookie=cookie, seed=seed, cleanup=cleanup, strict=strict, cache_limiter=cache_limiter)
+    return Session(_call(_sessions.start, options))
+
+
+def _options(request, *, app=None, session_id=None, storage=None, table=None, expires=None, cookie=None, seed=None,
+             cleanup=None, strict=None, cache_limiter=None):
     cookies, https = _of_request(request)
-    options = _sessions.Options(
+    return _sessions.Options(
         app=_option('app', app, str), cookies=cookies, https=https, session_id=_option('session_id', session_id, str),
         location=_location(storage, table), expires=_option('expires', expires, int),
         cookie=None if cookie is None else _cookie(cookie), seed=_option('seed', seed, str),
         cleanup=_option('cleanup', cleanup, float), strict=_option('strict', strict, bool),
         cache_limiter=_one_of('cache_limiter', cache_limiter, _types.CacheLimiter))
-    return Session(_call(_sessions.start, options))
 
 
 # componentize-py aborts the whole request if a value has the wrong type, so all values are checked here.
@@ -185,10 +198,15 @@ def _of_request(request):
         https = request.get('HTTPS', '').lower() not in ('', 'off') or request.get('wsgi.url_scheme') == 'https'
         forwarded = request.get('HTTP_X_FORWARDED_PROTO', '')
         return ([] if cookie is None else [cookie.encode('utf-8', 'surrogateescape')]), https or _is_https(forwarded)
-    headers = request.headers()
+    headers = _part(request, 'headers')
     forwarded = headers.get('x-forwarded-proto')
-    https = type(request.scheme()).__name__ == 'Scheme_Https'
+    https = type(_part(request, 'scheme')).__name__ == 'Scheme_Https'
     return headers.get('cookie'), https or bool(forwarded) and _is_https(forwarded[-1].decode('latin-1'))
+
+
+def _part(request, name):
+    """A part of a request of wasi:http: method() of 0.2 is get_method() in 0.3."""
+    return (getattr(request, name, None) or getattr(request, f'get_{name}'))()
 
 
 def _is_https(forwarded):
@@ -225,10 +243,10 @@ def _sent(request):
             value = request.get('HTTP_' + name.upper().replace('-', '_'))
             return [] if value is None else [value]
         return request.get('REQUEST_METHOD', ''), request.get('HTTP_HOST'), header
-    kind = request.method()
+    kind = _part(request, 'method')
     method = getattr(kind, 'value', type(kind).__name__.removeprefix('Method_').upper())
-    headers = request.headers()
-    return method, request.authority(), lambda name: [value.decode('latin-1') for value in headers.get(name)]
+    headers = _part(request, 'headers')
+    return method, _part(request, 'authority'), lambda name: [value.decode('latin-1') for value in headers.get(name)]
 
 
 def _is_own(origin, host, https):
@@ -321,9 +339,7 @@ class Session(MutableMapping):
     def add(self, key, delta=1):
         """Adds to an integer and returns the sum. A variable that is not set counts as 0. No addition is lost to a
         concurrent request."""
-        value = _value(_variable(key), delta)
-        if not isinstance(value, _types.Value_Integer):
-            raise InvalidValue(f'{key}: only an int can be added, not {type(delta).__name__}')
+        _check_delta(_variable(key), delta)
         return _call(self._session.add, key, delta)
 
     def delete(self, key):
@@ -506,6 +522,11 @@ _DEPTH = 127
 
 def _variable(key):
     return _text("a variable's name", key)
+
+
+def _check_delta(key, delta):
+    if not isinstance(_value(key, delta), _types.Value_Integer):
+        raise InvalidValue(f'{key}: only an int can be added, not {type(delta).__name__}')
 
 
 def _value(key, value):

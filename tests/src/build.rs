@@ -27,11 +27,15 @@ pub fn program(name: &str) -> PathBuf {
     folders().0.join(profile).join(name)
 }
 
-/// One of the components `welcome`, `visits`, `visits-cgi`, `counter`, `counter-cgi`, `rogue`, `rogue-cgi`, `rogue_store`, `values`,
-/// `service`, `service_sync`, `service_cgi`, `auth_page`, `auth_module`, `page_wasm` and `lemon_session_conformance`, or with `-python` or `-js` a page in another language.
+/// One of the components `welcome`, `visits`, `visits-cgi`, `counter`, `counter-cgi`, `counter_async`, `rogue`, `rogue-cgi`, `rogue_store`,
+/// `values`, `auth_page`, `auth_module`, `page_wasm` and `lemon_session_conformance`; for WASI 0.3 `visits_async`, `echo`, `service`,
+/// `service_sync`, `service_cgi` and `lemon_session_guard`; or with `-python` or `-js` a page in another language.
 pub fn component(name: &str) -> PathBuf {
     if name.ends_with("-python") || name.ends_with("-js") {
         return made(&format!("target/languages/{name}.wasm"));
+    }
+    if ["visits_async", "echo", "service", "service_sync", "service_cgi", "lemon_session_guard"].contains(&name) {
+        return for_wasi_0_3().join(name).with_extension("wasm");
     }
     static COMPONENTS: LazyLock<PathBuf> = LazyLock::new(|| {
         let mut cargo = cargo();
@@ -39,11 +43,25 @@ pub fn component(name: &str) -> PathBuf {
         cargo.args(["-p", "welcome", "-p", "visits", "-p", "counter", "-p", "rogue", "-p", "values"]);
         cargo.args(["-p", "visits-cgi", "-p", "counter-cgi", "-p", "rogue-cgi", "-p", "rogue-store"]);
         cargo.args(["-p", "auth-page", "-p", "auth-module", "-p", "lemon-session-conformance"]);
-        cargo.args(["-p", "page-wasm", "-p", "service", "-p", "service-sync", "-p", "service-cgi"]);
+        cargo.args(["-p", "page-wasm", "-p", "counter-async"]);
         run(cargo);
         folders().0.join("wasm32-wasip2/component")
     });
     COMPONENTS.join(name).with_extension("wasm")
+}
+
+/// The folder of the components for WASI 0.3. They are built apart: cargo would give the crates that they share with the others
+/// the features of both.
+fn for_wasi_0_3() -> &'static Path {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let mut cargo = cargo();
+        cargo.args(["--profile", "component", "--target", "wasm32-wasip2"]);
+        cargo.args(["-p", "visits-async", "-p", "echo", "-p", "lemon-session-guard"]);
+        cargo.args(["-p", "service", "-p", "service-sync", "-p", "service-cgi"]);
+        run(cargo);
+        folders().0.join("wasm32-wasip2/component")
+    });
+    &FOLDER
 }
 
 /// A file that the Makefile makes with the tools of a page's language.

@@ -1,4 +1,4 @@
-//! The components that are files of this repository: the session component, and the providers.
+//! The components that are files of this repository: the session components, and the providers.
 
 use std::{collections::BTreeSet, fs, process::Command};
 
@@ -7,31 +7,24 @@ use tempfile::TempDir;
 use wasmtime::{Engine, component::Component};
 
 #[test]
-fn component_that_ships_is_what_the_sources_build() {
-    let folder = TempDir::new().expect("a temporary folder");
-    let built = folder.path().join("lemon_session.wasm");
-    fs::write(&built, "").expect("written");
-    let script = build::root().join("guest/component/build.sh");
-    let status = Command::new(script).arg(&built).status().expect("the script can be run");
-    assert!(status.success());
-    let is_same = fs::read(&built).expect("built") == lemon_session_host::COMPONENT;
-    assert!(is_same, "host/embed/lemon_session.wasm is not what guest/ builds: run `make component` and commit it");
+fn session_components_that_ship_are_what_the_sources_build() {
+    let files = ["lemon_session.wasm", "lemon_session_async.wasm", "blocking.wasm"];
+    ships_what_is_built("guest/component/build.sh", "host/embed", &files);
 }
 
 #[test]
 fn providers_that_ship_are_what_the_sources_build() {
+    ships_what_is_built("guest/providers/build.sh", "host/command/providers", &["files.wasm", "redis.wasm", "postgres.wasm"]);
+}
+
+fn ships_what_is_built(script: &str, shipped: &str, files: &[&str]) {
     let folder = TempDir::new().expect("a temporary folder");
-    let script = build::root().join("guest/providers/build.sh");
-    let status = Command::new(script).arg(folder.path()).status().expect("the script can be run");
+    let status = Command::new(build::root().join(script)).arg(folder.path()).status().expect("the script can be run");
     assert!(status.success());
-    for provider in ["files.wasm", "redis.wasm"] {
-        let built = fs::read(folder.path().join(provider)).expect("built");
-        let is_same =
-            built == fs::read(build::root().join("host/command/providers").join(provider)).expect("it is there");
-        assert!(
-            is_same,
-            "host/command/providers/{provider} is not what guest/ and host/ build: run `make component` and commit it"
-        );
+    for file in files {
+        let built = fs::read(folder.path().join(file)).expect("built");
+        let is_same = built == fs::read(build::root().join(shipped).join(file)).expect("it is there");
+        assert!(is_same, "{shipped}/{file} is not what guest/ and host/ build: run `make component` and commit it");
     }
 }
 

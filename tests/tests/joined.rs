@@ -38,7 +38,8 @@ fn imports(component: &[u8]) -> Vec<String> {
 
 #[test]
 fn joined_components_import_what_every_host_has_and_export_sessions() {
-    for (name, expected) in [("files", FILES.to_vec()), ("redis", [&FILES[..], &SOCKETS].concat())] {
+    let with_sockets = [&FILES[..], &SOCKETS].concat();
+    for (name, expected) in [("files", &FILES[..]), ("redis", &with_sockets), ("postgres", &with_sockets)] {
         let joined = plug_in_provider(COMPONENT, &provider(name)).expect("joined");
         assert_eq!(imports(&joined), expected, "{name}");
         let (_, exports) = interfaces(&joined).expect("a component");
@@ -68,7 +69,7 @@ const FILES: [&str; 20] = [
     "wasi:random/insecure-seed",
     "wasi:random/random",
 ];
-/// What the provider `redis` imports besides.
+/// What the providers `redis` and `postgres` import besides.
 const SOCKETS: [&str; 7] = [
     "wasi:sockets/instance-network",
     "wasi:sockets/ip-name-lookup",
@@ -229,7 +230,7 @@ fn what_cannot_be_joined_is_an_error_that_says_why() {
     for (application, provider, why) in [
         (&*visits, &*visits, "not a provider: it does not export lemon:session/storage"),
         (&visits, "core.wasm", "a core module"),
-        (&visits, "file", "cannot read file; --provider takes files, redis or the file of another provider"),
+        (&visits, "file", "cannot read file; --provider takes files, redis, postgres or the file of another provider"),
         (&none, "files", "does not use sessions"),
     ] {
         let output = command::run(folder.path(), &["compose", application, "--provider", provider, "-o", "out.wasm"]);

@@ -21,7 +21,11 @@ pub(crate) struct Visit {
     pub ids: Vec<String>,
 }
 
-/// The sessions of the current request.
+/// How many sessions are remembered that other requests saved: as many requests can be under way in one instance, each with a
+/// start yet to come.
+const SAVED: usize = 16;
+
+/// The sessions of the requests that are under way.
 pub(crate) struct Begun<E: Env>(RefCell<Vec<(Visit, Known<E>)>>);
 
 pub(crate) enum Known<E: Env> {
@@ -47,8 +51,15 @@ impl<E: Env> Begun<E> {
     /// The session that an earlier start of this visit began or gave a new id. The request's cookies do not lead to it.
     pub fn find(&self, visit: &Visit) -> Option<Joined<E>> {
         let mut known = self.0.borrow_mut();
-        // An instance serves one request at a time.
-        known.retain(|(other, _)| other.request == visit.request);
+        // A request ends unseen. What others saved is forgotten when enough of them came after it.
+        let is_saved =
+            |other: &Visit, known: &Known<E>| other.request != visit.request && matches!(known, Known::Saved(_));
+        let mut old = known.iter().filter(|(other, known)| is_saved(other, known)).count().saturating_sub(SAVED);
+        known.retain(|(other, known)| {
+            let forgets = old != 0 && is_saved(other, known);
+            old -= usize::from(forgets);
+            !forgets
+        });
         match &known.iter().find(|(other, _)| other == visit)?.1 {
             Known::Open(core) => core.upgrade().filter(|core| core.has_id_of_its_own()).map(Joined::Open),
             Known::Saved(id) => Some(Joined::Saved(id.clone())),

@@ -10,8 +10,10 @@ use crate::{
 };
 
 /// What the component imports: the clock, randomness, the settings and the store. The methods of the store are the functions of
-/// the interface `lemon:session/storage`.
+/// the interface `lemon:session/storage`, and can be awaited: a store whose functions return when they are done is called by
+/// [`at_once`](crate::at_once).
 #[expect(missing_docs, reason = "the documentation is in wit/storage.wit")]
+#[expect(async_fn_in_trait, reason = "a component has one thread: futures need not be Send")]
 pub trait Env {
     /// The wall clock, since 1970-01-01T00:00:00Z.
     fn clock(&self) -> Duration;
@@ -28,16 +30,30 @@ pub trait Env {
     /// Tells the host what an application probably did not intend.
     fn notify(&self, notice: &Notice);
 
-    fn load(&self, at: &Location, digest: &[u8], app: &str, now: u64, inline: u32) -> Result<LoadOutcome, Failure>;
-    fn fetch(&self, at: &Location, digest: &[u8], app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>, Failure>;
-    fn create(
+    async fn load(
+        &self,
+        at: &Location,
+        digest: &[u8],
+        app: &str,
+        now: u64,
+        inline: u32,
+    ) -> Result<LoadOutcome, Failure>;
+    async fn fetch(
+        &self,
+        at: &Location,
+        digest: &[u8],
+        app: &str,
+        name: &str,
+        now: u64,
+    ) -> Result<Option<Vec<u8>>, Failure>;
+    async fn create(
         &self,
         at: &Location,
         digest: &[u8],
         record: &SessionRecord,
         writes: &[Write],
     ) -> Result<CreateOutcome, Failure>;
-    fn update(
+    async fn update(
         &self,
         at: &Location,
         digest: &[u8],
@@ -45,7 +61,7 @@ pub trait Env {
         expected: Option<u64>,
         now: u64,
     ) -> Result<UpdateOutcome, Failure>;
-    fn destroy(
+    async fn destroy(
         &self,
         at: &Location,
         digest: &[u8],
@@ -53,7 +69,7 @@ pub trait Env {
         now: u64,
         remember: u32,
     ) -> Result<bool, Failure>;
-    fn destroy_owned(
+    async fn destroy_owned(
         &self,
         at: &Location,
         owner: &str,
@@ -61,10 +77,10 @@ pub trait Env {
         now: u64,
         remember: u32,
     ) -> Result<u64, Failure>;
-    fn cleanup(&self, at: &Location, now: u64, limit: u32) -> Result<u32, Failure>;
+    async fn cleanup(&self, at: &Location, now: u64, limit: u32) -> Result<u32, Failure>;
     fn cleanup_later(&self, at: &Location, now: u64);
-    fn count(&self, at: &Location, now: u64) -> Result<u64, Failure>;
-    fn list(
+    async fn count(&self, at: &Location, now: u64) -> Result<u64, Failure>;
+    async fn list(
         &self,
         at: &Location,
         now: u64,
@@ -72,9 +88,9 @@ pub trait Env {
         after: Option<&[u8]>,
         limit: u32,
     ) -> Result<Vec<Listed>, Failure>;
-    fn create_tables(&self, at: &Location) -> Result<(), Failure>;
-    fn drop_tables(&self, at: &Location) -> Result<(), Failure>;
-    fn tables_exist(&self, at: &Location) -> Result<bool, Failure>;
+    async fn create_tables(&self, at: &Location) -> Result<(), Failure>;
+    async fn drop_tables(&self, at: &Location) -> Result<(), Failure>;
+    async fn tables_exist(&self, at: &Location) -> Result<bool, Failure>;
 }
 
 /// The application gets a plain case; the detail is in the host's log.

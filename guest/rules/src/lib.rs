@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+mod at_once;
 mod begun;
 pub mod codec;
 pub mod cookie;
@@ -28,11 +29,13 @@ mod start;
 pub mod storage;
 #[cfg(test)]
 mod testing;
+mod turns;
 pub mod types;
 pub mod units;
 
+pub use at_once::at_once;
 pub use env::Env;
-pub use session::Session;
+pub use session::{Session, Turn};
 pub use settings::Settings;
 pub use start::{World, start};
 pub use types::{Error, Value};

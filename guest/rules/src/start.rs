@@ -10,7 +10,7 @@ use crate::{
     name,
     options::Options,
     reservation::Reservations,
-    session::{Parameters, State},
+    session::{Core, Parameters, State},
     settings::{self, Settings},
     storage::{DestroyCondition, LoadOutcome, Loaded},
 };
@@ -55,7 +55,7 @@ impl<E: Env> World<E> {
 }
 
 /// Begins a session, or resumes the one that the request presents: `lemon:session/sessions.start`.
-pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E>> {
+pub async fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E>> {
     let settings = world.settings();
     let app = options.app.as_deref().unwrap_or(&settings.app);
     name::check("the application's name", app, settings.limits.app_length)?;
@@ -87,25 +87,29 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
         cookie: cookie.name().into(),
         ids: presented.candidates.iter().map(|candidate| candidate.id.clone()).collect(),
     });
-    let joined = visit.as_ref().and_then(|visit| world.begun.find(visit));
-    let (candidates, is_joined) = match joined {
-        Some(Joined::Open(core)) => return Session::of(core).application_named(app),
-        // Its cookie is in a response that the browser had not received when it sent this request.
-        Some(Joined::Saved(id)) => (Presented::id(&id).candidates, true),
-        None => (presented.candidates, false),
-    };
-    let mut found = None;
-    let mut is_ambiguous = false;
-    for candidate in candidates {
-        let digest = id::digest(&candidate.id);
-        if let Some(loaded) = find(world, &options, &digest, app, clock.as_secs())? {
-            // Of two live sessions under one name, one may have been planted. It is unknown which, so neither is used.
-            is_ambiguous = found.replace((candidate, digest, loaded)).is_some();
-            if is_ambiguous {
-                break;
+    let begun = || visit.as_ref().and_then(|visit| world.begun.find(visit));
+    let mut joined = begun();
+    let (found, is_joined) = loop {
+        let saved;
+        let (candidates, is_joined) = match joined {
+            Some(Joined::Open(core)) => match join(core, app).await {
+                Some(session) => return session,
+                None => (&presented.candidates, false),
+            },
+            // Its cookie is in a response that the browser had not received when it sent this request.
+            Some(Joined::Saved(id)) => {
+                saved = Presented::id(&id).candidates;
+                (&saved, true)
             }
+            None => (&presented.candidates, false),
+        };
+        let found = find_one(world, &options, candidates, app, clock.as_secs()).await?;
+        // Another start of this request may have begun the session while this one waited for the store.
+        joined = begun();
+        if is_joined || joined.is_none() {
+            break (found, is_joined);
         }
-    }
+    };
 
     let parameters = Parameters {
         strict: options.strict.unwrap_or(settings.strict),
@@ -119,8 +123,8 @@ pub fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Session<E
         cache_limiter: options.cache_limiter.unwrap_or(settings.cache_limiter),
     };
     let app = options.app.as_deref().unwrap_or(&settings.app);
-    let state = match found.filter(|_| !is_ambiguous) {
-        Some((Candidate { id, is_current }, digest, loaded)) => {
+    let state = match found {
+        Some(Found { id, is_current, digest, loaded }) => {
             State::resumed(id, digest, loaded, app, is_current && !is_joined, is_joined)
         }
         None => State::begun(world.new_id(&parameters.seed), parameters.expiry, app, clock),
@@ -139,13 +143,59 @@ fn is_due<E: Env>(world: &World<E>, probability: f64) -> bool {
     ((u64::from_le_bytes(random) >> 11) as f64) < probability * (1_u64 << 53) as f64
 }
 
+/// A live session that a request presents.
+struct Found {
+    id: String,
+    is_current: bool,
+    digest: Digest,
+    loaded: Loaded,
+}
+
+/// Another handle on a session that the request has begun, when the calls on it have ended; none if they ended it.
+async fn join<E: Env>(core: Rc<Core<E>>, app: &str) -> Option<Result<Session<E>>> {
+    let session = Session::of(core);
+    let turn = session.turn().await;
+    if !turn.has_id_of_its_own() {
+        return None;
+    }
+    Some(turn.application_named(app).await)
+}
+
+/// The one live session that the request presents.
+async fn find_one<E: Env>(
+    world: &World<E>,
+    options: &Options,
+    candidates: &[Candidate],
+    app: &str,
+    now: u64,
+) -> Result<Option<Found>> {
+    let mut found = None;
+    for Candidate { id, is_current } in candidates {
+        let digest = id::digest(id);
+        if let Some(loaded) = find(world, options, &digest, app, now).await? {
+            // Of two live sessions under one name, one may have been planted. It is unknown which, so neither is used.
+            if found.is_some() {
+                return Ok(None);
+            }
+            found = Some(Found { id: id.clone(), is_current: *is_current, digest, loaded });
+        }
+    }
+    Ok(found)
+}
+
 /// The live session of a digest. An expired session is destroyed at once, unless another host has extended it meanwhile.
-fn find<E: Env>(world: &World<E>, options: &Options, digest: &Digest, app: &str, now: u64) -> Result<Option<Loaded>> {
-    match world.env.load(&options.location, digest, app, now, INLINE_BYTES)? {
+async fn find<E: Env>(
+    world: &World<E>,
+    options: &Options,
+    digest: &Digest,
+    app: &str,
+    now: u64,
+) -> Result<Option<Loaded>> {
+    match world.env.load(&options.location, digest, app, now, INLINE_BYTES).await? {
         LoadOutcome::Found(loaded) => Ok(Some(loaded)),
         LoadOutcome::Absent | LoadOutcome::Ended => Ok(None),
         LoadOutcome::Expired => {
-            world.env.destroy(&options.location, digest, &DestroyCondition::Expired, now, 0)?;
+            world.env.destroy(&options.location, digest, &DestroyCondition::Expired, now, 0).await?;
             Ok(None)
         }
     }

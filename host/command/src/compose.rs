@@ -19,7 +19,7 @@ Examples:
   lemon-session compose visits.wasm --provider files -o site.wasm
   lemon-session compose visits.wasm -o visits-with-sessions.wasm")]
 pub struct Args {
-    /// The application, a component that imports lemon:session/sessions.
+    /// The application, a component that imports lemon:session/sessions, or lemon:session/sessions-async for WASI 0.3.
     #[arg(value_name = "APP.wasm")]
     application: PathBuf,
 

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use lemon_session_host::store::{DestroyCondition, Store};
+use lemon_session_host::store::{DestroyCondition, Digest, Inspect, Store};
 use serde_json::json;
 
-use crate::{confirm::confirm, digest::DigestPrefix, output, progress::Progress, storage};
+use crate::{confirm::confirm, digest::DigestPrefix, output, progress::Progress, sessions, storage};
 
 /// End one session, or all sessions of an owner, immediately. Requests that are using them fail to save.
 #[derive(clap::Args)]
@@ -69,13 +69,28 @@ async fn destroy_owned(driver: &dyn Store, owner: &str, args: &Args, now: u64, r
         },
     };
     let but = args.except.as_ref().map_or(String::new(), |digest| format!(" except {digest}"));
-    if !confirm(&format!("end all sessions of {owner}{but}"), args.yes)? {
-        return Ok(None);
+    if !args.yes {
+        let what = match driver.inspect() {
+            Some(inspect) => {
+                format!("end {} of {owner}{but}", output::sessions(count(inspect, owner, except, now).await?))
+            }
+            None => format!("end all sessions of {owner}{but}"),
+        };
+        if !confirm(&what, false)? {
+            return Ok(None);
+        }
     }
     let progress = Progress::start("ending sessions");
     let ended = driver.destroy_owned(owner, except.as_ref(), now, remember).await?;
     drop(progress);
     Ok(Some((ended, format!("destroyed {} of {owner}", output::sessions(ended)))))
+}
+
+/// How many sessions of an owner would be ended.
+async fn count(inspect: &dyn Inspect, owner: &str, except: Option<Digest>, now: u64) -> Result<u64> {
+    let mut count = 0;
+    sessions::each(inspect, now, Some(owner), |listed| count += u64::from(Some(listed.digest) != except)).await?;
+    Ok(count)
 }
 
 async fn destroy(driver: &dyn Store, digest: &DigestPrefix, args: &Args, now: u64, remember: u32) -> Result<Destroyed> {

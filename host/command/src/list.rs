@@ -3,17 +3,18 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use lemon_session_host::store::Listed;
+use lemon_session_host::store::{Digest, Inspect, Listed};
 use serde_json::{Value, json};
 
 use crate::{
     digest::DigestPrefix,
     output::{self, Widths},
     progress::Progress,
+    sessions::{self, PAGE},
     storage,
 };
 
-/// List live sessions, in the order of their digests.
+/// List live sessions.
 #[derive(clap::Args)]
 #[command(after_help = "Example: lemon-session list --owner alice --json | jq -r .digest")]
 pub struct Args {
@@ -24,8 +25,12 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     owner: Option<String>,
 
+    /// In which order. All but the digests' order reads all sessions first.
+    #[arg(long, value_enum, value_name = "BY", default_value_t = Order::Digest)]
+    sort: Order,
+
     /// Start after this session, to get the next page.
-    #[arg(long, value_name = "DIGEST")]
+    #[arg(long, value_name = "DIGEST", conflicts_with = "sort")]
     after: Option<DigestPrefix>,
 
     /// List at most this many sessions.
@@ -41,13 +46,50 @@ pub struct Args {
     json: bool,
 }
 
-/// Sessions per request to the store. The pages are large, because Redis scans all keys for each.
-const PAGE: u32 = 10_000;
+/// The order of a list.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Order {
+    /// By digest, which can be continued with --after.
+    Digest,
+    /// The newest first.
+    Created,
+    /// The last used first.
+    Accessed,
+    /// The next to expire first.
+    Expires,
+    /// The largest first.
+    Size,
+}
+
+impl Order {
+    fn key(self, Listed { record, digest }: &Listed) -> (u64, Digest) {
+        let first = match self {
+            Self::Digest => 0,
+            Self::Created => u64::MAX - record.created,
+            Self::Accessed => u64::MAX - record.accessed,
+            Self::Expires => record.expires,
+            Self::Size => u64::MAX - record.size,
+        };
+        (first, *digest)
+    }
+}
 
 pub async fn run(args: Args) -> Result<ExitCode> {
     let store = storage::open(&args.storage).await?;
     let (driver, inspect) = (&*store.driver, store.driver.try_inspect()?);
     let now = output::now();
+    let mut table = Printer { now, json: args.json, is_begun: false, widths: Widths([16, 5, 14, 14, 13, 10]) };
+    if args.sort != Order::Digest {
+        let (sessions, left_out) = first(&args, inspect, now).await?;
+        table.print(&sessions)?;
+        if !args.json && !table.is_begun {
+            output::line("no sessions")?;
+        }
+        if !args.json && left_out > 0 {
+            output::line(format_args!("\n{left_out} more: raise --limit, or pass --all"))?;
+        }
+        return store.close(ExitCode::SUCCESS).await;
+    }
 
     let mut after = match &args.after {
         None => None,
@@ -56,7 +98,6 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             None => bail!("no live session has a digest that begins with {digest}: pass the complete digest"),
         },
     };
-    let mut table = Printer { now, json: args.json, is_begun: false, widths: Widths([16, 5, 14, 14, 13, 10]) };
     let mut left = if args.all { u64::MAX } else { args.limit };
     let mut more = false;
     while left > 0 {
@@ -83,6 +124,28 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         }
     }
     store.close(ExitCode::SUCCESS).await
+}
+
+/// The first sessions in the order that is asked for, and how many others there are.
+async fn first(args: &Args, inspect: &dyn Inspect, now: u64) -> Result<(Vec<Listed>, usize)> {
+    let limit = if args.all { usize::MAX } else { usize::try_from(args.limit).unwrap_or(usize::MAX) };
+    let (mut first, mut count) = (Vec::new(), 0);
+    let cut = |first: &mut Vec<Listed>| {
+        first.sort_unstable_by_key(|listed| args.sort.key(listed));
+        first.truncate(limit);
+    };
+    sessions::each(inspect, now, args.owner.as_deref(), |listed| {
+        first.push(listed);
+        count += 1;
+        // No more than this many are kept, of millions.
+        if first.len() >= limit.saturating_mul(2).max(PAGE as usize) {
+            cut(&mut first);
+        }
+    })
+    .await?;
+    cut(&mut first);
+    let left_out = count - first.len();
+    Ok((first, left_out))
 }
 
 /// Prints several pages as one table.

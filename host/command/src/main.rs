@@ -19,10 +19,12 @@ mod log;
 mod man;
 mod moving;
 mod output;
+mod owners;
 mod progress;
 mod providers;
 mod running;
 mod serve;
+mod sessions;
 mod show;
 mod stats;
 mod storage;
@@ -57,6 +59,7 @@ enum Command {
     Tables(tables::Command),
     Cleanup(cleanup::Args),
     List(list::Args),
+    Owners(owners::Args),
     Show(show::Args),
     Destroy(destroy::Args),
     Stats(stats::Args),
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
             Command::Tables(command) => tables::run(command).await,
             Command::Cleanup(args) => cleanup::run(args).await,
             Command::List(args) => list::run(args).await,
+            Command::Owners(args) => owners::run(args).await,
             Command::Show(args) => show::run(args).await,
             Command::Destroy(args) => destroy::run(args).await,
             Command::Stats(args) => stats::run(args).await,

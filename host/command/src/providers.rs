@@ -1,4 +1,4 @@
-//! The providers that an application can be joined with: `--provider files`, `redis` or a file.
+//! The providers that an application can be joined with: `--provider files`, `redis`, `postgres` or a file.
 
 use std::{convert::Infallible, fs, path::PathBuf, str::FromStr};
 
@@ -8,6 +8,8 @@ use anyhow::{Context as _, Result};
 const FILES: &[u8] = include_bytes!("../providers/files.wasm");
 /// The provider of `guest/providers/redis`.
 const REDIS: &[u8] = include_bytes!("../providers/redis.wasm");
+/// The provider of `guest/providers/postgres`.
+const POSTGRES: &[u8] = include_bytes!("../providers/postgres.wasm");
 
 /// A store as a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub enum Provider {
     Files,
     /// Redis or Valkey.
     Redis,
+    /// PostgreSQL.
+    Postgres,
     /// A component of someone else.
     File(PathBuf),
 }
@@ -27,6 +31,7 @@ impl FromStr for Provider {
         Ok(match text {
             "files" => Self::Files,
             "redis" => Self::Redis,
+            "postgres" => Self::Postgres,
             path => Self::File(path.into()),
         })
     }
@@ -39,10 +44,13 @@ impl Provider {
         let (provider, name) = match self {
             Self::Files => (FILES, "files".to_owned()),
             Self::Redis => (REDIS, "redis".to_owned()),
+            Self::Postgres => (POSTGRES, "postgres".to_owned()),
             Self::File(path) => {
                 let here = path.display();
                 read = fs::read(path).with_context(|| {
-                    format!("cannot read {here}; --provider takes files, redis or the file of another provider")
+                    format!(
+                        "cannot read {here}; --provider takes files, redis, postgres or the file of another provider"
+                    )
                 })?;
                 (&read[..], here.to_string())
             }

@@ -12,6 +12,8 @@ use crate::providers::Provider;
 enum Kind {
     /// It answers HTTP requests.
     Server,
+    /// It answers HTTP requests as a service of WASI 0.3.
+    Service,
     /// It is a program that answers one request, for CGI.
     Program,
     /// It is called by the code of a host, for sessions.
@@ -23,6 +25,8 @@ impl Kind {
         let has = |interface: &str| exports.iter().any(|export| export.starts_with(interface));
         if has("wasi:http/incoming-handler@") {
             Self::Server
+        } else if has("wasi:http/handler@") {
+            Self::Service
         } else if has("wasi:cli/run@") {
             Self::Program
         } else {
@@ -59,6 +63,14 @@ const REDIS: Needs = Needs {
     jco: ("LEMON_SESSION_STORAGE=redis://127.0.0.1:6379", ""),
 };
 
+const POSTGRES: Needs = Needs {
+    first: "",
+    wasmtime: "-S inherit-network --env LEMON_SESSION_STORAGE=postgres://USER:PASSWORD@127.0.0.1/DATABASE",
+    wash: "workload: {environment: {config: {LEMON_SESSION_STORAGE: \
+           \"postgres://USER:PASSWORD@host.wasmcloud.internal/DATABASE\"}}, allowedHostLoopbackPorts: [5432]}",
+    jco: ("LEMON_SESSION_STORAGE=postgres://USER:PASSWORD@127.0.0.1/DATABASE", ""),
+};
+
 /// What the provider of someone else needs is not known.
 const OTHER: Needs = Needs {
     first: "",
@@ -73,6 +85,7 @@ pub fn describe(file: &Path, component: &[u8], provider: &Provider) -> Result<St
     let Needs { first, wasmtime, wash, jco: (variables, options) } = match provider {
         Provider::Files => FILES,
         Provider::Redis => REDIS,
+        Provider::Postgres => POSTGRES,
         Provider::File(_) => OTHER,
     };
     let file = file.display();
@@ -84,6 +97,9 @@ pub fn describe(file: &Path, component: &[u8], provider: &Provider) -> Result<St
             format!("wash dev    # with build: {{command: \"true\", component_path: {file}}}"),
             format!("            # and {wash} in .wash/config.yaml"),
         ],
+        Kind::Service => {
+            vec![first.to_owned(), format!("wasmtime serve -S cli {wasmtime} {file}    # wasmtime 46 or later")]
+        }
         Kind::Program => vec![
             first.to_owned(),
             format!("wasmtime run {wasmtime} --env REQUEST_METHOD=GET {file}    # and further variables of CGI"),

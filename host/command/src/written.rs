@@ -15,9 +15,9 @@ use crate::{output, providers::Provider, running};
 #[derive(clap::Args)]
 #[group(skip)]
 pub struct Args {
-    /// Join it with a store, so that it runs on any host: `files` for a directory, `redis` for Redis or Valkey, or the file of
-    /// another provider.
-    #[arg(long, value_name = "files|redis|FILE")]
+    /// Join it with a store, so that it runs on any host: `files` for a directory, `redis` for Redis or Valkey, `postgres`
+    /// for PostgreSQL, or the file of another provider.
+    #[arg(long, value_name = "files|redis|postgres|FILE")]
     provider: Option<Provider>,
 
     /// The file to write; - for stdout.

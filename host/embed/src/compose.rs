@@ -1,15 +1,21 @@
 //! Joins an application component with the session component, and both with a provider.
 
-use wac_graph::{CompositionGraph, EncodeOptions, PackageId, PlugError, plug, types::Package};
+use wac_graph::{
+    CompositionGraph, EncodeOptions, PackageId, PlugError, plug,
+    types::{ItemKind, Package, Types},
+};
 
-use crate::COMPONENT;
+use crate::{ASYNC_COMPONENT, BLOCKING, COMPONENT};
 
-/// The interfaces of this package that an application may import.
+/// The interfaces of this package that an application of WASI 0.2 may import.
 const FOR_APPLICATIONS: [&str; 2] = ["lemon:session/sessions@", "lemon:session/manager@"];
+/// The interfaces of this package that an application of WASI 0.3 may import as well.
+const FOR_ASYNC_APPLICATIONS: [&str; 2] = ["lemon:session/sessions-async@", "lemon:session/manager-async@"];
 /// Reserved for the session component: a guest that imports these could read every session.
-const FOR_THE_SESSION_COMPONENT: [&str; 2] = ["lemon:session/storage@", "lemon:session/settings@"];
-/// What every host has; the interface of this package has types alone.
-const OF_EVERY_HOST: [&str; 2] = ["wasi:", "lemon:session/types@"];
+const FOR_THE_SESSION_COMPONENT: [&str; 3] = ["lemon:session/storage@", ASYNC_STORAGE, "lemon:session/settings@"];
+const ASYNC_STORAGE: &str = "lemon:session/storage-async@";
+/// What every host has.
+const OF_EVERY_HOST: [&str; 1] = ["wasi:"];
 /// How a core module begins, in contrast to a component.
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
@@ -22,7 +28,8 @@ pub enum Error {
     NotAComponent(String),
     /// The application does not use sessions.
     #[error(
-        "the application imports neither lemon:session/sessions nor lemon:session/manager: it does not use sessions"
+        "the application imports neither lemon:session/sessions nor lemon:session/manager, nor their twins for WASI 0.3: it does \
+         not use sessions"
     )]
     NoSessions,
     /// The application was built against another version of the interface, or an altered one.
@@ -60,15 +67,12 @@ pub enum Error {
          that are imported; join the application with the component that does, or leave the import out"
     )]
     Unplugged(String),
-    /// A component for WASI 0.3, which cannot be joined with a provider yet.
-    #[error("a component for WASI 0.3, as it has {0}: components of WASI 0.2 can be joined with a provider")]
-    OtherWasi(String),
     /// The joined component could not be written.
     #[error("cannot be joined with the session component: {0}")]
     Failed(String),
 }
 
-/// Whether an application imports `lemon:session/sessions` or `lemon:session/manager`, in any version.
+/// Whether an application imports `lemon:session/sessions` or `lemon:session/manager`, or their twins for WASI 0.3, in any version.
 ///
 /// # Errors
 ///
@@ -77,13 +81,14 @@ pub enum Error {
 pub fn imports_sessions(app: &[u8]) -> Result<bool, Error> {
     let mut graph = CompositionGraph::new();
     let app = read(&mut graph, "app", app)?;
-    uses_sessions(&graph, app)
+    Ok(!session_components(&graph, app)?.is_empty())
 }
 
-/// Joins an application that imports `lemon:session/sessions` or `lemon:session/manager` with the session component.
+/// Joins an application that imports `lemon:session/sessions` or `lemon:session/manager` with the session component, and one that
+/// imports `lemon:session/sessions-async` or `lemon:session/manager-async` with that of WASI 0.3.
 ///
-/// The result is one component with the application's exports. It imports `lemon:session/storage` and
-/// `lemon:session/settings` instead of the interfaces of sessions.
+/// The result is one component with the application's exports. It imports `lemon:session/storage` or
+/// `lemon:session/storage-async`, and `lemon:session/settings`, instead of the interfaces of sessions.
 ///
 /// # Errors
 ///
@@ -92,23 +97,44 @@ pub fn imports_sessions(app: &[u8]) -> Result<bool, Error> {
 pub fn compose(app: &[u8]) -> Result<Vec<u8>, Error> {
     let mut graph = CompositionGraph::new();
     let app = read(&mut graph, "app", app)?;
-    if !uses_sessions(&graph, app)? {
+    let components = session_components(&graph, app)?;
+    if components.is_empty() {
         return Err(Error::NoSessions);
     }
-    let sessions = read(&mut graph, "lemon:session", COMPONENT)?;
-    match plug(&mut graph, vec![sessions], app) {
+    let components = components.into_iter().map(|(name, component)| read(&mut graph, name, component));
+    let components = components.collect::<Result<Vec<_>, _>>()?;
+    match plug(&mut graph, components.clone(), app) {
         // `plug` skips an import of another version: it is still there afterwards and is reported below.
         Ok(()) | Err(PlugError::NoPlugHappened) => {}
         Err(PlugError::GraphError { source }) => return Err(Error::Failed(format!("{source:#}"))),
     }
-    if let Some((import, ..)) = graph.imports().find(|(import, ..)| is_one_of(import, &FOR_APPLICATIONS)) {
-        return Err(Error::OtherVersion { import: import.to_owned(), offered: offered(&graph, sessions) });
+    let of_sessions = [FOR_APPLICATIONS, FOR_ASYNC_APPLICATIONS].concat();
+    let is_left = |(name, kind): &(&str, ItemKind)| is_one_of(name, &of_sessions) && has_functions(graph.types(), kind);
+    if let Some((import, _)) = graph.imports().map(|(name, kind, _)| (name, kind)).find(is_left) {
+        let offered = components.iter().map(|component| offered(&graph, *component)).collect::<Vec<_>>().join(" and ");
+        return Err(Error::OtherVersion { import: import.to_owned(), offered });
     }
     encode(&graph)
 }
 
+/// The session components that an application needs: their names and their bytes.
+fn session_components(graph: &CompositionGraph, app: PackageId) -> Result<Vec<(&'static str, &'static [u8])>, Error> {
+    if let Some(import) = imports_one_of(graph, app, &FOR_THE_SESSION_COMPONENT) {
+        return Err(Error::Forbidden(import.to_owned()));
+    }
+    let kinds = [
+        (FOR_APPLICATIONS, ("lemon:session", COMPONENT)),
+        (FOR_ASYNC_APPLICATIONS, ("lemon:session-async", ASYNC_COMPONENT)),
+    ];
+    let needed = kinds.into_iter().filter(|(interfaces, _)| imports_one_of(graph, app, interfaces).is_some());
+    Ok(needed.map(|(_, component)| component).collect())
+}
+
 /// Joins the session component, or an application that [`compose`] joined with it, with a provider: a component that exports
 /// `lemon:session/storage` and `lemon:session/settings`.
+///
+/// The session component of WASI 0.3 can await a provider that exports `lemon:session/storage-async`. Any other provider blocks:
+/// while one call waits for the store, all requests of the instance do.
 ///
 /// The result has the same exports and imports `wasi:*` alone, and the types of this package, so that any host can run it.
 ///
@@ -116,19 +142,21 @@ pub fn compose(app: &[u8]) -> Result<Vec<u8>, Error> {
 ///
 /// Fails when the provider lacks one of the two interfaces, and when another import would stay: see [`Error`].
 pub fn plug_in_provider(component: &[u8], provider: &[u8]) -> Result<Vec<u8>, Error> {
+    let component = match awaits_storage(component)? && !offers_async_storage(provider)? {
+        true => &plug_in(component, BLOCKING)?,
+        false => component,
+    };
     let mut graph = CompositionGraph::new();
     let component = read(&mut graph, "component", component)?;
     let provider = read(&mut graph, "provider", provider)?;
-    check_provider(&graph, provider)?;
-    for package in [component, provider] {
-        refuse_other_wasi(&graph, package)?;
-    }
+    check_provider(&graph, component, provider)?;
     match plug(&mut graph, vec![provider], component) {
         // What is not plugged is reported below.
         Ok(()) | Err(PlugError::NoPlugHappened) => {}
         Err(PlugError::GraphError { source }) => return Err(Error::Failed(format!("{source:#}"))),
     }
-    let imports = graph.imports().map(|(import, ..)| import);
+    // Every host has what is of types alone.
+    let imports = graph.imports().filter(|(_, kind, _)| has_functions(graph.types(), kind)).map(|(import, ..)| import);
     let mut unplugged: Vec<_> = imports.filter(|import| !is_one_of(import, &OF_EVERY_HOST)).collect();
     unplugged.sort_unstable();
     unplugged.dedup();
@@ -154,10 +182,26 @@ pub fn interfaces(component: &[u8]) -> Result<(Vec<String>, Vec<String>), Error>
     Ok((imports, exports))
 }
 
-fn check_provider(graph: &CompositionGraph, provider: PackageId) -> Result<(), Error> {
+/// Whether a component imports the functions of `lemon:session/storage-async`.
+fn awaits_storage(component: &[u8]) -> Result<bool, Error> {
+    let mut graph = CompositionGraph::new();
+    let component = read(&mut graph, "component", component)?;
+    Ok(imports_one_of(&graph, component, &[ASYNC_STORAGE]).is_some())
+}
+
+fn offers_async_storage(provider: &[u8]) -> Result<bool, Error> {
+    let mut graph = CompositionGraph::new();
+    let provider = read(&mut graph, "provider", provider)?;
+    let exports = &graph.types()[graph[provider].ty()].exports;
+    Ok(exports.keys().any(|export| export.starts_with(ASYNC_STORAGE)))
+}
+
+/// A provider has to export what the component imports of it, in any version.
+fn check_provider(graph: &CompositionGraph, component: PackageId, provider: PackageId) -> Result<(), Error> {
     let exports = &graph.types()[graph[provider].ty()].exports;
     for interface in FOR_THE_SESSION_COMPONENT {
-        if !exports.keys().any(|export| export.starts_with(interface)) {
+        let is_needed = imports_one_of(graph, component, &[interface]).is_some();
+        if is_needed && !exports.keys().any(|export| export.starts_with(interface)) {
             let exports = match offered(graph, provider) {
                 exports if exports.is_empty() => "nothing".to_owned(),
                 exports => exports,
@@ -166,15 +210,6 @@ fn check_provider(graph: &CompositionGraph, provider: PackageId) -> Result<(), E
         }
     }
     Ok(())
-}
-
-fn refuse_other_wasi(graph: &CompositionGraph, package: PackageId) -> Result<(), Error> {
-    let world = &graph.types()[graph[package].ty()];
-    let mut interfaces = world.imports.keys().chain(world.exports.keys());
-    match interfaces.find(|interface| interface.starts_with("wasi:") && interface.contains("@0.3.")) {
-        Some(interface) => Err(Error::OtherWasi(interface.clone())),
-        None => Ok(()),
-    }
 }
 
 /// Joins an application with a module, which is a component that exports interfaces the application imports.
@@ -213,12 +248,21 @@ fn read(graph: &mut CompositionGraph, name: &str, bytes: &[u8]) -> Result<Packag
     graph.register_package(package).map_err(|error| Error::Failed(error.to_string()))
 }
 
-fn uses_sessions(graph: &CompositionGraph, app: PackageId) -> Result<bool, Error> {
-    let imports = &graph.types()[graph[app].ty()].imports;
-    if let Some(import) = imports.keys().find(|import| is_one_of(import, &FOR_THE_SESSION_COMPONENT)) {
-        return Err(Error::Forbidden(import.clone()));
+/// One of these interfaces of which a component imports functions, not types alone.
+fn imports_one_of<'a>(graph: &'a CompositionGraph, component: PackageId, interfaces: &[&str]) -> Option<&'a str> {
+    let types = graph.types();
+    let mut imports = types[graph[component].ty()].imports.iter();
+    let import = imports.find(|(name, kind)| is_one_of(name, interfaces) && has_functions(types, kind));
+    import.map(|(name, _)| name.as_str())
+}
+
+fn has_functions(types: &Types, kind: &ItemKind) -> bool {
+    match kind {
+        ItemKind::Instance(interface) => {
+            types[*interface].exports.values().any(|kind| !matches!(kind, ItemKind::Type(_)))
+        }
+        _ => true,
     }
-    Ok(imports.keys().any(|import| is_one_of(import, &FOR_APPLICATIONS)))
 }
 
 fn is_one_of(import: &str, interfaces: &[&str]) -> bool {

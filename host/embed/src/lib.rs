@@ -106,7 +106,9 @@ pub mod settings;
 mod storage;
 pub mod stores;
 
-pub use component::COMPONENT;
+#[cfg(feature = "compose")]
+pub(crate) use component::BLOCKING;
+pub use component::{ASYNC_COMPONENT, COMPONENT};
 pub use context::{Caller, HasSession, SessionCtx, SessionCtxView, SessionView, add_to_linker};
 pub use lemon_session_store as store;
 pub use log_limit::LogLimit;

@@ -1,6 +1,6 @@
 //! Removes what has expired, and what killed processes have left.
 
-use std::{fs, io, path::Path};
+use std::{collections::BTreeSet, fs, io, path::Path};
 
 use super::{
     disk,
@@ -20,25 +20,50 @@ impl Table {
     /// as due.
     pub fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
         self.remove_abandoned(now, limit)?;
+        let mut removed = 0;
+        self.each_due(now, |due| {
+            if removed < limit {
+                removed += u32::from(self.clean(&due, now)?);
+                return Ok(true);
+            }
+            Ok(false)
+        })?;
+        Ok(removed)
+    }
+
+    /// How many expired sessions and tombstones a cleanup without a limit would remove.
+    pub fn backlog(&self, now: u64) -> Result<u64> {
+        let mut expired = BTreeSet::new();
+        self.each_due(now, |due| {
+            // A session that was extended keeps its entry.
+            let pointer = self.list(&due.digest)?.and_then(|listing| listing.pointer());
+            if pointer.is_some_and(|pointer| pointer.until <= now && pointer.kind != Kind::Incoming) {
+                expired.insert(due.digest);
+            }
+            Ok(true)
+        })?;
+        Ok(expired.len() as u64)
+    }
+
+    /// Calls `each` with the entries of the index by expiry that are due, until it answers false.
+    fn each_due(&self, now: u64, mut each: impl FnMut(Due) -> Result<bool>) -> Result<()> {
         let root = self.files.join("due");
         let eras = numbers(&root)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-        let mut removed = 0;
         for era in eras.into_iter().take_while(|era| *era <= now >> ERA) {
             let era = root.join(format!("{era:x}"));
             for slot in numbers(&era)?.into_iter().flatten().take_while(|slot| *slot <= now >> SLOT) {
                 let slot = era.join(format!("{slot:x}"));
                 for name in disk::names(&slot)?.into_iter().flatten() {
                     let Some(due) = Due::parse(&name?).filter(|due| due.at <= now) else { continue };
-                    if removed == limit {
-                        return Ok(removed);
+                    if !each(due)? {
+                        return Ok(());
                     }
-                    removed += u32::from(self.clean(&due, now)?);
                 }
                 remove_if_empty(&slot);
             }
             remove_if_empty(&era);
         }
-        Ok(removed)
+        Ok(())
     }
 
     /// Does what an entry of the index is for; returns whether a session or a tombstone was removed.

@@ -230,6 +230,10 @@ impl Inspect for Files {
         self.run(move |table| table.reused(now)).await
     }
 
+    async fn backlog(&self, now: u64) -> Result<u64> {
+        self.run(move |table| table.backlog(now)).await
+    }
+
     async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {
         let (owner, after) = (owner.map(str::to_owned), after.copied());
         self.run(move |table| table.listed(now, owner.as_deref(), after.as_ref(), limit)).await

@@ -3,11 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use deadpool::managed::{Manager, Metrics, RecycleResult};
-use lemon_session_sql::{
-    pool::{Backend, Failure},
-    server::Server,
-    tls::SslMode,
-};
+use lemon_session_sql::{attempts::Failure, pool::Backend, server::Server, tls::SslMode};
 use lemon_session_store::Result;
 use mysql_async::{
     Conn, DriverError, Error as ClientError, IoError, Opts, OptsBuilder, Params, Row, SslOpts, Value,

@@ -23,9 +23,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lemon_session_sql::{
+    attempts::Repeat,
     cleanup::clean_up,
     limits::{check_change, check_owner, check_writes},
-    pool::{Calls, Repeat},
+    pool::Calls,
     server::Server,
     tombstone::known_until,
 };
@@ -271,6 +272,13 @@ impl Inspect for MySql {
             Box::pin(connection.value(&sql.reused, vec![number(*now)]))
         });
         reused.await
+    }
+
+    async fn backlog(&self, now: u64) -> Result<u64> {
+        let backlog = self.calls.run(Repeat::Safe, (self.sql(), now), |connection, (sql, now)| {
+            Box::pin(connection.value(&sql.backlog, vec![number(*now)]))
+        });
+        backlog.await
     }
 
     async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {

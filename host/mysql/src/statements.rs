@@ -15,6 +15,7 @@ pub struct Statements {
     pub cleanup: String,
     pub count: String,
     pub reused: String,
+    pub backlog: String,
     pub list: String,
     pub list_owned: String,
     pub describe: String,
@@ -66,6 +67,7 @@ impl Statements {
             cleanup: sql("CALL `{table}_cleanup`(?, ?)"),
             count: sql("SELECT COUNT(*) FROM `{table}` WHERE NOT ended AND expires > ?"),
             reused: sql("SELECT CAST(COALESCE(SUM(reused), 0) AS UNSIGNED) FROM `{table}` WHERE ended AND expires > ?"),
+            backlog: sql("SELECT COUNT(*) FROM `{table}` WHERE expires <= ?"),
             list: sql("SELECT {record}, s.digest FROM `{table}` s
                 WHERE NOT s.ended AND s.expires > ? AND s.digest > ? ORDER BY s.digest LIMIT ?"),
             list_owned: sql("SELECT {record}, s.digest FROM `{table}` s

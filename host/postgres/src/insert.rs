@@ -1,6 +1,6 @@
 //! New sessions, and sessions that are moved here from another store.
 
-use lemon_session_sql::pool::Repeat;
+use lemon_session_sql::attempts::Repeat;
 use lemon_session_store::{Digest, Record, Result, Writes};
 
 use super::{
@@ -57,16 +57,17 @@ impl Postgres {
         let input = (self.sql(), *digest, record, columns, stored(over), stored(now));
         let replace = self.calls.run(Repeat::Never, input, |client, (sql, digest, record, columns, over, now)| {
             Box::pin(async move {
+                let find = client.prepare_cached(&sql.find).await?;
+                let clear = client.prepare_cached(&sql.clear).await?;
+                let replace = client.prepare_cached(&sql.replace).await?;
+                let write = client.prepare_cached(&sql.write).await?;
                 // Rolled back if it is dropped.
                 let transaction = client.transaction().await?;
-                let find = transaction.prepare_cached(&sql.find).await?;
                 let found = transaction.query_opt(&find, &[&&digest.as_bytes()[..], now, over]).await?;
                 let Some(session) = found.map(|row| row.try_get::<_, i64>(0)).transpose()? else {
                     return Ok(false);
                 };
-                let clear = transaction.prepare_cached(&sql.clear).await?;
                 transaction.execute(&clear, &[&session]).await?;
-                let replace = transaction.prepare_cached(&sql.replace).await?;
                 transaction
                     .execute(
                         &replace,
@@ -83,7 +84,6 @@ impl Postgres {
                         ],
                     )
                     .await?;
-                let write = transaction.prepare_cached(&sql.write).await?;
                 transaction.execute(&write, &[&session, &columns.apps, &columns.names, &columns.values]).await?;
                 transaction.commit().await?;
                 Ok(true)

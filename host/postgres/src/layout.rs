@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lemon_session_sql::{layout::other_layout, pool::Repeat, server::Server};
+use lemon_session_sql::{attempts::Repeat, layout::other_layout, server::Server};
 use lemon_session_store::{
     Result,
     layout::{Parts, differences, parts},

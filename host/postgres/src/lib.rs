@@ -8,9 +8,26 @@
 //! The user needs the privileges to connect, and to create tables and functions in the schema.
 //!
 #![doc = include_str!("server.md")]
+//!
+//! # On WebAssembly
+//!
+//! On `wasm32-wasip2` the driver has a blocking socket of `std::net` in place of tokio's. The client, the statements and
+//! what is stored are the same, so native hosts and components can use one database together. Differences:
+//!
+//! - Each instance has one connection, on which calls run one at a time: `pool-size` has no effect. A call blocks its
+//!   thread, and its future is ready when it is first polled.
+//! - The connection is kept for the next call. Nothing runs between two calls, so a call first looks whether the server has
+//!   closed the connection, and then makes another one.
+//! - There is no TLS: `sslmode=require`, `verify-full` and `sslrootcert` are refused, and `prefer` means the same as
+//!   `disable`.
+//! - There are no Unix sockets: `socket` is refused.
+//! - The runtime has to allow connections, and the resolution of names if the URL has a name: with Wasmtime
+//!   `-S inherit-network` and `-S allow-ip-name-lookup`.
 #![deny(missing_docs)]
 
-mod connection;
+mod calls;
+mod config;
+mod failure;
 mod insert;
 mod layout;
 mod rows;
@@ -19,12 +36,7 @@ mod statements;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lemon_session_sql::{
-    cleanup::clean_up,
-    limits::check_change,
-    pool::{Calls, Repeat},
-    server::Server,
-};
+use lemon_session_sql::{attempts::Repeat, cleanup::clean_up, limits::check_change, server::Server};
 use lemon_session_store::{
     Change, CreateOutcome, DestroyCondition, Digest, Inspect, Listed, LoadOutcome, Record, Result, Schema, Snapshot,
     StorageOptions, Store, Transfer, UpdateOutcome, Write, Writes,
@@ -33,7 +45,7 @@ use lemon_session_store::{
 };
 
 use self::{
-    connection::Connections,
+    calls::Calls,
     layout::{LAYOUTS, set_up},
     rows::{Update, loaded, number, record, stored, text},
     statements::Statements,
@@ -44,7 +56,7 @@ pub const SCHEMES: [(&str, Open); 2] = [("postgres", Postgres::open), ("postgres
 
 /// Sessions in PostgreSQL.
 pub struct Postgres {
-    calls: Calls<Connections>,
+    calls: Calls,
     sql: Arc<Statements>,
 }
 
@@ -62,7 +74,7 @@ impl Postgres {
     async fn connect(options: &StorageOptions) -> Result<Self> {
         let server = Arc::new(Server::parse(options, "PostgreSQL", 5432)?);
         let sql = Arc::new(Statements::new(&server));
-        let calls = server.pool(Connections::new(&server)?).await?;
+        let calls = calls::open(server).await?;
         Ok(Self { calls, sql })
     }
 
@@ -263,6 +275,16 @@ impl Inspect for Postgres {
             })
         });
         reused.await
+    }
+
+    async fn backlog(&self, now: u64) -> Result<u64> {
+        let backlog = self.calls.run(Repeat::Safe, (self.sql(), stored(now)), |client, (sql, now)| {
+            Box::pin(async move {
+                let backlog = client.prepare_cached(&sql.backlog).await?;
+                client.query_one(&backlog, &[now]).await?.try_get(0).map(number)
+            })
+        });
+        backlog.await
     }
 
     async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {

@@ -15,6 +15,7 @@ pub struct Statements {
     pub cleanup: String,
     pub count: String,
     pub reused: String,
+    pub backlog: String,
     pub list: String,
     pub describe: String,
     pub export: String,
@@ -69,6 +70,7 @@ impl Statements {
             cleanup: sql(r#"SELECT removed, has_more FROM "{table}_cleanup"($1, $2)"#),
             count: sql(r#"SELECT count(*) FROM "{table}" WHERE NOT ended AND expires > $1"#),
             reused: sql(r#"SELECT coalesce(sum(reused), 0)::bigint FROM "{table}" WHERE ended AND expires > $1"#),
+            backlog: sql(r#"SELECT count(*) FROM "{table}" WHERE expires <= $1"#),
             list: sql(r#"SELECT {record}, s.digest FROM "{table}" s
                 WHERE s.digest > $2 AND ($3::bytea IS NULL OR s.owner = $3) AND NOT s.ended AND s.expires > $1
                 ORDER BY s.digest LIMIT $4"#),

@@ -4,6 +4,8 @@ use std::{future::Future, time::Duration};
 
 use lemon_session_store::Result;
 
+use super::pause::pause;
+
 /// The most rows that one transaction removes.
 const CLEANUP_BATCH: u32 = 256;
 
@@ -34,7 +36,7 @@ pub async fn clean_up<Batch: Future<Output = Result<(u32, bool)>>>(
             if looks > LOOKS {
                 break;
             }
-            tokio::time::sleep(PAUSE).await;
+            pause(PAUSE).await;
         }
     }
     Ok(removed)

@@ -21,12 +21,19 @@ impl Server {
     }
 
     pub fn unreachable(&self, why: impl fmt::Display) -> Error {
-        Error::unavailable(format!(
-            "cannot connect to {} at {}: {why}. Is the server running there, and can this machine reach it? Check host, \
-             port and firewall",
-            self.product,
-            self.address()
-        ))
+        let check = match cfg!(target_family = "wasm") {
+            true => {
+                "Is the server running there, and does the runtime allow to connect to it, and to look up its name \
+                 (`wasmtime -S inherit-network,allow-ip-name-lookup`)?"
+            }
+            false => "Is the server running there, and can this machine reach it? Check host, port and firewall",
+        };
+        Error::unavailable(format!("cannot connect to {} at {}: {why}. {check}", self.product, self.address()))
+    }
+
+    /// A connection was not made in time.
+    pub fn silent(&self) -> Error {
+        self.unreachable(format_args!("no answer within {:?} (connect-timeout)", self.connect_timeout))
     }
 
     pub fn too_late(&self) -> Error {

@@ -2,7 +2,8 @@
 //!
 //! - [`server`]: the storage URL, its options, and the errors that name the server;
 //! - [`tls`]: how connections are encrypted;
-//! - [`pool`]: the pool of connections that calls run on, with their deadlines and repeats;
+//! - [`attempts`]: the failures of a call, and whether it is attempted again;
+//! - `pool`: the pool of connections that calls run on, with their deadlines; not on WebAssembly;
 //! - [`layout`]: the version of the tables;
 //! - [`limits`]: what can be stored;
 //! - [`tombstone`]: how long the end of a digest is remembered;
@@ -12,6 +13,7 @@
 //!
 //! `testing` adds a test for every driver: how its tables are upgraded to a newer layout.
 
+pub mod attempts;
 pub mod cleanup;
 mod errors;
 pub mod layout;
@@ -19,6 +21,8 @@ pub mod limits;
 #[cfg(feature = "testing")]
 pub mod migrating;
 mod password;
+mod pause;
+#[cfg(not(target_family = "wasm"))]
 pub mod pool;
 pub mod server;
 pub mod tls;

@@ -12,7 +12,10 @@ use futures::future::BoxFuture;
 use lemon_session_store::{Error, Result};
 use tokio::time::{Instant, timeout_at};
 
-use super::server::Server;
+use super::{
+    attempts::{Attempts, Failure, Repeat},
+    server::Server,
+};
 
 impl Server {
     /// The pool of this server's connections. Makes the first one, so that a wrong setting is an error now.
@@ -30,18 +33,6 @@ impl Server {
     }
 }
 
-/// Why a call failed, and whether its connection can be used again.
-pub enum Failure {
-    /// The server has refused the call, or the connection. An established connection can be used again.
-    Refused(Error),
-    /// The server accepts no writes. It may have become a replica; a new connection may lead to the new primary.
-    ReadOnly(String),
-    /// The server has rolled the call back because of concurrent ones. It can be repeated.
-    Undone(String),
-    /// The connection is broken. The call may have taken effect.
-    Broken(String),
-}
-
 /// The connections of one kind of server.
 pub trait Backend: Manager + 'static {
     /// Classifies an error of the client.
@@ -51,21 +42,9 @@ pub trait Backend: Manager + 'static {
     fn discard(connection: Self::Type);
 }
 
-/// Whether a call may be repeated after its connection broke.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Repeat {
-    /// It only reads.
-    Safe,
-    /// It may have written.
-    Never,
-}
-
 /// A call: what to do on a connection with an input.
 pub type Call<M, I, T> =
     for<'c> fn(&'c mut <M as Manager>::Type, &'c I) -> BoxFuture<'c, Result<T, <M as Manager>::Error>>;
-
-/// How often a call is attempted that the server rolls back.
-const ATTEMPTS: u32 = 8;
 
 /// Runs calls on pooled connections.
 ///
@@ -117,48 +96,28 @@ impl<M: Backend> Calls<M> {
 
     async fn repeat<I, T>(&self, repeat: Repeat, limit: Option<Duration>, input: &I, call: Call<M, I, T>) -> Result<T> {
         let started = Instant::now();
-        let (mut undone, mut renewed) = (0, false);
+        let mut attempts = Attempts::new(repeat);
         loop {
             let mut lease = self.lease(started + self.server.timeout).await?;
             let answer = match limit {
-                Some(limit) => timeout_at(started + limit, call(&mut lease, input)).await,
-                None => Ok(call(&mut lease, input).await),
+                Some(limit) => {
+                    timeout_at(started + limit, call(&mut lease, input)).await.map_err(|_| self.server.too_late())?
+                }
+                None => call(&mut lease, input).await,
             };
-            match answer.map(|answer| answer.map_err(|error| M::failure(error, &self.server))) {
-                Ok(Ok(answer)) => {
+            let failure = match answer {
+                Ok(answer) => {
                     lease.keep();
                     return Ok(answer);
                 }
-                Ok(Err(Failure::Refused(error))) => {
-                    lease.keep();
-                    return Err(error);
-                }
-                Ok(Err(Failure::Undone(what))) => {
-                    lease.keep();
-                    undone += 1;
-                    if undone == ATTEMPTS {
-                        return Err(self.server.error(what));
-                    }
-                }
-                Ok(Err(Failure::ReadOnly(what))) => {
-                    self.renew(lease);
-                    // The call had no effect, so it may be repeated even if it writes.
-                    if renewed {
-                        return Err(self.server.error(what));
-                    }
-                    renewed = true;
-                }
-                Ok(Err(Failure::Broken(what))) => {
-                    self.renew(lease);
-                    if repeat == Repeat::Never || renewed {
-                        return Err(self.server.error(what));
-                    }
-                    renewed = true;
-                }
-                Err(_) => {
-                    return Err(self.server.too_late());
-                }
+                Err(error) => M::failure(error, &self.server),
+            };
+            if failure.spares_the_connection() {
+                lease.keep();
+            } else {
+                self.renew(lease);
             }
+            attempts.again(failure, &self.server)?;
         }
     }
 
@@ -189,10 +148,7 @@ impl<M: Backend> Calls<M> {
         };
         match lease {
             Ok(lease) => Ok(lease),
-            Err(PoolError::Backend(error)) => Err(match M::failure(error, server) {
-                Failure::Refused(error) => error,
-                Failure::ReadOnly(why) | Failure::Undone(why) | Failure::Broken(why) => server.unreachable(why),
-            }),
+            Err(PoolError::Backend(error)) => Err(M::failure(error, server).of_connecting(server)),
             Err(PoolError::Timeout(TimeoutType::Wait)) => Err(Error::unavailable(format!(
                 "all {} connections to {} at {} are in use, and none became free within {:?} (pool-size, timeout)",
                 server.pool_size,
@@ -200,9 +156,7 @@ impl<M: Backend> Calls<M> {
                 server.address(),
                 server.timeout
             ))),
-            Err(PoolError::Timeout(_)) => {
-                Err(server.unreachable(format_args!("no answer within {:?} (connect-timeout)", server.connect_timeout)))
-            }
+            Err(PoolError::Timeout(_)) => Err(server.silent()),
             Err(PoolError::Closed) => Err(Error::unavailable("the store has been closed")),
             Err(PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_)) => {
                 Err(server.error("the pool of connections is not configured correctly"))

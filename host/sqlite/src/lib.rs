@@ -249,6 +249,10 @@ impl Inspect for Sqlite {
         self.aside(move |readers, _| readers.reused(now)).await
     }
 
+    async fn backlog(&self, now: u64) -> Result<u64> {
+        self.aside(move |readers, _| readers.backlog(now)).await
+    }
+
     async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {
         let (owner, after) = (owner.map(str::to_owned), after.copied());
         self.aside(move |readers, _| readers.list(now, owner.as_deref(), after.as_ref(), limit)).await

@@ -93,6 +93,10 @@ impl Readers {
         self.number(|sql| &sql.reused, now)
     }
 
+    pub fn backlog(&self, now: u64) -> Result<u64> {
+        self.number(|sql| &sql.backlog, now)
+    }
+
     fn number(&self, statement: impl FnOnce(&Statements) -> &str, now: u64) -> Result<u64> {
         self.read(|connection, sql| {
             let mut statement = connection.prepare_cached(statement(sql))?;

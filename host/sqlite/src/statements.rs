@@ -37,6 +37,8 @@ statements! {
     former: r#"SELECT session, until, nonce, forget FROM "{t}_tombstone" WHERE digest = ?1"#;
     count: r#"SELECT count(*) FROM "{t}" WHERE expires > ?1"#;
     reused: r#"SELECT coalesce(sum(reused), 0) FROM "{t}_tombstone" WHERE forget > ?1"#;
+    backlog: r#"SELECT (SELECT count(*) FROM "{t}" WHERE expires <= ?1)
+        + (SELECT count(*) FROM "{t}_tombstone" WHERE forget <= ?1)"#;
     list: r#"SELECT {record}, s.digest
         FROM "{t}" s WHERE s.digest > ?1 AND s.expires > ?2 ORDER BY s.digest LIMIT ?3"#;
     list_owned: r#"SELECT {record}, s.digest

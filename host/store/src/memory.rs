@@ -444,6 +444,10 @@ impl Inspect for Memory {
         Ok(former.sum())
     }
 
+    async fn backlog(&self, now: u64) -> Result<u64> {
+        Ok(self.state().removable.iter().take_while(|(at, _)| *at <= now).count() as u64)
+    }
+
     async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {
         let state = self.state();
         let after = after.map_or(Bound::Unbounded, Bound::Excluded);

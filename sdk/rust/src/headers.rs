@@ -16,8 +16,8 @@ impl Headers {
         self.0.is_empty()
     }
 
-    /// Appends them to the fields of a response of wasi:http. Call it after setting all other fields, and before
-    /// creating the response from them.
+    /// Appends them to the fields of a response of wasi:http, 0.2 or 0.3. Call it after setting all other fields, and
+    /// before creating the response from them.
     ///
     /// An existing `cache-control` takes precedence, unless a cookie is set, as no cache may store that response.
     /// `vary` is merged with an existing one.
@@ -25,13 +25,13 @@ impl Headers {
     /// # Errors
     ///
     /// [`InvalidOption`](crate::Error::InvalidOption) for immutable fields, such as those of a request.
-    #[cfg(feature = "wasi-http")]
-    pub fn append_to(&self, fields: &wasip2::http::types::Fields) -> crate::Result<()> {
+    #[cfg(any(feature = "wasi-http", feature = "async"))]
+    pub fn append_to(&self, fields: &impl crate::Fields) -> crate::Result<()> {
         for (name, value) in self {
             let added = match self.joined(name, value, &fields.get(name)) {
                 Joined::Kept => Ok(()),
                 Joined::Appended => fields.append(name, value.as_bytes()),
-                Joined::Replaced(value) => fields.set(name, &[value]),
+                Joined::Replaced(value) => fields.set(name, value),
             };
             added.map_err(|error| {
                 crate::Error::InvalidOption(format!("the header {name} cannot be added to these fields: {error}"))
@@ -69,7 +69,7 @@ impl Headers {
     }
 
     /// How to merge a header with the existing ones of the same name.
-    #[cfg(any(feature = "wasi-http", feature = "http"))]
+    #[cfg(any(feature = "wasi-http", feature = "async", feature = "http"))]
     fn joined(&self, name: &str, value: &str, there: &[Vec<u8>]) -> Joined {
         if there.is_empty() {
             return Joined::Appended;
@@ -91,7 +91,7 @@ impl Headers {
 }
 
 /// How a header is merged with the existing ones of the same name.
-#[cfg(any(feature = "wasi-http", feature = "http"))]
+#[cfg(any(feature = "wasi-http", feature = "async", feature = "http"))]
 enum Joined {
     /// The existing ones stay unchanged.
     Kept,
@@ -104,6 +104,13 @@ enum Joined {
 impl fmt::Display for Headers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.iter().try_for_each(|(name, value)| write!(formatter, "{name}: {value}\r\n"))
+    }
+}
+
+/// For code between the application and the client, which may drop headers that the application's own replace.
+impl FromIterator<(String, String)> for Headers {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(headers: T) -> Self {
+        Self(headers.into_iter().collect())
     }
 }
 

@@ -49,10 +49,14 @@
 
 #![deny(missing_docs)]
 
+#[cfg(feature = "async")]
+pub mod asynchronous;
 pub mod bindings;
 mod bytes;
 mod de;
 mod error;
+#[cfg(any(feature = "wasi-http", feature = "async"))]
+mod fields;
 mod headers;
 pub mod manager;
 mod options;
@@ -69,6 +73,8 @@ pub use bindings::lemon::session::{
 pub use bytes::Bytes;
 pub use de::from_value;
 pub use error::{Error, Result};
+#[cfg(any(feature = "wasi-http", feature = "async"))]
+pub use fields::Fields;
 pub use headers::Headers;
 pub use options::Options;
 pub use request::{Cgi, Request};

@@ -86,6 +86,6 @@ pub fn destroy_owned(location: &Location, owner: &str, except: Option<&str>) -> 
     Ok(manager::destroy_owned(location, owner, except)?)
 }
 
-fn all(errors: Vec<crate::bindings::lemon::session::types::Error>) -> Vec<Error> {
+pub(crate) fn all(errors: Vec<crate::bindings::lemon::session::types::Error>) -> Vec<Error> {
     errors.into_iter().map(Error::from).collect()
 }

@@ -85,8 +85,13 @@ impl Options {
     /// [`Reserved`](crate::Error::Reserved) for bad parameters, [`TooLarge`](crate::Error::TooLarge) when the `Cookie`
     /// fields are longer than the settings allow, and [`Storage`](crate::Error::Storage) when the store cannot tell
     /// whether the session exists.
-    pub fn start(mut self, request: &impl Request) -> Result<Session> {
-        (self.0.cookies, self.0.https) = request.cookies_and_https();
-        Ok(Session(sessions::start(&self.0)?))
+    pub fn start(self, request: &impl Request) -> Result<Session> {
+        Ok(Session(sessions::start(&self.for_request(request))?))
+    }
+
+    /// The parameters, with what a session depends on of the request.
+    pub(crate) fn for_request(self, request: &impl Request) -> Parameters {
+        let (cookies, https) = request.cookies_and_https();
+        Parameters { cookies, https, ..self.0 }
     }
 }

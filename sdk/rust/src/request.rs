@@ -91,56 +91,66 @@ fn is_https(proto: &[u8]) -> bool {
     last.trim_ascii().eq_ignore_ascii_case(b"https")
 }
 
-#[cfg(feature = "wasi-http")]
-mod wasi_http {
-    use wasip2::http::types::{Fields, IncomingRequest, Method, Scheme};
+/// The requests of wasi:http, whose versions name their functions differently.
+#[cfg(any(feature = "wasi-http", feature = "async"))]
+macro_rules! wasi_http {
+    ($module:ident, $wasi:ident, $request:ident, $headers:ident, $method:ident, $authority:ident, $scheme:ident) => {
+        mod $module {
+            use $wasi::http::types::{Fields, Method, Scheme, $request as Incoming};
 
-    use super::{Request, is_https};
+            use super::{Request, is_https};
 
-    impl Request for IncomingRequest {
-        fn cookies(&self) -> Vec<Vec<u8>> {
-            self.headers().get("cookie")
+            impl Request for Incoming {
+                fn cookies(&self) -> Vec<Vec<u8>> {
+                    self.$headers().get("cookie")
+                }
+
+                fn https(&self) -> bool {
+                    https(self, &self.$headers())
+                }
+
+                fn cookies_and_https(&self) -> (Vec<Vec<u8>>, bool) {
+                    let headers = self.$headers();
+                    (headers.get("cookie"), https(self, &headers))
+                }
+
+                fn method(&self) -> String {
+                    let method = match self.$method() {
+                        Method::Get => "GET",
+                        Method::Head => "HEAD",
+                        Method::Post => "POST",
+                        Method::Put => "PUT",
+                        Method::Delete => "DELETE",
+                        Method::Connect => "CONNECT",
+                        Method::Options => "OPTIONS",
+                        Method::Trace => "TRACE",
+                        Method::Patch => "PATCH",
+                        Method::Other(method) => return method,
+                    };
+                    method.to_owned()
+                }
+
+                fn host(&self) -> Option<String> {
+                    self.$authority()
+                }
+
+                fn header(&self, name: &str) -> Vec<Vec<u8>> {
+                    self.$headers().get(name)
+                }
+            }
+
+            fn https(request: &Incoming, headers: &Fields) -> bool {
+                matches!(request.$scheme(), Some(Scheme::Https))
+                    || headers.get("x-forwarded-proto").last().is_some_and(|proto| is_https(proto))
+            }
         }
-
-        fn https(&self) -> bool {
-            https(self, &self.headers())
-        }
-
-        fn cookies_and_https(&self) -> (Vec<Vec<u8>>, bool) {
-            let headers = self.headers();
-            (headers.get("cookie"), https(self, &headers))
-        }
-
-        fn method(&self) -> String {
-            let method = match self.method() {
-                Method::Get => "GET",
-                Method::Head => "HEAD",
-                Method::Post => "POST",
-                Method::Put => "PUT",
-                Method::Delete => "DELETE",
-                Method::Connect => "CONNECT",
-                Method::Options => "OPTIONS",
-                Method::Trace => "TRACE",
-                Method::Patch => "PATCH",
-                Method::Other(method) => return method,
-            };
-            method.to_owned()
-        }
-
-        fn host(&self) -> Option<String> {
-            self.authority()
-        }
-
-        fn header(&self, name: &str) -> Vec<Vec<u8>> {
-            self.headers().get(name)
-        }
-    }
-
-    fn https(request: &IncomingRequest, headers: &Fields) -> bool {
-        matches!(request.scheme(), Some(Scheme::Https))
-            || headers.get("x-forwarded-proto").last().is_some_and(|proto| is_https(proto))
-    }
+    };
 }
+
+#[cfg(feature = "wasi-http")]
+wasi_http!(wasi_http_0_2, wasip2, IncomingRequest, headers, method, authority, scheme);
+#[cfg(feature = "async")]
+wasi_http!(wasi_http_0_3, wasip3, Request, get_headers, get_method, get_authority, get_scheme);
 
 #[cfg(feature = "http")]
 mod http {

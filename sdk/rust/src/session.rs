@@ -275,12 +275,12 @@ impl AsRef<sessions::Session> for Session {
     }
 }
 
-fn typed<T: DeserializeOwned>(key: &str, value: Value) -> Result<T> {
+pub(crate) fn typed<T: DeserializeOwned>(key: &str, value: Value) -> Result<T> {
     from_value(value).map_err(|error| of(key, error))
 }
 
 /// Adds the variable's name to an error.
-fn of(key: &str, error: Error) -> Error {
+pub(crate) fn of(key: &str, error: Error) -> Error {
     match error {
         Error::InvalidValue(why) => Error::InvalidValue(format!("{key}: {why}")),
         Error::WrongType(why) => Error::WrongType(format!("{key}: {why}")),

@@ -164,6 +164,66 @@ fn sessions_of_an_owner_are_destroyed_together() {
 }
 
 #[test]
+fn without_confirmation_destroy_says_how_many_it_would_end() {
+    let server = Server::start("counter");
+    for _ in 0..2 {
+        server.get(&Client::new(), "/login?user=alice");
+    }
+    let output = server.launch.command(&["destroy", "--owner", "alice"]);
+    assert_eq!(output.status, 2, "{output:?}");
+    assert!(output.stderr.contains("this would end 2 sessions of alice; pass --yes"), "{output:?}");
+    let digest = server.launch.command(&["list", "--json"]).ok().json()[0]["digest"].as_str().unwrap().to_owned();
+    let output = server.launch.command(&["destroy", "--owner", "alice", "--except", &digest]);
+    assert!(output.stderr.contains("this would end 1 session of alice except"), "{output:?}");
+    assert_eq!(server.launch.command(&["list", "--json"]).ok().json().len(), 2);
+}
+
+#[test]
+fn owners_are_listed_by_the_number_of_their_sessions() {
+    let server = Server::start("counter");
+    assert_eq!(server.launch.command(&["owners"]).ok().stdout, "no session has an owner\n");
+    for user in ["bob", "alice", "carol", "alice"] {
+        server.get(&Client::new(), &format!("/login?user={user}"));
+    }
+    server.get(&Client::new(), "/");
+
+    let owners = server.launch.command(&["owners", "--json"]).ok().json();
+    let owners: Vec<_> = owners.iter().map(|owner| (owner["owner"].as_str().unwrap(), &owner["sessions"])).collect();
+    assert_eq!(owners, [("alice", &2.into()), ("bob", &1.into()), ("carol", &1.into())]);
+    let text = server.launch.command(&["owners", "--limit", "1"]).ok().stdout;
+    assert!(text.contains("alice") && !text.contains("bob") && text.contains("2 more: pass --all"), "{text}");
+
+    let stats = &server.launch.command(&["stats", "--full", "--json"]).ok().json()[0];
+    assert_eq!((&stats["owners"], &stats["without-owner"]), (&3.into(), &1.into()), "{stats}");
+    let sizes = server.launch.command(&["list", "--json"]).ok().json();
+    let sizes = sizes.iter().map(|session| session["size"].as_u64().unwrap());
+    assert_eq!(stats["size"], sizes.clone().sum::<u64>());
+    assert_eq!(stats["largest"], sizes.max().unwrap());
+}
+
+#[test]
+fn sessions_are_listed_in_the_order_that_is_asked_for() {
+    let server = Server::start("counter");
+    for length in [10, 1000, 100] {
+        server.get(&Client::new(), &format!("/set?key=text&value={}", "x".repeat(length)));
+    }
+    let list = |flags: &[&str]| server.launch.command(&[&["list"], flags].concat()).ok();
+    let sizes = |flags: &[&str]| {
+        let sessions = list(flags).json();
+        sessions.iter().map(|session| session["size"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let largest_first = sizes(&["--sort", "size", "--json"]);
+    assert!(largest_first.is_sorted_by(|a, b| a > b) && largest_first.len() == 3, "{largest_first:?}");
+    assert_eq!(sizes(&["--sort", "size", "--limit", "2", "--json"]), largest_first[..2]);
+    let text = list(&["--sort", "size", "--limit", "1"]).stdout;
+    assert!(text.contains("2 more: raise --limit, or pass --all"), "{text}");
+    let expires = list(&["--sort", "expires", "--json"]).json();
+    assert!(expires.is_sorted_by_key(|session| session["expires"].as_u64()), "{expires:?}");
+    let output = server.launch.command(&["list", "--sort", "size", "--after", &"0".repeat(64)]);
+    assert_eq!(output.status, 2, "only digests can be continued: {output:?}");
+}
+
+#[test]
 fn stats_count_live_sessions_and_uses_of_ended_ids() {
     let server = Server::start("counter");
     let visitor = Client::new();
@@ -179,6 +239,7 @@ fn stats_count_live_sessions_and_uses_of_ended_ids() {
     assert_eq!(stats["storage"], "SQLite in sessions.db");
     assert_eq!(stats["live"], 4, "one, and a new one for each use of the ended id: {stats}");
     assert_eq!(stats["reused"], 3, "{stats}");
+    assert_eq!(stats["expired"], 0, "{stats}");
     let text = server.launch.command(&["stats"]).ok().stdout;
     assert!(text.contains("live sessions") && text.contains("uses of ended ids"), "{text}");
 }

@@ -11,6 +11,7 @@ mod faults;
 mod grants;
 mod hostile;
 mod large;
+mod monitoring;
 mod moving;
 mod operating;
 mod packages;

@@ -40,20 +40,51 @@ async fn files() -> Subject {
 
 /// Two handles on a table of the server's that nothing else uses.
 async fn redis() -> Option<Subject> {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
     let server = env::var("LEMON_TEST_REDIS").unwrap_or_else(|_| "redis://127.0.0.1:6379/".to_owned());
-    let authority = server.trim_start_matches("redis://").split('/').next().unwrap_or_default();
-    let address = authority.rsplit('@').next().unwrap_or(authority);
-    if TcpStream::connect(address).is_err() {
-        eprintln!("SKIPPED: no server at {address} (LEMON_TEST_REDIS)");
-        assert!(env::var("CI").as_deref() != Ok("true"), "with CI=true every server has to be there");
+    let (file, address) = (provider("redis"), address(&server));
+    if !answers(address, "LEMON_TEST_REDIS") {
         return None;
     }
-    let file = provider("redis");
     let url = format!("component:{}?timeout=60&connect={address}&env.LEMON_SESSION_STORAGE={server}", file.display());
-    let table = format!("Component_{}_{}", process::id(), NUMBER.fetch_add(1, Relaxed));
-    let handle = || open(&url, TableName::new(&table).expect("a name"));
-    Some(Subject::new(handle().await).and(handle().await).expiring_by_itself())
+    let table = own_table();
+    Some(Subject::new(open(&url, table.clone()).await).and(open(&url, table).await).expiring_by_itself())
+}
+
+/// The host and port in a URL.
+fn address(url: &str) -> &str {
+    let authority = url.split("//").nth(1).and_then(|rest| rest.split('/').next()).expect("a URL with a host");
+    authority.rsplit('@').next().unwrap_or(authority)
+}
+
+/// Whether a server runs there. Fails in CI if not.
+fn answers(address: &str, variable: &str) -> bool {
+    let answers = TcpStream::connect(address).is_ok();
+    if !answers {
+        eprintln!("SKIPPED: no server at {address} ({variable})");
+        assert!(env::var("CI").as_deref() != Ok("true"), "with CI=true every server has to be there");
+    }
+    answers
+}
+
+fn own_table() -> TableName {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    TableName::new(&format!("Component_{}_{}", process::id(), NUMBER.fetch_add(1, Relaxed))).expect("a name")
+}
+
+/// The server that `LEMON_TEST_POSTGRES` names, if it runs.
+pub fn postgres_url() -> Option<String> {
+    let server = env::var("LEMON_TEST_POSTGRES");
+    let server = server.unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+    answers(address(&server), "LEMON_TEST_POSTGRES").then_some(server)
+}
+
+/// Two handles on tables of the server's that nothing else uses.
+async fn postgres() -> Option<Subject> {
+    let server = postgres_url()?;
+    let (file, address) = (provider("postgres"), address(&server));
+    let url = format!("component:{}?timeout=60&connect={address}&env.LEMON_SESSION_STORAGE={server}", file.display());
+    let table = own_table();
+    Some(Subject::new(open(&url, table.clone()).await).and(open(&url, table).await))
 }
 
 lemon_session_store::conformance!(
@@ -99,5 +130,24 @@ lemon_session_store::conformance!(
         import_without_over_never_overwrites,
         imported_session_is_one_like_any_other,
         update_racing_cleanup_never_brings_back,
+    ]
+);
+
+lemon_session_store::conformance!(
+    postgres_as_a_component,
+    postgres,
+    not_applicable: [
+        describe_tells_names_and_sizes_of_all_applications,
+        every_ended_answer_is_counted_until_the_key_is_forgotten,
+        fetch_counts_no_use_of_an_ended_digest,
+        export_answers_all_of_a_live_session_and_nothing_else,
+        export_never_sees_half_an_update,
+        import_keeps_the_record_with_its_version,
+        import_over_a_version_replaces_everything,
+        import_over_another_version_or_no_session_changes_nothing,
+        import_racing_destroy_never_brings_back,
+        import_racing_update_loses_nothing_that_was_committed,
+        import_without_over_never_overwrites,
+        imported_session_is_one_like_any_other,
     ]
 );

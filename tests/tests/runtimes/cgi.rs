@@ -36,7 +36,7 @@ impl Program {
         command.args(["run", "-C", "cache=y"]).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         match self.store.kind {
             Kind::Files => command.arg("--dir").arg(format!("{}::/sessions", self.store.folder().display())),
-            Kind::Redis => command.args(["-S", "inherit-network"]),
+            Kind::Redis | Kind::Postgres => command.args(["-S", "inherit-network"]),
         };
         let request =
             [("REQUEST_METHOD", method), ("PATH_INFO", path), ("QUERY_STRING", query), ("HTTP_COOKIE", cookie)];
@@ -149,6 +149,11 @@ fn visits_walks_its_three_pages_on_redis() {
 }
 
 #[test]
+fn visits_walks_its_three_pages_on_postgres() {
+    visits_walks_its_three_pages(Kind::Postgres);
+}
+
+#[test]
 fn processes_share_one_store_of_files() {
     processes_share_one_store(Kind::Files);
 }
@@ -156,4 +161,9 @@ fn processes_share_one_store_of_files() {
 #[test]
 fn processes_share_one_store_in_redis() {
     processes_share_one_store(Kind::Redis);
+}
+
+#[test]
+fn processes_share_one_store_in_postgres() {
+    processes_share_one_store(Kind::Postgres);
 }

@@ -4,7 +4,9 @@
 //!
 //! tests/runtimes pins the versions of the runtimes, which `make` installs into target/runtimes.
 
+mod asynchronous;
 mod cgi;
+mod guard;
 mod jco;
 mod running;
 mod shared;
@@ -13,4 +15,5 @@ mod store;
 mod tls;
 mod walks;
 mod wash;
+mod wasi_0_3;
 mod wasmtime;

@@ -1,4 +1,4 @@
-//! Two native servers and two sites with the provider `redis` on one Redis: the rules hold over all four.
+//! Two native servers and two sites with a provider on one Redis or one PostgreSQL: the rules hold over all four.
 
 use std::thread;
 
@@ -21,8 +21,8 @@ struct Servers {
 }
 
 impl Servers {
-    fn start() -> Option<Self> {
-        let store = Store::new(Kind::Redis)?;
+    fn start(kind: Kind) -> Option<Self> {
+        let store = Store::new(kind)?;
         let native = [(); 2].map(|()| Launch::new("counter").storage(store.storage()).start());
         let sites = [(); 2].map(|()| wasmtime::serve("counter", &store));
         Some(Self { native, sites, _store: store })
@@ -45,7 +45,16 @@ impl Servers {
 
 #[test]
 fn native_servers_and_sites_on_one_redis_keep_the_rules_together() {
-    let Some(servers) = Servers::start() else { return };
+    keep_the_rules_together(Kind::Redis);
+}
+
+#[test]
+fn native_servers_and_sites_on_one_postgres_keep_the_rules_together() {
+    keep_the_rules_together(Kind::Postgres);
+}
+
+fn keep_the_rules_together(kind: Kind) {
+    let Some(servers) = Servers::start(kind) else { return };
     each_knows_what_another_stored(&servers);
     counters_end_exactly(&servers);
     strict_counters_that_are_retried_end_exactly(&servers);

@@ -12,6 +12,8 @@ pub enum Kind {
     Files,
     /// Redis.
     Redis,
+    /// PostgreSQL.
+    Postgres,
 }
 
 impl Kind {
@@ -20,6 +22,16 @@ impl Kind {
         match self {
             Self::Files => "files",
             Self::Redis => "redis",
+            Self::Postgres => "postgres",
+        }
+    }
+
+    /// The port of its server unless the URL names one.
+    pub fn port(self) -> Option<u16> {
+        match self {
+            Self::Files => None,
+            Self::Redis => Some(6379),
+            Self::Postgres => Some(5432),
         }
     }
 }
@@ -29,18 +41,18 @@ pub struct Store {
     pub kind: Kind,
     /// The directory of `files`.
     sessions: TempDir,
-    redis: Option<Storage>,
+    server: Option<Storage>,
 }
 
 impl Store {
-    /// Returns `None` with a warning if Redis does not run, and fails in CI.
+    /// Returns `None` with a warning if its server does not run, and fails in CI.
     pub fn new(kind: Kind) -> Option<Self> {
-        let redis = match kind {
+        let server = match kind {
             Kind::Files => None,
-            Kind::Redis => Some(Storage::new("redis")?),
+            Kind::Redis | Kind::Postgres => Some(Storage::new(kind.provider())?),
         };
         let sessions = TempDir::with_prefix("lemon-session-").expect("there is room for a folder");
-        Some(Self { kind, sessions, redis })
+        Some(Self { kind, sessions, server })
     }
 
     /// The directory of `files` on this machine.
@@ -48,21 +60,25 @@ impl Store {
         self.sessions.path()
     }
 
-    /// Redis, as `lemon-session serve` names it.
+    /// The server, as `lemon-session serve` names it.
     pub fn storage(&self) -> &Storage {
-        self.redis.as_ref().expect("the store is Redis")
+        self.server.as_ref().expect("the store has a server")
     }
 
     /// The variables that name it to the provider, which sees the directory as `folder`.
     pub fn variables(&self, folder: &Path) -> Vec<(&'static str, String)> {
-        match &self.redis {
-            None => vec![("LEMON_SESSION_STORAGE", format!("files:{}", folder.display()))],
-            Some(redis) => vec![
-                ("LEMON_SESSION_STORAGE", redis.url.clone()),
-                ("LEMON_SESSION_STORAGE_TABLE", redis.table.clone()),
-                // Fifty instances that start at once on two processors wait for longer than the default of five seconds.
-                ("LEMON_SESSION_STORAGE_TIMEOUT", "60s".to_owned()),
-            ],
+        let Some(server) = &self.server else {
+            return vec![("LEMON_SESSION_STORAGE", format!("files:{}", folder.display()))];
+        };
+        let mut variables = vec![
+            ("LEMON_SESSION_STORAGE", server.url.clone()),
+            ("LEMON_SESSION_STORAGE_TABLE", server.table.clone()),
+            // Fifty instances that start at once on two processors wait for longer than the default.
+            ("LEMON_SESSION_STORAGE_TIMEOUT", "60s".to_owned()),
+        ];
+        if self.kind == Kind::Postgres {
+            variables.push(("LEMON_SESSION_STORAGE_CONNECT_TIMEOUT", "60s".to_owned()));
         }
+        variables
     }
 }

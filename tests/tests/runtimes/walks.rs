@@ -27,6 +27,11 @@ macro_rules! walks {
         }
 
         #[test]
+        fn visits_walks_its_three_pages_on_postgres() {
+            $crate::walks::visits_walks_its_three_pages($crate::store::Kind::Postgres, $serve);
+        }
+
+        #[test]
         fn two_processes_share_one_store_of_files() {
             $crate::walks::two_processes_share_one_store($crate::store::Kind::Files, $serve);
         }
@@ -34,6 +39,11 @@ macro_rules! walks {
         #[test]
         fn two_processes_share_one_store_in_redis() {
             $crate::walks::two_processes_share_one_store($crate::store::Kind::Redis, $serve);
+        }
+
+        #[test]
+        fn two_processes_share_one_store_in_postgres() {
+            $crate::walks::two_processes_share_one_store($crate::store::Kind::Postgres, $serve);
         }
     };
 }

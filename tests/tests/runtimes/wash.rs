@@ -24,11 +24,11 @@ fn serve(application: &'static str, store: &Store) -> Running {
     let (mut volumes, mut ports) = (Vec::new(), Vec::new());
     match store.kind {
         Kind::Files => volumes.push(json!({ "host_path": store.folder(), "guest_path": "/sessions" })),
-        Kind::Redis => {
+        Kind::Redis | Kind::Postgres => {
             let (_, url) = &mut variables[0];
             let mut parsed = Url::parse(url).expect("a URL");
             parsed.set_host(Some(LOOPBACK)).expect("a host");
-            ports.push(parsed.port().unwrap_or(6379));
+            ports.push(parsed.port().or(store.kind.port()));
             *url = parsed.to_string();
         }
     }

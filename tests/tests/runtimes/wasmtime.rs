@@ -16,7 +16,7 @@ pub fn serve(application: &'static str, store: &Store) -> Running {
     command.args(["serve", "-S", "cli", "--addr", &place.address.to_string()]);
     match store.kind {
         Kind::Files => command.arg("--dir").arg(format!("{}::/sessions", store.folder().display())),
-        Kind::Redis => command.args(["-S", "inherit-network", "--max-instance-reuse-count", "128"]),
+        Kind::Redis | Kind::Postgres => command.args(["-S", "inherit-network", "--max-instance-reuse-count", "128"]),
     };
     for (name, value) in store.variables(Path::new("/sessions")) {
         command.arg("--env").arg(format!("{name}={value}"));

@@ -42,37 +42,37 @@ pub const PAGE: u32 = 1000;
 pub const BATCH: u32 = 10_000;
 
 /// Creates the tables; fails with all errors.
-pub fn create_tables<E: Env>(world: &World<E>, location: &Location) -> Result<(), Vec<Error>> {
+pub async fn create_tables<E: Env>(world: &World<E>, location: &Location) -> Result<(), Vec<Error>> {
     allow(world, "create-tables", Needs::All).map_err(|error| Vec::from([error]))?;
-    world.env.create_tables(location).map_err(errors)
+    world.env.create_tables(location).await.map_err(errors)
 }
 
 /// Removes the tables; fails with all errors.
-pub fn drop_tables<E: Env>(world: &World<E>, location: &Location) -> Result<(), Vec<Error>> {
+pub async fn drop_tables<E: Env>(world: &World<E>, location: &Location) -> Result<(), Vec<Error>> {
     allow(world, "drop-tables", Needs::All).map_err(|error| Vec::from([error]))?;
-    world.env.drop_tables(location).map_err(errors)
+    world.env.drop_tables(location).await.map_err(errors)
 }
 
 /// Whether the tables exist.
-pub fn tables_exist<E: Env>(world: &World<E>, location: &Location) -> Result<bool> {
+pub async fn tables_exist<E: Env>(world: &World<E>, location: &Location) -> Result<bool> {
     allow(world, "tables-exist", Needs::All)?;
-    Ok(world.env.tables_exist(location)?)
+    Ok(world.env.tables_exist(location).await?)
 }
 
 /// Removes expired sessions, at most `limit`.
-pub fn cleanup<E: Env>(world: &World<E>, location: &Location, limit: u32) -> Result<u32> {
+pub async fn cleanup<E: Env>(world: &World<E>, location: &Location, limit: u32) -> Result<u32> {
     allow(world, "cleanup", Needs::All)?;
-    Ok(world.env.cleanup(location, world.env.now(), limit.min(BATCH))?)
+    Ok(world.env.cleanup(location, world.env.now(), limit.min(BATCH)).await?)
 }
 
 /// How many sessions are live.
-pub fn count<E: Env>(world: &World<E>, location: &Location) -> Result<u64> {
+pub async fn count<E: Env>(world: &World<E>, location: &Location) -> Result<u64> {
     allow(world, "count", Needs::All)?;
-    Ok(world.env.count(location, world.env.now())?)
+    Ok(world.env.count(location, world.env.now()).await?)
 }
 
 /// One page of live sessions.
-pub fn list<E: Env>(
+pub async fn list<E: Env>(
     world: &World<E>,
     location: &Location,
     owner: Option<&str>,
@@ -86,7 +86,7 @@ pub fn list<E: Env>(
     let after = after.map(digest).transpose()?;
     let limit = limit.clamp(1, PAGE);
     let after = after.as_ref().map(|digest| &digest[..]);
-    let listed = world.env.list(location, world.env.now(), owner, after, limit)?;
+    let listed = world.env.list(location, world.env.now(), owner, after, limit).await?;
     let entries: Vec<Entry> = listed.into_iter().map(entry).collect();
     let is_full = entries.len() >= limit as usize;
     let next = entries.last().filter(|_| is_full).map(|entry| entry.digest.clone());
@@ -94,7 +94,12 @@ pub fn list<E: Env>(
 }
 
 /// Ends one session; only a session of `owner` if that is given.
-pub fn destroy<E: Env>(world: &World<E>, location: &Location, session: &str, owner: Option<&str>) -> Result<bool> {
+pub async fn destroy<E: Env>(
+    world: &World<E>,
+    location: &Location,
+    session: &str,
+    owner: Option<&str>,
+) -> Result<bool> {
     let only = match owner {
         Some(owner) => {
             allow(world, "destroy with an owner", Needs::Owner)?;
@@ -106,15 +111,20 @@ pub fn destroy<E: Env>(world: &World<E>, location: &Location, session: &str, own
         }
     };
     let digest = digest(session)?;
-    Ok(world.env.destroy(location, &digest, &only, world.env.now(), world.settings().remember_ended)?)
+    Ok(world.env.destroy(location, &digest, &only, world.env.now(), world.settings().remember_ended).await?)
 }
 
 /// Ends all sessions of an owner except one.
-pub fn destroy_owned<E: Env>(world: &World<E>, location: &Location, owner: &str, except: Option<&str>) -> Result<u64> {
+pub async fn destroy_owned<E: Env>(
+    world: &World<E>,
+    location: &Location,
+    owner: &str,
+    except: Option<&str>,
+) -> Result<u64> {
     allow(world, "destroy-owned", Needs::Owner)?;
     let except = except.map(digest).transpose()?;
     let except = except.as_ref().map(|digest| &digest[..]);
-    Ok(world.env.destroy_owned(location, owner, except, world.env.now(), world.settings().remember_ended)?)
+    Ok(world.env.destroy_owned(location, owner, except, world.env.now(), world.settings().remember_ended).await?)
 }
 
 /// The sessions that a function affects.

@@ -1,8 +1,5 @@
 use super::*;
-use crate::{
-    manager,
-    testing::{NOW, options, owned, plain},
-};
+use crate::testing::{NOW, manager, options, owned, plain};
 
 #[test]
 fn all_sessions_of_an_owner_are_listed_and_ended_but_one() {

@@ -7,7 +7,7 @@ use crate::{Env, Result, name, pending::Application, reservation::Token};
 
 impl<E: Env> Session<E> {
     /// The same session, with the variables of another application.
-    pub fn application_named(&self, name: &str) -> Result<Self> {
+    pub async fn application_named(&self, name: &str) -> Result<Self> {
         name::check("the application's name", name, self.core.world.settings().limits.app_length)?;
         let digest = self.live()?.digest;
         let reservations = self.core.world.reservations();
@@ -15,15 +15,15 @@ impl<E: Env> Session<E> {
             Ok(()) => None,
             Err(_) => reservations.check(&digest, name, self.token).map(|()| self.token)?,
         };
-        self.view(name, token)
+        self.view(name, token).await
     }
 
     /// Reserves an application name.
-    pub fn reserve(&self, name: &str, secret: Option<&str>) -> Result<Self> {
+    pub async fn reserve(&self, name: &str, secret: Option<&str>) -> Result<Self> {
         name::check("the application's name", name, self.core.world.settings().limits.app_length)?;
         let session = self.live()?.digest;
         let token = self.core.world.reservations().reserve(&session, name, secret)?;
-        self.view(name, Some(token))
+        self.view(name, Some(token)).await
     }
 
     /// Ends the reservation of a name.
@@ -33,13 +33,13 @@ impl<E: Env> Session<E> {
     }
 
     /// A handle with an application's variables, which are loaded unless they were before.
-    fn view(&self, name: &str, token: Option<Token>) -> Result<Self> {
-        let mut state = self.live_mut()?;
-        let known = state.applications.iter().position(|application| application.name == name);
+    async fn view(&self, name: &str, token: Option<Token>) -> Result<Self> {
+        let known = self.live()?.applications.iter().position(|application| application.name == name);
         let app = match known {
             Some(app) => app,
             None => {
-                let variables = if state.stored { self.core.load(&mut state, name)?.variables } else { Vec::new() };
+                let variables = if self.is_stored() { self.core.load(name).await?.variables } else { Vec::new() };
+                let mut state = self.core.state.borrow_mut();
                 state.applications.push(Application::new(name, variables));
                 state.applications.len() - 1
             }

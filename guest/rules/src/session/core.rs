@@ -1,5 +1,5 @@
 use alloc::{rc::Rc, string::String};
-use core::cell::RefCell;
+use core::{cell::RefCell, mem};
 
 use super::State;
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     options,
     start::INLINE_BYTES,
     storage::{DestroyCondition, LoadOutcome, Loaded, Location},
+    turns::Turns,
     types::CacheLimiter,
 };
 
@@ -17,7 +18,18 @@ use crate::{
 pub(crate) struct Core<E: Env> {
     pub(super) world: Rc<World<E>>,
     pub(super) parameters: Parameters,
+    /// Never borrowed while a call waits: a handle can tell of itself at any time.
     pub(super) state: RefCell<State>,
+    pub(super) turns: Turns,
+}
+
+/// A write whose outcome nobody learnt.
+struct Unknown<'a>(&'a RefCell<State>);
+
+impl Drop for Unknown<'_> {
+    fn drop(&mut self) {
+        self.0.borrow_mut().ended = true;
+    }
 }
 
 /// The parameters of a start, completed by the settings.
@@ -58,6 +70,11 @@ impl<E: Env> Core<E> {
         !state.ended && state.has_id_of_its_own
     }
 
+    /// The digest that the store knows the session by.
+    pub(super) fn digest(&self) -> Digest {
+        self.state.borrow().digest
+    }
+
     /// The cookie that carries the id. The start has checked it.
     pub(super) fn cookie<'a>(&'a self, state: &'a State) -> Option<Cookie<'a>> {
         let Parameters { has_cookie, ref cookie, https, .. } = self.parameters;
@@ -69,46 +86,59 @@ impl<E: Env> Core<E> {
     /// An application's variables as they are stored now. The session ends here if the store no longer has it.
     ///
     /// `strict` keeps comparing with the version of the start: what the application read first is the oldest that it knows.
-    pub(super) fn load(&self, state: &mut State, app: &str) -> Result<Loaded> {
+    pub(super) async fn load(&self, app: &str) -> Result<Loaded> {
         let env = &self.world.env;
-        match env.load(&self.parameters.location, &state.digest, app, env.now(), INLINE_BYTES)? {
+        match env.load(&self.parameters.location, &self.digest(), app, env.now(), INLINE_BYTES).await? {
             LoadOutcome::Found(mut loaded) => {
-                self.follow(state, &mut loaded);
+                self.follow(&mut loaded);
                 Ok(loaded)
             }
             LoadOutcome::Absent | LoadOutcome::Expired | LoadOutcome::Ended => {
-                state.ended = true;
+                self.state.borrow_mut().ended = true;
                 Err(Error::Gone)
             }
         }
     }
 
-    pub(super) fn destroy(&self, state: &mut State) -> Result<()> {
-        let env = &self.world.env;
-        let remember = self.world.settings().remember_ended;
-        let destroy = |digest: &Digest| {
-            env.destroy(&self.parameters.location, digest, &DestroyCondition::Any, env.now(), remember)
-        };
-        if !destroy(&state.digest)? && self.world.settings().renew_after != 0 && self.renewed_meanwhile(state)? {
-            destroy(&state.digest)?;
+    pub(super) async fn destroy(&self) -> Result<()> {
+        if !self.destroy_stored().await? && self.world.settings().renew_after != 0 && self.renewed_meanwhile().await? {
+            self.destroy_stored().await?;
         }
         Ok(())
     }
 
+    async fn destroy_stored(&self) -> Result<bool> {
+        let (env, location) = (&self.world.env, &self.parameters.location);
+        let remember = self.world.settings().remember_ended;
+        let digest = self.digest();
+        let destroy = env.destroy(location, &digest, &DestroyCondition::Any, env.now(), remember);
+        Ok(self.writing(destroy).await?)
+    }
+
+    /// Waits for a call that changes what is stored of this session. If it is cancelled, nobody learns whether it did: the
+    /// session ends here, for its changes cannot be saved a second time.
+    pub(super) async fn writing<T>(&self, call: impl Future<Output = T>) -> T {
+        let unknown = Unknown(&self.state);
+        let answer = call.await;
+        mem::forget(unknown);
+        answer
+    }
+
     /// Changes to the id that another request's rotation gave the session; returns whether there was one.
-    pub(super) fn renewed_meanwhile(&self, state: &mut State) -> Result<bool> {
+    pub(super) async fn renewed_meanwhile(&self) -> Result<bool> {
         let env = &self.world.env;
-        let app = &state.applications[0].name;
-        let outcome = env.load(&self.parameters.location, &state.digest, app, env.now(), 0)?;
+        let app = self.state.borrow().applications[0].name.clone();
+        let outcome = env.load(&self.parameters.location, &self.digest(), &app, env.now(), 0).await?;
         let LoadOutcome::Found(mut loaded) = outcome else { return Ok(false) };
         let was_renewed = loaded.renewal.is_some();
-        self.follow(state, &mut loaded);
+        self.follow(&mut loaded);
         Ok(was_renewed)
     }
 
     /// Changes to the id that another request's rotation gave the session, if `loaded` says so.
-    fn follow(&self, state: &mut State, loaded: &mut Loaded) {
+    fn follow(&self, loaded: &mut Loaded) {
         if let Some(nonce) = loaded.renewal.take() {
+            let state = &mut *self.state.borrow_mut();
             state.record.rotated = loaded.record.rotated;
             let id = id::successor(&state.id, &nonce);
             self.rename(state, id);

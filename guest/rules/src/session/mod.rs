@@ -15,16 +15,44 @@ pub(crate) use self::{
     core::{Core, Parameters},
     state::State,
 };
-use crate::{Env, Error, Result, World, begun::Visit, id, name, reservation::Token, types::Header};
+use crate::{
+    Env, Error, Result, World,
+    begun::Visit,
+    id, name,
+    reservation::Token,
+    turns::{Place, Turns},
+    types::Header,
+};
 
 /// A handle: one application's view of a session. `lemon:session/sessions.session`.
+///
+/// Calls on the handles of one start must not overlap. Where they could, each waits for its [`turn`](Session::turn).
 pub struct Session<E: Env> {
     core: Rc<Core<E>>,
     app: usize,
     token: Option<Token>,
 }
 
+/// The turn of one call on a session: no other call on its handles is under way until this is dropped.
+pub struct Turn<'a, E: Env> {
+    session: &'a Session<E>,
+    _place: Place<'a>,
+}
+
+impl<E: Env> ::core::ops::Deref for Turn<'_, E> {
+    type Target = Session<E>;
+
+    fn deref(&self) -> &Session<E> {
+        self.session
+    }
+}
+
 impl<E: Env> Session<E> {
+    /// Waits until the calls before this one have ended, on all handles of this start, in the order in which they came.
+    pub async fn turn(&self) -> Turn<'_, E> {
+        Turn { session: self, _place: self.core.turns.take().await }
+    }
+
     pub(crate) fn open(
         world: &Rc<World<E>>,
         parameters: Parameters,
@@ -32,10 +60,11 @@ impl<E: Env> Session<E> {
         visit: Option<Visit>,
     ) -> Result<Self> {
         world.reservations().opened(&state.digest);
-        let session = Self::of(Rc::new(Core { world: world.clone(), parameters, state: RefCell::new(state) }));
+        let (world, state) = (world.clone(), RefCell::new(state));
+        let session = Self::of(Rc::new(Core { world, parameters, state, turns: Turns::default() }));
         drop(session.application()?);
         if let Some(visit) = visit {
-            world.begun.opened(visit, &session.core);
+            session.core.world.begun.opened(visit, &session.core);
         }
         Ok(session)
     }
@@ -43,6 +72,10 @@ impl<E: Env> Session<E> {
     /// A handle with the variables of the first application.
     pub(crate) fn of(core: Rc<Core<E>>) -> Self {
         Self { core, app: 0, token: None }
+    }
+
+    pub(crate) fn has_id_of_its_own(&self) -> bool {
+        self.core.has_id_of_its_own()
     }
 
     /// The session's id; after `regenerate_id`, the new one.
@@ -100,26 +133,27 @@ impl<E: Env> Session<E> {
     }
 
     /// Ends all other live sessions of this session's owner; returns their number.
-    pub fn destroy_others(&self) -> Result<u64> {
+    pub async fn destroy_others(&self) -> Result<u64> {
         let owner = self.owner()?.ok_or_else(|| {
             Error::InvalidOption(String::from("destroy-others needs the session's owner: call set-owner first"))
         })?;
         // The digest that the store knows, not that of an id to come.
         let digest = self.live()?.digest;
         let (env, location) = (&self.core.world.env, &self.core.parameters.location);
-        Ok(env.destroy_owned(location, &owner, Some(&digest), env.now(), self.core.world.settings().remember_ended)?)
+        let remember = self.core.world.settings().remember_ended;
+        Ok(env.destroy_owned(location, &owner, Some(&digest), env.now(), remember).await?)
     }
 
     /// Stores all changes in one transaction; returns the headers to send.
-    pub fn save(&self) -> Result<Vec<Header>> {
-        let mut state = self.live_mut()?;
+    pub async fn save(&self) -> Result<Vec<Header>> {
+        self.live_mut()?.saved = Some(false);
         let clock = self.core.world.env.clock();
-        state.saved = Some(false);
-        if state.stored {
-            self.core.update(&mut state, clock)?;
-        } else if !(self.core.world.settings().lazy && state.is_empty()) {
-            self.core.create(&mut state, clock)?;
+        if self.is_stored() {
+            self.core.update(clock).await?;
+        } else if !(self.core.world.settings().lazy && self.core.state.borrow().is_empty()) {
+            self.core.create(clock).await?;
         }
+        let mut state = self.core.state.borrow_mut();
         state.saved = Some(true);
         let cookie = self.core.cookie(&state);
         let set_cookie = if !state.stored {
@@ -135,15 +169,20 @@ impl<E: Env> Session<E> {
     }
 
     /// Ends the session at once; returns the headers that delete the cookie.
-    pub fn destroy(&self) -> Result<Vec<Header>> {
-        let mut state = self.live_mut()?;
-        if state.stored {
-            self.core.destroy(&mut state)?;
+    pub async fn destroy(&self) -> Result<Vec<Header>> {
+        drop(self.live()?);
+        if self.is_stored() {
+            self.core.destroy().await?;
         }
+        let mut state = self.core.state.borrow_mut();
         state.ended = true;
         let has_cookie = state.stored || self.core.parameters.brought_cookie;
         let set_cookie = self.core.cookie(&state).filter(|_| has_cookie).map(|cookie| cookie.delete());
         Ok(self.core.headers(&mut state, set_cookie))
+    }
+
+    fn is_stored(&self) -> bool {
+        self.core.state.borrow().stored
     }
 
     fn live(&self) -> Result<Ref<'_, State>> {

@@ -7,7 +7,7 @@ use super::{Core, State};
 use crate::{
     Env, Error, Result, id,
     pending::Application,
-    storage::{Change, CreateOutcome, Grace, Rotation, SessionRecord, UpdateOutcome},
+    storage::{Change, CreateOutcome, Grace, Rotation, SessionRecord, UpdateOutcome, Write},
 };
 
 /// How often `save` repeats an addition that other saves overtook before it fails with `conflict`.
@@ -15,7 +15,26 @@ const ADD_ATTEMPTS: u32 = 1000;
 
 impl<E: Env> Core<E> {
     /// Stores a new session.
-    pub(super) fn create(&self, state: &mut State, clock: Duration) -> Result<()> {
+    pub(super) async fn create(&self, clock: Duration) -> Result<()> {
+        let (record, writes) = self.creation(clock)?;
+        let digest = self.digest();
+        let create = self.world.env.create(&self.parameters.location, &digest, &record, &writes);
+        match self.writing(create).await? {
+            CreateOutcome::Created => {}
+            // 256 random bits do not repeat: the random source of this host is broken.
+            CreateOutcome::Exists => return Err(Error::Storage(String::from("a new session's id is in use already"))),
+        }
+        let mut state = self.state.borrow_mut();
+        state.stored = true;
+        state.record = record;
+        state.new_owner = None;
+        state.committed(writes);
+        Ok(())
+    }
+
+    /// What a new session is stored as.
+    fn creation(&self, clock: Duration) -> Result<(SessionRecord, Vec<Write>)> {
+        let state = self.state.borrow();
         let now = clock.as_secs();
         let mut writes = Vec::new();
         for application in &state.applications {
@@ -41,51 +60,49 @@ impl<E: Env> Core<E> {
             // The store counts the size itself.
             ..state.record
         };
-        match self.world.env.create(&self.parameters.location, &state.digest, &record, &writes)? {
-            CreateOutcome::Created => {}
-            // 256 random bits do not repeat: the random source of this host is broken.
-            CreateOutcome::Exists => return Err(Error::Storage(String::from("a new session's id is in use already"))),
-        }
-        state.stored = true;
-        state.record = record;
-        state.new_owner = None;
-        state.committed(writes);
-        Ok(())
+        Ok((record, writes))
     }
 
     /// Writes the changes, if there are any.
-    pub(super) fn update(&self, state: &mut State, clock: Duration) -> Result<()> {
+    pub(super) async fn update(&self, clock: Duration) -> Result<()> {
         let now = clock.as_secs();
         let settings = self.world.settings();
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let renewal = self.renewal(state, now);
-            let change = self.change(state, renewal.as_deref(), clock)?;
-            let Some((change, new_id)) = change else { return Ok(()) };
-            let adds = state.applications.iter().any(Application::adds);
-            let expected = (self.parameters.strict || adds).then_some(state.record.version);
-            match self.world.env.update(&self.parameters.location, &state.digest, &change, expected, now)? {
+            let Some((change, new_id, expected)) = self.due(clock)? else { return Ok(()) };
+            let digest = self.digest();
+            let update = self.world.env.update(&self.parameters.location, &digest, &change, expected, now);
+            match self.writing(update).await? {
                 UpdateOutcome::Committed(version) => {
-                    self.committed(state, change, new_id, version, now);
+                    self.committed(change, new_id, version, now);
                     return Ok(());
                 }
                 UpdateOutcome::TooLarge(size) => return Err(too_large(size, settings.limits.session_bytes)),
                 UpdateOutcome::Conflict(_) if !self.parameters.strict && attempts < ADD_ATTEMPTS => {
-                    self.reload_added(state)?;
+                    self.reload_added().await?;
                 }
                 UpdateOutcome::Conflict(_) => {
-                    state.ended = true;
+                    self.state.borrow_mut().ended = true;
                     return Err(Error::Conflict);
                 }
                 // Another request may have rotated the id meanwhile: the session is then found under its new one.
-                UpdateOutcome::Gone if settings.renew_after != 0 && self.renewed_meanwhile(state)? => {}
+                UpdateOutcome::Gone if settings.renew_after != 0 && self.renewed_meanwhile().await? => {}
                 UpdateOutcome::Gone => {
-                    state.ended = true;
+                    self.state.borrow_mut().ended = true;
                     return Err(Error::Gone);
                 }
             }
         }
+    }
+
+    /// What is to be written, if anything is: the change, the id that it gives the session, and the version that it expects.
+    fn due(&self, clock: Duration) -> Result<Option<(Change, Option<String>, Option<u64>)>> {
+        let state = &*self.state.borrow();
+        let renewal = self.renewal(state, clock.as_secs());
+        let Some((change, new_id)) = self.change(state, renewal.as_deref(), clock)? else { return Ok(None) };
+        let adds = state.applications.iter().any(Application::adds);
+        Ok(Some((change, new_id, (self.parameters.strict || adds).then_some(state.record.version))))
     }
 
     /// The nonce of an id rotation, if one is due.
@@ -138,7 +155,8 @@ impl<E: Env> Core<E> {
         Ok((!is_empty).then_some((change, new_id)))
     }
 
-    fn committed(&self, state: &mut State, change: Change, new_id: Option<String>, version: u64, now: u64) {
+    fn committed(&self, change: Change, new_id: Option<String>, version: u64, now: u64) {
+        let state = &mut *self.state.borrow_mut();
         state.record.version = version;
         if let Some(owner) = change.owner {
             state.record.owner = owner;
@@ -157,17 +175,19 @@ impl<E: Env> Core<E> {
     }
 
     /// Reads again the variables that are added to. The next update expects the oldest version that was read.
-    fn reload_added(&self, state: &mut State) -> Result<()> {
+    async fn reload_added(&self) -> Result<()> {
+        let adding: Vec<(usize, String)> = {
+            let state = self.state.borrow();
+            let applications = state.applications.iter().enumerate();
+            applications.filter(|(_, app)| app.adds()).map(|(index, app)| (index, app.name.clone())).collect()
+        };
         let mut version = u64::MAX;
-        for index in 0..state.applications.len() {
-            if state.applications[index].adds() {
-                let name = state.applications[index].name.clone();
-                let loaded = self.load(state, &name)?;
-                state.applications[index].reload(loaded.variables);
-                version = version.min(loaded.record.version);
-            }
+        for (index, name) in adding {
+            let loaded = self.load(&name).await?;
+            self.state.borrow_mut().applications[index].reload(loaded.variables);
+            version = version.min(loaded.record.version);
         }
-        state.record.version = version;
+        self.state.borrow_mut().record.version = version;
         Ok(())
     }
 }

@@ -11,30 +11,29 @@ use crate::{
 
 impl<E: Env> Session<E> {
     /// The value of a variable.
-    pub fn get(&self, name: &str) -> Result<Option<Value>> {
+    pub async fn get(&self, name: &str) -> Result<Option<Value>> {
         self.check_name(name)?;
-        let found = self.application()?.get(name)?;
+        let mut found = self.application()?.get(name)?;
+        if matches!(found, Found::InStore) && self.fetch(name).await? {
+            found = self.application()?.get(name)?;
+        }
         match found {
-            Found::Nothing => Ok(None),
             Found::Value(value) => Ok(Some(value)),
-            Found::InStore if self.fetch(name)? => match self.application()?.get(name)? {
-                Found::Value(value) => Ok(Some(value)),
-                Found::Nothing | Found::InStore => Ok(None),
-            },
-            Found::InStore => Ok(None),
+            Found::Nothing | Found::InStore => Ok(None),
         }
     }
 
     /// Sets a variable.
-    pub fn set(&self, name: &str, value: &Value) -> Result<()> {
+    pub async fn set(&self, name: &str, value: &Value) -> Result<()> {
         self.check_name(name)?;
         // Before encoding makes a second copy of it.
         self.check_value(name, codec::length(value))?;
         let bytes = codec::encode(value)?;
         self.check_value(name, bytes.len())?;
         // The stored value may be the same, and setting it is then not a change. If it cannot be fetched, it is set.
-        if self.application()?.unloaded(name) == Some(bytes.len() as u64) {
-            _ = self.fetch(name);
+        let unloaded = self.application()?.unloaded(name);
+        if unloaded == Some(bytes.len() as u64) {
+            _ = self.fetch(name).await;
         }
         let mut application = self.application_mut()?;
         self.check_room(&application, name)?;
@@ -68,10 +67,10 @@ impl<E: Env> Session<E> {
     }
 
     /// All variables, sorted by name.
-    pub fn entries(&self) -> Result<Vec<(String, Value)>> {
+    pub async fn entries(&self) -> Result<Vec<(String, Value)>> {
         let mut entries = Vec::new();
         for name in self.keys()? {
-            if let Some(value) = self.get(&name)? {
+            if let Some(value) = self.get(&name).await? {
                 entries.push((name, value));
             }
         }
@@ -79,8 +78,8 @@ impl<E: Env> Session<E> {
     }
 
     /// Reads a variable and removes it.
-    pub fn take(&self, name: &str) -> Result<Option<Value>> {
-        let value = self.get(name)?;
+    pub async fn take(&self, name: &str) -> Result<Option<Value>> {
+        let value = self.get(name).await?;
         self.delete(name)?;
         Ok(value)
     }
@@ -128,14 +127,13 @@ impl<E: Env> Session<E> {
     }
 
     /// Loads a variable that was too large for the first load; returns whether it still exists.
-    fn fetch(&self, name: &str) -> Result<bool> {
-        let mut state = self.live_mut()?;
+    async fn fetch(&self, name: &str) -> Result<bool> {
+        let digest = self.live()?.digest;
         let (env, location) = (&self.core.world.env, &self.core.parameters.location);
-        let app = &state.applications[self.app].name;
-        let bytes = env.fetch(location, &state.digest, app, name, env.now())?;
+        let bytes = env.fetch(location, &digest, &self.app(), name, env.now()).await?;
         let is_there = bytes.is_some();
         if let Some(bytes) = bytes {
-            state.applications[self.app].loaded(name, bytes);
+            self.core.state.borrow_mut().applications[self.app].loaded(name, bytes);
         }
         Ok(is_there)
     }

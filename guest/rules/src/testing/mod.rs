@@ -1,16 +1,20 @@
 //! The environment of the tests: a clock that they set, reproducible randomness, and a store in memory that records its calls and
 //! fails when it is told to.
 
+mod at_once;
 mod outside;
+mod waiting;
 
 use crate::{
-    Session, Value,
+    Value,
     options::{Cookie, Options},
     settings::Settings,
     types::Header,
 };
 
+pub use at_once::{Session, manager, start};
 pub use outside::Outside;
+pub use waiting::{Steps, Waiting};
 
 pub const NOW: u64 = 1_000_000;
 

@@ -5,12 +5,11 @@ use std::{
     time::Duration,
 };
 
-use super::{NOW, carrying, options, settings};
+use super::{NOW, Session, carrying, options, settings, start};
 use crate::{
-    Env, Result, Session, Value, World,
+    Env, Result, Value, World,
     options::Options,
     settings::{Caller, Grant, Notice, Settings},
-    start,
     storage::{
         Change, CreateOutcome, DestroyCondition, Failure, Grace, Listed, LoadOutcome, Loaded, Location, SessionRecord,
         Stored, UpdateOutcome, Variable, Write,
@@ -178,7 +177,14 @@ impl Env for Outside {
         self.0.notices.borrow_mut().push(notice.clone());
     }
 
-    fn load(&self, _: &Location, digest: &[u8], app: &str, now: u64, inline: u32) -> Result<LoadOutcome, Failure> {
+    async fn load(
+        &self,
+        _: &Location,
+        digest: &[u8],
+        app: &str,
+        now: u64,
+        inline: u32,
+    ) -> Result<LoadOutcome, Failure> {
         self.called("load")?;
         if self.0.extends.get()
             && let Some(Row::Session(record, _)) = self.0.sessions.borrow_mut().get_mut(digest)
@@ -208,7 +214,14 @@ impl Env for Outside {
         })
     }
 
-    fn fetch(&self, _: &Location, digest: &[u8], app: &str, name: &str, _: u64) -> Result<Option<Vec<u8>>, Failure> {
+    async fn fetch(
+        &self,
+        _: &Location,
+        digest: &[u8],
+        app: &str,
+        name: &str,
+        _: u64,
+    ) -> Result<Option<Vec<u8>>, Failure> {
         self.called("fetch")?;
         Ok(match self.0.sessions.borrow().get(digest) {
             Some(Row::Session(_, variables)) => variables.get(&(app.into(), name.into())).cloned(),
@@ -216,7 +229,7 @@ impl Env for Outside {
         })
     }
 
-    fn create(
+    async fn create(
         &self,
         _: &Location,
         digest: &[u8],
@@ -236,7 +249,7 @@ impl Env for Outside {
         Ok(CreateOutcome::Created)
     }
 
-    fn update(
+    async fn update(
         &self,
         _: &Location,
         digest: &[u8],
@@ -296,7 +309,7 @@ impl Env for Outside {
         Ok(UpdateOutcome::Committed(version))
     }
 
-    fn destroy(
+    async fn destroy(
         &self,
         _: &Location,
         digest: &[u8],
@@ -319,7 +332,7 @@ impl Env for Outside {
         Ok(is_meant && live)
     }
 
-    fn destroy_owned(
+    async fn destroy_owned(
         &self,
         at: &Location,
         owner: &str,
@@ -332,7 +345,7 @@ impl Env for Outside {
             Some(Row::Former { to, grace }) if now < grace.until => to.clone(),
             _ => digest.to_vec(),
         });
-        for listed in self.list(at, now, Some(owner), None, u32::MAX)? {
+        for listed in self.list(at, now, Some(owner), None, u32::MAX).await? {
             if spared.as_ref() != Some(&listed.digest) {
                 self.end(&listed.digest, remember);
                 ended += 1;
@@ -341,7 +354,7 @@ impl Env for Outside {
         Ok(ended)
     }
 
-    fn cleanup(&self, _: &Location, now: u64, limit: u32) -> Result<u32, Failure> {
+    async fn cleanup(&self, _: &Location, now: u64, limit: u32) -> Result<u32, Failure> {
         self.called("cleanup")?;
         let mut removed = 0;
         self.0.sessions.borrow_mut().retain(|_, row| {
@@ -356,11 +369,11 @@ impl Env for Outside {
         self.0.calls.borrow_mut().push("cleanup-later");
     }
 
-    fn count(&self, at: &Location, now: u64) -> Result<u64, Failure> {
-        Ok(self.list(at, now, None, None, u32::MAX)?.len() as u64)
+    async fn count(&self, at: &Location, now: u64) -> Result<u64, Failure> {
+        Ok(self.list(at, now, None, None, u32::MAX).await?.len() as u64)
     }
 
-    fn list(
+    async fn list(
         &self,
         _: &Location,
         now: u64,
@@ -383,17 +396,17 @@ impl Env for Outside {
         Ok(wanted.take(limit as usize).collect())
     }
 
-    fn create_tables(&self, _: &Location) -> Result<(), Failure> {
+    async fn create_tables(&self, _: &Location) -> Result<(), Failure> {
         self.called("create-tables")
     }
 
-    fn drop_tables(&self, _: &Location) -> Result<(), Failure> {
+    async fn drop_tables(&self, _: &Location) -> Result<(), Failure> {
         self.called("drop-tables")?;
         self.0.sessions.borrow_mut().clear();
         Ok(())
     }
 
-    fn tables_exist(&self, _: &Location) -> Result<bool, Failure> {
+    async fn tables_exist(&self, _: &Location) -> Result<bool, Failure> {
         self.called("tables-exist").map(|()| true)
     }
 }

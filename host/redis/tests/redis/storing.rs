@@ -1,10 +1,6 @@
 //! How sessions are stored, beyond the rules of the conformance suite.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::StreamExt;
 use lemon_session_store::{
@@ -290,23 +286,17 @@ async fn saves_go_on_while_all_sessions_of_an_owner_are_ended() {
         driver.update(&other, &save, None, now()).await.expect("update");
         let ending = tokio::spawn({
             let driver = Arc::clone(&driver);
-            async move {
-                let started = Instant::now();
-                let ended = driver.destroy_owned("Ada", None, now(), 60).await.expect("destroy_owned");
-                (ended, started.elapsed())
-            }
+            async move { driver.destroy_owned("Ada", None, now(), 60).await.expect("destroy_owned") }
         });
-        let mut longest = Duration::ZERO;
+        let mut saves = 0;
         while !ending.is_finished() {
-            let started = Instant::now();
             driver.update(&other, &save, None, now()).await.expect("update");
-            longest = longest.max(started.elapsed());
+            saves += 1;
         }
-        let (ended, took) = ending.await.expect("the task ends");
-        assert_eq!(ended as usize, SESSIONS);
+        assert_eq!(ending.await.expect("the task ends") as usize, SESSIONS);
         assert_eq!(driver.try_inspect().expect("inspect").count(now()).await.expect("count"), 1);
-        // In a single script, a save would wait for the whole of it. A busy machine delays both.
-        assert!(longest < Duration::from_millis(50).max(took / 2), "a save waited for {longest:?} of {took:?}");
+        // Most saves find their turn between two of its 120 scripts. One script for all would let one save pass, or two.
+        assert!(saves >= 30, "{saves} saves were made meanwhile");
         driver.try_schema().expect("schema").drop_tables().await.expect("drop_tables");
     }
 }

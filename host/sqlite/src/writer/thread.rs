@@ -7,6 +7,7 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::AtomicBool},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -58,6 +59,13 @@ impl WriterThread {
     pub fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Queued>>) -> Result<()> {
         let mut waiting = Vec::new();
         while queue.blocking_recv_many(&mut waiting, GROUP) > 0 {
+            // Callers that are ready to save run first, and join.
+            thread::yield_now();
+            while waiting.len() < GROUP
+                && let Ok(change) = queue.try_recv()
+            {
+                waiting.push(change);
+            }
             let mut group: Group = waiting.drain(..).collect();
             self.commit(&mut group);
             if let Some(connection) = &self.connection {

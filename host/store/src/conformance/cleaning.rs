@@ -17,8 +17,11 @@ pub async fn cleanup_removes_what_has_expired_and_nothing_else(store: &Subject) 
         let record = Record { expires: store.now + 10 + n, ..store.record() };
         store.create_as(&key(&n.to_string()), &record, &[put("x", b"1")]).await;
     }
+    store.assert_backlog(store.now + 9, 0, "nothing has expired yet").await;
     assert_eq!(store.cleanup(store.now + 9, 100).await, 0, "nothing has expired yet");
+    store.assert_backlog(store.now + 12, 3, "those whose expiry is now or earlier wait for a cleanup").await;
     assert_eq!(store.cleanup(store.now + 12, 100).await, 3, "those whose expiry is now or earlier");
+    store.assert_backlog(store.now + 12, 0, "nothing is left to remove").await;
     for n in 0..3 {
         let answer = store.load(&key(&n.to_string()), store.now).await;
         assert_eq!(answer, LoadOutcome::Absent, "an expired session is removed");
@@ -40,6 +43,7 @@ pub async fn cleanup_leaves_what_is_live_or_remembered(store: &Subject) {
     store.driver.update(&key("old"), &renaming_to(key("new"), grace), None, store.now).await.expect("update");
 
     let now = store.now + HOUR;
+    store.assert_backlog(now, 0, "nothing has expired and nothing is forgotten").await;
     assert_eq!(store.cleanup(now, 100).await, 0, "nothing has expired and nothing is forgotten");
     assert_eq!(store.variables(&key("touched"), APP, 2 * HOUR + store.now - 1).await, pairs(&[("x", b"1")]));
     assert_eq!(store.load(&key("ended"), now).await, LoadOutcome::Ended);
@@ -76,6 +80,7 @@ pub async fn cleanup_forgets_keys_in_time(store: &Subject) -> Result<(), Outcome
     assert_eq!(store.cleanup(store.now + 99, 100).await, 0, "both keys are remembered");
     assert_eq!(store.load(&key("ended"), store.now + 99).await, LoadOutcome::Ended);
     assert!(matches!(store.load(&key("old"), store.now + 99).await, LoadOutcome::Found(_)));
+    store.assert_backlog(store.now + 100, 1, "the tombstone of one key has expired").await;
     assert_eq!(store.cleanup(store.now + 100, 100).await, 1, "one key is forgotten");
     assert_eq!(
         store.load(&key("old"), store.now + 149).await,

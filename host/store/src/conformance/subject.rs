@@ -199,6 +199,14 @@ impl Subject {
             assert_eq!(reused, times, "{why}");
         }
     }
+
+    /// Checks how many expired sessions and tombstones wait for a cleanup, if the driver can tell.
+    pub(super) async fn assert_backlog(&self, now: u64, backlog: u64, why: &str) {
+        let Some(inspect) = self.driver.inspect() else { return };
+        if let Some(answer) = supported("backlog", inspect.backlog(now).await) {
+            assert_eq!(answer, backlog, "{why}");
+        }
+    }
 }
 
 /// The answer of a call that a driver may not support.

@@ -57,6 +57,7 @@ pub async fn operations_without_tables_say_that_they_are_missing(store: &Subject
             missing("count", inspect.count(now).await);
             missing("list", inspect.list(now, None, None, 9).await);
             missing_or_unsupported("reused", inspect.reused(now).await);
+            missing_or_unsupported("backlog", inspect.backlog(now).await);
             missing_or_unsupported("describe", inspect.describe(&k, now).await);
         }
         if let Some(transfer) = handle.transfer() {

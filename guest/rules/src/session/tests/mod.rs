@@ -5,7 +5,9 @@ mod concurrency;
 mod cookie;
 mod ending;
 mod expiry;
+mod interleavings;
 mod joining;
+mod overlapping;
 mod owners;
 mod reservations;
 mod rotation;
@@ -16,12 +18,13 @@ mod variables;
 use std::time::Duration;
 
 use crate::{
-    Error, Result, Value, id, manager,
+    Error, Result, Value, id,
     options::{Cookie, Options},
-    session::Session,
     settings::{Grant, Notice, Reservation},
-    start,
-    testing::{NOW, Outside, caching, carrying, cookie, one, options, owned, plain, sent_id, sent_value},
+    testing::{
+        NOW, Outside, Session, caching, carrying, cookie, manager, one, options, owned, plain, sent_id, sent_value,
+        start,
+    },
     types::{CacheLimiter, SameSite},
 };
 

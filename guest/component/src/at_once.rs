@@ -1,0 +1,287 @@
+//! The component of WASI 0.2: its store returns when it is done, and so do its exports.
+
+mod bindings {
+    bindings!("session-component");
+
+    pub use exports::lemon::session::{manager, sessions};
+    pub use lemon::session::{settings, storage};
+}
+
+use alloc::{string::String, vec::Vec};
+use core::time::Duration;
+
+use lemon_session_rules::{
+    Env, Error, Session, Settings, Value, at_once,
+    manager::{self as rules, Page},
+    options::Options,
+    settings::{Caller, Notice},
+    start,
+    storage::{
+        Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome,
+        Write,
+    },
+    types::Header,
+};
+
+use crate::world;
+use bindings::{manager, sessions, settings, storage, wasi::clocks::wall_clock};
+
+/// The component's imports.
+pub struct Imports;
+
+impl Env for Imports {
+    fn clock(&self) -> Duration {
+        let now = wall_clock::now();
+        crate::clock(now.seconds, now.nanoseconds)
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        crate::random(bytes);
+    }
+
+    fn defaults(&self) -> Settings {
+        settings::get_defaults()
+    }
+
+    fn caller(&self) -> Caller {
+        settings::get_caller()
+    }
+
+    fn notify(&self, notice: &Notice) {
+        settings::notify(notice);
+    }
+
+    async fn load(&self, at: &Location, key: &[u8], app: &str, now: u64, inline: u32) -> Result<LoadOutcome, Failure> {
+        storage::load(at, key, app, now, inline)
+    }
+
+    async fn fetch(
+        &self,
+        at: &Location,
+        key: &[u8],
+        app: &str,
+        name: &str,
+        now: u64,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        storage::fetch(at, key, app, name, now)
+    }
+
+    async fn create(
+        &self,
+        at: &Location,
+        key: &[u8],
+        record: &SessionRecord,
+        writes: &[Write],
+    ) -> Result<CreateOutcome, Failure> {
+        storage::create(at, key, record, writes)
+    }
+
+    async fn update(
+        &self,
+        at: &Location,
+        key: &[u8],
+        change: &Change,
+        expected: Option<u64>,
+        now: u64,
+    ) -> Result<UpdateOutcome, Failure> {
+        storage::update(at, key, change, expected, now)
+    }
+
+    async fn destroy(
+        &self,
+        at: &Location,
+        key: &[u8],
+        only: &DestroyCondition,
+        now: u64,
+        remember: u32,
+    ) -> Result<bool, Failure> {
+        storage::destroy(at, key, only, now, remember)
+    }
+
+    async fn destroy_owned(
+        &self,
+        at: &Location,
+        owner: &str,
+        except: Option<&[u8]>,
+        now: u64,
+        remember: u32,
+    ) -> Result<u64, Failure> {
+        storage::destroy_owned(at, owner, except, now, remember)
+    }
+
+    async fn cleanup(&self, at: &Location, now: u64, limit: u32) -> Result<u32, Failure> {
+        storage::cleanup(at, now, limit)
+    }
+
+    fn cleanup_later(&self, at: &Location, now: u64) {
+        storage::cleanup_later(at, now);
+    }
+
+    async fn count(&self, at: &Location, now: u64) -> Result<u64, Failure> {
+        storage::count(at, now)
+    }
+
+    async fn list(
+        &self,
+        at: &Location,
+        now: u64,
+        owner: Option<&str>,
+        after: Option<&[u8]>,
+        limit: u32,
+    ) -> Result<Vec<Listed>, Failure> {
+        storage::list(at, now, owner, after, limit)
+    }
+
+    async fn create_tables(&self, at: &Location) -> Result<(), Failure> {
+        storage::create_tables(at)
+    }
+
+    async fn drop_tables(&self, at: &Location) -> Result<(), Failure> {
+        storage::drop_tables(at)
+    }
+
+    async fn tables_exist(&self, at: &Location) -> Result<bool, Failure> {
+        storage::tables_exist(at)
+    }
+}
+
+struct Component;
+
+bindings::export!(Component with_types_in bindings);
+
+impl sessions::Guest for Component {
+    type Session = Session<Imports>;
+
+    fn start(options: Options) -> Result<sessions::Session, Error> {
+        at_once(start(world(), options)).map(sessions::Session::new)
+    }
+}
+
+/// Applications hold the handles of the rules. A method of the same name is the handle's own, not the trait's.
+impl sessions::GuestSession for Session<Imports> {
+    fn id(&self) -> String {
+        self.id()
+    }
+
+    fn digest(&self) -> String {
+        self.digest()
+    }
+
+    fn app(&self) -> String {
+        self.app()
+    }
+
+    fn created(&self) -> bool {
+        self.created()
+    }
+
+    fn get(&self, key: String) -> Result<Option<Value>, Error> {
+        at_once(self.get(&key))
+    }
+
+    fn set(&self, key: String, value: Value) -> Result<(), Error> {
+        at_once(self.set(&key, &value))
+    }
+
+    fn add(&self, key: String, delta: i64) -> Result<i64, Error> {
+        self.add(&key, delta)
+    }
+
+    fn delete(&self, key: String) -> Result<bool, Error> {
+        self.delete(&key)
+    }
+
+    fn has_key(&self, key: String) -> Result<bool, Error> {
+        self.has_key(&key)
+    }
+
+    fn keys(&self) -> Result<Vec<String>, Error> {
+        self.keys()
+    }
+
+    fn entries(&self) -> Result<Vec<(String, Value)>, Error> {
+        at_once(self.entries())
+    }
+
+    fn take(&self, key: String) -> Result<Option<Value>, Error> {
+        at_once(self.take(&key))
+    }
+
+    fn clear(&self) -> Result<(), Error> {
+        self.clear()
+    }
+
+    fn application(&self, name: String) -> Result<sessions::Session, Error> {
+        at_once(self.application_named(&name)).map(sessions::Session::new)
+    }
+
+    fn reserve(&self, name: String, key: Option<String>) -> Result<sessions::Session, Error> {
+        at_once(self.reserve(&name, key.as_deref())).map(sessions::Session::new)
+    }
+
+    fn release(&self, name: String) -> Result<(), Error> {
+        self.release(&name)
+    }
+
+    fn regenerate_id(&self) -> Result<(), Error> {
+        self.regenerate_id()
+    }
+
+    fn set_owner(&self, owner: Option<String>) -> Result<(), Error> {
+        self.set_owner(owner)
+    }
+
+    fn owner(&self) -> Result<Option<String>, Error> {
+        self.owner()
+    }
+
+    fn destroy_others(&self) -> Result<u64, Error> {
+        at_once(self.destroy_others())
+    }
+
+    fn expires_at(&self) -> u64 {
+        self.expires_at()
+    }
+
+    fn save(&self) -> Result<Vec<Header>, Error> {
+        at_once(self.save())
+    }
+
+    fn destroy(&self) -> Result<Vec<Header>, Error> {
+        at_once(self.destroy())
+    }
+}
+
+impl manager::Guest for Component {
+    fn create_tables(location: Location) -> Result<(), Vec<Error>> {
+        at_once(rules::create_tables(world(), &location))
+    }
+
+    fn drop_tables(location: Location) -> Result<(), Vec<Error>> {
+        at_once(rules::drop_tables(world(), &location))
+    }
+
+    fn tables_exist(location: Location) -> Result<bool, Error> {
+        at_once(rules::tables_exist(world(), &location))
+    }
+
+    fn cleanup(location: Location, limit: u32) -> Result<u32, Error> {
+        at_once(rules::cleanup(world(), &location, limit))
+    }
+
+    fn count(location: Location) -> Result<u64, Error> {
+        at_once(rules::count(world(), &location))
+    }
+
+    fn list(location: Location, owner: Option<String>, after: Option<String>, limit: u32) -> Result<Page, Error> {
+        at_once(rules::list(world(), &location, owner.as_deref(), after.as_deref(), limit))
+    }
+
+    fn destroy(location: Location, digest: String, owner: Option<String>) -> Result<bool, Error> {
+        at_once(rules::destroy(world(), &location, &digest, owner.as_deref()))
+    }
+
+    fn destroy_owned(location: Location, owner: String, except: Option<String>) -> Result<u64, Error> {
+        at_once(rules::destroy_owned(world(), &location, &owner, except.as_deref()))
+    }
+}

@@ -1,0 +1,99 @@
+//! A pool of connections.
+
+use std::sync::Arc;
+
+use deadpool::managed::{Manager, Metrics, RecycleResult};
+use deadpool_postgres::{ClientWrapper, Connect, ManagerConfig};
+use futures::future::BoxFuture;
+use lemon_session_sql::{attempts::Failure, pool, pool::Backend, server::Server, tls::tls};
+use lemon_session_store::Result;
+use rustls::ClientConfig;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::{
+    config::{config, settings},
+    failure::{describe, failure},
+};
+
+/// Runs calls on pooled connections.
+pub type Calls = pool::Calls<Connections>;
+
+/// Connects to the server.
+pub async fn open(server: Arc<Server>) -> Result<Calls> {
+    server.pool(Connections::new(&server)?).await
+}
+
+/// Makes connections, for the pool.
+pub struct Connections(deadpool_postgres::Manager);
+
+impl Connections {
+    fn new(server: &Server) -> Result<Self> {
+        let mut config = config(server);
+        match &server.socket {
+            Some(socket) => config.host_path(socket),
+            None => config.host(&server.host),
+        };
+        config
+            .port(server.port)
+            .connect_timeout(server.connect_timeout)
+            // Detects a server that has disappeared without closing the connection.
+            .keepalives_idle(server.timeout)
+            .tcp_user_timeout(server.timeout);
+        let connector = Connector { tls: tls(server)?, settings: settings(server) };
+        Ok(Self(deadpool_postgres::Manager::from_connect(config, connector, ManagerConfig::default())))
+    }
+}
+
+impl Manager for Connections {
+    type Type = ClientWrapper;
+    type Error = tokio_postgres::Error;
+
+    async fn create(&self) -> Result<ClientWrapper, tokio_postgres::Error> {
+        self.0.create().await
+    }
+
+    async fn recycle(&self, connection: &mut ClientWrapper, metrics: &Metrics) -> RecycleResult<tokio_postgres::Error> {
+        self.0.recycle(connection, metrics).await
+    }
+
+    fn detach(&self, connection: &mut ClientWrapper) {
+        self.0.detach(connection);
+    }
+}
+
+struct Connector {
+    tls: ClientConfig,
+    settings: String,
+}
+
+impl Connect for Connector {
+    fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        let config = config.clone();
+        Box::pin(async move {
+            let (client, connection) = config.connect(MakeRustlsConnect::new(self.tls.clone())).await?;
+            let task = tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::warn!("a connection to PostgreSQL has broken: {}", describe(&error));
+                }
+            });
+            if let Err(error) = client.batch_execute(&self.settings).await {
+                task.abort();
+                return Err(error);
+            }
+            Ok((client, task))
+        })
+    }
+}
+
+impl Backend for Connections {
+    fn failure(error: tokio_postgres::Error, server: &Server) -> Failure {
+        failure(&error, server)
+    }
+
+    fn discard(connection: ClientWrapper) {
+        // This ends the task that owns the socket.
+        drop(connection);
+    }
+}

@@ -1,0 +1,260 @@
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::bindings::lemon::session::sessions_async as sessions;
+use crate::{
+    Headers, Options, Request, Result, Value,
+    session::{of, typed},
+    to_value,
+};
+
+/// One application's view of a session, as [`crate::Session`] is one in the synchronous API. The documentation of each
+/// method there applies here.
+///
+/// Calls on one session take effect one after the other, in the order in which they are made.
+#[derive(Debug)]
+pub struct Session(sessions::Session);
+
+impl Options {
+    /// Starts the session that the request's cookie names, or a new one, as [`start`](Self::start) does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Self::start).
+    pub async fn start_async(self, request: &impl Request) -> Result<Session> {
+        Ok(Session(sessions::start(self.for_request(request)).await?))
+    }
+}
+
+impl Session {
+    /// Starts the session that the request's cookie names, or a new one, with the host's settings.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Options::start_async`].
+    pub async fn start(request: &impl Request) -> Result<Self> {
+        Options::new().start_async(request).await
+    }
+
+    /// The session's [id](crate::Session::id), a secret.
+    pub fn id(&self) -> String {
+        self.0.id()
+    }
+
+    /// The [digest](crate::Session::digest) of the id, not a secret.
+    pub fn digest(&self) -> String {
+        self.0.digest()
+    }
+
+    /// The [application](crate::Session::app) whose variables this handle reads and writes.
+    pub fn app(&self) -> String {
+        self.0.app()
+    }
+
+    /// Whether this start [created](crate::Session::created) the session.
+    pub fn created(&self) -> bool {
+        self.0.created()
+    }
+
+    /// The value of a variable, or `None` if it is not set.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::get`](crate::Session::get).
+    pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        self.get_value(key).await?.map(|value| typed(key, value)).transpose()
+    }
+
+    /// The stored value of a variable without conversion, or `None` if it is not set.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::get_value`](crate::Session::get_value).
+    pub async fn get_value(&self, key: &str) -> Result<Option<Value>> {
+        Ok(self.0.get(key.to_owned()).await?)
+    }
+
+    /// Sets a variable.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::set`](crate::Session::set).
+    pub async fn set<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<()> {
+        self.set_value(key, to_value(value).map_err(|error| of(key, error))?).await
+    }
+
+    /// Sets a variable without conversion.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::set_value`](crate::Session::set_value).
+    pub async fn set_value(&self, key: &str, value: Value) -> Result<()> {
+        Ok(self.0.set(key.to_owned(), value).await?)
+    }
+
+    /// Adds to an integer and returns the sum. [No addition is lost](crate::Session::add) to a concurrent request.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::add`](crate::Session::add).
+    pub async fn add(&self, key: &str, delta: i64) -> Result<i64> {
+        Ok(self.0.add(key.to_owned(), delta).await?)
+    }
+
+    /// Removes a variable and returns whether it was set.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::delete`](crate::Session::delete).
+    pub async fn delete(&self, key: &str) -> Result<bool> {
+        Ok(self.0.delete(key.to_owned()).await?)
+    }
+
+    /// Whether a variable is set.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::has_key`](crate::Session::has_key).
+    pub async fn has_key(&self, key: &str) -> Result<bool> {
+        Ok(self.0.has_key(key.to_owned()).await?)
+    }
+
+    /// The names of all variables, sorted.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::keys`](crate::Session::keys).
+    pub async fn keys(&self) -> Result<Vec<String>> {
+        Ok(self.0.keys().await?)
+    }
+
+    /// All variables, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::entries`](crate::Session::entries).
+    pub async fn entries(&self) -> Result<Vec<(String, Value)>> {
+        Ok(self.0.entries().await?)
+    }
+
+    /// Reads a variable and [removes](crate::Session::take) it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::take`](crate::Session::take).
+    pub async fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        let value = self.get(key).await?;
+        if value.is_some() {
+            self.delete(key).await?;
+        }
+        Ok(value)
+    }
+
+    /// [Removes](crate::Session::clear) all of the application's variables.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::clear`](crate::Session::clear).
+    pub async fn clear(&self) -> Result<()> {
+        Ok(self.0.clear().await?)
+    }
+
+    /// The same session, with the variables of another application.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::application`](crate::Session::application).
+    pub async fn application(&self, name: &str) -> Result<Self> {
+        Ok(Self(self.0.application(name.to_owned()).await?))
+    }
+
+    /// [Reserves](crate::Session::reserve) an application name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::reserve`](crate::Session::reserve).
+    pub async fn reserve(&self, name: &str, secret: Option<&str>) -> Result<Self> {
+        Ok(Self(self.0.reserve(name.to_owned(), secret.map(str::to_owned)).await?))
+    }
+
+    /// Ends the [reservation](crate::Session::release) of a name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::release`](crate::Session::release).
+    pub async fn release(&self, name: &str) -> Result<()> {
+        Ok(self.0.release(name.to_owned()).await?)
+    }
+
+    /// [Rotates](crate::Session::regenerate_id) the session's id when it is saved.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::regenerate_id`](crate::Session::regenerate_id).
+    pub async fn regenerate_id(&self) -> Result<()> {
+        Ok(self.0.regenerate_id().await?)
+    }
+
+    /// Sets the session's [owner](crate::Session::set_owner), or removes it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::set_owner`](crate::Session::set_owner).
+    pub async fn set_owner(&self, owner: Option<&str>) -> Result<()> {
+        Ok(self.0.set_owner(owner.map(str::to_owned)).await?)
+    }
+
+    /// The session's owner, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::owner`](crate::Session::owner).
+    pub async fn owner(&self) -> Result<Option<String>> {
+        Ok(self.0.owner().await?)
+    }
+
+    /// Ends all [other sessions](crate::Session::destroy_others) of this session's owner at once, and returns their number.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::destroy_others`](crate::Session::destroy_others).
+    pub async fn destroy_others(&self) -> Result<u64> {
+        Ok(self.0.destroy_others().await?)
+    }
+
+    /// The time at which the session [expires](crate::Session::expires_at) unless it is used again.
+    pub fn expires_at(&self) -> u64 {
+        self.0.expires_at()
+    }
+
+    /// Stores the changes of all applications in one transaction and returns the headers to send with the response.
+    /// [Every request](crate::Session::save) calls it, before its response starts.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::save`](crate::Session::save).
+    pub async fn save(&self) -> Result<Headers> {
+        Ok(Headers(self.0.save().await?))
+    }
+
+    /// Ends the session immediately and discards unsaved changes. Returns the headers that
+    /// [delete the cookie](crate::Session::destroy).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::destroy`](crate::Session::destroy).
+    pub async fn destroy(&self) -> Result<Headers> {
+        Ok(Headers(self.0.destroy().await?))
+    }
+}
+
+impl From<sessions::Session> for Session {
+    fn from(handle: sessions::Session) -> Self {
+        Self(handle)
+    }
+}
+
+impl AsRef<sessions::Session> for Session {
+    fn as_ref(&self) -> &sessions::Session {
+        &self.0
+    }
+}
