@@ -7,11 +7,11 @@
 //! | `/endless` | prints for ever |
 //! | `/exit` | ends with an error after its header block |
 //! | `/trap` | panics |
-//! | `/silent` | never prints |
+//! | `/silent` | prints nothing for an hour |
 //! | else | "well" |
 
 use futures::join;
-use wasip3::{cli, wit_stream};
+use wasip3::{cli, clocks::monotonic_clock::wait_for, wit_stream};
 
 wit_bindgen::generate!({
     path: "../../wit",
@@ -58,7 +58,7 @@ impl wasip3::exports::cli::run::Guest for Program {
                 return Err(());
             }
             "/trap" => panic!("stopped on purpose"),
-            "/silent" => std::future::pending().await,
+            "/silent" => wait_for(3_600_000_000_000).await,
             _ => print("Content-Type: text/plain\r\n\r\nwell\n".to_owned()).await,
         }
         Ok(())

@@ -10,7 +10,7 @@
 //! | `/trap`, `/trap?ms=N` | panics, after a while |
 //! | `/trap?half=1` | panics in the middle of its response |
 //! | `/spin` | computes for ever |
-//! | `/silent` | never answers |
+//! | `/silent` | answers after an hour |
 //! | `/allocate?bytes=N` | takes memory |
 //! | `/stream?pieces=N&ms=M` | sends a piece every M milliseconds |
 //! | `/endless` | sends for ever |
@@ -86,7 +86,10 @@ impl wasip3::exports::http::handler::Guest for Service {
             "/spin" => loop {
                 std::hint::spin_loop();
             },
-            "/silent" => std::future::pending().await,
+            "/silent" => {
+                wait(3_600_000).await;
+                http::text(200, &none, "well\n")
+            }
             "/allocate" => {
                 let bytes = vec![1_u8; usize::try_from(target.number("bytes")).expect("it fits")];
                 http::text(200, &none, &format!("{}\n", bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>()))

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::future::join_all;
-use http::Request;
+use http::{HeaderMap, Method};
 use http_body_util::{BodyExt as _, Empty};
 use lemon_session_host::{
     Caller, SessionCtx, Sessions,
@@ -26,7 +26,7 @@ use wasmtime::{
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
-    Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+    Error, FieldMap, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
     p3::{
         self,
         bindings::{Service, ServicePre},
@@ -122,22 +122,29 @@ struct Reply {
     cookie: Option<String>,
 }
 
+/// A request, and the result of reading its body.
+fn request(
+    path: &str,
+    cookie: Option<&str>,
+) -> (p3::Request, impl Future<Output = Result<(), Error>> + Send + 'static + use<>) {
+    let mut headers = HeaderMap::new();
+    if let Some(cookie) = cookie {
+        headers.insert("cookie", cookie.parse().unwrap());
+    }
+    let headers = FieldMap::new_immutable(&mut Hooks, headers);
+    p3::Request::new(Method::GET, None, None, Some(path.parse().unwrap()), headers, None, Empty::new())
+}
+
 /// Passes a request to an instance. The number of the request is that of its caller.
 async fn get(accessor: &Accessor<Guest>, service: &Service, number: u64, path: &str, cookie: Option<&str>) -> Reply {
-    let mut request = Request::get(path);
-    if let Some(cookie) = cookie {
-        request = request.header("cookie", cookie);
-    }
-    let request = request.body(Empty::new().map_err(|never| match never {}).boxed_unsync()).unwrap();
+    let (request, read) = request(path, cookie);
     let handler = service.wasi_http_handler();
-    let (call, read) = accessor.with(|mut store| {
-        let guest: &mut Guest = store.data_mut();
-        let (request, read) = p3::Request::from_http(&mut guest.hooks, request);
-        let request = guest.table.push(request).unwrap();
+    let call = accessor.with(|mut store| {
+        let request = store.data_mut().table.push(request).unwrap();
         let call = handler.func_handle().start_call_concurrent(&mut store, (request,)).unwrap();
         let caller = Caller { request: number, ..Caller::default() };
         store.data_mut().sessions.answer_for(call.task(), caller);
-        (call, read)
+        call
     });
     let (answer,) = handler.func_handle().finish_call_concurrent(accessor, call).await.unwrap();
     let response = accessor.with(|mut store| {
@@ -289,8 +296,7 @@ async fn sessions_on_an_engine_with_concurrency_are_refused_with_the_reason() {
     let service = PRE.instantiate_async(&mut store).await.unwrap();
     let failed = store
         .run_concurrent(async |accessor| {
-            let request = Request::get("/count").body(Empty::new().map_err(|never| match never {}).boxed_unsync());
-            let (request, _read) = p3::Request::from_http(&mut Hooks, request.unwrap());
+            let (request, _read) = request("/count", None);
             service.handle(accessor, request).await.map(|_| ())
         })
         .await

@@ -106,7 +106,7 @@ fn shadow(types: &mut LinkerInstance<'_, Guest>) -> Result<()> {
 }
 
 fn access(store: StoreContextMut<'_, Guest>) -> Access<'_, Guest, WasiHttp> {
-    Access::new(store, Guest::http)
+    Access::<Guest, WasiHttp>::new(store, Guest::http)
 }
 
 fn answer<T>(

@@ -73,7 +73,10 @@ mod size;
 mod unfinished;
 mod visits;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use futures::FutureExt as _;
 use tokio::runtime;
@@ -178,20 +181,28 @@ pub fn add_to_linker<T: ConcurrentView + WarmView + 'static>(linker: &mut Linker
 /// An application's handle of a session. Dropping the last one returns the instance to the pool.
 pub struct Handle {
     session: ResourceAny,
+    start: Start,
+}
+
+/// What the handles of one start share.
+#[derive(Clone)]
+struct Start {
     lease: Arc<Lease>,
-    visit: Arc<Visit>,
+    _visit: Arc<Visit>,
+    /// Whether a call that wrote was cancelled. As the guest cannot know what it did, the session is gone for it.
+    is_cut: Arc<AtomicBool>,
 }
 
 impl Handle {
-    fn new(session: ResourceAny, lease: Arc<Lease>, visit: Arc<Visit>) -> Self {
-        lease.keep(session);
-        Self { session, lease, visit }
+    fn new(session: ResourceAny, start: Start) -> Self {
+        start.lease.keep(session);
+        Self { session, start }
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let (session, lease) = (self.session, Arc::clone(&self.lease));
+        let (session, lease) = (self.session, Arc::clone(&self.start.lease));
         let mut dropping = Box::pin(async move { lease.drop_handle(session).await });
         // It waits only for calls that are in progress. Those have a runtime.
         if dropping.as_mut().now_or_never().is_none()

@@ -1,9 +1,6 @@
 //! `lemon:session/sessions-async`.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
-};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use wasmtime::{
     Error as Trap,
@@ -16,11 +13,10 @@ use super::{
         value::check_size,
         warm::{Answer, busy},
     },
-    Begun, ConcurrentCtxView, Handle, HasConcurrent,
+    Begun, ConcurrentCtxView, Handle, HasConcurrent, Start,
     apart::apart,
     size::Size as _,
     unfinished::Share,
-    visits::Visit,
 };
 use crate::bindings::{
     application::lemon::session::sessions::Options,
@@ -31,8 +27,7 @@ use crate::bindings::{
 /// A session, and the share of a call on it.
 struct Opened {
     session: ResourceAny,
-    lease: Arc<Lease>,
-    visit: Arc<Visit>,
+    start: Start,
     share: Share,
 }
 
@@ -44,9 +39,9 @@ impl Opened {
     ) -> wasmtime::Result<Self> {
         accessor.with(|mut access| {
             let ConcurrentCtxView { ctx, table } = access.get();
-            let Handle { session, lease, visit } = table.get(handle)?;
+            let Handle { session, start } = table.get(handle)?;
             let share = ctx.unfinished.begin(bytes)?;
-            Ok(Self { session: *session, lease: Arc::clone(lease), visit: Arc::clone(visit), share })
+            Ok(Self { session: *session, start: start.clone(), share })
         })
     }
 }
@@ -54,25 +49,24 @@ impl Opened {
 /// Calls a method of a session in its turn. The call's share ends when the guest takes the answer.
 macro_rules! method {
     ($accessor:ident, $handle:ident, $bytes:expr, $method:ident $(, $argument:expr)*) => {
-        method!($accessor, $handle, $bytes, |_| None, $method $(, $argument)* => |answer, _lease, _visit| answer)
+        method!($accessor, $handle, $bytes, false, $method $(, $argument)* => |answer, _start| answer)
     };
     (
-        $accessor:ident, $handle:ident, $bytes:expr, $is_cut:expr, $method:ident $(, $argument:expr)*
-            => |$answer:ident, $lease:ident, $visit:ident| $then:expr
+        $accessor:ident, $handle:ident, $bytes:expr, $writes:literal, $method:ident $(, $argument:expr)*
+            => |$answer:ident, $start:ident| $then:expr
     ) => {{
-        let Opened { session, lease, visit, mut share } = Opened::new($accessor, &$handle, $bytes)?;
-        let cut: fn(&Visit) -> Option<&AtomicBool> = $is_cut;
-        let of = Arc::clone(&visit);
-        let (answer, _share) = apart(cut(&of), move |turn| async move {
-            let mut instance = turn.begin(lease.instance.lock()).await?;
-            if visit.is_cut.load(Relaxed) {
+        let Opened { session, start, mut share } = Opened::new($accessor, &$handle, $bytes)?;
+        let is_cut = Arc::clone(&start.is_cut);
+        let (answer, _share) = apart($writes.then_some(&*is_cut), move |turn| async move {
+            let mut instance = turn.begin(start.lease.instance.lock()).await?;
+            if start.is_cut.load(Relaxed) {
                 return Some((Ok(Err(Error::Gone)), share));
             }
             let answer = called!(instance, |store, exports| {
                 exports.lemon_session_sessions().session().$method(store, session $(, $argument)*).await
             });
             drop(instance);
-            let ($lease, $visit) = (lease, visit);
+            let $start = start;
             let answer = match answer {
                 Ok($answer) => share.grow($answer.size()).map(|()| $then).map_err(Trap::new),
                 Err(error) => Err(Trap::new(error)),
@@ -87,15 +81,15 @@ macro_rules! method {
 /// Calls a method that writes to the store. After one that was cancelled, the session is gone.
 macro_rules! writing {
     ($accessor:ident, $handle:ident, $method:ident) => {
-        method!($accessor, $handle, 0, |visit| Some(&visit.is_cut), $method => |answer, _lease, _visit| answer)
+        method!($accessor, $handle, 0, true, $method => |answer, _start| answer)
     };
 }
 
 /// Calls a method that returns another handle of the session.
 macro_rules! opening {
     ($accessor:ident, $handle:ident, $bytes:expr, $method:ident $(, $argument:expr)*) => {{
-        let opened = method!($accessor, $handle, $bytes, |_| None, $method $(, $argument)*
-            => |answer, lease, visit| answer.map(|session| Handle::new(session, lease, visit)))?;
+        let opened = method!($accessor, $handle, $bytes, false, $method $(, $argument)*
+            => |answer, start| answer.map(|session| Handle::new(session, start)))?;
         kept($accessor, opened)
     }};
 }
@@ -103,8 +97,8 @@ macro_rules! opening {
 /// Calls a method that tells what the handle is. It blocks the guest while another call on the session is in progress.
 macro_rules! blocking {
     ($self:ident, $handle:ident, $method:ident $(, $argument:expr)*) => {{
-        let Handle { session, lease, .. } = $self.table.get(&$handle)?;
-        call!(lease, |store, exports| {
+        let Handle { session, start } = $self.table.get(&$handle)?;
+        call!(start.lease, |store, exports| {
             exports.lemon_session_sessions().session().$method(store, *session $(, $argument)*).await
         })
         .map_err(Trap::new)
@@ -133,7 +127,12 @@ impl<T> HostWithStore<T> for HasConcurrent {
             let started =
                 called!(instance, |store, exports| exports.lemon_session_sessions().call_start(store, &options).await);
             drop(instance);
-            let started = started.map(|started| started.map(|session| Handle::new(session, lease, visit)));
+            let started = started.map(|started| {
+                started.map(|session| {
+                    let start = Start { lease, _visit: visit, is_cut: Arc::default() };
+                    Handle::new(session, start)
+                })
+            });
             Some((started.map_err(Trap::new), share))
         })
         .await?;
@@ -148,8 +147,8 @@ impl<T> HostSessionWithStore<T> for HasConcurrent {
 
     async fn set(accessor: &Accessor<T, Self>, handle: Resource<Handle>, name: String, value: Value) -> Answer<()> {
         let limit = accessor.with(|mut access| {
-            let limit = access.get().table.get(&handle)?.lease.limits().value_bytes;
-            wasmtime::Result::Ok(limit)
+            let limit = access.get().table.get(&handle)?.start.lease.limits().value_bytes;
+            wasmtime::error::Ok(limit)
         })?;
         if let Err(error) = check_size(&name, &value, limit) {
             return Ok(Err(error));

@@ -2,7 +2,7 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
-    sync::{Arc, Weak, atomic::AtomicBool},
+    sync::{Arc, Weak},
 };
 
 use tokio::sync::OnceCell;
@@ -17,15 +17,11 @@ use crate::{Caller, bindings::application::lemon::session::sessions::Options};
 /// An instance of the session component that is taken from the pool by the first of the starts that share it. The last
 /// of their sessions returns it.
 #[derive(Default)]
-pub(super) struct Visit {
-    lease: OnceCell<Arc<Lease>>,
-    /// Whether a call that wrote was cancelled. As the guest cannot know what it did, the session is gone for it.
-    pub is_cut: AtomicBool,
-}
+pub(super) struct Visit(OnceCell<Arc<Lease>>);
 
 impl Visit {
     pub async fn lease(&self, pool: &Arc<Pool>, caller: Caller) -> Result<&Arc<Lease>, Error> {
-        self.lease.get_or_try_init(|| lease(pool, caller)).await
+        self.0.get_or_try_init(|| lease(pool, caller)).await
     }
 }
 
@@ -36,7 +32,7 @@ impl Visit {
 /// Also fails when the pool's engine has concurrency support: wasmtime cannot run such an instance while it polls a call
 /// of another one.
 pub(super) async fn lease(pool: &Arc<Pool>, caller: Caller) -> Result<Arc<Lease>, Error> {
-    if pool.engine().config().get_concurrency_support() {
+    if pool.engine().get_concurrency_support() {
         return Err(Error::failed(wasmtime::format_err!(
             "the sessions of an application of WASI 0.3 need an engine without concurrency support, as Sessions::new makes it"
         )));
