@@ -14,7 +14,11 @@ fn session_components_that_ship_are_what_the_sources_build() {
 
 #[test]
 fn providers_that_ship_are_what_the_sources_build() {
-    ships_what_is_built("guest/providers/build.sh", "host/command/providers", &["files.wasm", "redis.wasm", "postgres.wasm"]);
+    ships_what_is_built(
+        "guest/providers/build.sh",
+        "host/command/providers",
+        &["files.wasm", "redis.wasm", "postgres.wasm"],
+    );
 }
 
 fn ships_what_is_built(script: &str, shipped: &str, files: &[&str]) {
