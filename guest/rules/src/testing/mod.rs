@@ -14,7 +14,7 @@ use crate::{
 
 pub use at_once::{Session, manager, start};
 pub use outside::Outside;
-pub use waiting::Waiting;
+pub use waiting::{Steps, Waiting};
 
 pub const NOW: u64 = 1_000_000;
 

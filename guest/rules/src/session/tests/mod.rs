@@ -5,6 +5,7 @@ mod concurrency;
 mod cookie;
 mod ending;
 mod expiry;
+mod interleavings;
 mod joining;
 mod overlapping;
 mod owners;

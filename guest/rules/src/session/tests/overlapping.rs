@@ -14,7 +14,7 @@ use crate::{World, testing::Waiting};
 type Handle = crate::Session<Waiting>;
 
 fn instance(outside: &Outside) -> Rc<World<Waiting>> {
-    Rc::new(World::new(Waiting(outside.clone())))
+    Rc::new(World::new(Waiting::new(outside)))
 }
 
 fn begun(outside: &Outside) -> Handle {
