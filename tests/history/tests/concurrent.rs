@@ -92,7 +92,7 @@ fn concurrent_clients_on_the_memory_store_see_what_the_contract_allows() {
 fn concurrent_clients_on_a_store_that_loses_updates_are_noticed() {
     let runtime = runtime();
     let violated =
-        (0..50).find_map(|seed| match race(runtime.handle(), Arc::new(Mistaken::new(Mistake::WritesBack)), 50, seed) {
+        (0..50).find_map(|seed| match race(runtime.handle(), Arc::new(Mistaken::new(Mistake::WritesBack)), 20, seed) {
             Verdict::Violated(violation) => Some(violation),
             _ => None,
         });
