@@ -52,7 +52,7 @@ pub fn check(history: &[Operation], failovers: Failovers) -> Verdict {
     let sessions = sessions(history, failovers);
     let count = sessions.len();
     for (id, operations) in sessions {
-        match Search::new(&operations).run() {
+        match Search::new(&operations, STATES).run() {
             Found::Order => {}
             Found::None => return Verdict::Violated(Box::new(explain::explain(&id, operations))),
             Found::TooMany => return Verdict::Undecided(id),
@@ -103,6 +103,8 @@ pub(crate) enum Found {
 pub(crate) struct Search<'a> {
     operations: &'a [Operation],
     failovers: usize,
+    /// How many states are looked at before it gives up.
+    states: usize,
     seen: HashSet<(Done, State)>,
 }
 
@@ -110,9 +112,9 @@ pub(crate) struct Search<'a> {
 type Done = Vec<u64>;
 
 impl<'a> Search<'a> {
-    pub fn new(operations: &'a [Operation]) -> Self {
+    pub fn new(operations: &'a [Operation], states: usize) -> Self {
         let failovers = operations.iter().filter(|operation| operation.action == Action::Failover).count();
-        Self { operations, failovers, seen: HashSet::new() }
+        Self { operations, failovers, states, seen: HashSet::new() }
     }
 
     pub fn run(mut self) -> Found {
@@ -151,7 +153,7 @@ impl<'a> Search<'a> {
         if !self.seen.insert((done.clone(), state.clone())) {
             return Some(false);
         }
-        if self.seen.len() > STATES {
+        if self.seen.len() > self.states {
             return None;
         }
         let mut next: Vec<(usize, &'a Operation)> = self.next(done, bound).collect();

@@ -5,6 +5,9 @@ use crate::{
     operation::{Action, Change, Id, NewId, Operation, Saved, Started, Variables},
 };
 
+/// How many states are looked at to find out whether an answer is needed. It is kept if that was too few.
+const STATES: usize = 2_000;
+
 /// Operations of one session that contradict the contract.
 #[derive(Clone, Debug)]
 pub struct Violation {
@@ -76,7 +79,7 @@ fn is_violated(operations: &[Operation], needed: &[bool]) -> bool {
         .zip(needed)
         .map(|(operation, needed)| Operation { action: action(operation, *needed), ..operation.clone() })
         .collect();
-    matches!(Search::new(&operations).run(), Found::None)
+    matches!(Search::new(&operations, STATES).run(), Found::None)
 }
 
 fn seen(operation: &Operation) -> Option<&Variables> {

@@ -1,7 +1,4 @@
-//! Clients on threads of their own, on stores in this process: every history is one that the contract allows.
-
-#[expect(dead_code, reason = "the simulation has the other mistakes")]
-mod mistakes;
+//! Clients on threads of their own, on the store in memory: every history is one that the contract allows.
 
 use std::{
     cell::RefCell,
@@ -16,7 +13,6 @@ use std::{
 use lemon_session_history::{Changes, Direct, Failovers, Host, Id, Recorder, Request, Task, Verdict, check, visit};
 use lemon_session_rules::Settings;
 use lemon_session_store::{Store, memory::Memory};
-use mistakes::{Mistake, Mistaken};
 use tokio::runtime::{Handle, Runtime};
 
 const CLIENTS: usize = 4;
@@ -86,15 +82,4 @@ fn concurrent_clients_on_the_memory_store_see_what_the_contract_allows() {
         let sessions = race(runtime.handle(), Arc::new(Memory::new()), 100, seed).assert_allowed();
         assert!(sessions > 3, "{sessions} sessions");
     }
-}
-
-#[test]
-fn concurrent_clients_on_a_store_that_loses_updates_are_noticed() {
-    let runtime = runtime();
-    let violated =
-        (0..50).find_map(|seed| match race(runtime.handle(), Arc::new(Mistaken::new(Mistake::WritesBack)), 50, seed) {
-            Verdict::Violated(violation) => Some(violation),
-            _ => None,
-        });
-    println!("{}", violated.expect("updates get lost"));
 }
