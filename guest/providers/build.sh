@@ -9,9 +9,12 @@ unset RUSTFLAGS CARGO_BUILD_RUSTFLAGS
 home=$(realpath "${CARGO_HOME:-$HOME/.cargo}")
 CARGO_ENCODED_RUSTFLAGS=$(printf '%s\x1f' "--remap-path-prefix=$home=cargo" "--remap-path-prefix=$PWD=.")
 export CARGO_ENCODED_RUSTFLAGS="${CARGO_ENCODED_RUSTFLAGS%$'\x1f'}"
+build() {
+    cargo build --quiet --locked --profile component --target wasm32-wasip2 --target-dir target/component "$@"
+}
+build -p lemon-session-provider-files -p lemon-session-provider-redis
+# By itself: built together, the others would get the features that its client needs of common dependencies.
+build -p lemon-session-provider-postgres
 for provider in files redis postgres; do
-    # One at a time: built together, each would get the features that another one needs of a common dependency.
-    cargo build --quiet --locked -p "lemon-session-provider-$provider" \
-        --profile component --target wasm32-wasip2 --target-dir target/component
     cp "target/component/wasm32-wasip2/component/lemon_session_provider_$provider.wasm" "$folder/$provider.wasm"
 done

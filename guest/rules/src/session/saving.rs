@@ -13,6 +13,15 @@ use crate::{
 /// How often `save` repeats an addition that other saves overtook before it fails with `conflict`.
 const ADD_ATTEMPTS: u32 = 1000;
 
+/// What a save writes.
+struct Due {
+    change: Change,
+    /// The id that it gives the session.
+    new_id: Option<String>,
+    /// The version that the session has to have.
+    expected: Option<u64>,
+}
+
 impl<E: Env> Core<E> {
     /// Stores a new session.
     pub(super) async fn create(&self, clock: Duration) -> Result<()> {
@@ -70,7 +79,7 @@ impl<E: Env> Core<E> {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let Some((change, new_id, expected)) = self.due(clock)? else { return Ok(()) };
+            let Some(Due { change, new_id, expected }) = self.due(clock)? else { return Ok(()) };
             let digest = self.digest();
             let update = self.world.env.update(&self.parameters.location, &digest, &change, expected, now);
             match self.writing(update).await? {
@@ -96,13 +105,14 @@ impl<E: Env> Core<E> {
         }
     }
 
-    /// What is to be written, if anything is: the change, the id that it gives the session, and the version that it expects.
-    fn due(&self, clock: Duration) -> Result<Option<(Change, Option<String>, Option<u64>)>> {
+    /// What is to be written, if anything is.
+    fn due(&self, clock: Duration) -> Result<Option<Due>> {
         let state = &*self.state.borrow();
         let renewal = self.renewal(state, clock.as_secs());
         let Some((change, new_id)) = self.change(state, renewal.as_deref(), clock)? else { return Ok(None) };
         let adds = state.applications.iter().any(Application::adds);
-        Ok(Some((change, new_id, (self.parameters.strict || adds).then_some(state.record.version))))
+        let expected = (self.parameters.strict || adds).then_some(state.record.version);
+        Ok(Some(Due { change, new_id, expected }))
     }
 
     /// The nonce of an id rotation, if one is due.

@@ -80,7 +80,6 @@ async fn calls(driver: &dyn Store, now: u64, secret: &str) -> (usize, usize) {
             ("describe", inspect.describe(key, now).await.err()),
             ("count", inspect.count(now).await.err()),
             ("reused", inspect.reused(now).await.err()),
-            ("backlog", inspect.backlog(now).await.err()),
         ]);
     }
     if let Some(transfer) = driver.transfer() {
