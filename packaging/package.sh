@@ -36,7 +36,7 @@ completions bash usr/share/bash-completion/completions lemon-session
 completions zsh usr/share/zsh/vendor-completions _lemon-session
 completions fish usr/share/fish/vendor_completions.d lemon-session.fish
 doc=$root/usr/share/doc/lemon-session
-install -D -m 644 docs/*.md -t "$doc"
+install -D -m 644 docs/*.md docs/defaults.json -t "$doc"
 # The guides link to each other; what else they link to is not in the package.
 sed -i 's|](\.\./|](https://github.com/lemon-session/lemon-session/blob/main/|g' "$doc"/*.md
 gzip -9nc CHANGELOG.md >"$doc/CHANGELOG.md.gz"

@@ -220,12 +220,16 @@ fn a_newcomer_who_follows_the_guide_has_a_site_behind_nginx_with_postgresql() {
 
     // What the operator does now and then.
     let done: BTreeSet<_> = commands[2..].iter().map(|words| words[0].as_str()).collect();
-    assert_eq!(done, BTreeSet::from(["cleanup", "destroy", "list", "stats"]));
+    assert_eq!(done, BTreeSet::from(["cleanup", "destroy", "list", "owners", "stats"]));
     for words in &commands[2..] {
         let output = run(words).stdout;
         match words[0].as_str() {
             "list" => assert_eq!(output.lines().count(), 2, "{output}"),
-            "stats" => assert!(output.lines().any(|line| line == "live sessions      1"), "{output}"),
+            "stats" => {
+                let live = output.lines().find_map(|line| line.strip_prefix("live sessions"));
+                assert_eq!(live.map(str::trim), Some("1"), "{output}");
+            }
+            "owners" => assert_eq!(output, "no session has an owner\n"),
             _ => {}
         }
     }
