@@ -103,7 +103,8 @@ bench: build
 lint: target
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) clippy $(WASM) -p lemon-session-component -p lemon-session-blocking -- -D warnings
+	$(CARGO) clippy $(WASM) -p lemon-session-component -- -D warnings
+	$(CARGO) clippy $(WASM) -p lemon-session-blocking -- -D warnings
 	$(CARGO) clippy $(WASM) -p lemon-session-component --features async -- -D warnings
 	$(CARGO) clippy $(WASM) -p lemon-session-conformance -p lemon-session-provider-files -p lemon-session-provider-redis \
 	    -p lemon-session-provider-postgres -- -D warnings
