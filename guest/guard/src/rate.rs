@@ -37,7 +37,7 @@ impl Rate {
         Window { variable: (now / length).to_string(), ends_in: length - now % length }
     }
 
-    /// Whether no further request is allowed after so many.
+    /// Whether this count of requests uses up the window.
     pub fn is_exceeded(self, counted: i64) -> bool {
         counted >= i64::from(self.requests)
     }
@@ -48,7 +48,7 @@ impl Rate {
         random.is_multiple_of(u64::from(weight)).then_some(i64::from(weight))
     }
 
-    /// One request in so many is counted.
+    /// How many requests a counted one stands for.
     fn weight(self, counted: i64) -> u32 {
         let (half, weight) = (self.requests / 2, (self.requests / 2 / STEPS).max(1));
         if counted + i64::from(weight) <= i64::from(half) { weight } else { 1 }

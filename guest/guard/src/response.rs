@@ -12,7 +12,7 @@ pub fn to_add(session: Headers, name: &str, cookies: &[Vec<u8>], has_owner: bool
     if depends { headers } else { Headers::default() }
 }
 
-/// Whether a `Set-Cookie` value is that of the cookie with this name.
+/// Whether a `Set-Cookie` value sets the cookie of this name.
 fn sets(cookie: &[u8], name: &str) -> bool {
     let mut parts = cookie.splitn(2, |byte| *byte == b'=');
     parts.next().is_some_and(|part| part.trim_ascii() == name.as_bytes()) && parts.next().is_some()

@@ -14,7 +14,7 @@ const APP: &str = "lemon-guard";
 
 /// What the guard does with a session.
 pub trait Session {
-    /// Whether the start began it, so that it is not that of the visitor.
+    /// Whether the start began it: the visitor brought none.
     fn created(&self) -> bool;
     /// Its owner.
     fn owner(&self) -> impl Future<Output = Result<Option<String>>>;

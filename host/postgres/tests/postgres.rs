@@ -4,19 +4,17 @@
 //! (postgres://postgres@127.0.0.1:5432/postgres unless given), with tables for each rule. Tests of faults start servers
 //! of their own.
 
+#[path = "../testing/server.rs"]
+mod server;
 #[path = "../../sql/testing/mod.rs"]
 mod sql;
 
 use std::sync::LazyLock;
 
 use lemon_session_postgres::SCHEMES;
-use lemon_session_store::{Digest, TableName, conformance::Subject};
-use sql::{
-    Locking, open, own_table,
-    servers::{OwnServer, PASSWORD},
-    skip,
-};
-use tokio_postgres::NoTls;
+use lemon_session_store::{TableName, conformance::Subject};
+use server::{Other, connect, own_server};
+use sql::{open, own_table, servers::PASSWORD, skip};
 
 /// The server that tests share, or none.
 async fn shared() -> Option<&'static str> {
@@ -44,38 +42,6 @@ async fn store() -> Option<Subject> {
 
 lemon_session_store::conformance!(conformance, store);
 
-struct Other(&'static str);
-
-impl Locking for Other {
-    type Lock = tokio_postgres::Client;
-
-    async fn lock(&self, table: &TableName, name: &str) -> Self::Lock {
-        let (client, connection) = tokio_postgres::connect(self.0, NoTls).await.expect("a connection");
-        tokio::spawn(connection);
-        client.batch_execute("BEGIN").await.expect("begin");
-        let lock = format!("SELECT 1 FROM \"{table}\" WHERE digest = $1 FOR UPDATE");
-        client.query_one(&lock, &[&&Digest::of(name).as_bytes()[..]]).await.expect("the row is locked");
-        client
-    }
-
-    async fn unlock(lock: Self::Lock) {
-        lock.batch_execute("ROLLBACK").await.expect("rollback");
-    }
-}
-
-async fn own_server() -> Option<(OwnServer, String)> {
-    let Some(server) = OwnServer::postgres() else {
-        skip("PostgreSQL is not installed on this machine");
-        return None;
-    };
-    let url = server.url("postgres");
-    // It listens before it is ready.
-    while sql::try_open(&url, &own_table(), &[]).await.is_err_and(|error| !error.is_invalid()) {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    Some((server, url))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn each_call_is_one_round_trip() {
     let Some(url) = shared().await else { return };
@@ -97,21 +63,20 @@ async fn calls_that_are_dropped_leave_connections_and_sessions_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn saves_of_other_sessions_never_wait() {
     let Some(url) = shared().await else { return };
-    sql::saves_of_other_sessions_never_wait(url, &Other(url)).await;
+    sql::saves_of_other_sessions_never_wait(url, &Other(url.to_owned())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pool_that_is_used_up_is_waited_for_and_then_an_error() {
     let Some(url) = shared().await else { return };
-    sql::pool_that_is_used_up_is_waited_for_and_then_an_error(url, &Other(url)).await;
+    sql::pool_that_is_used_up_is_waited_for_and_then_an_error(url, &Other(url.to_owned())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn differences_lists_changes_of_the_tables() {
     let Some(url) = shared().await else { return };
     sql::with_tables(url, &[], |driver, table| async move {
-        let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-        tokio::spawn(connection);
+        let client = connect(url).await;
         let changes = "DROP INDEX \"T_owner\"; ALTER TABLE \"T\" DROP COLUMN nonce, ADD COLUMN more text;
             ALTER TABLE \"T_variable\" ALTER COLUMN name DROP NOT NULL, ALTER COLUMN name TYPE text USING 'x';
             DROP FUNCTION \"T_cleanup\"";
@@ -170,8 +135,7 @@ async fn restart_of_an_idle_server_fails_no_load() {
 async fn saves_go_on_when_another_server_is_the_primary() {
     let Some((_server, url)) = own_server().await else { return };
     let run = async |value: &str| {
-        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("a connection");
-        tokio::spawn(connection);
+        let client = connect(&url).await;
         client.batch_execute("SET default_transaction_read_only = off").await.expect("set");
         // Only new connections get it.
         let alter = format!("ALTER ROLE owner SET default_transaction_read_only = {value}");
@@ -182,8 +146,7 @@ async fn saves_go_on_when_another_server_is_the_primary() {
 }
 
 async fn run_on_shared(url: &str, sql: &str) {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
+    let client = connect(url).await;
     client.batch_execute(sql).await.expect("a change");
 }
 

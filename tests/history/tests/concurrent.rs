@@ -17,7 +17,7 @@ use tokio::runtime::{Handle, Runtime};
 
 const CLIENTS: usize = 4;
 
-/// Has the clients of one visitor do so many requests each, all at once, and checks what they saw.
+/// Has the clients of one visitor do this many requests each, all at once, and checks what they saw.
 fn race(runtime: &Handle, store: Arc<dyn Store>, requests: usize, seed: u64) -> Verdict {
     let recorder = Recorder::default();
     let cookie: Mutex<Option<Id>> = Mutex::default();

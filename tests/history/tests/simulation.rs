@@ -65,7 +65,7 @@ fn run(seed: u64, setup: &Setup, failovers: Failovers) -> Option<Violation> {
     violation(seed, &simulate(seed, setup), failovers)
 }
 
-/// The first violation in so many schedules, with its seed.
+/// The first violation in this many schedules, with its seed.
 fn find(setup: &Setup, failovers: Failovers, schedules: u64) -> Option<(u64, Violation)> {
     (0..schedules).find_map(|seed| Some((seed, run(seed, setup, failovers)?)))
 }

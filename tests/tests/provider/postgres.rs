@@ -1,5 +1,7 @@
 //! The provider `postgres` as a component keeps what the native driver promises beyond the contract.
 
+#[path = "../../../host/postgres/testing/server.rs"]
+mod server;
 #[path = "../../../host/sql/testing/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "some of it is about the native drivers' pool and options")]
 mod sql;
@@ -7,17 +9,14 @@ mod sql;
 use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use lemon_session_host::store::{
-    Digest, LoadOutcome, Result, StorageOptions, Store, TableName, UpdateOutcome,
+    Digest, LoadOutcome, Result, StorageOptions, Store, UpdateOutcome,
     registry::{Open, Opening},
 };
 use lemon_session_tests::drivers;
+use server::{Other, connect, own_server};
 use sql::{
-    Locking, found, now, own_table,
-    proxy::Proxy,
-    servers::{OwnServer, PASSWORD},
-    skip, through, try_open, with_tables, write, writing,
+    Locking, found, now, own_table, proxy::Proxy, servers::PASSWORD, through, try_open, with_tables, write, writing,
 };
-use tokio_postgres::NoTls;
 
 use super::conformance::{postgres_url, provider};
 
@@ -43,45 +42,6 @@ fn open(options: StorageOptions) -> Opening {
         }
         drivers().open(StorageOptions { url: url_of_component, table, options: given }).await
     })
-}
-
-/// A connection of the test's own.
-async fn connect(url: &str) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    client
-}
-
-struct Other(String);
-
-impl Locking for Other {
-    type Lock = tokio_postgres::Client;
-
-    async fn lock(&self, table: &TableName, name: &str) -> Self::Lock {
-        let client = connect(&self.0).await;
-        client.batch_execute("BEGIN").await.expect("begin");
-        let lock = format!("SELECT 1 FROM \"{table}\" WHERE digest = $1 FOR UPDATE");
-        client.query_one(&lock, &[&&Digest::of(name).as_bytes()[..]]).await.expect("the row is locked");
-        client
-    }
-
-    async fn unlock(lock: Self::Lock) {
-        lock.batch_execute("ROLLBACK").await.expect("rollback");
-    }
-}
-
-/// A server whose user `owner` logs in with a password, by SCRAM.
-async fn own_server() -> Option<(OwnServer, String)> {
-    let Some(server) = OwnServer::postgres() else {
-        skip("PostgreSQL is not installed on this machine");
-        return None;
-    };
-    let url = server.url("postgres");
-    // It listens before it is ready.
-    while tokio_postgres::connect(&url, NoTls).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Some((server, url))
 }
 
 async fn tables_exist(url: &str, options: &[(&str, &str)]) -> Result<bool> {

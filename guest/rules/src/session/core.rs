@@ -23,7 +23,7 @@ pub(crate) struct Core<E: Env> {
     pub(super) turns: Turns,
 }
 
-/// A write whose outcome nobody learnt.
+/// A write whose outcome is unknown until this is forgotten. Dropping it ends the session.
 struct Unknown<'a>(&'a RefCell<State>);
 
 impl Drop for Unknown<'_> {
@@ -115,8 +115,8 @@ impl<E: Env> Core<E> {
         Ok(self.writing(destroy).await?)
     }
 
-    /// Waits for a call that changes what is stored of this session. If it is cancelled, nobody learns whether it did: the
-    /// session ends here, for its changes cannot be saved a second time.
+    /// Waits for a call that changes what is stored of this session. If it is cancelled, its outcome
+    /// stays unknown, and the session ends here: its changes cannot be saved a second time.
     pub(super) async fn writing<T>(&self, call: impl Future<Output = T>) -> T {
         let unknown = Unknown(&self.state);
         let answer = call.await;

@@ -22,7 +22,7 @@ pub struct Shared {
     pub settings: Settings,
     /// The ids that each visitor was sent.
     pub cookies: RefCell<Vec<Vec<Id>>>,
-    /// Until when nobody does anything.
+    /// Until when no client does anything.
     pub night: Cell<u64>,
     /// The last value that was set.
     pub value: Cell<i64>,
@@ -44,7 +44,7 @@ pub enum Wish {
     Call(Ask, usize),
     /// Nothing: this is to be called in the background, by this host.
     Later(Ask, usize),
-    /// That so many microseconds pass.
+    /// That this many microseconds pass.
     Sleep(u64),
 }
 
