@@ -170,6 +170,42 @@ async fn change_that_was_undone_is_answered_when_it_is_stored() {
     }
 }
 
+/// Callers that save one session all at once, each on the version that it read, and again when another one was first.
+/// Returns how often in a row a save was overtaken at most.
+async fn race(store: &Arc<Sqlite>, callers: usize, saves: u32) -> u32 {
+    let key = Digest::of("a");
+    create(store, &key).await;
+    let caller = || {
+        let store = Arc::clone(store);
+        tokio::spawn(async move {
+            let mut most = 0;
+            for _ in 0..saves {
+                let mut overtaken = 0;
+                loop {
+                    let LoadOutcome::Found(loaded) = load(&store, &key).await else { panic!("it is there") };
+                    let expected = Some(loaded.record.version);
+                    match store.update(&key, &setting("x", 1), expected, NOW).await.expect("update") {
+                        UpdateOutcome::Committed(_) => break,
+                        _ => overtaken += 1,
+                    }
+                }
+                most = most.max(overtaken);
+            }
+            most
+        })
+    };
+    let callers: Vec<_> = (0..callers).map(|_| caller()).collect();
+    futures::future::join_all(callers).await.into_iter().map(|most| most.expect("no panic")).max().unwrap_or_default()
+}
+
+// The rules repeat an addition a thousand times at most.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn saves_that_overtake_each_other_all_get_through() {
+    let (_folder, _, store) = store().await;
+    let most = race(&store, 32, 200).await;
+    assert!(most < 1000, "a save was overtaken {most} times in a row");
+}
+
 /// Adds live sessions with a variable each.
 fn fill(store: &Sqlite, owner: &str, sessions: u32) {
     let connection = store.options.connect_to_write().expect("the database");

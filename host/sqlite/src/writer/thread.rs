@@ -82,7 +82,7 @@ impl WriterThread {
     fn commit(&mut self, group: &mut Group) {
         while !group.is_empty() {
             match self.transact(group) {
-                Ok(made) => group.drain(..made).for_each(Queued::answer),
+                Ok(made) => answer(group.drain(..made)),
                 Err(Undone::Busy) => self.fail_overdue(group),
                 Err(undone) if group.len() == 1 => self.settle(group, undone),
                 Err(_) => group.drain(..).for_each(|change| self.commit(&mut VecDeque::from([change]))),
@@ -178,6 +178,13 @@ impl WriterThread {
         let error = self.options.failure(error);
         if no_room { Undone::NoRoom(error) } else { Undone::Failed(error) }
     }
+}
+
+/// Answers changes, the first of them last. Its caller won the race if the others expected the same version; as callers come
+/// back in the order in which they are answered, each of them wins in its turn.
+fn answer(mut made: impl Iterator<Item = Box<dyn Queued>>) {
+    let first = made.next();
+    made.chain(first).for_each(Queued::answer);
 }
 
 fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
