@@ -109,7 +109,7 @@ lint: target
 	$(CARGO) clippy $(WASM) -p lemon-session-conformance -p lemon-session-provider-files -p lemon-session-provider-redis \
 	    -p lemon-session-provider-postgres -- -D warnings
 	$(CARGO) clippy $(WASM) $(COMPONENTS) -- -D warnings
-	$(CARGO) clippy $(WASM) $(FOR_WASI_0_3) -p echo -- -D warnings
+	$(CARGO) clippy $(WASM) $(FOR_WASI_0_3) -p echo -p service -p service-cgi -p service-sync -- -D warnings
 	$(CARGO) run --quiet -p lemon-session-api
 	$(CARGO) publish --workspace --dry-run --no-verify --allow-dirty --quiet
 

@@ -28,13 +28,13 @@ pub fn program(name: &str) -> PathBuf {
 }
 
 /// One of the components `welcome`, `visits`, `visits-cgi`, `counter`, `counter-cgi`, `counter_async`, `rogue`, `rogue-cgi`, `rogue_store`,
-/// `values`, `auth_page`, `auth_module`, `page_wasm` and `lemon_session_conformance`; for WASI 0.3 `visits_async`, `echo` and
-/// `lemon_session_guard`; or with `-python` or `-js` a page in another language.
+/// `values`, `auth_page`, `auth_module`, `page_wasm` and `lemon_session_conformance`; for WASI 0.3 `visits_async`, `echo`, `service`,
+/// `service_sync`, `service_cgi` and `lemon_session_guard`; or with `-python` or `-js` a page in another language.
 pub fn component(name: &str) -> PathBuf {
     if name.ends_with("-python") || name.ends_with("-js") {
         return made(&format!("target/languages/{name}.wasm"));
     }
-    if ["visits_async", "echo", "lemon_session_guard"].contains(&name) {
+    if ["visits_async", "echo", "service", "service_sync", "service_cgi", "lemon_session_guard"].contains(&name) {
         return for_wasi_0_3().join(name).with_extension("wasm");
     }
     static COMPONENTS: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -57,6 +57,7 @@ fn for_wasi_0_3() -> &'static Path {
         let mut cargo = cargo();
         cargo.args(["--profile", "component", "--target", "wasm32-wasip2"]);
         cargo.args(["-p", "visits-async", "-p", "echo", "-p", "lemon-session-guard"]);
+        cargo.args(["-p", "service", "-p", "service-sync", "-p", "service-cgi"]);
         run(cargo);
         folders().0.join("wasm32-wasip2/component")
     });

@@ -191,8 +191,17 @@ impl Server {
 
     /// The bytes of memory it has in use.
     pub fn memory(&self) -> u64 {
+        self.bytes("VmRSS:")
+    }
+
+    /// The bytes of address space that it has reserved.
+    pub fn address_space(&self) -> u64 {
+        self.bytes("VmSize:")
+    }
+
+    fn bytes(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process is there");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a process has memory");
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
         kilobytes * 1024
     }

@@ -28,3 +28,22 @@ pub mod application {
         },
     });
 }
+
+/// What applications of WASI 0.3 import, in addition.
+#[cfg(feature = "concurrent")]
+pub mod application_async {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "application-async",
+        imports: {
+            "lemon:session/sessions-async.[drop]session": trappable,
+            default: async | trappable,
+        },
+        with: {
+            "lemon:session/types": super::lemon::session::types,
+            "lemon:session/sessions": super::application::lemon::session::sessions,
+            "lemon:session/manager": super::application::lemon::session::manager,
+            "lemon:session/sessions-async.session": crate::sessions::concurrent::Handle,
+        },
+    });
+}

@@ -16,13 +16,23 @@ pub struct EngineOptions {
     pub memory_bytes: usize,
     /// Whether guests check the epoch, so that the host can stop one that loops ([`Engine::increment_epoch`]).
     pub epochs: bool,
+    /// Whether to run components of WASI 0.3. Their asynchronous functions need it, and it doubles the cost of each call
+    /// across the boundary. Needs the feature `concurrent`.
+    pub concurrency: bool,
     /// The cache of compiled code.
     pub cache: Option<wasmtime::Cache>,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { instances: 1000, pool: true, memory_bytes: 128 * 1024 * 1024, epochs: true, cache: None }
+        Self {
+            instances: 1000,
+            pool: true,
+            memory_bytes: 128 * 1024 * 1024,
+            epochs: true,
+            concurrency: false,
+            cache: None,
+        }
     }
 }
 
@@ -55,18 +65,23 @@ const STACK_KEEP_RESIDENT: usize = 16 * 1024;
 ///
 /// # Errors
 ///
-/// Fails when the system cannot reserve the address space that the options ask for.
+/// Fails when the system cannot reserve the address space that the options ask for, and for
+/// [`concurrency`](EngineOptions::concurrency) without the feature.
 pub fn engine(options: &EngineOptions) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config
         .allocation_strategy(if options.pool { pool(options) } else { InstanceAllocationStrategy::OnDemand })
         .epoch_interruption(options.epochs)
-        // Only the asynchronous functions of WASI 0.3 need it, and it doubles the cost of each call across the
-        // boundary.
-        .concurrency_support(false)
+        .concurrency_support(options.concurrency)
         .memory_init_cow(true)
         .cache(options.cache.clone());
     Engine::new(&config)
+}
+
+/// A component without concurrency runs one call at a time. One with it has a stack for each call that waits in the
+/// middle of a function, and one for all others together.
+fn stacks(options: &EngineOptions) -> u32 {
+    if options.concurrency { options.instances.saturating_mul(2) } else { options.instances }
 }
 
 fn pool(options: &EngineOptions) -> InstanceAllocationStrategy {
@@ -75,7 +90,7 @@ fn pool(options: &EngineOptions) -> InstanceAllocationStrategy {
         .total_core_instances(options.instances.saturating_mul(CORE_INSTANCES))
         .total_memories(options.instances.saturating_mul(MEMORIES))
         .total_tables(options.instances.saturating_mul(TABLES))
-        .total_stacks(options.instances)
+        .total_stacks(stacks(options))
         .max_memory_size(options.memory_bytes)
         .table_elements(TABLE_ELEMENTS)
         .max_core_instance_size(INSTANCE_BYTES)

@@ -76,10 +76,14 @@
 //! With [`sessions::warm`], an application that is instantiated for each request takes a session component from a pool
 //! instead of instantiating its own.
 //!
+//! [`sessions::concurrent`] is for applications of WASI 0.3, whose instances answer several requests at once.
+//!
 //! # Features
 //!
 //! `compose`, on by default, adds [`compose`](mod@compose), which joins components with wac. A runtime that uses
 //! [`sessions::warm`] can leave it out.
+//!
+//! `concurrent` adds [`sessions::concurrent`]. It compiles the support for WASI 0.3 into wasmtime.
 //!
 //! # In a native server
 //!

@@ -16,6 +16,8 @@ pub struct Budget {
 
 /// The share of the budget that is reserved for handles: a quarter.
 const HANDLES_SHARE: usize = 4;
+/// The share for unfinished calls: a quarter.
+const CALLS_SHARE: usize = 4;
 /// The maximum memory for a handle, in addition to the contents that are counted separately. A response body is the
 /// largest: three handles and the channel between them.
 const HANDLE_BYTES: usize = 1024;
@@ -28,6 +30,17 @@ impl Budget {
     /// The maximum number of open handles.
     pub fn handles(&self) -> usize {
         self.limit / HANDLES_SHARE / HANDLE_BYTES
+    }
+
+    /// The same budget, of which the share of unfinished calls is reserved: for a guest of WASI 0.3.
+    #[must_use]
+    pub fn with_calls(self) -> Self {
+        Self { fixed: self.fixed + self.calls(), ..self }
+    }
+
+    /// The maximum data of calls that have not completed.
+    pub fn calls(&self) -> usize {
+        self.limit / CALLS_SHARE
     }
 
     /// The rest of the budget for everything except handles, if the host has freed nothing since the last count.
@@ -94,6 +107,14 @@ mod tests {
         });
         assert_eq!(refused, Some((3 << 20) / 1000));
         assert!(held <= 3 << 20);
+    }
+
+    #[test]
+    fn unfinished_calls_and_handles_and_the_rest_share_the_budget() {
+        let mut budget = Budget::new(4000).with_calls();
+        assert_eq!(budget.calls(), 1000);
+        assert!(budget.take(2001, || 0).is_err());
+        budget.take(2000, || 0).unwrap();
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! The engines of guests and of the session component, and the number of guests.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use lemon_session_host::engine::{EngineOptions, engine};
 use wasmtime::Engine;
 
+use super::kind::Wasi;
 use crate::config::Server;
 
 /// The maximum number of live guests: one for each request in flight, and some spare ones, because a guest can outlive
@@ -14,11 +18,46 @@ pub fn guests(settings: &Server) -> u32 {
     2 * settings.in_flight
 }
 
-/// The engines of a process. The engine of guests checks epochs, so that they can be stopped; that of the session
+/// The engines of a process. The engines of guests check epochs, so that they can be stopped; that of the session
 /// component, which always terminates, does not.
 pub struct Engines {
-    pub guests: Engine,
+    pub guests: GuestEngines,
     pub sessions: Engine,
+}
+
+/// The engines of guests: one for each version of WASI, because support for the concurrent calls of 0.3 makes every call
+/// dearer.
+#[derive(Clone)]
+pub struct GuestEngines {
+    p2: Engine,
+    /// Made when the first application of WASI 0.3 is loaded, as it reserves as much address space as the other one.
+    p3: Arc<Mutex<Option<Engine>>>,
+    p3_options: EngineOptions,
+}
+
+impl GuestEngines {
+    fn new(options: EngineOptions) -> Result<Self> {
+        let p3_options = EngineOptions { concurrency: true, ..options.clone() };
+        Ok(Self { p2: ticking(engine(&options)?), p3: Arc::default(), p3_options })
+    }
+
+    /// The engine for components of this version.
+    pub fn of(&self, wasi: Wasi) -> Result<Engine> {
+        match wasi {
+            Wasi::P2 => Ok(self.p2.clone()),
+            Wasi::P3 => {
+                let mut p3 = self.p3.lock().unwrap_or_else(PoisonError::into_inner);
+                match &*p3 {
+                    Some(engine) => Ok(engine.clone()),
+                    None => {
+                        let made = engine(&self.p3_options).map_err(anyhow::Error::from);
+                        let made = made.context("cannot make an engine for applications of WASI 0.3")?;
+                        Ok(p3.insert(ticking(made)).clone())
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl Engines {
@@ -39,7 +78,7 @@ impl Engines {
         // After a reload, open sessions keep their instances in the old pool, in addition to those of the new pool.
         let instances = 2 * instances;
         let for_sessions = EngineOptions { pool, ..EngineOptions::for_sessions(instances) };
-        Ok(Self { guests: ticking(engine(&for_guests)?), sessions: engine(&for_sessions)? })
+        Ok(Self { guests: GuestEngines::new(for_guests)?, sessions: engine(&for_sessions)? })
     }
 }
 

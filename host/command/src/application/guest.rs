@@ -4,10 +4,13 @@ use std::sync::{Arc, LazyLock};
 
 use lemon_session_host::{
     Caller, SessionCtx, SessionCtxView, SessionView, Sessions,
-    sessions::warm::{WarmCtx, WarmCtxView, WarmView},
+    sessions::{
+        concurrent::{ConcurrentCtx, ConcurrentCtxView, ConcurrentView},
+        warm::{WarmCtx, WarmCtxView, WarmView},
+    },
 };
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{GuestTaskId, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView,
@@ -32,6 +35,9 @@ pub struct Guest {
     session: SessionCtx,
     /// For an application that uses a pooled session component.
     warm: WarmCtx,
+    /// For one that calls it asynchronously.
+    concurrent: Option<ConcurrentCtx>,
+    caller: Caller,
     pub memory: Memory,
     budget: Budget,
     /// Released when the guest ends.
@@ -49,6 +55,8 @@ impl Guest {
             hooks: Hooks,
             session: sessions.ctx().clone(),
             warm: WarmCtx::new(sessions.clone()),
+            concurrent: None,
+            caller: Caller::default(),
             sessions,
             memory: Memory::new(memory),
             budget,
@@ -60,6 +68,12 @@ impl Guest {
     pub fn answer_for(&mut self, caller: Caller) {
         self.session = self.sessions.ctx().for_caller(caller);
         self.warm = WarmCtx::new(self.sessions.clone()).for_caller(caller);
+        self.caller = caller;
+    }
+
+    /// Uses this caller for the sessions that a request starts, of several that the guest answers at the same time.
+    pub fn answer_in(&mut self, task: GuestTaskId, caller: Caller) {
+        self.concurrent_sessions().ctx.answer_for(task, caller);
     }
 
     /// Accounts for memory of the host, in bytes. Fails if that exceeds the guest's budget.
@@ -95,6 +109,18 @@ impl SessionView for Guest {
     }
 }
 
+impl ConcurrentView for Guest {
+    fn concurrent_sessions(&mut self) -> ConcurrentCtxView<'_> {
+        let Self { concurrent, sessions, caller, budget, table, .. } = self;
+        let ctx = concurrent.get_or_insert_with(|| {
+            let session_bytes = sessions.ctx().settings().limits.session_bytes as usize;
+            let unfinished = budget.calls().saturating_add(session_bytes);
+            ConcurrentCtx::new(sessions.clone()).for_caller(*caller).limit_unfinished(unfinished)
+        });
+        ConcurrentCtxView { ctx, table }
+    }
+}
+
 impl WarmView for Guest {
     fn sessions(&mut self) -> WarmCtxView<'_> {
         WarmCtxView { ctx: &mut self.warm, table: &mut self.table }
@@ -113,6 +139,10 @@ impl WasiHttpHooks for Hooks {
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        metered::PIECE_BYTES
+    }
+
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
         metered::PIECE_BYTES
     }
 

@@ -1,4 +1,4 @@
-//! Components of wasi:http: when a guest is instantiated, how many requests it answers, and when it is stopped.
+//! Components of wasi:http 0.2: when a guest is instantiated, how many requests it answers, and when it is stopped.
 //!
 //! A guest runs on the task of its request's connection, which avoids waking another task: most guests return their
 //! response on the first poll. A guest that continues after its response began is polled together with the response
@@ -33,13 +33,9 @@ use wasmtime_wasi_http::{
     },
 };
 
-use super::{
-    Failure, Platform, RequestId, forwarded,
-    guest::{self, Guest},
-    guest_log::GuestLog,
-};
+use super::{Failure, Platform, RequestId, forwarded, guest::Guest, kind::Wasi};
 
-/// A component of wasi:http.
+/// A component of wasi:http 0.2.
 pub struct Service(Arc<Guests>);
 
 /// The guests of one application.
@@ -62,7 +58,7 @@ struct Idle {
 type Respond = oneshot::Sender<Result<Response<WasiBody>, ErrorCode>>;
 
 /// How long a guest waits for another request.
-const IDLE: Duration = Duration::from_secs(1);
+pub const IDLE: Duration = Duration::from_secs(1);
 
 /// A response that took less time is sent after the other ready tasks have run.
 ///
@@ -136,10 +132,7 @@ impl Service {
 
 impl Guests {
     async fn instantiate(&self) -> wasmtime::Result<Instance> {
-        let slot = self.platform.slot().await?;
-        let log = GuestLog::new(self.name.clone());
-        let wasi = guest::wasi(&self.platform.settings).stdout(log.clone()).stderr(log).build();
-        let mut store = self.platform.store(wasi, self.platform.budget(), slot);
+        let mut store = self.platform.http_store(self.pre.engine(), Wasi::P2, 1, self.name.clone()).await?;
         let proxy = self.pre.instantiate_async(&mut store).await?;
         Ok(Instance { store, proxy, answered: 0 })
     }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use lemon_session_host::{COMPONENT, compose};
 use wasmtime::{Engine, component::Component};
 
-use super::{Cache, Platform};
+use super::{Cache, Platform, kind::Wasi};
 use crate::compose::{Source, Unused, join};
 
 /// How an application gets the session component.
@@ -17,15 +17,20 @@ pub enum Way {
 }
 
 impl Way {
-    /// The cheaper way for guests that answer `reuse` requests each.
-    pub fn of_reuse(reuse: u32) -> Self {
-        if reuse > 1 { Self::Joined } else { Self::Pooled }
+    /// The cheaper way for guests that answer `reuse` requests each. With WASI 0.3 there is one way for the synchronous
+    /// and the asynchronous interfaces: asynchronous calls of several requests overlap only in instances of their own.
+    pub fn new(wasi: Wasi, reuse: u32) -> Self {
+        match wasi {
+            Wasi::P2 if reuse > 1 => Self::Joined,
+            Wasi::P2 | Wasi::P3 => Self::Pooled,
+        }
     }
 }
 
-/// An application with its modules.
+/// An application with its modules, compiled for an engine of the application's version of WASI.
 pub fn application(
     platform: &Platform,
+    wasi: Wasi,
     application: &Source,
     modules: &[Source],
     unused: Unused,
@@ -38,16 +43,21 @@ pub fn application(
         COMPONENT,
     ];
     let sources = rules.into_iter().chain([application].into_iter().chain(modules).map(|source| &source.bytes[..]));
-    kept(platform.cache.as_ref(), &platform.engine, sources, || {
+    let engine = platform.engines.of(wasi)?;
+    kept(platform.cache.as_ref(), &engine, sources, || {
         let alone = join(application, modules, unused)?;
         let path = application.path.display();
-        // Also refuses applications that were built against another version or import interfaces reserved for the host.
-        let joined = match compose::compose(&alone) {
-            Ok(composed) if way == Way::Joined => composed,
-            Ok(_) | Err(compose::Error::NoSessions) => alone,
-            Err(error) => return Err(anyhow::Error::new(error).context(format!("cannot run {path}"))),
+        let joined = match wasi {
+            Wasi::P2 => match compose::compose(&alone) {
+                Ok(composed) if way == Way::Joined => composed,
+                Ok(_) | Err(compose::Error::NoSessions) => alone,
+                // Also of applications that were built against another version or import interfaces reserved for the host.
+                Err(error) => return Err(anyhow::Error::new(error).context(format!("cannot run {path}"))),
+            },
+            // Such imports are not in the linker of pooled guests.
+            Wasi::P3 => alone,
         };
-        compile(&platform.engine, &joined).with_context(|| format!("cannot compile {path}"))
+        compile(&engine, &joined).with_context(|| format!("cannot compile {path}"))
     })
 }
 

@@ -1,7 +1,9 @@
-//! wasmtime's implementation of wasi:http, with a memory budget for the calls that allocate memory of the host.
+//! wasmtime's implementation of wasi:http 0.2, with a memory budget for the calls that allocate memory of the host.
 //!
 //! wasmtime-wasi-http limits the size of each `fields` and the number of handles. Together these limits still allow
 //! gigabytes, so all data that a guest passes is counted before it is stored.
+
+pub mod p3;
 
 use http::HeaderMap;
 use wasmtime::{
@@ -33,7 +35,7 @@ const FIELDS_BYTES: usize = 128 * 1024 / 40 * LINE_BYTES;
 /// The maximum memory of a body that a guest writes: buffered pieces, and trailers, which cannot be counted later.
 const BODY_BYTES: usize = PIECES * PIECE_BYTES + FIELDS_BYTES;
 
-/// Adds wasi:http to a linker.
+/// Adds wasi:http 0.2 to a linker.
 pub fn add_to_linker(linker: &mut Linker<Guest>) -> Result<()> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     linker.allow_shadowing(true);
@@ -138,7 +140,7 @@ pub fn held(table: &mut ResourceTable) -> usize {
             let head = method + length(&request.path_with_query) + length(&request.authority);
             head + lines(&request.headers) + body(request.body.is_some())
         } else {
-            0
+            p3::message(&*entry).unwrap_or(0)
         }
     });
     held.sum()

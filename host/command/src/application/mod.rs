@@ -4,12 +4,14 @@ mod body;
 mod budget;
 mod cache;
 pub mod cgi;
+mod concurrent;
 pub mod engine;
 mod failure;
 pub mod forwarded;
 mod guest;
 mod guest_log;
 mod http;
+mod kind;
 mod load;
 mod memory;
 mod metered;
@@ -23,12 +25,13 @@ use anyhow::{Context as _, Result};
 use http_body_util::BodyExt as _;
 use lemon_session_host::{Caller, settings::Grant};
 use tokio::time::timeout;
-use wasmtime_wasi::p2::bindings::CommandPre;
-use wasmtime_wasi_http::{WasiBody, p2::bindings::ProxyPre};
+use wasmtime::component::{Component, types::ComponentItem};
+use wasmtime_wasi_http::{WasiBody, p2::bindings::ProxyPre, p3::bindings::ServicePre};
 
 use crate::compose::{Modules, Source, Unused};
-use cgi::{Program, Variables};
+use cgi::{Command, Program, Variables};
 use http::Service;
+use kind::{Kind, Wasi};
 use load::Way;
 
 pub use cache::Cache;
@@ -38,48 +41,56 @@ pub use request_id::RequestId;
 
 /// An application, ready to answer requests.
 pub struct Application {
-    kind: Kind,
+    handler: Handler,
     platform: Arc<Platform>,
     uses_sessions: bool,
     manager: Grant,
 }
 
-/// The interface through which an application gets requests.
-enum Kind {
-    /// A component of wasi:http, through its incoming handler.
+/// What passes requests to an application.
+enum Handler {
+    /// For a component of wasi:http 0.2.
     Http(Service),
-    /// A component of wasi:cli, as a CGI program (RFC 3875).
+    /// For a component of wasi:http 0.3.
+    Concurrent(concurrent::Service),
+    /// For a component of wasi:cli, as a CGI program (RFC 3875).
     Program(Program),
 }
 
 impl Application {
     /// Reads the component at `path`, joins it with its modules, and compiles it.
     pub fn load(platform: &Arc<Platform>, path: &Path, modules: &Modules, unused: Unused, reuse: u32) -> Result<Self> {
-        let way = Way::of_reuse(reuse);
-        let component = load::application(platform, &Source::read(path)?, &modules.read()?, unused, way)?;
-        let exports = |interface: &str| {
-            component.component_type().exports(&platform.engine).any(|(name, _)| name.starts_with(interface))
-        };
-        let uses_sessions =
-            component.component_type().imports(&platform.engine).any(|(name, _)| name.starts_with("lemon:session/"));
-        let http = exports("wasi:http/incoming-handler@0.2.");
-        anyhow::ensure!(
-            http || exports("wasi:cli/run@0.2."),
-            "{} is not an application: it exports neither wasi:http/incoming-handler@0.2 nor wasi:cli/run@0.2",
-            path.display()
-        );
-
-        let pre = platform.linker(way)?.instantiate_pre(&component);
+        let source = Source::read(path)?;
+        let kind = Kind::of(&source.bytes);
+        let wasi = kind.map_or(Wasi::P2, Kind::wasi);
+        let way = Way::new(wasi, reuse);
+        let component = load::application(platform, wasi, &source, &modules.read()?, unused, way)?;
+        let kind = kind.with_context(|| {
+            format!(
+                "{} is not an application: it exports neither wasi:http/handler@0.3, wasi:http/incoming-handler@0.2 nor \
+                 wasi:cli/run of either version",
+                path.display()
+            )
+        })?;
+        let pre = platform.linker(component.engine(), wasi, way)?.instantiate_pre(&component);
         let cannot_run = || format!("{} has imports that this server does not provide", path.display());
         let pre = pre.map_err(anyhow::Error::from).with_context(cannot_run)?;
         let name: Arc<str> = path.file_stem().unwrap_or_default().to_string_lossy().into();
         let platform = platform.clone();
-        let kind = if http {
-            Kind::Http(Service::new(platform.clone(), name, ProxyPre::new(pre)?, reuse))
-        } else {
-            Kind::Program(Program { platform: platform.clone(), name, pre: CommandPre::new(pre)? })
+        let handler = match kind {
+            Kind::Http(Wasi::P2) => Handler::Http(Service::new(platform.clone(), name, ProxyPre::new(pre)?, reuse)),
+            Kind::Http(Wasi::P3) => {
+                let concurrency = if is_blocking(&component) { 1 } else { platform.settings.concurrency };
+                let pre = ServicePre::new(pre)?;
+                Handler::Concurrent(concurrent::Service::new(platform.clone(), name, pre, reuse, concurrency))
+            }
+            Kind::Program(wasi) => {
+                Handler::Program(Program { platform: platform.clone(), name, command: Command::new(wasi, pre)? })
+            }
         };
-        Ok(Self { kind, platform, uses_sessions, manager: Caller::default().manager })
+        let uses_sessions =
+            component.component_type().imports(component.engine()).any(|(name, _)| name.starts_with("lemon:session/"));
+        Ok(Self { handler, platform, uses_sessions, manager: Caller::default().manager })
     }
 
     /// Grants it functions of `lemon:session/manager`.
@@ -89,21 +100,22 @@ impl Application {
 
     /// Fails when it cannot be instantiated.
     pub async fn check(&self) -> Result<()> {
-        match &self.kind {
-            Kind::Http(service) => service.check().await?,
-            Kind::Program(program) => program.check().await?,
+        match &self.handler {
+            Handler::Http(service) => service.check().await?,
+            Handler::Concurrent(service) => service.check().await?,
+            Handler::Program(program) => program.check().await?,
         }
         Ok(())
     }
 
-    /// Whether it imports `lemon:session/sessions`.
+    /// Whether it imports `lemon:session/sessions` or another interface of this package.
     pub fn uses_sessions(&self) -> bool {
         self.uses_sessions
     }
 
     /// Whether it is a CGI program.
     pub fn is_program(&self) -> bool {
-        matches!(self.kind, Kind::Program(_))
+        matches!(self.handler, Handler::Program(_))
     }
 
     /// Passes a request of `client` to the application. A CGI program gets the request's `variables`.
@@ -130,9 +142,10 @@ impl Application {
             },
         };
         let caller = Caller { request: id.number(), client, manager: self.manager };
-        let answered = match &self.kind {
-            Kind::Http(service) => service.answer(id, caller, request).await,
-            Kind::Program(program) => {
+        let answered = match &self.handler {
+            Handler::Http(service) => service.answer(id, caller, request).await,
+            Handler::Concurrent(service) => service.answer(id, caller, request).await,
+            Handler::Program(program) => {
                 let answered = timeout(settings.request_time, program.answer(id, caller, request, variables));
                 answered.await.unwrap_or(Err(Failure::TimedOut))
             }
@@ -151,4 +164,18 @@ impl Application {
             .boxed_unsync()
         }))
     }
+}
+
+/// The interfaces whose calls block an application's instance until the store has answered.
+const BLOCKING: [&str; 2] = ["lemon:session/sessions@", "lemon:session/manager@"];
+
+/// Whether an application calls an interface whose calls block its instance. It also imports one whose types it uses.
+fn is_blocking(component: &Component) -> bool {
+    let engine = component.engine();
+    component.component_type().imports(engine).any(|(name, import)| match import.ty {
+        ComponentItem::ComponentInstance(interface) if BLOCKING.iter().any(|blocking| name.starts_with(blocking)) => {
+            interface.exports(engine).any(|(_, export)| matches!(export.ty, ComponentItem::ComponentFunc(_)))
+        }
+        _ => false,
+    })
 }

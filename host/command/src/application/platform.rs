@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use lemon_session_host::{
     SessionCtx, Sessions,
-    sessions::{PoolOptions, warm},
+    sessions::{PoolOptions, concurrent, warm},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -17,9 +17,11 @@ use wasmtime_wasi::WasiCtx;
 use super::{
     Cache,
     budget::Budget,
-    engine::{Engines, guests},
+    engine::{Engines, GuestEngines, guests},
     failure::NoSlot,
-    guest::Guest,
+    guest::{self, Guest},
+    guest_log::GuestLog,
+    kind::Wasi,
     load::{self, Way},
     metered,
 };
@@ -28,7 +30,7 @@ use crate::config::Server;
 /// The resources that all applications of this process share.
 #[derive(Clone)]
 pub struct Platform {
-    pub engine: Engine,
+    pub engines: GuestEngines,
     pub sessions: Sessions,
     pub settings: Arc<Server>,
     /// The cache of compiled code.
@@ -53,7 +55,7 @@ impl Platform {
             session_component,
             in_flight: Arc::new(Semaphore::new(settings.in_flight as usize)),
             slots: Arc::new(Semaphore::new(guests(&settings) as usize)),
-            engine: engines.guests,
+            engines: engines.guests,
             settings,
             cache,
         })
@@ -77,13 +79,19 @@ impl Platform {
 
     /// Everything that a guest can import. Loading refuses applications that import interfaces of the session
     /// component.
-    pub fn linker(&self, way: Way) -> Result<Linker<Guest>> {
-        let mut linker = Linker::new(&self.engine);
+    pub fn linker(&self, engine: &Engine, wasi: Wasi, way: Way) -> Result<Linker<Guest>> {
+        let mut linker = Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         metered::add_to_linker(&mut linker)?;
-        match way {
-            Way::Joined => lemon_session_host::add_to_linker(&mut linker)?,
-            Way::Pooled => warm::add_to_linker(&mut linker)?,
+        match (wasi, way) {
+            (Wasi::P2, Way::Joined) => lemon_session_host::add_to_linker(&mut linker)?,
+            (Wasi::P2, Way::Pooled) => warm::add_to_linker(&mut linker)?,
+            // Languages use 0.2 as well, for what their standard libraries need.
+            (Wasi::P3, _) => {
+                wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+                metered::p3::add_to_linker(&mut linker)?;
+                concurrent::add_to_linker(&mut linker)?;
+            }
         }
         Ok(linker)
     }
@@ -93,21 +101,44 @@ impl Platform {
         Ok(timeout(self.settings.queue_time, self.slots.clone().acquire_owned()).await.map_err(|_| NoSlot)??)
     }
 
-    /// The host's memory budget for one guest.
-    pub fn budget(&self) -> Budget {
-        Budget::new(self.settings.request_memory as usize)
+    /// The host's memory budget for a guest that answers up to `requests` requests at the same time.
+    pub fn budget(&self, wasi: Wasi, requests: u32) -> Budget {
+        let budget = Budget::new((self.settings.request_memory as usize).saturating_mul(requests as usize));
+        match wasi {
+            Wasi::P2 => budget,
+            Wasi::P3 => budget.with_calls(),
+        }
+    }
+
+    /// The store of a guest of wasi:http that answers up to `requests` requests at the same time, and whose output is
+    /// logged. Waits for a permit.
+    pub async fn http_store(
+        &self,
+        engine: &Engine,
+        wasi: Wasi,
+        requests: u32,
+        application: Arc<str>,
+    ) -> Result<Store<Guest>> {
+        let slot = self.slot().await?;
+        let log = GuestLog::new(application);
+        let ctx = guest::wasi(&self.settings).stdout(log.clone()).stderr(log).build();
+        Ok(self.store(engine, ctx, self.budget(wasi, requests), slot))
     }
 
     /// The store of one guest.
-    pub fn store(&self, wasi: WasiCtx, budget: Budget, slot: OwnedSemaphorePermit) -> Store<Guest> {
+    pub fn store(&self, engine: &Engine, wasi: WasiCtx, budget: Budget, slot: OwnedSemaphorePermit) -> Store<Guest> {
         let guest = Guest::new(self.sessions.clone(), wasi, self.settings.memory as usize, budget, slot);
-        let mut store = Store::new(&self.engine, guest);
+        let mut store = Store::new(engine, guest);
         store.limiter(|guest| &mut guest.memory);
         // The most data that one call can pass. A composed session component saves a whole session in one call.
         let session_bytes = self.session().settings().limits.session_bytes as usize;
         store.set_hostcall_fuel(session_bytes.saturating_add(self.settings.request_memory as usize));
         // Each handle counts twice: for the guest and for the composed session component.
         store.set_max_component_handles(2 * budget.handles());
+        // What a guest of WASI 0.3 waits for: each stream is three of these.
+        if let Some(waitables) = store.concurrent_resource_table() {
+            waitables.set_max_capacity(4 * budget.handles());
+        }
         // At every tick a computing guest yields, which also allows its timeout to stop it.
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);

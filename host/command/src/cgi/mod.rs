@@ -109,6 +109,8 @@ async fn start(args: &Args) -> Result<(Arc<Platform>, Application)> {
     // The web server limits slow bodies. The application decides how to treat an incomplete one.
     let mut settings = config.server.clone();
     (settings.body_buffer, settings.body_rate) = (0, 0);
+    // An instance that could answer more requests would wait for them.
+    settings.concurrency = 1;
     let settings = Arc::new(settings);
     let session = SessionCtx::with(config.stores(&drivers::registry()), config.settings.clone())?;
     let cache = Cache::open(args.cache.as_deref()).inspect_err(|error| {

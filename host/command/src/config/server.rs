@@ -32,6 +32,8 @@ pub struct Server {
     pub queue_time: Duration,
     /// The time limit of the application for one request.
     pub request_time: Duration,
+    /// How many requests an instance of an application of WASI 0.3 answers at the same time.
+    pub concurrency: u32,
     /// The time limit for the head of a request, and for an idle connection between two requests.
     pub header_time: Duration,
     /// How long the server waits for a client that does not read its response.
@@ -71,6 +73,7 @@ impl Default for Server {
             in_flight: 256,
             queue_time: Duration::from_secs(5),
             request_time: Duration::from_secs(30),
+            concurrency: 1,
             header_time: Duration::from_secs(30),
             write_time: Duration::from_secs(30),
             header_bytes: 64 * 1024,
@@ -114,6 +117,7 @@ impl Server {
         section.read("in-flight", &mut self.in_flight, within(number, 1..=10_000));
         section.read("queue-time", &mut self.queue_time, time);
         section.read("request-time", &mut self.request_time, time);
+        section.read("concurrency", &mut self.concurrency, within(number, 1..=1000));
         section.read("header-time", &mut self.header_time, time);
         section.read("write-time", &mut self.write_time, time);
         // The smallest buffer of hyper.
@@ -219,6 +223,7 @@ mod tests {
             ("connections", "1", "0"),
             ("connections-per-address", "1", "0"),
             ("in-flight", "1", "0"),
+            ("concurrency", "1", "0"),
             ("header-bytes", "8K", "8191"),
             ("memory", "1M", "1023K"),
             ("request-memory", "4M", "4095K"),
@@ -231,6 +236,7 @@ mod tests {
             ("connections", "1000000", "1000001"),
             ("connections-per-address", "1000000", "1000001"),
             ("in-flight", "10000", "10001"),
+            ("concurrency", "1000", "1001"),
             ("header-bytes", "16M", "16777217"),
             ("shutdown-time", "7d", "604801"),
         ] {

@@ -16,6 +16,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "concurrent")]
+pub mod concurrent;
 mod error;
 mod idle;
 mod manager;

@@ -110,6 +110,11 @@ impl Pool {
         &self.ctx
     }
 
+    #[cfg(feature = "concurrent")]
+    pub(super) fn engine(&self) -> &Engine {
+        self.component.engine()
+    }
+
     /// Takes an instance for the sessions of one caller, or instantiates one.
     pub(super) async fn lease(pool: &Arc<Self>, caller: Caller) -> Result<Arc<Lease>> {
         let permit = Arc::clone(&pool.free).acquire_owned();
@@ -248,10 +253,10 @@ impl Drop for Lease {
     }
 }
 
-/// Calls an export of a lease's instance. An instance whose call trapped or was cancelled is not used again.
-macro_rules! call {
-    ($lease:expr, |$store:ident, $exports:ident| $call:expr) => {
-        match $lease.instance.lock().await.as_mut() {
+/// Calls an export of an instance, given the lock on it. An instance whose call trapped or was cancelled is not used again.
+macro_rules! called {
+    ($turn:expr, |$store:ident, $exports:ident| $call:expr) => {
+        match $turn.as_mut() {
             Some(instance) if instance.is_whole => {
                 instance.is_whole = false;
                 let $store = &mut instance.store;
@@ -266,6 +271,14 @@ macro_rules! call {
             }
             _ => Err($crate::sessions::Error::given_up()),
         }
+    };
+}
+pub(super) use called;
+
+/// Calls an export of a lease's instance, after the earlier calls.
+macro_rules! call {
+    ($lease:expr, |$store:ident, $exports:ident| $call:expr) => {
+        $crate::sessions::pool::called!($lease.instance.lock().await, |$store, $exports| $call)
     };
 }
 pub(super) use call;

@@ -124,7 +124,15 @@ pub struct Handle {
 
 /// The result of a call. The outer error traps the application: the session component trapped, or the handle is
 /// invalid.
-type Answer<T> = wasmtime::Result<Result<T, Error>>;
+pub(super) type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+/// Why there is no instance for a session. The application is told if all are in use; any other reason traps it.
+pub(super) fn busy(error: SessionsError) -> wasmtime::Result<Error> {
+    match error {
+        SessionsError::Busy => Ok(Error::Storage(error.to_string())),
+        error => Err(Trap::new(error)),
+    }
+}
 
 impl WarmCtxView<'_> {
     /// The instance that holds the application's sessions, or one from the pool if no session is open.
@@ -137,8 +145,7 @@ impl WarmCtxView<'_> {
                 self.ctx.lease = Arc::downgrade(&lease);
                 Ok(Ok(lease))
             }
-            Err(error @ SessionsError::Busy) => Ok(Err(Error::Storage(error.to_string()))),
-            Err(error) => Err(Trap::new(error)),
+            Err(error) => busy(error).map(Err),
         }
     }
 

@@ -4,6 +4,7 @@
 //! their output.
 
 mod body;
+mod command;
 mod head;
 mod input;
 mod output;
@@ -17,7 +18,7 @@ use hyper::body::Body as _;
 use lemon_session_host::Caller;
 use tokio::{io::duplex, sync::mpsc::Sender, time::timeout};
 use wasmtime::Store;
-use wasmtime_wasi::{I32Exit, WasiCtx, cli::AsyncStdinStream, p2::bindings::CommandPre};
+use wasmtime_wasi::{I32Exit, WasiCtx, cli::AsyncStdinStream};
 use wasmtime_wasi_http::WasiBody;
 
 use super::{
@@ -29,6 +30,7 @@ use crate::config::Server;
 use body::Body;
 use output::{Output, Printed};
 
+pub use command::Command;
 pub use head::LocalRedirect;
 pub use variables::{Place, Variables};
 
@@ -36,15 +38,16 @@ pub use variables::{Place, Variables};
 pub struct Program {
     pub platform: Arc<Platform>,
     pub name: Arc<str>,
-    pub pre: CommandPre<Guest>,
+    pub command: Command,
 }
 
 impl Program {
     /// Fails when it cannot be instantiated.
     pub async fn check(&self) -> wasmtime::Result<()> {
         let slot = self.platform.slot().await?;
-        let mut store = self.platform.store(WasiCtx::builder().build(), self.platform.budget(), slot);
-        timeout(self.platform.settings.request_time, self.pre.instantiate_async(&mut store)).await??;
+        let (engine, budget) = (self.command.engine(), self.platform.budget(self.command.wasi(), 1));
+        let mut store = self.platform.store(engine, WasiCtx::builder().build(), budget, slot);
+        timeout(self.platform.settings.request_time, self.command.check(&mut store)).await??;
         Ok(())
     }
 
@@ -56,7 +59,7 @@ impl Program {
         request: Request<WasiBody>,
         variables: impl FnOnce(&Parts) -> Result<Variables, Failure>,
     ) -> Result<Response<WasiBody>, Failure> {
-        let mut budget = self.platform.budget();
+        let mut budget = self.platform.budget(self.command.wasi(), 1);
         budget.reserve(input::BYTES + output::BYTES)?;
         let (parts, body) = input::measured(request, &mut budget).await?.into_parts();
         let variables = variables(&parts)?;
@@ -73,9 +76,9 @@ impl Program {
             wasi.stdin(AsyncStdinStream::new(theirs));
             tokio::spawn(timeout(self.platform.settings.request_time, input::feed(body, ours)));
         }
-        let mut store = self.platform.store(wasi.build(), budget, slot);
+        let mut store = self.platform.store(self.command.engine(), wasi.build(), budget, slot);
         store.data_mut().answer_for(caller);
-        tokio::spawn(run(self.pre.clone(), store, self.platform.settings.clone(), id, output));
+        tokio::spawn(run(self.command.clone(), store, self.platform.settings.clone(), id, output));
 
         let limit = self.platform.settings.header_bytes as usize;
         let (head, begun) = head::read(&mut printed, limit).await?;
@@ -90,18 +93,8 @@ impl Program {
 }
 
 /// Runs a program to its end. If it fails, the failure is the last item of its output.
-async fn run(
-    pre: CommandPre<Guest>,
-    mut store: Store<Guest>,
-    settings: Arc<Server>,
-    id: RequestId,
-    output: Sender<Printed>,
-) {
-    let running = async {
-        let program = pre.instantiate_async(&mut store).await?;
-        program.wasi_cli_run().call_run(&mut store).await
-    };
-    let ended = timeout(settings.request_time, running).await;
+async fn run(command: Command, mut store: Store<Guest>, settings: Arc<Server>, id: RequestId, output: Sender<Printed>) {
+    let ended = timeout(settings.request_time, command.run(&mut store)).await;
     drop(store);
     let failure = match ended {
         Ok(Ok(Ok(()))) => return,

@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use tokio::{
     io::AsyncWrite,
     sync::mpsc::{self, Receiver, Sender, error::TrySendError},
 };
+use tokio_util::sync::PollSender;
 use wasmtime_wasi::{
     cli::{IsTerminal, StdoutStream},
     p2::{OutputStream, Pollable, StreamError, StreamResult},
@@ -53,7 +54,7 @@ impl StdoutStream for Output {
     }
 
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(self.clone())
+        Box::new(Writer(PollSender::new(self.0.clone())))
     }
 }
 
@@ -86,10 +87,19 @@ impl OutputStream for Output {
     }
 }
 
-/// Only for components of WASI 0.3, which this version does not run.
-impl AsyncWrite for Output {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
+/// The standard output of a guest of WASI 0.3.
+struct Writer(PollSender<Printed>);
+
+impl AsyncWrite for Writer {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        ready!(self.0.poll_reserve(context)).map_err(gone)?;
+        let bytes = &bytes[..bytes.len().min(PIECE_BYTES)];
+        self.0.send_item(Ok(Bytes::copy_from_slice(bytes))).map_err(gone)?;
+        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,0 +1,149 @@
+//! What an application is, by the interface that it exports.
+
+use wasmparser::{Chunk, Parser, Payload};
+
+/// The interface through which an application gets requests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A component of wasi:http.
+    Http(Wasi),
+    /// A component of wasi:cli, as a CGI program (RFC 3875).
+    Program(Wasi),
+}
+
+/// A version of WASI.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wasi {
+    /// 0.2, whose functions block their caller.
+    P2,
+    /// 0.3, with asynchronous functions.
+    P3,
+}
+
+/// The interfaces of applications. Of several, the first one counts.
+const INTERFACES: [(&str, Kind); 4] = [
+    ("wasi:http/handler@0.3.", Kind::Http(Wasi::P3)),
+    ("wasi:http/incoming-handler@0.2.", Kind::Http(Wasi::P2)),
+    ("wasi:cli/run@0.3.", Kind::Program(Wasi::P3)),
+    ("wasi:cli/run@0.2.", Kind::Program(Wasi::P2)),
+];
+
+impl Kind {
+    /// The kind of a component. `None` if it is not an application.
+    ///
+    /// Reads the outermost exports only, so that `cgi`, which does this for each request, does not read all code. Whether
+    /// the component is valid is for its compiler to say.
+    pub fn of(component: &[u8]) -> Option<Self> {
+        let exports = exports(component).unwrap_or_default();
+        let is_exported = |interface: &str| exports.iter().any(|export| export.starts_with(interface));
+        INTERFACES.iter().find(|(interface, _)| is_exported(interface)).map(|(_, kind)| *kind)
+    }
+
+    /// The version of WASI that it is built for.
+    pub fn wasi(self) -> Wasi {
+        match self {
+            Self::Http(wasi) | Self::Program(wasi) => wasi,
+        }
+    }
+}
+
+/// The names of a component's exports.
+fn exports(component: &[u8]) -> wasmparser::Result<Vec<&str>> {
+    let mut exports = Vec::new();
+    let (mut parser, mut rest) = (Parser::new(0), component);
+    loop {
+        let Chunk::Parsed { consumed, payload } = parser.parse(rest, true)? else { return Ok(exports) };
+        rest = rest.get(consumed..).unwrap_or_default();
+        match payload {
+            // What is nested has exports of its own.
+            Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. } => {
+                rest = rest.get(unchecked_range.len()..).unwrap_or_default();
+            }
+            Payload::ComponentExportSection(section) => {
+                for export in section {
+                    exports.push(export?.name.name);
+                }
+            }
+            Payload::End(_) => return Ok(exports),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A section of a component.
+    fn section(id: u8, body: &[u8]) -> Vec<u8> {
+        let mut section = vec![id];
+        length(body.len(), &mut section);
+        section.extend_from_slice(body);
+        section
+    }
+
+    /// An unsigned LEB128.
+    fn length(mut length: usize, to: &mut Vec<u8>) {
+        while length >= 0x80 {
+            to.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        to.push(length as u8);
+    }
+
+    /// A component with these sections.
+    fn component(sections: &[Vec<u8>]) -> Vec<u8> {
+        [b"\0asm\x0d\0\x01\0".to_vec(), sections.concat()].concat()
+    }
+
+    /// Exports of empty instances under these names.
+    fn exporting(names: &[&str]) -> Vec<u8> {
+        let mut body = Vec::new();
+        length(names.len(), &mut body);
+        for name in names {
+            body.push(0);
+            length(name.len(), &mut body);
+            body.extend_from_slice(name.as_bytes());
+            // Instance 0, without a type.
+            body.extend_from_slice(&[5, 0, 0]);
+        }
+        // An instance of no exports, and the exports.
+        component(&[section(5, &[1, 1, 0]), section(11, &body)])
+    }
+
+    #[test]
+    fn the_kind_is_that_of_the_exports_and_the_newer_wasi_counts() {
+        for (exports, kind) in [
+            (&["wasi:http/incoming-handler@0.2.3"][..], Some(Kind::Http(Wasi::P2))),
+            (&["wasi:cli/run@0.2.0"], Some(Kind::Program(Wasi::P2))),
+            (&["wasi:http/handler@0.3.0"], Some(Kind::Http(Wasi::P3))),
+            (&["wasi:cli/run@0.3.2"], Some(Kind::Program(Wasi::P3))),
+            (&["wasi:cli/run@0.3.0", "wasi:http/incoming-handler@0.2.0"], Some(Kind::Http(Wasi::P2))),
+            (&["wasi:http/incoming-handler@0.2.0", "wasi:http/handler@0.3.0"], Some(Kind::Http(Wasi::P3))),
+            (&["wasi:http/handler@0.4.0", "example:app/run@0.2.0"], None),
+            (&[], None),
+        ] {
+            assert_eq!(Kind::of(&exporting(exports)), kind, "{exports:?}");
+        }
+    }
+
+    #[test]
+    fn exports_of_what_is_nested_do_not_count() {
+        let nested = exporting(&["wasi:http/handler@0.3.0"]);
+        assert_eq!(Kind::of(&component(&[section(4, &nested)])), None);
+        let mut both = component(&[section(4, &nested)]);
+        both.extend_from_slice(&exporting(&["wasi:cli/run@0.2.0"])[8..]);
+        assert_eq!(Kind::of(&both), Some(Kind::Program(Wasi::P2)));
+    }
+
+    #[test]
+    fn what_is_not_a_component_has_no_kind() {
+        let whole = exporting(&["wasi:http/handler@0.3.0"]);
+        for length in 0..whole.len() {
+            assert_eq!(Kind::of(&whole[..length]), None, "{length} bytes");
+        }
+        for other in [&b"\0asm\x01\0\0\0"[..], b"#!/bin/sh", &[0xff; 100]] {
+            assert_eq!(Kind::of(other), None);
+        }
+    }
+}
