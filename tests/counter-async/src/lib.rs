@@ -1,5 +1,5 @@
 //! Routes of examples/counter as a service of WASI 0.3, and on `/` the page of examples/visits. What they share with these, they
-//! do alike: `/set`, `/slow-set`, `/get`, `/keys`, `/app` and `/destroy`. Many requests share one instance, so that a request which
+//! do alike: `/set`, `/slow-set`, `/get`, `/add`, `/keys`, `/app`, `/login` and `/destroy`. Many requests share one instance, so that a request which
 //! blocked it would be noticed.
 
 #![cfg(target_family = "wasm")]
@@ -13,7 +13,7 @@ wit_bindgen::generate!({
     generate_all,
 });
 
-use std::borrow::Cow;
+use std::{borrow::Cow, str::FromStr};
 
 use lemon::session::{
     sessions::Options,
@@ -63,6 +63,15 @@ async fn respond(request: &Request) -> Result<Answer, Error> {
             Some(text) => text,
             None => return missing(session.save().await?),
         },
+        "/add" => {
+            session.add(parameter(request, "key")?, number(request, "delta")?).await?;
+            "added".to_owned()
+        }
+        "/login" => {
+            session.regenerate_id().await?;
+            session.set_owner(Some(parameter(request, "user")?)).await?;
+            "logged in".to_owned()
+        }
         "/app" => match get(&session.application(parameter(request, "name")?).await?, request).await? {
             Some(text) => text,
             None => return missing(session.save().await?),
@@ -136,13 +145,14 @@ fn parameter(request: &Request, name: &str) -> Result<String, Error> {
     value.ok_or_else(|| Error::InvalidOption(format!("the parameter {name} is missing")))
 }
 
-fn number(request: &Request, name: &str) -> Result<u64, Error> {
+fn number<N: FromStr>(request: &Request, name: &str) -> Result<N, Error> {
     parameter(request, name)?.parse().map_err(|_| Error::InvalidValue(format!("{name} is no number")))
 }
 
 fn show(value: Value) -> String {
     match value {
         Value::Text(text) => text,
+        Value::Integer(number) => number.to_string(),
         other => format!("{other:?}"),
     }
 }

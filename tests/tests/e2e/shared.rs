@@ -10,7 +10,21 @@ use lemon_session_host::store::Digest;
 use lemon_session_tests::{Client, Launch, Reply, Server, Storage, client::get_with_cookie};
 
 /// How often each of 32 clients adds one.
-const TIMES: u64 = 100;
+const TIMES: u64 = 50;
+
+/// Applications for a version of WASI. Those of both versions answer alike.
+#[derive(Clone, Copy)]
+struct Guests {
+    counter: &'static str,
+    visits: &'static str,
+    ini: &'static str,
+}
+
+const WASI_0_2: Guests = Guests { counter: "counter", visits: "visits", ini: "" };
+
+/// An instance answers sixteen requests at the same time.
+const WASI_0_3: Guests =
+    Guests { counter: "counter_async", visits: "visits_async", ini: "[server]\nconcurrency = 16\n" };
 
 /// Two servers that know nothing of each other but the store.
 struct Pair {
@@ -19,9 +33,9 @@ struct Pair {
 }
 
 impl Pair {
-    fn start(kind: &str, ini: &str) -> Option<Self> {
+    fn start(application: &str, kind: &str, ini: &str) -> Option<Self> {
         let storage = Storage::new(kind)?;
-        let server = || Launch::new("counter").ini(ini).storage(&storage).start();
+        let server = || Launch::new(application).ini(ini).storage(&storage).start();
         Some(Self { servers: [server(), server()], storage })
     }
 
@@ -56,30 +70,48 @@ impl Pair {
 macro_rules! on_every_store {
     ($($rule:ident)+) => {
         $(mod $rule {
+            use super::{WASI_0_2, WASI_0_3, rules::$rule};
+
             #[test]
             fn on_sqlite() {
-                super::rules::$rule("sqlite");
+                $rule(WASI_0_2, "sqlite");
             }
 
             #[test]
             fn on_mysql() {
-                super::rules::$rule("mysql");
+                $rule(WASI_0_2, "mysql");
             }
 
             #[test]
             fn on_postgres() {
-                super::rules::$rule("postgres");
+                $rule(WASI_0_2, "postgres");
             }
 
             #[test]
             fn on_redis() {
-                super::rules::$rule("redis");
+                $rule(WASI_0_2, "redis");
+            }
+
+            #[test]
+            fn on_sqlite_with_wasi_0_3() {
+                $rule(WASI_0_3, "sqlite");
+            }
+
+            #[test]
+            fn on_postgres_with_wasi_0_3() {
+                $rule(WASI_0_3, "postgres");
+            }
+
+            #[test]
+            fn on_redis_with_wasi_0_3() {
+                $rule(WASI_0_3, "redis");
             }
         })+
     };
 }
 
 on_every_store! {
+    visits_walks_its_three_pages
     two_servers_serve_the_same_sessions
     counters_of_32_clients_of_two_servers_end_exactly
     a_logout_on_one_server_ends_what_is_in_flight_on_the_other
@@ -89,14 +121,26 @@ on_every_store! {
 mod rules {
     use super::*;
 
-    pub fn two_servers_serve_the_same_sessions(kind: &str) {
-        let Some(pair) = Pair::start(kind, "") else { return };
+    pub fn visits_walks_its_three_pages(guests: Guests, kind: &str) {
+        let Some(pair) = Pair::start(guests.visits, kind, guests.ini) else { return };
         let visitor = Client::new();
-        for round in 1..=10 {
-            let reply = pair.servers[round % 2].get(&visitor, "/");
-            assert!(reply.body.contains(&format!("count: {round}<")), "{round}: {reply:?}");
-        }
+        let page = |number: usize| pair.servers[number].get(&visitor, "/");
+        assert!(page(0).body.contains("This is your first visit"));
+        let back = page(1);
+        assert!(back.body.contains("Welcome back") && back.body.contains("variable1: Python Rules!"), "{back:?}");
+        let destroyed = pair.servers[0].post(&visitor, "/", &[]);
+        assert!(destroyed.body.contains("Session Deleted"), "{destroyed:?}");
+        assert!(page(1).body.contains("This is your first visit"));
+    }
+
+    pub fn two_servers_serve_the_same_sessions(guests: Guests, kind: &str) {
+        let Some(pair) = Pair::start(guests.counter, kind, guests.ini) else { return };
         let cookie = pair.visit();
+        for round in 1..=10 {
+            assert_eq!(pair.get(round, "/add?key=rounds&delta=1", &cookie).status, 200);
+            let reply = pair.get(round + 1, "/get?key=rounds", &cookie);
+            assert_eq!(reply.body.trim(), round.to_string());
+        }
         thread::scope(|scope| {
             for n in 0..50 {
                 let (pair, cookie) = (&pair, &cookie);
@@ -113,8 +157,8 @@ mod rules {
         }
     }
 
-    pub fn counters_of_32_clients_of_two_servers_end_exactly(kind: &str) {
-        let Some(pair) = Pair::start(kind, "") else { return };
+    pub fn counters_of_32_clients_of_two_servers_end_exactly(guests: Guests, kind: &str) {
+        let Some(pair) = Pair::start(guests.counter, kind, guests.ini) else { return };
         let cookie = pair.visit();
         thread::scope(|scope| {
             for client in 0..32 {
@@ -132,8 +176,8 @@ mod rules {
         }
     }
 
-    pub fn a_logout_on_one_server_ends_what_is_in_flight_on_the_other(kind: &str) {
-        let Some(pair) = Pair::start(kind, "") else { return };
+    pub fn a_logout_on_one_server_ends_what_is_in_flight_on_the_other(guests: Guests, kind: &str) {
+        let Some(pair) = Pair::start(guests.counter, kind, guests.ini) else { return };
         for end in ["/destroy", "/login?user=ann"] {
             let cookie = pair.visit();
             let slow = thread::scope(|scope| {
@@ -150,8 +194,9 @@ mod rules {
         }
     }
 
-    pub fn a_renewal_on_one_server_is_followed_by_the_other(kind: &str) {
-        let Some(pair) = Pair::start(kind, "[session]\nrenew-after = 1h\n") else { return };
+    pub fn a_renewal_on_one_server_is_followed_by_the_other(guests: Guests, kind: &str) {
+        let ini = format!("{}[session]\nrenew-after = 1h\n", guests.ini);
+        let Some(pair) = Pair::start(guests.counter, kind, &ini) else { return };
         let old = pair.visit();
         pair.age(&old, 2 * 3600);
         let followed: BTreeSet<_> = thread::scope(|scope| {

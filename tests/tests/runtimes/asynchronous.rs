@@ -17,7 +17,7 @@ fn serve(_application: &'static str, store: &Store) -> Running {
     command.args(["--max-instance-reuse-count", "128", "--max-instance-concurrent-reuse-count", "64"]);
     match store.kind {
         Kind::Files => command.arg("--dir").arg(format!("{}::/sessions", store.folder().display())),
-        Kind::Redis => command.args(["-S", "inherit-network"]),
+        Kind::Redis | Kind::Postgres => command.args(["-S", "inherit-network"]),
     };
     for (name, value) in store.variables(Path::new("/sessions")) {
         command.arg("--env").arg(format!("{name}={value}"));
