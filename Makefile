@@ -96,6 +96,7 @@ check: target
 
 bench: build
 	$(CARGO) build --release -p lemon-session-benches
+	$(CARGO) build --profile component $(WASM) -p counter-async
 	$(MAKE) target/runtimes/bin/wasmtime
 	benches/peers/setup.sh
 	benches/run.py

@@ -10,6 +10,8 @@ import servers
 
 PAGES = ["/", "/read", "/none"]
 WARM_UP_SECONDS = 1
+# How many clients send requests at the same time, where versions of WASI are compared.
+CLIENTS = [1, 32, 256]
 
 
 def compare(folder, sessions, rounds, seconds, only=servers.ALL):
@@ -43,6 +45,27 @@ def hosts(folder, sessions, rounds, seconds):
         return compare(folder, sessions, rounds, seconds, servers.HOSTS)
     finally:
         redis.stop()
+
+
+def versions(folder, sessions, rounds, seconds):
+    """Compares applications of WASI 0.3 with the same of 0.2, by the number of clients. Each server runs alone, for its memory."""
+    measured = {}
+    for clients in CLIENTS:
+        found = measured[str(clients)] = {name: {"/": [], "/read": [], "memory": []} for name in servers.VERSIONS}
+        for number in range(rounds):
+            for server in servers.servers(folder / f"{clients}-{number}", servers.VERSIONS):
+                try:
+                    server.start()
+                    server.check()
+                    server.seed(sessions)
+                    server.load("/", WARM_UP_SECONDS, clients)
+                    for page in ["/", "/read"]:
+                        found[server.name][page].append(server.load(page, seconds, clients))
+                    found[server.name]["memory"].append({"bytes": server.memory()})
+                finally:
+                    server.stop()
+            say(f"{clients} clients: round {number + 1} of {rounds}")
+    return measured
 
 
 def endure(folder, sessions, requests):

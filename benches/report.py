@@ -42,6 +42,9 @@ def lines(results):
     if "hosts" in results:
         yield ""
         yield from hosts(results["hosts"])
+    if "versions" in results:
+        yield ""
+        yield from versions(results["versions"])
 
 
 def peers(measured, load):
@@ -71,6 +74,22 @@ def hosts(measured):
     yield "leave out Redis."
     yield ""
     yield from table(measured)
+
+
+def versions(measured):
+    yield "## The same application for WASI 0.2 and 0.3"
+    yield ""
+    yield "The command runs both. The application of WASI 0.3 awaits its sessions (`sessions-async`). Each server ran alone under the"
+    yield "load described above, with this number of connections; its memory was read after the load."
+    yield ""
+    yield "| clients | application | `/` req/s | `/` CPU µs | `/` p99 ms | `/read` req/s | `/read` CPU µs | memory MB |"
+    yield "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for clients, servers_measured in measured.items():
+        for name in servers_measured:
+            columns = [("/", "rate"), ("/", "cpu"), ("/", "p99"), ("/read", "rate"), ("/read", "cpu")]
+            values = [goals.number(goals.median(servers_measured, name, page, what)) for page, what in columns]
+            values.append(f"{goals.median(servers_measured, name, 'memory', 'bytes') / 1e6:.0f}")
+            yield f"| {clients} | {name} | {' | '.join(values)} |"
 
 
 def table(measured):

@@ -16,7 +16,7 @@ import comparison
 import report
 import servers
 
-PARTS = ["process", "comparison", "hosts", "endurance"]
+PARTS = ["process", "comparison", "hosts", "versions", "endurance"]
 KEPT = servers.ROOT / "target/benches.json"
 
 
@@ -41,9 +41,9 @@ def main():
             print(part, flush=True)
             if part == "process":
                 results[part] = process(options.many)
-            elif part in ["comparison", "hosts"]:
-                measure = comparison.compare if part == "comparison" else comparison.hosts
-                results[part] = measure(folder / part, options.sessions, options.rounds, options.seconds)
+            elif part in ["comparison", "hosts", "versions"]:
+                measure = {"comparison": comparison.compare, "hosts": comparison.hosts, "versions": comparison.versions}
+                results[part] = measure[part](folder / part, options.sessions, options.rounds, options.seconds)
                 results["load"] = {name: getattr(options, name) for name in ["sessions", "rounds", "seconds"]}
             else:
                 results[part] = comparison.endure(folder / part, options.sessions, options.requests)

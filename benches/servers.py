@@ -18,6 +18,7 @@ PEERS = HERE / "peers"
 PROCESSORS = os.cpu_count() or 1
 COMMAND = ROOT / "target/release/lemon-session"
 COUNTER = ROOT / "target/wasm32-wasip2/component/counter.wasm"
+COUNTER_ASYNC = ROOT / "target/wasm32-wasip2/component/counter_async.wasm"
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # The share of a peer's requests that may fail, because Django's SQLite sometimes gives up when many save. Ours may not fail.
@@ -114,7 +115,7 @@ class Server:
         """Runs wrk on one page; returns its results and the processor time that this server used."""
         before = self.cpu()
         wrk = subprocess.run(
-            ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "-s", HERE / "wrk.lua"]
+            ["wrk", f"-t{min(2, connections)}", f"-c{connections}", f"-d{seconds}s", "-s", HERE / "wrk.lua"]
             + [f"http://127.0.0.1:{self.port}{path}", "--", self.cookies],
             capture_output=True,
             text=True,
@@ -126,7 +127,7 @@ class Server:
         requests, microseconds, failed, p99 = map(int, found.groups())
         if not requests:
             raise SystemExit(f"{self.name} answered no request of {path} within {seconds} s")
-        if failed > requests * (0 if self.name in OURS or self.name in HOSTS else FEW):
+        if failed > requests * (0 if self.name in [*OURS, *HOSTS, *VERSIONS] else FEW):
             raise SystemExit(f"{self.name} failed {failed} of {requests} requests of {path}")
         return {
             "rate": requests / microseconds * 1e6,
@@ -175,13 +176,14 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def lemon_session(reuse, durable=False, redis=None):
+def lemon_session(reuse, durable=False, redis=None, application=COUNTER, concurrency=1):
     def commands(folder, port):
         url = f"redis://127.0.0.1:{REDIS_PORT}\ntable = {redis}" if redis else "sqlite:sessions.db"
         ini = f"[storage]\nurl = {url}\n" + ("synchronous = FULL\n" if durable else "")
+        ini += f"[server]\nconcurrency = {concurrency}\n"
         (folder / "lemon.ini").write_text(ini)
         yield {
-            "arguments": [COMMAND, "serve", COUNTER, "--config", "lemon.ini"]
+            "arguments": [COMMAND, "serve", application, "--config", "lemon.ini"]
             + ["--addr", f"127.0.0.1:{port}", "--reuse", str(reuse)]
         }
 
@@ -309,6 +311,20 @@ HOSTS = {
     REDIS_REUSED: lemon_session(REUSE, redis="sessions_2"),
     REDIS_FRESH_STOCK: wasmtime(1, redis="sessions_3"),
     REDIS_REUSED_STOCK: wasmtime(REUSE, redis="sessions_4"),
+}
+
+# The same pages for both versions of WASI.
+CONCURRENCY = 16
+FRESH_0_3 = "WASI 0.3, a fresh instance per request"
+REUSED_0_3 = f"WASI 0.3, --reuse {REUSE}"
+CONCURRENT_0_3 = f"WASI 0.3, --reuse {REUSE}, concurrency = {CONCURRENCY}"
+
+VERSIONS = {
+    FRESH: lemon_session(1),
+    REUSED: lemon_session(REUSE),
+    FRESH_0_3: lemon_session(1, application=COUNTER_ASYNC),
+    REUSED_0_3: lemon_session(REUSE, application=COUNTER_ASYNC),
+    CONCURRENT_0_3: lemon_session(REUSE, application=COUNTER_ASYNC, concurrency=CONCURRENCY),
 }
 
 

@@ -229,6 +229,18 @@ fn a_session_is_a_dictionary_in_python() {
 }
 
 #[test]
+fn the_page_in_python_for_wasi_0_3_is_served() {
+    let server = Launch::new("visits-async-python").ini("[server]\nconcurrency = 16\n").start();
+    let visitor = Client::new();
+    let page = || server.get(&visitor, "/").body;
+    assert!(page().contains("This is your first visit"), "{}", server.log());
+    let back = page();
+    assert!(back.contains("Welcome back") && back.contains("variable1: Python Rules!"), "{back}");
+    assert!(server.post(&visitor, "/", &[]).body.contains("Session Deleted"));
+    assert!(page().contains("This is your first visit"));
+}
+
+#[test]
 fn a_session_is_a_map_in_javascript() {
     let server = Server::start("values-js");
     let expected = [

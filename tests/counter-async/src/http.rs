@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 
 use wasip3::{
-    http::types::{self, Fields, Method, Response},
+    http::types::{self, Fields, Response},
     wit_future, wit_stream,
 };
 
 /// The parts of a request that the routes read.
 pub struct Request {
-    pub method: Method,
     pub path: String,
     pub cookies: Vec<Vec<u8>>,
     query: String,
@@ -19,12 +18,7 @@ impl Request {
     pub fn new(request: &types::Request) -> Self {
         let target = request.get_path_with_query().unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        Self {
-            method: request.get_method(),
-            path: path.to_owned(),
-            cookies: request.get_headers().get("cookie"),
-            query: query.to_owned(),
-        }
+        Self { path: path.to_owned(), cookies: request.get_headers().get("cookie"), query: query.to_owned() }
     }
 
     /// A parameter of the query.
@@ -42,7 +36,8 @@ pub struct Answer {
 
 /// The response, whose body is written in the background.
 pub fn response(Answer { status, headers, body }: Answer) -> Response {
-    let fields: Vec<_> = headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+    let mut fields = vec![("content-type".to_owned(), b"text/html; charset=utf-8".to_vec())];
+    fields.extend(headers.into_iter().map(|(name, value)| (name, value.into_bytes())));
     let fields = Fields::from_list(&fields).expect("headers of ours are well-formed");
     let (mut content, reader) = wit_stream::new();
     let (_, trailers) = wit_future::new(|| Ok(None));

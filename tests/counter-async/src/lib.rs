@@ -1,6 +1,5 @@
-//! Routes of examples/counter as a service of WASI 0.3, and on `/` the page of examples/visits. What they share with these, they
-//! do alike: `/set`, `/slow-set`, `/get`, `/add`, `/keys`, `/app`, `/login` and `/destroy`. Many requests share one instance, so that a request which
-//! blocked it would be noticed.
+//! Routes of examples/counter as a service of WASI 0.3, which answer alike: `/`, `/read`, `/none`, `/set`, `/slow-set`, `/get`, `/add`,
+//! `/keys`, `/app`, `/login` and `/destroy`. Many requests share one instance, so that a request which blocked it would be noticed.
 
 #![cfg(target_family = "wasm")]
 
@@ -20,7 +19,7 @@ use lemon::session::{
     sessions_async::{Session, start},
     types::{Error, Header, Location, Value},
 };
-use wasip3::{clocks::monotonic_clock, http::types::Method};
+use wasip3::clocks::monotonic_clock;
 
 use http::{Answer, Request};
 
@@ -42,12 +41,19 @@ impl wasip3::exports::http::handler::Guest for Counter {
 }
 
 async fn respond(request: &Request) -> Result<Answer, Error> {
-    let begun = |app| start(options(request, app));
-    if request.path == "/" {
-        return visits(&begun("visits").await?, request).await;
+    if request.path == "/none" {
+        return Ok(Answer { status: 200, headers: Vec::new(), body: html("nobody", 0) });
     }
-    let session = begun("counter").await?;
+    let session = start(options(request)).await?;
     let body = match request.path.as_str() {
+        "/" => {
+            if session.created() {
+                session.set("variable1".to_owned(), Value::Text("Python Rules!".into())).await?;
+            }
+            let count = session.add("count".to_owned(), 1).await?;
+            html(&variable1(&session).await?, count)
+        }
+        "/read" => html(&variable1(&session).await?, 0),
         "/set" => set(&session, request).await?,
         "/slow-set" => {
             if let Some(key) = request.parameter("begun") {
@@ -83,18 +89,13 @@ async fn respond(request: &Request) -> Result<Answer, Error> {
     Ok(Answer { status: 200, headers: session.save().await?, body })
 }
 
-async fn visits(session: &Session, request: &Request) -> Result<Answer, Error> {
-    let key = || "variable1".to_owned();
-    let (headers, body) = if session.created() {
-        session.set(key(), Value::Text("Python Rules!".into())).await?;
-        (session.save().await?, "This is your first visit".to_owned())
-    } else if matches!(request.method, Method::Post) {
-        (session.destroy().await?, "Session Deleted".to_owned())
-    } else {
-        let variable1 = show(session.get(key()).await?.unwrap_or(Value::Null));
-        (session.save().await?, format!("Welcome back, variable1: {variable1}"))
-    };
-    Ok(Answer { status: 200, headers, body })
+async fn variable1(session: &Session) -> Result<String, Error> {
+    Ok(session.get("variable1".to_owned()).await?.map(show).unwrap_or_default())
+}
+
+fn html(variable1: &str, count: i64) -> String {
+    let variable1 = html_escape::encode_text(variable1);
+    format!("<!DOCTYPE html>\n<title>Counter</title>\n<p>variable1: {variable1}</p>\n<p>count: {count}</p>")
 }
 
 async fn set(session: &Session, request: &Request) -> Result<String, Error> {
@@ -115,9 +116,9 @@ fn missing(headers: Vec<Header>) -> Result<Answer, Error> {
     Ok(Answer { status: 404, headers, body: "no such variable".to_owned() })
 }
 
-fn options(request: &Request, app: &str) -> Options {
+fn options(request: &Request) -> Options {
     Options {
-        app: Some(app.to_owned()),
+        app: Some("counter".to_owned()),
         cookies: request.cookies.clone(),
         https: false,
         session_id: None,

@@ -9,8 +9,12 @@ use crate::{
     walks::walks,
 };
 
-/// Starts tests/counter-async, which has the pages of all applications. One instance answers up to 64 requests at once.
-fn serve(_application: &'static str, store: &Store) -> Running {
+/// Starts the application's twin for WASI 0.3. One instance answers up to 64 requests at once.
+fn serve(application: &'static str, store: &Store) -> Running {
+    let twin = match application {
+        "visits" => "visits_async",
+        _ => "counter_async",
+    };
     let place = Place::new();
     let mut command = Command::new(runtime("wasmtime"));
     command.args(["serve", "-S", "cli", "--addr", &place.address.to_string()]);
@@ -22,7 +26,7 @@ fn serve(_application: &'static str, store: &Store) -> Running {
     for (name, value) in store.variables(Path::new("/sessions")) {
         command.arg("--env").arg(format!("{name}={value}"));
     }
-    command.arg(site("counter_async", store.kind));
+    command.arg(site(twin, store.kind));
     place.start(command, "Serving HTTP on ")
 }
 
