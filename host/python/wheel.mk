@@ -30,7 +30,8 @@ $(WHEEL): $(shell find host/python/src -name '*.py') host/python/pyproject.toml 
 	touch $@
 
 $(PYTHON_FILES): host/embed/lemon_session.wasm $(PROVIDER_FILES)
-	$(CARGO) build --quiet --workspace --bin lemon-session
+	# With the features of the tests, so that no dependency is built again.
+	$(CARGO) build --quiet --workspace --bin lemon-session --test generators
 	$(COMMAND) component --provider files -o $@
 
 $(PYTHON_TESTS)/ready: host/python/tests/requirements.txt
