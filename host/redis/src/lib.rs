@@ -330,7 +330,7 @@ impl Store for Redis {
             }
         }
         self.check_layout().await?;
-        let args = &Args::at(now).number(remember.into()).owner(Some(owner)).bytes(&spared);
+        let args = &Args::at(now).number(remember.into()).text(&format!("={owner}")).bytes(&spared);
         let mut cursor = Some(0);
         while let Some(at) = cursor {
             let (next, keys) = self.owned_from(owner, at).await?;
@@ -364,6 +364,7 @@ impl Store for Redis {
 impl Inspect for Redis {
     async fn count(&self, now: u64) -> Result<u64> {
         self.check_layout().await?;
+        let now = now.min(self.server.time().await?);
         let (mut seen, mut live) = (HashSet::new(), 0);
         let mut pass = self.pass(ENTRIES).await?;
         while let Some(mut keys) = pass.keys().await? {
@@ -375,6 +376,7 @@ impl Inspect for Redis {
 
     async fn reused(&self, now: u64) -> Result<u64> {
         self.check_layout().await?;
+        let now = now.min(self.server.time().await?);
         let (mut seen, mut reused) = (HashSet::new(), 0);
         let mut pass = self.pass(ENTRIES).await?;
         while let Some(mut keys) = pass.keys().await? {
@@ -398,6 +400,7 @@ impl Inspect for Redis {
         if limit == 0 {
             return Ok(Vec::new());
         }
+        let now = now.min(self.server.time().await?);
         let follows = |key: &Digest| after.is_none_or(|after| key > after);
         if let Some(owner) = owner {
             let mut keys: Vec<Digest> = self.owned(owner).await?.into_iter().filter(follows).collect();
