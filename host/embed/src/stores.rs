@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::{sync::OnceCell, task::JoinHandle};
@@ -107,6 +107,8 @@ struct Table {
     cleanup: Mutex<Option<JoinHandle<()>>>,
     /// Limits the log lines about failed cleanups.
     log: LogLimit,
+    /// Limits the log lines about a clock that is off.
+    clock_log: LogLimit,
 }
 
 struct Opening {
@@ -130,6 +132,7 @@ impl Stores {
             driver: OnceCell::from(driver),
             cleanup: Mutex::default(),
             log: LogLimit::default(),
+            clock_log: LogLimit::default(),
         };
         let default = Configured { default: Arc::new(table), tables: BTreeMap::new() };
         Self { default, named: BTreeMap::new(), observer: None, log: LogLimits::default() }
@@ -150,14 +153,19 @@ impl Stores {
         self.named.insert(name.into(), default);
     }
 
-    /// Opens all stores now, so that errors show when the host starts.
+    /// Opens all stores now, so that errors show when the host starts. Logs a warning for each whose clock differs from the
+    /// host's by more than [`CLOCK_TOLERANCE`](crate::store::CLOCK_TOLERANCE).
     ///
     /// # Errors
     ///
     /// Fails with the first store that cannot be opened.
     pub async fn open(&self) -> Result<()> {
         for table in self.all() {
-            table.driver().await?;
+            let driver = table.driver().await?;
+            let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+            if let Err(error) = driver.check_clock(now).await {
+                table.warn_of_clock(&error);
+            }
         }
         Ok(())
     }
@@ -248,6 +256,7 @@ impl Configured {
                 driver: OnceCell::new(),
                 cleanup: Mutex::default(),
                 log: LogLimit::default(),
+                clock_log: LogLimit::default(),
             };
             (name, Arc::new(table))
         };
@@ -285,7 +294,16 @@ impl Table {
         }
     }
 
+    fn warn_of_clock(&self, error: &Error) {
+        self.clock_log.limit(Instant::now(), |left_out| tracing::warn!(%error, left_out, "the store's clock"));
+    }
+
     async fn clean_up(self: Arc<Self>, now: u64, observer: Option<Arc<dyn Observer>>) {
+        if let Ok(driver) = self.driver().await
+            && let Err(error) = driver.check_clock(now).await
+        {
+            return self.warn_of_clock(&error);
+        }
         let mut removed = 0_u64;
         loop {
             let count = match self.driver().await {
