@@ -339,7 +339,10 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Digest, Record, Writes, memory::Memory};
+    use crate::store::{
+        CLOCK_TOLERANCE, Change, CreateOutcome, DestroyCondition, Digest, Inspect, Listed, LoadOutcome, Record,
+        UpdateOutcome, Writes, memory::Memory,
+    };
 
     fn location(storage: Option<&str>, table: Option<&str>) -> Location {
         Location { storage: storage.map(str::to_owned), table: table.map(str::to_owned) }
@@ -399,6 +402,93 @@ mod tests {
         assert_eq!(stores.default.default.cleanup().as_ref().map(JoinHandle::id), first, "one at a time");
         stores.finish_cleanup(Duration::from_secs(60)).await;
         assert_eq!(driver.cleanup(3, u32::MAX).await.unwrap(), 0);
+    }
+
+    /// A store whose own clock shows this.
+    struct Clocked {
+        memory: Memory,
+        clock: u64,
+    }
+
+    #[async_trait::async_trait]
+    impl Store for Clocked {
+        fn summary(&self) -> String {
+            self.memory.summary()
+        }
+
+        async fn load(&self, digest: &Digest, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+            self.memory.load(digest, app, now, inline_bytes).await
+        }
+
+        async fn fetch(&self, digest: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+            self.memory.fetch(digest, app, name, now).await
+        }
+
+        async fn create(&self, digest: &Digest, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
+            self.memory.create(digest, record, writes).await
+        }
+
+        async fn update(
+            &self,
+            digest: &Digest,
+            change: &Change,
+            expected: Option<u64>,
+            now: u64,
+        ) -> Result<UpdateOutcome> {
+            self.memory.update(digest, change, expected, now).await
+        }
+
+        async fn destroy(&self, digest: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+            self.memory.destroy(digest, only, now, remember).await
+        }
+
+        async fn destroy_owned(&self, owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64> {
+            self.memory.destroy_owned(owner, except, now, remember).await
+        }
+
+        async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
+            self.memory.cleanup(now, limit).await
+        }
+
+        fn inspect(&self) -> Option<&dyn Inspect> {
+            Some(self)
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl Inspect for Clocked {
+        async fn count(&self, now: u64) -> Result<u64> {
+            self.memory.count(now).await
+        }
+
+        async fn reused(&self, now: u64) -> Result<u64> {
+            self.memory.reused(now).await
+        }
+
+        async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {
+            self.memory.list(now, owner, after, limit).await
+        }
+
+        async fn describe(&self, digest: &Digest, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
+            self.memory.describe(digest, now).await
+        }
+
+        async fn clock(&self) -> Result<Option<u64>> {
+            Ok(Some(self.clock))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_whose_clock_is_off_removes_no_expired_sessions() {
+        let now = 1_000_000;
+        for (clock, left) in [(now - CLOCK_TOLERANCE - 1, 1), (now + CLOCK_TOLERANCE + 1, 1), (now, 0)] {
+            let driver: Arc<dyn Store> = Arc::new(Clocked { memory: Memory::new(), clock });
+            driver.create(&Digest::of("a"), &record(2), &Writes::default()).await.unwrap();
+            let stores = Stores::single(Arc::clone(&driver));
+            stores.cleanup_later(&Location::default(), now).unwrap();
+            stores.finish_cleanup(Duration::from_secs(60)).await;
+            assert_eq!(driver.cleanup(now, 9).await.unwrap(), left, "the store's clock shows {clock}");
+        }
     }
 
     #[tokio::test]

@@ -6,6 +6,9 @@
 //! those of different sessions never wait for each other. An acknowledged save survives a power failure, unless the
 //! server's `innodb_flush_log_at_trx_commit` says otherwise.
 //!
+//! A session has expired by the caller's clock, or by the server's if that is earlier. Each statement reads the server's
+//! clock, so a host whose clock is ahead ends no session that is live.
+//!
 //! The user needs the privileges `SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, CREATE ROUTINE, ALTER
 //! ROUTINE, EXECUTE` on the database. A save must fit into the server's `max_allowed_packet`. Tables whose names differ
 //! only in upper and lower case must be in different databases, because names of procedures are not case-sensitive.

@@ -5,6 +5,9 @@
 //! those of different sessions never wait for each other. An acknowledged save survives a power failure, unless the
 //! database's `synchronous_commit` is off.
 //!
+//! A session has expired by the caller's clock, or by the server's if that is earlier. Each statement reads the server's
+//! clock, so a host whose clock is ahead ends no session that is live.
+//!
 //! The user needs the privileges to connect, and to create tables and functions in the schema.
 //!
 #![doc = include_str!("server.md")]

@@ -11,7 +11,8 @@ use lemon_session_host::{
     Stores,
     bindings::lemon::session::types::Location,
     store::{
-        self, CLOCK_TOLERANCE, Change, CreateOutcome, DestroyCondition, Digest, LoadOutcome, Record, Store, Stored, UpdateOutcome, Write,
+        self, CLOCK_TOLERANCE, Change, CreateOutcome, DestroyCondition, Digest, LoadOutcome, Record, Store, Stored,
+        UpdateOutcome, Write,
     },
     stores::Storage,
 };
@@ -177,8 +178,7 @@ async fn clock(driver: &dyn Store, name: &str, report: &mut Report) -> Result<()
     };
     let difference = theirs.abs_diff(output::now());
     let found = format!("the clock of {name} and that of this machine differ by {difference} seconds");
-    let advice =
-        "synchronise both with a time server (chrony, systemd-timesyncd): sessions that this machine begins or extends end too \
+    let advice = "synchronise both with a time server (chrony, systemd-timesyncd): sessions that this machine begins or extends end too \
          early or too late, and beyond a minute it removes no expired ones";
     match difference {
         ..SAME => report.ok("clock", &format!("{name} and this machine agree on the time")),
