@@ -31,6 +31,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let store = storage::open(&args.storage).await?;
     let progress = Progress::count("removed");
     let now = output::now();
+    store.driver.check_clock(now).await?;
     let mut removed = 0;
     loop {
         let left = args.limit.map_or(u64::MAX, |limit| limit.saturating_sub(removed));

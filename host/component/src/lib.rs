@@ -136,7 +136,7 @@ impl Store for Provider {
         let outcome = call!(self, self.short(), |storage, store, location| {
             storage.call_load(store, &location, &digest, &app, now, inline_bytes)
         });
-        check::load(outcome.await?.into(), now, inline_bytes).map_err(|why| self.broken(why))
+        check::load(outcome.await?.into(), inline_bytes).map_err(|why| self.broken(why))
     }
 
     async fn fetch(&self, digest: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
@@ -215,7 +215,7 @@ impl Inspect for Provider {
             storage.call_list(store, &location, now, wanted.as_deref(), start.as_deref(), limit)
         });
         let listed: std::result::Result<_, _> = listed.await?.into_iter().map(Listed::try_from).collect();
-        listed.and_then(|listed| check::list(listed, now, owner, after, limit)).map_err(|why| self.broken(why))
+        listed.and_then(|listed| check::list(listed, owner, after, limit)).map_err(|why| self.broken(why))
     }
 
     async fn describe(&self, _digest: &Digest, _now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {

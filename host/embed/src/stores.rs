@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::{sync::OnceCell, task::JoinHandle};
@@ -107,6 +107,8 @@ struct Table {
     cleanup: Mutex<Option<JoinHandle<()>>>,
     /// Limits the log lines about failed cleanups.
     log: LogLimit,
+    /// Limits the log lines about a clock that is off.
+    clock_log: LogLimit,
 }
 
 struct Opening {
@@ -130,6 +132,7 @@ impl Stores {
             driver: OnceCell::from(driver),
             cleanup: Mutex::default(),
             log: LogLimit::default(),
+            clock_log: LogLimit::default(),
         };
         let default = Configured { default: Arc::new(table), tables: BTreeMap::new() };
         Self { default, named: BTreeMap::new(), observer: None, log: LogLimits::default() }
@@ -150,14 +153,19 @@ impl Stores {
         self.named.insert(name.into(), default);
     }
 
-    /// Opens all stores now, so that errors show when the host starts.
+    /// Opens all stores now, so that errors show when the host starts. Logs a warning for each whose clock differs from the
+    /// host's by more than [`CLOCK_TOLERANCE`](crate::store::CLOCK_TOLERANCE).
     ///
     /// # Errors
     ///
     /// Fails with the first store that cannot be opened.
     pub async fn open(&self) -> Result<()> {
         for table in self.all() {
-            table.driver().await?;
+            let driver = table.driver().await?;
+            let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+            if let Err(error) = driver.check_clock(now).await {
+                table.warn_of_clock(&error);
+            }
         }
         Ok(())
     }
@@ -248,6 +256,7 @@ impl Configured {
                 driver: OnceCell::new(),
                 cleanup: Mutex::default(),
                 log: LogLimit::default(),
+                clock_log: LogLimit::default(),
             };
             (name, Arc::new(table))
         };
@@ -285,7 +294,16 @@ impl Table {
         }
     }
 
+    fn warn_of_clock(&self, error: &Error) {
+        self.clock_log.limit(Instant::now(), |left_out| tracing::warn!(%error, left_out, "the store's clock"));
+    }
+
     async fn clean_up(self: Arc<Self>, now: u64, observer: Option<Arc<dyn Observer>>) {
+        if let Ok(driver) = self.driver().await
+            && let Err(error) = driver.check_clock(now).await
+        {
+            return self.warn_of_clock(&error);
+        }
         let mut removed = 0_u64;
         loop {
             let count = match self.driver().await {
@@ -321,7 +339,10 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Digest, Record, Writes, memory::Memory};
+    use crate::store::{
+        CLOCK_TOLERANCE, Change, CreateOutcome, DestroyCondition, Digest, Inspect, Listed, LoadOutcome, Record,
+        UpdateOutcome, Writes, memory::Memory,
+    };
 
     fn location(storage: Option<&str>, table: Option<&str>) -> Location {
         Location { storage: storage.map(str::to_owned), table: table.map(str::to_owned) }
@@ -381,6 +402,93 @@ mod tests {
         assert_eq!(stores.default.default.cleanup().as_ref().map(JoinHandle::id), first, "one at a time");
         stores.finish_cleanup(Duration::from_secs(60)).await;
         assert_eq!(driver.cleanup(3, u32::MAX).await.unwrap(), 0);
+    }
+
+    /// A store whose own clock shows this.
+    struct Clocked {
+        memory: Memory,
+        clock: u64,
+    }
+
+    #[async_trait::async_trait]
+    impl Store for Clocked {
+        fn summary(&self) -> String {
+            self.memory.summary()
+        }
+
+        async fn load(&self, digest: &Digest, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
+            self.memory.load(digest, app, now, inline_bytes).await
+        }
+
+        async fn fetch(&self, digest: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
+            self.memory.fetch(digest, app, name, now).await
+        }
+
+        async fn create(&self, digest: &Digest, record: &Record, writes: &Writes) -> Result<CreateOutcome> {
+            self.memory.create(digest, record, writes).await
+        }
+
+        async fn update(
+            &self,
+            digest: &Digest,
+            change: &Change,
+            expected: Option<u64>,
+            now: u64,
+        ) -> Result<UpdateOutcome> {
+            self.memory.update(digest, change, expected, now).await
+        }
+
+        async fn destroy(&self, digest: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
+            self.memory.destroy(digest, only, now, remember).await
+        }
+
+        async fn destroy_owned(&self, owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64> {
+            self.memory.destroy_owned(owner, except, now, remember).await
+        }
+
+        async fn cleanup(&self, now: u64, limit: u32) -> Result<u32> {
+            self.memory.cleanup(now, limit).await
+        }
+
+        fn inspect(&self) -> Option<&dyn Inspect> {
+            Some(self)
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl Inspect for Clocked {
+        async fn count(&self, now: u64) -> Result<u64> {
+            self.memory.count(now).await
+        }
+
+        async fn reused(&self, now: u64) -> Result<u64> {
+            self.memory.reused(now).await
+        }
+
+        async fn list(&self, now: u64, owner: Option<&str>, after: Option<&Digest>, limit: u32) -> Result<Vec<Listed>> {
+            self.memory.list(now, owner, after, limit).await
+        }
+
+        async fn describe(&self, digest: &Digest, now: u64) -> Result<Option<(Record, Vec<(String, String, u64)>)>> {
+            self.memory.describe(digest, now).await
+        }
+
+        async fn clock(&self) -> Result<Option<u64>> {
+            Ok(Some(self.clock))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_whose_clock_is_off_removes_no_expired_sessions() {
+        let now = 1_000_000;
+        for (clock, left) in [(now - CLOCK_TOLERANCE - 1, 1), (now + CLOCK_TOLERANCE + 1, 1), (now, 0)] {
+            let driver: Arc<dyn Store> = Arc::new(Clocked { memory: Memory::new(), clock });
+            driver.create(&Digest::of("a"), &record(2), &Writes::default()).await.unwrap();
+            let stores = Stores::single(Arc::clone(&driver));
+            stores.cleanup_later(&Location::default(), now).unwrap();
+            stores.finish_cleanup(Duration::from_secs(60)).await;
+            assert_eq!(driver.cleanup(now, 9).await.unwrap(), left, "the store's clock shows {clock}");
+        }
     }
 
     #[tokio::test]

@@ -6,6 +6,9 @@
 //! those of different sessions never wait for each other. An acknowledged save survives a power failure, unless the
 //! server's `innodb_flush_log_at_trx_commit` says otherwise.
 //!
+//! A session has expired by the caller's clock, or by the server's if that is earlier. Each statement reads the server's
+//! clock, so a host whose clock is ahead ends no session that is live.
+//!
 //! The user needs the privileges `SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, CREATE ROUTINE, ALTER
 //! ROUTINE, EXECUTE` on the database. A save must fit into the server's `max_allowed_packet`. Tables whose names differ
 //! only in upper and lower case must be in different databases, because names of procedures are not case-sensitive.
@@ -26,6 +29,7 @@ use lemon_session_sql::{
     attempts::Repeat,
     cleanup::clean_up,
     limits::{check_change, check_owner, check_writes},
+    owned::end_expired,
     pool::Calls,
     server::Server,
     tombstone::known_until,
@@ -94,6 +98,7 @@ impl Store for MySql {
             Box::pin(async move {
                 let digest = bytes(digest.as_bytes());
                 let parameters = vec![
+                    number(*now),
                     number((*inline_bytes).into()),
                     number(*now),
                     number(*now),
@@ -102,7 +107,7 @@ impl Store for MySql {
                 ];
                 let mut rows: Vec<Row> = connection.client.exec(&sql.load, Params::Positional(parameters)).await?;
                 let Some(first) = rows.first_mut() else { return Ok(LoadOutcome::Absent) };
-                let (found, ended, forgotten): (bool, bool, u64) =
+                let (found, ended, is_forgotten): (bool, bool, bool) =
                     (column(first, 8)?, column(first, 9)?, column(first, 10)?);
                 if found {
                     return loaded(rows);
@@ -110,7 +115,7 @@ impl Store for MySql {
                 if !ended {
                     return Ok(LoadOutcome::Expired);
                 }
-                if forgotten <= *now {
+                if is_forgotten {
                     return Ok(LoadOutcome::Absent);
                 }
                 connection.client.exec_drop(&sql.count_reuse, (digest,)).await?;
@@ -188,13 +193,13 @@ impl Store for MySql {
     }
 
     async fn destroy(&self, digest: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
-        let until = now.saturating_add(remember.into());
         let owner = match only {
             DestroyCondition::Owned(owner) => bytes(owner.as_bytes()),
             DestroyCondition::Any | DestroyCondition::Expired => Value::NULL,
         };
         let expired = Value::from(*only == DestroyCondition::Expired);
-        let parameters = vec![bytes(digest.as_bytes()), expired, owner, number(now), number(until)];
+        let parameters =
+            vec![bytes(digest.as_bytes()), expired, owner, number(now), number(now), number(remember.into())];
         let destroy = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
             Box::pin(async move { connection.value(&sql.destroy, parameters.clone()).await })
         });
@@ -202,20 +207,35 @@ impl Store for MySql {
     }
 
     async fn destroy_owned(&self, owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64> {
-        let (owner, until) = (bytes(owner.as_bytes()), number(now.saturating_add(remember.into())));
         let scope =
             self.calls.run(Repeat::Safe, (self.sql(), except.copied(), now), |connection, (sql, except, now)| {
                 Box::pin(async move {
                     let except = optional(*except, |digest| bytes(digest.as_bytes()));
-                    let mut row = connection.row(&sql.destroy_scope, vec![number(*now), number(*now), except]).await?;
-                    Ok((column::<u64>(&mut row, 0)?, column::<Option<u64>>(&mut row, 1)?))
+                    let parameters = vec![number(*now), number(*now), except, number(*now)];
+                    let mut row = connection.row(&sql.destroy_scope, parameters).await?;
+                    Ok((column::<u64>(&mut row, 0)?, column::<Option<u64>>(&mut row, 1)?, column::<u64>(&mut row, 2)?))
                 })
             });
-        let (newest, spared) = scope.await?;
+        let (newest, spared, moment) = scope.await?;
+        let owner = bytes(owner.as_bytes());
+        end_expired(self, moment, || {
+            let parameters = vec![owner.clone(), number(moment), number(newest), number(DESTROY_BATCH.into())];
+            self.calls.run(Repeat::Safe, (self.sql(), parameters), |connection, (sql, parameters)| {
+                Box::pin(connection.client.exec(&sql.expired_owned, Params::Positional(parameters.clone())))
+            })
+        })
+        .await?;
         destroy_all(|after| {
-            let (most, spared) = (number(DESTROY_BATCH.into()), optional(spared, number));
-            let after = Value::Bytes(after);
-            let parameters = vec![owner.clone(), spared, number(newest), after, most, number(now), until.clone()];
+            let parameters = vec![
+                owner.clone(),
+                optional(spared, number),
+                number(newest),
+                Value::Bytes(after),
+                number(DESTROY_BATCH.into()),
+                number(moment),
+                number(moment),
+                number(remember.into()),
+            ];
             self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
                 Box::pin(async move {
                     let mut row = connection.row(&sql.destroy_owned, parameters.clone()).await?;

@@ -11,6 +11,7 @@ pub struct Statements {
     pub update: String,
     pub destroy: String,
     pub destroy_scope: String,
+    pub expired_owned: String,
     pub destroy_owned: String,
     pub cleanup: String,
     pub count: String,
@@ -33,12 +34,18 @@ pub struct Statements {
 
 impl Statements {
     pub fn new(server: &Server) -> Self {
+        // A parameter: the caller's time, or the server's where that is earlier. What is live by the server's clock is
+        // live for every caller.
+        let moment = "LEAST(?, CAST(UNIX_TIMESTAMP() AS UNSIGNED))";
         // The session `s` that the digest of row `k` leads to. Both parameters are the time.
         let follow = "`{table}` k LEFT JOIN `{table}` s
-            ON s.id = CASE WHEN NOT k.ended THEN k.id WHEN k.leads_until > ? THEN k.leads_to END
-            AND NOT s.ended AND s.expires > ? AND (NOT k.ended OR s.era = k.leads_era)";
+            ON s.id = CASE WHEN NOT k.ended THEN k.id WHEN k.leads_until > {moment} THEN k.leads_to END
+            AND NOT s.ended AND s.expires > {moment} AND (NOT k.ended OR s.era = k.leads_era)";
         let record = "s.created, s.accessed, s.expires, s.absolute_expiry, s.rotated, s.owner, s.version, s.size";
-        let sql = |text: &str| server.sql(&text.replace("{follow}", follow).replace("{record}", record));
+        let sql = |text: &str| {
+            let text = text.replace("{follow}", follow).replace("{record}", record);
+            server.sql(&text.replace("{moment}", moment))
+        };
         let drop = [
             "TABLE IF EXISTS `{table}_meta`",
             "PROCEDURE IF EXISTS `{table}_create`",
@@ -50,7 +57,7 @@ impl Statements {
             "TABLE IF EXISTS `{table}_variable`",
         ];
         Self {
-            load: sql("SELECT {record}, s.id IS NOT NULL, k.ended, k.expires, k.nonce,
+            load: sql("SELECT {record}, s.id IS NOT NULL, k.ended, k.expires <= {moment}, k.nonce,
                     v.name, LENGTH(v.value), CASE WHEN LENGTH(v.value) <= ? THEN v.value END
                 FROM {follow} LEFT JOIN `{table}_variable` v ON v.session = s.id AND v.app = ?
                 WHERE k.digest = ?"),
@@ -59,25 +66,27 @@ impl Statements {
                 FROM {follow} JOIN `{table}_variable` v ON v.session = s.id AND v.app = ? AND v.name = ?
                 WHERE k.digest = ?"),
             create: sql("CALL `{table}_create`(?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-            update: sql("CALL `{table}_update`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-            destroy: sql("CALL `{table}_destroy`(?, ?, ?, ?, ?)"),
+            update: sql("CALL `{table}_update`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {moment})"),
+            destroy: sql("CALL `{table}_destroy`(?, ?, ?, {moment}, {moment} + ?)"),
             destroy_scope: sql("SELECT COALESCE((SELECT MAX(id) FROM `{table}`), 0),
-                (SELECT s.id FROM {follow} WHERE k.digest = ?)"),
-            destroy_owned: sql("CALL `{table}_destroy_owned`(?, ?, ?, ?, ?, ?, ?)"),
-            cleanup: sql("CALL `{table}_cleanup`(?, ?)"),
-            count: sql("SELECT COUNT(*) FROM `{table}` WHERE NOT ended AND expires > ?"),
-            reused: sql("SELECT CAST(COALESCE(SUM(reused), 0) AS UNSIGNED) FROM `{table}` WHERE ended AND expires > ?"),
-            backlog: sql("SELECT COUNT(*) FROM `{table}` WHERE expires <= ?"),
+                (SELECT s.id FROM {follow} WHERE k.digest = ?), {moment}"),
+            expired_owned: sql("SELECT s.digest FROM `{table}` s
+                WHERE s.owner = ? AND NOT s.ended AND s.expires <= {moment} AND s.id <= ? ORDER BY s.digest LIMIT ?"),
+            destroy_owned: sql("CALL `{table}_destroy_owned`(?, ?, ?, ?, ?, {moment}, {moment} + ?)"),
+            cleanup: sql("CALL `{table}_cleanup`({moment}, ?)"),
+            count: sql("SELECT COUNT(*) FROM `{table}` WHERE NOT ended AND expires > {moment}"),
+            reused: sql("SELECT CAST(COALESCE(SUM(reused), 0) AS UNSIGNED) FROM `{table}` WHERE ended AND expires > {moment}"),
+            backlog: sql("SELECT COUNT(*) FROM `{table}` WHERE expires <= {moment}"),
             list: sql("SELECT {record}, s.digest FROM `{table}` s
-                WHERE NOT s.ended AND s.expires > ? AND s.digest > ? ORDER BY s.digest LIMIT ?"),
+                WHERE NOT s.ended AND s.expires > {moment} AND s.digest > ? ORDER BY s.digest LIMIT ?"),
             list_owned: sql("SELECT {record}, s.digest FROM `{table}` s
-                WHERE NOT s.ended AND s.expires > ? AND s.digest > ? AND s.owner = ? ORDER BY s.digest LIMIT ?"),
+                WHERE NOT s.ended AND s.expires > {moment} AND s.digest > ? AND s.owner = ? ORDER BY s.digest LIMIT ?"),
             describe: sql("SELECT {record}, v.app, v.name, LENGTH(v.value)
                 FROM `{table}` s LEFT JOIN `{table}_variable` v ON v.session = s.id
-                WHERE s.digest = ? AND NOT s.ended AND s.expires > ?"),
+                WHERE s.digest = ? AND NOT s.ended AND s.expires > {moment}"),
             export: sql("SELECT {record}, v.app, v.name, v.value
                 FROM `{table}` s LEFT JOIN `{table}_variable` v ON v.session = s.id
-                WHERE s.digest = ? AND NOT s.ended AND s.expires > ?"),
+                WHERE s.digest = ? AND NOT s.ended AND s.expires > {moment}"),
             forget: sql("DELETE s FROM `{table}` s FORCE INDEX (digest)
                 WHERE s.digest = ? AND s.ended AND s.expires <= ?"),
             insert: sql(
@@ -86,7 +95,7 @@ impl Statements {
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             ),
             find: sql("SELECT id FROM `{table}` FORCE INDEX (digest)
-                WHERE digest = ? AND NOT ended AND expires > ? AND version = ? FOR UPDATE"),
+                WHERE digest = ? AND NOT ended AND expires > {moment} AND version = ? FOR UPDATE"),
             clear: sql("DELETE FROM `{table}_variable` WHERE session = ?"),
             replace: sql("UPDATE `{table}` SET created = ?, accessed = GREATEST(accessed, ?),
                 expires = GREATEST(expires, ?), absolute_expiry = ?, rotated = ?, owner = ?, version = ?, size = ?

@@ -5,6 +5,9 @@
 //! those of different sessions never wait for each other. An acknowledged save survives a power failure, unless the
 //! database's `synchronous_commit` is off.
 //!
+//! A session has expired by the caller's clock, or by the server's if that is earlier. Each statement reads the server's
+//! clock, so a host whose clock is ahead ends no session that is live.
+//!
 //! The user needs the privileges to connect, and to create tables and functions in the schema.
 //!
 #![doc = include_str!("server.md")]
@@ -36,7 +39,9 @@ mod statements;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lemon_session_sql::{attempts::Repeat, cleanup::clean_up, limits::check_change, server::Server};
+use lemon_session_sql::{
+    attempts::Repeat, cleanup::clean_up, limits::check_change, owned::end_expired, server::Server,
+};
 use lemon_session_store::{
     Change, CreateOutcome, DestroyCondition, Digest, Inspect, Listed, LoadOutcome, Record, Result, Schema, Snapshot,
     StorageOptions, Store, Transfer, UpdateOutcome, Write, Writes,
@@ -108,8 +113,8 @@ impl Store for Postgres {
                 if !ended {
                     return Ok(LoadOutcome::Expired);
                 }
-                let forgotten: i64 = first.try_get(10)?;
-                if forgotten <= *now {
+                let is_forgotten: bool = first.try_get(10)?;
+                if is_forgotten {
                     return Ok(LoadOutcome::Absent);
                 }
                 let count = client.prepare_cached(&sql.count_reuse).await?;
@@ -180,8 +185,8 @@ impl Store for Postgres {
     }
 
     async fn destroy(&self, digest: &Digest, only: &DestroyCondition, now: u64, remember: u32) -> Result<bool> {
-        let input = (self.sql(), *digest, only.clone(), stored(now), stored(now.saturating_add(remember.into())));
-        let destroy = self.calls.run(Repeat::Never, input, |client, (sql, digest, only, now, until)| {
+        let input = (self.sql(), *digest, only.clone(), stored(now), i64::from(remember));
+        let destroy = self.calls.run(Repeat::Never, input, |client, (sql, digest, only, now, remember)| {
             Box::pin(async move {
                 let destroy = client.prepare_cached(&sql.destroy).await?;
                 let expired = *only == DestroyCondition::Expired;
@@ -189,33 +194,45 @@ impl Store for Postgres {
                     DestroyCondition::Owned(owner) => Some(owner.as_bytes()),
                     DestroyCondition::Any | DestroyCondition::Expired => None,
                 };
-                client.query_one(&destroy, &[&&digest.as_bytes()[..], &expired, &owner, now, until]).await?.try_get(0)
+                client
+                    .query_one(&destroy, &[&&digest.as_bytes()[..], &expired, &owner, now, remember])
+                    .await?
+                    .try_get(0)
             })
         });
         destroy.await
     }
 
     async fn destroy_owned(&self, owner: &str, except: Option<&Digest>, now: u64, remember: u32) -> Result<u64> {
-        let (owner, until) = (Arc::<str>::from(owner), stored(now.saturating_add(remember.into())));
         let input = (self.sql(), except.copied(), stored(now));
         let scope = self.calls.run(Repeat::Safe, input, |client, (sql, except, now)| {
             Box::pin(async move {
                 let scope = client.prepare_cached(&sql.destroy_scope).await?;
                 let except = except.as_ref().map(|digest| &digest.as_bytes()[..]);
                 let row = client.query_one(&scope, &[&except, now]).await?;
-                Ok((row.try_get::<_, i64>(0)?, row.try_get::<_, Option<i64>>(1)?))
+                Ok((row.try_get::<_, i64>(0)?, row.try_get::<_, Option<i64>>(1)?, row.try_get::<_, i64>(2)?))
             })
         });
-        let (newest, spared) = scope.await?;
+        let (newest, spared, moment) = scope.await?;
+        end_expired(self, number(moment), || {
+            let input = (self.sql(), owner.as_bytes().to_vec(), moment, newest);
+            self.calls.run(Repeat::Safe, input, |client, (sql, owner, moment, newest)| {
+                Box::pin(async move {
+                    let expired = client.prepare_cached(&sql.expired_owned).await?;
+                    let rows = client.query(&expired, &[owner, moment, newest, &i64::from(DESTROY_BATCH)]).await?;
+                    rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<Vec<u8>>, _>>()
+                })
+            })
+        })
+        .await?;
         destroy_all(|after| {
-            let input = (self.sql(), Arc::clone(&owner), spared, newest, after, stored(now), until);
-            self.calls.run(Repeat::Never, input, |client, (sql, owner, spared, newest, after, now, until)| {
+            let input = (self.sql(), owner.as_bytes().to_vec(), spared, newest, after, moment, i64::from(remember));
+            self.calls.run(Repeat::Never, input, |client, (sql, owner, spared, newest, after, moment, remember)| {
                 Box::pin(async move {
                     let destroy = client.prepare_cached(&sql.destroy_owned).await?;
                     let most = i64::from(DESTROY_BATCH);
-                    let row = client
-                        .query_one(&destroy, &[&owner.as_bytes(), spared, newest, after, &most, now, until])
-                        .await?;
+                    let row =
+                        client.query_one(&destroy, &[owner, spared, newest, after, &most, moment, remember]).await?;
                     let (found, ended) = (number(row.try_get(0)?), number(row.try_get(1)?));
                     Ok(Destroyed { found, ended, last: row.try_get(2)? })
                 })

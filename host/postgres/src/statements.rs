@@ -11,6 +11,7 @@ pub struct Statements {
     pub update: String,
     pub destroy: String,
     pub destroy_scope: String,
+    pub expired_owned: String,
     pub destroy_owned: String,
     pub cleanup: String,
     pub count: String,
@@ -32,12 +33,21 @@ impl Statements {
     pub fn new(server: &Server) -> Self {
         // The session `s` that the digest of row `k` leads to at the time $2.
         let follow = r#""{table}" k LEFT JOIN "{table}" s
-            ON s.id = CASE WHEN NOT k.ended THEN k.id WHEN $2 < k.leads_until THEN k.leads_to END
-            AND NOT s.ended AND s.expires > $2 AND (NOT k.ended OR s.era = k.leads_era)"#;
+            ON s.id = CASE WHEN NOT k.ended THEN k.id WHEN {moment $2} < k.leads_until THEN k.leads_to END
+            AND NOT s.ended AND s.expires > {moment $2} AND (NOT k.ended OR s.era = k.leads_era)"#;
         let record = "s.created, s.accessed, s.expires, s.absolute_expiry, s.rotated, s.owner, s.version, s.size";
-        let sql = |text: &str| server.sql(&text.replace("{follow}", follow).replace("{record}", record));
+        // A parameter that is the caller's time stands for the server's where that is earlier: what is live by the
+        // server's clock is live for every caller.
+        let moment = |text: String, number: u32| {
+            let earlier = format!("least(${number}, floor(extract(epoch FROM statement_timestamp()))::bigint)");
+            text.replace(&format!("{{moment ${number}}}"), &earlier)
+        };
+        let sql = |text: &str| {
+            let text = text.replace("{follow}", follow).replace("{record}", record);
+            server.sql(&[1, 2, 4, 6, 15].into_iter().fold(text, moment))
+        };
         Self {
-            load: sql(r#"SELECT {record}, s.id IS NOT NULL, k.ended, k.expires, k.nonce,
+            load: sql(r#"SELECT {record}, s.id IS NOT NULL, k.ended, k.expires <= {moment $2}, k.nonce,
                     v.name, octet_length(v.value)::bigint, CASE WHEN octet_length(v.value) <= $4::bigint THEN v.value END
                 FROM {follow} LEFT JOIN "{table}_variable" v ON v.session = s.id AND v.app = $3
                 WHERE k.digest = $1 ORDER BY v.name"#),
@@ -62,26 +72,31 @@ impl Statements {
                 )
                 SELECT id FROM made"#),
             update: sql(r#"SELECT outcome, number
-                FROM "{table}_update"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"#),
-            destroy: sql(r#"SELECT "{table}_destroy"($1, $2, $3, $4, $5)"#),
+                FROM "{table}_update"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, {moment $15})"#),
+            destroy: sql(r#"SELECT "{table}_destroy"($1, $2, $3, {moment $4}, {moment $4} + $5)"#),
             destroy_scope: sql(r#"SELECT coalesce((SELECT max(id) FROM "{table}"), 0),
-                (SELECT s.id FROM {follow} WHERE k.digest = $1)"#),
-            destroy_owned: sql(r#"SELECT seen, done, last FROM "{table}_destroy_owned"($1, $2, $3, $4, $5, $6, $7)"#),
-            cleanup: sql(r#"SELECT removed, has_more FROM "{table}_cleanup"($1, $2)"#),
-            count: sql(r#"SELECT count(*) FROM "{table}" WHERE NOT ended AND expires > $1"#),
-            reused: sql(r#"SELECT coalesce(sum(reused), 0)::bigint FROM "{table}" WHERE ended AND expires > $1"#),
-            backlog: sql(r#"SELECT count(*) FROM "{table}" WHERE expires <= $1"#),
+                (SELECT s.id FROM {follow} WHERE k.digest = $1), {moment $2}"#),
+            expired_owned: sql(r#"SELECT s.digest FROM "{table}" s
+                WHERE s.owner = $1 AND NOT s.ended AND s.expires <= {moment $2} AND s.id <= $3 ORDER BY s.digest LIMIT $4"#),
+            destroy_owned: sql(r#"SELECT seen, done, last
+                FROM "{table}_destroy_owned"($1, $2, $3, $4, $5, {moment $6}, {moment $6} + $7)"#),
+            cleanup: sql(r#"SELECT removed, has_more FROM "{table}_cleanup"({moment $1}, $2)"#),
+            count: sql(r#"SELECT count(*) FROM "{table}" WHERE NOT ended AND expires > {moment $1}"#),
+            reused: sql(
+                r#"SELECT coalesce(sum(reused), 0)::bigint FROM "{table}" WHERE ended AND expires > {moment $1}"#,
+            ),
+            backlog: sql(r#"SELECT count(*) FROM "{table}" WHERE expires <= {moment $1}"#),
             list: sql(r#"SELECT {record}, s.digest FROM "{table}" s
-                WHERE s.digest > $2 AND ($3::bytea IS NULL OR s.owner = $3) AND NOT s.ended AND s.expires > $1
+                WHERE s.digest > $2 AND ($3::bytea IS NULL OR s.owner = $3) AND NOT s.ended AND s.expires > {moment $1}
                 ORDER BY s.digest LIMIT $4"#),
             describe: sql(r#"SELECT {record}, v.app, v.name, octet_length(v.value)::bigint
                 FROM "{table}" s LEFT JOIN "{table}_variable" v ON v.session = s.id
-                WHERE s.digest = $1 AND NOT s.ended AND s.expires > $2 ORDER BY v.app, v.name"#),
+                WHERE s.digest = $1 AND NOT s.ended AND s.expires > {moment $2} ORDER BY v.app, v.name"#),
             export: sql(r#"SELECT {record}, v.app, v.name, v.value
                 FROM "{table}" s LEFT JOIN "{table}_variable" v ON v.session = s.id
-                WHERE s.digest = $1 AND NOT s.ended AND s.expires > $2 ORDER BY v.app, v.name"#),
+                WHERE s.digest = $1 AND NOT s.ended AND s.expires > {moment $2} ORDER BY v.app, v.name"#),
             find: sql(r#"SELECT id FROM "{table}"
-                WHERE digest = $1 AND NOT ended AND expires > $2 AND version = $3 FOR UPDATE"#),
+                WHERE digest = $1 AND NOT ended AND expires > {moment $2} AND version = $3 FOR UPDATE"#),
             clear: sql(r#"DELETE FROM "{table}_variable" WHERE session = $1"#),
             replace: sql(r#"UPDATE "{table}" SET created = $2, accessed = greatest(accessed, $3),
                 expires = greatest(expires, $4), absolute_expiry = $5, rotated = $6, owner = $7, version = $8,

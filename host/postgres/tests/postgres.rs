@@ -49,6 +49,12 @@ async fn each_call_is_one_round_trip() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn host_whose_clock_is_off_ends_no_live_session_and_all_of_an_owner() {
+    let Some(url) = shared().await else { return };
+    sql::host_whose_clock_is_off_ends_no_live_session_and_all_of_an_owner(url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn connection_that_is_cut_between_request_and_answer_is_an_error_and_a_repeat_is_safe() {
     let Some(url) = shared().await else { return };
     sql::connection_that_is_cut_between_request_and_answer_is_an_error_and_a_repeat_is_safe(url).await;

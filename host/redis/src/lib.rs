@@ -44,10 +44,10 @@
 //!
 //! # Expiry
 //!
-//! The record and the caller's clock decide whether a session has expired. Each key also has a time to live, which
-//! is five minutes longer than its content is needed. Redis then removes it, so `cleanup` has nothing to do. An expired
-//! session therefore answers [`LoadOutcome::Expired`] for about five minutes, and [`LoadOutcome::Absent`] afterwards.
-//! The clocks of hosts may differ by these five minutes.
+//! The record and the clock decide whether a session has expired: the caller's, or the server's (`TIME`) if that is
+//! earlier. Each key also has a time to live, which is five minutes longer than its content is needed. Redis then
+//! removes it, so `cleanup` has nothing to do. An expired session therefore answers [`LoadOutcome::Expired`] for about
+//! five minutes, and [`LoadOutcome::Absent`] afterwards.
 //!
 //! # In a cluster
 //!
@@ -72,8 +72,8 @@
 //! batches, and follows sessions whose id is rotated meanwhile. It ends all sessions that the owner had when it was
 //! called.
 //!
-//! On a single server the index holds exactly the owner's sessions. `destroy_owned` ends them in batches, one script
-//! each, because a script blocks all other calls.
+//! On a single server the index holds the owner's sessions, and for up to a day the digests of those that have expired.
+//! `destroy_owned` ends them in batches, one script each, because a script blocks all other calls.
 //!
 //! A session that is found proves that the tables exist. The version of the layout is therefore read only where no
 //! session is found, and before one is created.
@@ -330,7 +330,7 @@ impl Store for Redis {
             }
         }
         self.check_layout().await?;
-        let args = &Args::at(now).number(remember.into()).owner(Some(owner)).bytes(&spared);
+        let args = &Args::at(now).number(remember.into()).text(&format!("={owner}")).bytes(&spared);
         let mut cursor = Some(0);
         while let Some(at) = cursor {
             let (next, keys) = self.owned_from(owner, at).await?;
@@ -364,6 +364,7 @@ impl Store for Redis {
 impl Inspect for Redis {
     async fn count(&self, now: u64) -> Result<u64> {
         self.check_layout().await?;
+        let now = now.min(self.server.time().await?);
         let (mut seen, mut live) = (HashSet::new(), 0);
         let mut pass = self.pass(ENTRIES).await?;
         while let Some(mut keys) = pass.keys().await? {
@@ -375,6 +376,7 @@ impl Inspect for Redis {
 
     async fn reused(&self, now: u64) -> Result<u64> {
         self.check_layout().await?;
+        let now = now.min(self.server.time().await?);
         let (mut seen, mut reused) = (HashSet::new(), 0);
         let mut pass = self.pass(ENTRIES).await?;
         while let Some(mut keys) = pass.keys().await? {
@@ -398,6 +400,7 @@ impl Inspect for Redis {
         if limit == 0 {
             return Ok(Vec::new());
         }
+        let now = now.min(self.server.time().await?);
         let follows = |key: &Digest| after.is_none_or(|after| key > after);
         if let Some(owner) = owner {
             let mut keys: Vec<Digest> = self.owned(owner).await?.into_iter().filter(follows).collect();

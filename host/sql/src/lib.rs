@@ -7,7 +7,8 @@
 //! - [`layout`]: the version of the tables;
 //! - [`limits`]: what can be stored;
 //! - [`tombstone`]: how long the end of a digest is remembered;
-//! - [`cleanup`]: the removal of expired sessions in batches.
+//! - [`cleanup`]: the removal of expired sessions in batches;
+//! - [`owned`]: the end of an owner's sessions that have expired.
 //!
 //! # Features
 //!
@@ -20,6 +21,7 @@ pub mod layout;
 pub mod limits;
 #[cfg(feature = "testing")]
 pub mod migrating;
+pub mod owned;
 mod password;
 mod pause;
 #[cfg(not(target_family = "wasm"))]

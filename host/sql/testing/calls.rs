@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
-use lemon_session_store::{Change, DestroyCondition, Grace, LoadOutcome, Rotation, Stored, UpdateOutcome};
+use lemon_session_store::{
+    Change, DestroyCondition, Grace, LoadOutcome, Rotation, Stored, UpdateOutcome, conformance::clocks,
+};
 
 use super::{
     APP, address, assert_unavailable, create, found, key, now, proxy::Proxy, record, through, with_tables, write,
@@ -53,6 +55,10 @@ pub async fn each_call_is_one_round_trip(url: &str) {
         }
     })
     .await;
+}
+
+pub async fn host_whose_clock_is_off_ends_no_live_session_and_all_of_an_owner(url: &str) {
+    with_tables(url, &[], |driver, _| async move { clocks(&*driver).await }).await;
 }
 
 pub async fn connection_that_is_cut_between_request_and_answer_is_an_error_and_a_repeat_is_safe(url: &str) {

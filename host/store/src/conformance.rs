@@ -31,13 +31,16 @@
 //! A race within one handle proves little. For a store that can be opened twice, [`Subject::and`] gives the rules a second
 //! handle, opened as another process would open it.
 //!
-//! Times are injected. They start at the machine's own time and run ahead by hours, so that a store which expires sessions by
-//! itself and by its own clock keeps them until the rule is done. No rule waits for time to pass.
+//! Times are injected. They start a week before the machine's own time and run ahead by hours, so that they stay behind the clock
+//! of a store that does not believe a caller whose clock is ahead. A store that expires entries by itself has to count their time to
+//! live from the caller's time. No rule waits for time to pass. [`clocks`] checks what a store with a clock of its own does for
+//! callers whose clocks are off.
 //!
 //! The suite also compiles to WebAssembly, where a broken rule ends the instance, as a panic cannot be caught there.
 
 mod check;
 mod cleaning;
+mod clocks;
 mod copying;
 mod creating;
 mod ending;
@@ -62,9 +65,10 @@ use futures::future::BoxFuture;
 
 #[doc(hidden)]
 pub use self::check::check_not_applicable;
-use self::sample::{APP, HOUR, change, key, pairs, put, put_in, removal, renaming_to, writing};
+use self::sample::{APP, HOUR, WEEK, change, key, pairs, put, put_in, removal, renaming_to, writing};
 pub use self::{
     check::{Outcome, check},
+    clocks::clocks,
     errors::{CALLS, SECRET, failures},
     subject::Subject,
 };

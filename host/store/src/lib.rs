@@ -12,6 +12,7 @@
 #![deny(missing_docs)]
 
 pub mod batches;
+mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
@@ -27,6 +28,7 @@ mod transfer;
 mod types;
 mod writes;
 
+pub use clock::CLOCK_TOLERANCE;
 pub use error::{Error, Result};
 pub use inspect::Inspect;
 pub use lemon_session_rules::units;

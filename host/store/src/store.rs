@@ -14,6 +14,12 @@ use super::{
 /// Values are bytes that a store never interprets. Times are in seconds since 1970-01-01T00:00:00Z. `now` is the caller's
 /// time, and a session is live while `now < record.expires`.
 ///
+/// # Clocks
+///
+/// A store that has a clock of its own ([`Inspect::clock`](super::Inspect::clock)) takes the earlier of `now` and its own time
+/// as the time of a call. What is live by the store's clock is then live for every caller, and a caller whose clock is ahead
+/// does not end it as expired. Other stores go by `now`.
+///
 /// # Digests
 ///
 /// A session is known by its digest, the SHA-256 of its id ([`Digest`]). A digest means one thing at a time:
@@ -81,6 +87,9 @@ pub trait Store: Send + Sync + 'static {
     /// Ends all live sessions of an owner as [`destroy`](Self::destroy) does, except that of the digest `except`, and returns
     /// how many were ended. A former digest within its grace period spares the session it leads to. Owners are compared byte
     /// by byte, like applications and names.
+    ///
+    /// Expired sessions of the owner may be removed too, and are not counted. A store with a clock of its own removes them: they
+    /// are live for a caller whose clock is behind.
     ///
     /// May take several transactions, so that no save waits for all of them. Every session that is the owner's when the call
     /// begins has ended when it returns, even if its id is rotated meanwhile.

@@ -29,6 +29,21 @@ pub enum Reply {
 }
 
 impl Ask {
+    /// The call as a store with a clock of its own takes it: at the time that this shows, if that is earlier than the caller's.
+    #[must_use]
+    pub fn at_most(mut self, clock: u64) -> Self {
+        match &mut self {
+            Self::Load { now, .. }
+            | Self::Fetch { now, .. }
+            | Self::Update { now, .. }
+            | Self::Destroy { now, .. }
+            | Self::DestroyOwned { now, .. }
+            | Self::Cleanup { now, .. } => *now = clock.min(*now),
+            Self::Create { .. } => {}
+        }
+        self
+    }
+
     /// Calls a store.
     ///
     /// # Errors

@@ -60,10 +60,9 @@ impl State {
             Action::DestroyOwned { owner, except, answer } => {
                 let is_meant = self.session.stage == Stage::Live
                     && self.session.owner.as_ref() == Some(owner)
-                    && (except.is_none() || self.session.id != *except)
-                    && self.session.may_be_live(operation);
+                    && (except.is_none() || self.session.id != *except);
                 match is_meant {
-                    // It is left alone if it had expired by the host's clock.
+                    // If it had expired, the store may leave it alone.
                     true if self.session.may_be_expired(operation) => vec![self.clone(), self.ended()],
                     true => vec![self.ended()],
                     false => self.unchanged(answer.is_some()),

@@ -25,6 +25,19 @@ pub struct Operation {
     pub action: Action,
 }
 
+impl Operation {
+    /// The same, by the earlier one of the host's clock and that of the store, which showed this meanwhile. A call that was not
+    /// answered may reach the store later; it is then at most as late as the host's clock was.
+    #[must_use]
+    pub fn by_the_store(mut self, clock: RangeInclusive<u64>) -> Self {
+        let (least, most) = self.clock.into_inner();
+        let is_over = self.action.is_answered() || matches!(self.action, Action::Cleanup);
+        let latest = if is_over { *clock.end() } else { u64::MAX };
+        self.clock = least.min(*clock.start())..=most.min(latest);
+        self
+    }
+}
+
 /// What was asked and answered. An answer of `None` is an error, or none that arrived: the operation has taken effect, or has not, or
 /// will later.
 #[derive(Clone, Debug, PartialEq, Eq)]

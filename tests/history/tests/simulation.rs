@@ -31,11 +31,13 @@ const SCHEDULES: u64 = 2_000;
 const SCHEDULES_OF_A_MISTAKE: u64 = 20_000;
 
 /// The correct fleets, and what their failovers may do.
-fn correct() -> [(Setup, Failovers); 3] {
+fn correct() -> [(Setup, Failovers); 5] {
     [
         (Setup::new(Replication::None), Failovers::KeepEverything),
         (Setup::new(Replication::Synchronous), Failovers::KeepEverything),
         (Setup::new(Replication::Asynchronous), Failovers::MayLoseTheLast),
+        (Setup::with_clock(Replication::None), Failovers::KeepEverything),
+        (Setup::with_clock(Replication::Asynchronous), Failovers::MayLoseTheLast),
     ]
 }
 
@@ -168,7 +170,7 @@ fn by_the_true_clock(mut history: Vec<Operation>) -> Vec<Operation> {
     history
 }
 
-/// The contract has a session expire by the clock of the host that is asked. `tests/clocks.rs` has what follows from that.
+/// Where a store has no clock, a session expires by the clock of the host that is asked.
 #[test]
 fn sessions_that_are_live_by_the_true_clock_end_if_the_clock_of_a_host_is_an_hour_off() {
     let ends = |skew, seed| {
@@ -177,6 +179,21 @@ fn sessions_that_are_live_by_the_true_clock_end_if_the_clock_of_a_host_is_an_hou
     };
     assert!((0..2000).all(|seed| ends(0, seed).is_none()), "clocks that are right end nothing");
     let mut violations = (0..2000).filter_map(|seed| ends(3600, seed));
+    println!("{}", violations.find(|violation| violation.kind == Kind::Vanished).expect("a session that ends early"));
+}
+
+/// As if the store went by its own clock where that is earlier, which it does not.
+#[test]
+fn store_that_believes_a_host_whose_clock_is_ahead_ends_live_sessions() {
+    let setup = Setup { has_clock: false, ..Setup::with_clock(Replication::None) };
+    let mut violations = (0..2000).filter_map(|seed| {
+        let history = simulate(seed, &setup).into_iter().map(|operation| {
+            let second = |time| BEGIN + time / 1_000_000;
+            let meanwhile = second(operation.invoked)..=second(operation.completed);
+            operation.by_the_store(meanwhile)
+        });
+        violation(seed, &history.collect::<Vec<_>>(), Failovers::KeepEverything)
+    });
     println!("{}", violations.find(|violation| violation.kind == Kind::Vanished).expect("a session that ends early"));
 }
 

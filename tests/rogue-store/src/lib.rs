@@ -79,7 +79,7 @@ impl Guest for Rogue {
             "recurse" => return Ok(recurse(now)),
             "trap" => panic!("as it was told"),
             "exit" => std::process::exit(0),
-            "expired" => loaded.record.expires = now,
+            "unversioned" => loaded.record.version = 0,
             "unsorted" => loaded.variables = vec![variable("b"), variable("a")],
             "amplified" => loaded.variables = amplified(),
             "prints" => {

@@ -116,7 +116,7 @@ async fn answers_that_break_the_contract_are_errors() {
     let cleanup = store.cleanup(NOW, 9).await.map(|_| ());
     let listed = async |owner: Option<&str>, limit| inspect.list(NOW, owner, None, limit).await.map(|_| ());
     for (answer, part) in [
-        (load(&*store, "expired").await.map(|_| ()), "has expired"),
+        (load(&*store, "unversioned").await.map(|_| ()), "has the version 0"),
         (load(&*store, "unsorted").await.map(|_| ()), "not sorted by name"),
         (update, "Conflict(7)"),
         (cleanup, "removed 4294967295 of at most 9"),

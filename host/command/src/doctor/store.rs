@@ -11,7 +11,8 @@ use lemon_session_host::{
     Stores,
     bindings::lemon::session::types::Location,
     store::{
-        self, Change, CreateOutcome, DestroyCondition, Digest, LoadOutcome, Record, Store, Stored, UpdateOutcome, Write,
+        self, CLOCK_TOLERANCE, Change, CreateOutcome, DestroyCondition, Digest, LoadOutcome, Record, Store, Stored,
+        UpdateOutcome, Write,
     },
     stores::Storage,
 };
@@ -23,8 +24,6 @@ use crate::output;
 const SLOW: Duration = Duration::from_millis(50);
 /// Clocks that differ by fewer seconds count as equal, because both are read in whole seconds.
 const SAME: u64 = 3;
-/// The tolerated difference in seconds of a store that expires sessions by its own clock.
-const OFF: u64 = 60;
 
 pub async fn check(stores: &Stores, location: &Location, storage: &Storage, report: &mut Report) -> Result<()> {
     let driver = match stores.driver(location).await {
@@ -130,7 +129,7 @@ async fn walk(driver: &dyn Store, key: &Digest, now: u64) -> Result<Duration> {
     let record = Record {
         created: now,
         accessed: now,
-        expires: now + 10 * OFF,
+        expires: now + 10 * CLOCK_TOLERANCE,
         absolute_expiry: None,
         rotated: now,
         owner: None,
@@ -179,11 +178,11 @@ async fn clock(driver: &dyn Store, name: &str, report: &mut Report) -> Result<()
     };
     let difference = theirs.abs_diff(output::now());
     let found = format!("the clock of {name} and that of this machine differ by {difference} seconds");
-    let advice =
-        "synchronise both with a time server (chrony, systemd-timesyncd), or sessions end too early or too late";
+    let advice = "synchronise both with a time server (chrony, systemd-timesyncd): sessions that this machine begins or extends end too \
+         early or too late, and beyond a minute it removes no expired ones";
     match difference {
         ..SAME => report.ok("clock", &format!("{name} and this machine agree on the time")),
-        SAME..=OFF => report.warning("clock", &found, advice),
+        SAME..=CLOCK_TOLERANCE => report.warning("clock", &found, advice),
         _ => report.fail("clock", &found, Some(advice)),
     }
 }

@@ -78,7 +78,7 @@ local function commit(s, p)
     set[#set + 1] = field
     set[#set + 1] = value
   end
-  if now > tonumber(s.accessed) then add('accessed', ARGV[1]) end
+  if now > tonumber(s.accessed) then add('accessed', text(now)) end
   add('version', text(p.version))
   add('size', text(p.size))
   if p.expires ~= tonumber(s.expires) then add('expires', text(p.expires)) end
@@ -86,7 +86,7 @@ local function commit(s, p)
   if s.owner and not p.owner then call('HDEL', entry, 'owner') end
   if p.owner and p.owner == indexed_owner then add('indexed', indexed) end
   if change.to ~= '' then
-    add('renewed', ARGV[1])
+    add('renewed', text(now))
     if change.grace and change.grace > tonumber(s.reach or 0) then add('reach', text(change.grace)) end
   end
   for first = 1, #set, CHUNK do

@@ -1,17 +1,23 @@
 -- The beginning of every script.
 --
 -- KEYS[1] is the entry of a digest, or an owner's index. KEYS[2] is the version of the layout, but only on a single
--- server: a cluster has that key in another slot. ARGV[1] is the caller's time.
+-- server: a cluster has that key in another slot. ARGV[1] is the caller's time; the server's replaces it where that is
+-- earlier, so that what is live by the server's clock is live for every caller.
 local call = redis.call
-local entry, layout, now = KEYS[1], KEYS[2], tonumber(ARGV[1])
+local entry, layout = KEYS[1], KEYS[2]
+local now = math.min(tonumber(ARGV[1]), tonumber(call('TIME')[1]))
 
 if layout then
   local version = call('GET', layout)
   if version ~= '1' then return {'layout', version} end
 end
 
--- The most by which the clocks of two hosts may differ, in seconds.
+-- For how many seconds a key is kept longer than its content is needed: a host whose clock is behind may still ask for
+-- it.
 local SLACK = 300
+-- For how many seconds an owner's index holds a digest after its session has expired: for a host whose clock is behind,
+-- the session is live, and `destroy_owned` must find it.
+local INDEX_SLACK = 86400
 -- The most values that are passed to one command.
 local CHUNK = 1000
 
@@ -19,8 +25,8 @@ local function text(number)
   return string.format('%.0f', number)
 end
 
--- The time to live, in milliseconds, of a key that is not needed from the time `at` on. Scripts decide by the caller's
--- clock what has expired. That Redis removes the key later only saves memory.
+-- The time to live, in milliseconds, of a key that is not needed from the time `at` on. Scripts decide what has expired.
+-- That Redis removes the key later only saves memory.
 local function left(at)
   return math.min(math.max(at - now, 0) + SLACK, 1e11) * 1000
 end
@@ -98,9 +104,9 @@ end
 -- The names of the other keys have the prefix of this one: `Session:s:DIGEST`, `Session:o:OWNER`.
 local prefix, key = string.match(entry, '^([^:]*:).:(.*)$')
 
--- Adds a digest to an owner's index, and removes some that have expired.
+-- Adds a digest to an owner's index, and removes some whose sessions expired long ago.
 local function index(name, member, expires)
-  local expired = call('ZRANGEBYSCORE', name, '-inf', text(now - SLACK), 'LIMIT', 0, CHUNK)
+  local expired = call('ZRANGEBYSCORE', name, '-inf', text(now - INDEX_SLACK), 'LIMIT', 0, CHUNK)
   if #expired > 0 then call('ZREM', name, unpack(expired)) end
   local before = call('ZSCORE', name, member)
   if not before or tonumber(before) < expires then call('ZADD', name, text(expires), member) end

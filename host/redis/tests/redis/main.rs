@@ -24,7 +24,9 @@ use std::{
 use lemon_session_redis::Redis;
 use lemon_session_store::{
     Change, CreateOutcome, Digest, Error, Grace, LoadOutcome, Loaded, Record, Rotation, StorageOptions, Store,
-    TableName, Write, Writes, conformance::Subject, registry::Open,
+    TableName, Write, Writes,
+    conformance::{Subject, clocks},
+    registry::Open,
 };
 use servers::{RedisCluster, can_start, skip};
 
@@ -88,6 +90,15 @@ async fn cluster() -> Option<Subject> {
 async fn store(url: &str) -> Subject {
     let table = own_table();
     Subject::new(open(url, &table).await).and(open(url, &table).await).expiring_by_itself()
+}
+
+#[tokio::test]
+async fn host_whose_clock_is_off_ends_no_live_session_and_all_of_an_owner() {
+    for url in [shared_server().await, shared_cluster().map(|cluster| cluster.url())].into_iter().flatten() {
+        let driver = created(&url, &own_table()).await;
+        clocks(&*driver).await;
+        driver.try_schema().expect("schema").drop_tables().await.expect("drop_tables");
+    }
 }
 
 /// The server that tests share, or none.

@@ -15,6 +15,7 @@ use self::{
     reference::Model,
 };
 use super::{Outcome, Subject, executor};
+use crate::LoadOutcome;
 
 pub async fn any_sequence_of_operations_answers_as_the_model(store: &Subject) -> Result<(), Outcome> {
     if store.schema().is_err() {
@@ -54,6 +55,13 @@ async fn follow(store: &Subject, operations: &[Operation]) -> Result<(), TestCas
         let handle = store.handle(number);
         let answer = operation.run(&*handle, model.now, model.version_of(operation)).await;
         let expected = model.run(operation);
+        if let Operation::DestroyOwned { owner, .. } = operation {
+            for key in model.expired_of(*owner) {
+                if handle.load(&key, "", model.now, 0).await.expect("load") == LoadOutcome::Absent {
+                    model.remove(key);
+                }
+            }
+        }
         prop_assert!(
             answer.fits(&expected),
             "operation {number} of {possible:#?} answers {answer:?}, not {expected:?}"

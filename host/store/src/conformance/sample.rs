@@ -3,6 +3,7 @@
 use crate::{Change, Digest, Grace, Rotation, Write, Writes};
 
 pub const HOUR: u64 = 3600;
+pub const WEEK: u64 = 7 * 24 * HOUR;
 pub const APP: &str = "shop";
 
 pub fn key(name: &str) -> Digest {

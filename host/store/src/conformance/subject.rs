@@ -2,7 +2,7 @@
 
 use std::{any::Any, sync::Arc, time::SystemTime};
 
-use super::{APP, HOUR, Outcome};
+use super::{APP, HOUR, Outcome, WEEK};
 use crate::{
     CreateOutcome, Digest, Inspect, LoadOutcome, Loaded, Record, Result, Schema, Store, Stored, Transfer, Write,
 };
@@ -23,7 +23,7 @@ pub struct Subject {
 impl Subject {
     /// A store that is empty and has no tables yet.
     pub fn new(driver: Arc<dyn Store>) -> Self {
-        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+        let now = machine_time().saturating_sub(WEEK);
         Self { driver, other: None, tables: true, expires_by_itself: false, now, _kept: Vec::new() }
     }
 
@@ -207,6 +207,11 @@ impl Subject {
             assert_eq!(answer, backlog, "{why}");
         }
     }
+}
+
+/// The time by this machine's clock, in seconds since 1970-01-01T00:00:00Z.
+pub(super) fn machine_time() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
 }
 
 /// The answer of a call that a driver may not support.

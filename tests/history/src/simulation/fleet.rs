@@ -13,7 +13,7 @@ use lemon_session_store::{Error, Result};
 use super::{
     Replication, Setup,
     client::Client,
-    line::{Answer, Shared, Wish},
+    line::{Answer, BEGIN, Shared, Wish},
     replicas::Replicas,
 };
 use crate::{
@@ -27,6 +27,11 @@ const PATIENCE: u64 = 1_000_000;
 const OUTAGE: u64 = 300_000;
 /// The most that a client's stack takes.
 const STACK: usize = 256 * 1024;
+
+/// What a clock that is right shows after this many microseconds, in seconds since 1970-01-01T00:00:00Z.
+fn true_time(after: u64) -> u64 {
+    BEGIN + after / 1_000_000
+}
 
 /// A run: the clients, the network and the store.
 pub struct Fleet {
@@ -137,7 +142,15 @@ impl Fleet {
         self.loss = 0.0;
         self.add(0, |client, yielder| client.look(yielder));
         self.go_on();
-        self.shared.recorder.take()
+        let operations = self.shared.recorder.take();
+        if !self.setup.has_clock {
+            return operations;
+        }
+        let by_the_store = |operation: Operation| {
+            let meanwhile = true_time(operation.invoked)..=true_time(operation.completed);
+            operation.by_the_store(meanwhile)
+        };
+        operations.into_iter().map(by_the_store).collect()
     }
 
     fn go_on(&mut self) {
@@ -229,6 +242,9 @@ impl Fleet {
             return self.answer(call, Err(Error::unavailable("there is no primary")));
         }
         let call_at = &mut self.calls[call];
+        if self.setup.has_clock {
+            call_at.ask = call_at.ask.clone().at_most(true_time(now));
+        }
         let ask = call_at.ask.clone();
         let store = match ask {
             Ask::Load { .. } if self.setup.reads_replica => self.replicas.replica(now),

@@ -25,6 +25,9 @@ pub struct Setup {
     pub replication: Replication,
     /// How far the clocks of hosts may be off, in seconds.
     pub skew: u64,
+    /// Whether the store has a clock of its own, which is right, and goes by it if a host's is ahead. What it does is then recorded
+    /// by the earlier of the two.
+    pub has_clock: bool,
     /// Whether the driver sends an update again when no answer came. That is a mistake: the first one may have taken effect.
     pub repeats: bool,
     /// Whether the driver reads from the replica. That is a mistake: the replica lags behind.
@@ -45,7 +48,19 @@ pub enum Replication {
 impl Setup {
     /// Correct hosts on a correct store, with clocks that may be off by two minutes.
     pub fn new(replication: Replication) -> Self {
-        Self { store: || Arc::new(Memory::new()), replication, skew: 120, repeats: false, reads_replica: false }
+        Self {
+            store: || Arc::new(Memory::new()),
+            replication,
+            skew: 120,
+            has_clock: false,
+            repeats: false,
+            reads_replica: false,
+        }
+    }
+
+    /// The same on a store with a clock of its own, and hosts whose clocks may be off by an hour.
+    pub fn with_clock(replication: Replication) -> Self {
+        Self { skew: 3600, has_clock: true, ..Self::new(replication) }
     }
 }
 

@@ -261,12 +261,18 @@ class Redis(Store):
 
         def read() -> Any:
             with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.time()
                 for digest in digests:
                     pipeline.hmget(self._entry(digest), [*_RECORD, 'pending'])
                 return pipeline.execute()
 
+        if not digests:
+            return []
+        (clock, _), *entries = self._call(read)
+        # As in the scripts: what is live by the server's clock is live for every caller.
+        now = min(now, clock)
         listed = []
-        for digest, (*fields, pending) in zip(digests, self._call(read) if digests else []):
+        for digest, (*fields, pending) in zip(digests, entries):
             # The entry is absent, a tombstone, or an unfinished copy.
             if fields[0] is not None and pending is None and int(fields[2]) > now:
                 listed.append(Listed(digest, _record(fields)))

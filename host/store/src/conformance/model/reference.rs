@@ -84,6 +84,17 @@ impl Model {
         }
     }
 
+    /// The expired sessions of an owner, which a store may remove when it ends the live ones.
+    pub fn expired_of(&self, owner: u8) -> Vec<Digest> {
+        let expired = self.sessions.iter().filter(|session| session.record.expires <= self.now);
+        expired.filter(|session| session.record.owner == Some(owner_of(owner))).map(|session| session.key).collect()
+    }
+
+    /// Removes an expired session.
+    pub fn remove(&mut self, key: Digest) {
+        self.destroy(key, 0);
+    }
+
     /// Ends what leads to a session.
     fn seal(&mut self, number: u64) {
         for former in &mut self.former {
