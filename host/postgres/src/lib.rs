@@ -1,4 +1,4 @@
-//! `postgres://USER:PASSWORD@HOST:PORT/DATABASE`: sessions in PostgreSQL 12 or newer, shared by any number of hosts.
+//! `postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE`: sessions in PostgreSQL 12 or newer, shared by any number of hosts.
 //!
 //! A load is one statement and a save is one call of a stored function, which each connection prepares once: one round
 //! trip. A load that answers `Ended` takes another one, to count the use. Saves of one session run one after the other;
@@ -8,6 +8,12 @@
 //! The user needs the privileges to connect, and to create tables and functions in the schema.
 //!
 #![doc = include_str!("server.md")]
+//!
+//! # With a standby
+//!
+//! A URL that names the primary and its standbys leads to the one that takes writes. An acknowledged save is on the new primary after
+//! a failover if the standby that is promoted was synchronous (`synchronous_standby_names`), and the old primary was stopped before:
+//! a primary that is only cut off from its standbys completes no save, but answers loads with what it knows.
 //!
 //! # On WebAssembly
 //!

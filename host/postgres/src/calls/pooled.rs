@@ -4,12 +4,19 @@ use std::sync::Arc;
 
 use deadpool::managed::{Manager, Metrics, RecycleResult};
 use deadpool_postgres::{ClientWrapper, Connect, ManagerConfig};
-use futures::future::BoxFuture;
-use lemon_session_sql::{attempts::Failure, pool, pool::Backend, server::Server, tls::tls};
+use futures::{FutureExt, future::BoxFuture};
+use lemon_session_sql::{
+    attempts::Failure,
+    hosts::Reached,
+    pool,
+    pool::Backend,
+    server::{Host, Server},
+    tls::tls,
+};
 use lemon_session_store::Result;
 use rustls::ClientConfig;
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{Client, Config, config::TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
@@ -31,17 +38,16 @@ pub struct Connections(deadpool_postgres::Manager);
 impl Connections {
     fn new(server: &Server) -> Result<Self> {
         let mut config = config(server);
-        match &server.socket {
-            Some(socket) => config.host_path(socket),
-            None => config.host(&server.host),
-        };
         config
-            .port(server.port)
             .connect_timeout(server.connect_timeout)
             // Detects a server that has disappeared without closing the connection.
             .keepalives_idle(server.timeout)
             .tcp_user_timeout(server.timeout);
-        let connector = Connector { tls: tls(server)?, settings: settings(server) };
+        if server.writable {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+        let (tls, settings) = (tls(server)?, settings(server));
+        let connector = Connector { server: server.clone(), reached: Reached::default(), tls, settings };
         Ok(Self(deadpool_postgres::Manager::from_connect(config, connector, ManagerConfig::default())))
     }
 }
@@ -64,25 +70,42 @@ impl Manager for Connections {
 }
 
 struct Connector {
+    server: Server,
+    reached: Reached,
     tls: ClientConfig,
     settings: String,
+}
+
+impl Connector {
+    async fn connect_to(
+        &self,
+        host: &Host,
+        mut config: Config,
+    ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        match &self.server.socket {
+            Some(socket) => config.host_path(socket),
+            None => config.host(&host.name),
+        };
+        let (client, connection) = config.port(host.port).connect(MakeRustlsConnect::new(self.tls.clone())).await?;
+        let task = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::warn!("a connection to PostgreSQL has broken: {}", describe(&error));
+            }
+        });
+        if let Err(error) = client.batch_execute(&self.settings).await {
+            task.abort();
+            return Err(error);
+        }
+        Ok((client, task))
+    }
 }
 
 impl Connect for Connector {
     fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
         let config = config.clone();
         Box::pin(async move {
-            let (client, connection) = config.connect(MakeRustlsConnect::new(self.tls.clone())).await?;
-            let task = tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::warn!("a connection to PostgreSQL has broken: {}", describe(&error));
-                }
-            });
-            if let Err(error) = client.batch_execute(&self.settings).await {
-                task.abort();
-                return Err(error);
-            }
-            Ok((client, task))
+            let connect = |place: usize| self.connect_to(&self.server.hosts[place], config.clone()).boxed();
+            self.reached.connect(&self.server, connect).await
         })
     }
 }
