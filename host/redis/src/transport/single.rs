@@ -33,7 +33,7 @@ pub struct Single {
 /// Where the primary is.
 enum Primary {
     At(Client),
-    KnownBy(Box<Sentinels>),
+    KnownBy(Sentinels),
 }
 
 #[derive(Clone)]
@@ -50,7 +50,7 @@ struct Current {
 impl Single {
     pub async fn connect(address: &Address) -> RedisResult<Self> {
         let primary = match address.primary {
-            Some(_) => Primary::KnownBy(Box::new(Sentinels::new(address)?)),
+            Some(_) => Primary::KnownBy(Sentinels::new(address)?),
             None => {
                 let info = connections(address)?.pop().ok_or((ErrorKind::InvalidClientConfig, "no host"))?;
                 Primary::At(match address.ca.clone() {
