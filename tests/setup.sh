@@ -15,11 +15,11 @@ command -v openssl >/dev/null || packages+=(openssl)
 command -v systemd-analyze >/dev/null || packages+=(systemd)
 python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
 # Clusters of the database servers are started by the tests.
-postgres=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)
+postgres=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1 || true)
 [ -e /usr/lib/galera/libgalera_smm.so ] || packages+=(galera-4)
 command -v rsync >/dev/null || packages+=(rsync)
 for server in pg_basebackup:postgresql mariadbd:mariadb-server redis-server:redis-server redis-cli:redis-tools \
-    redis-sentinel:redis-sentinel apache2:apache2-bin lighttpd:lighttpd nginx:nginx-light fcgiwrap:fcgiwrap; do
+    redis-sentinel:redis-sentinel pgbouncer:pgbouncer apache2:apache2-bin lighttpd:lighttpd nginx:nginx-light fcgiwrap:fcgiwrap; do
     PATH=$PATH:/usr/sbin:/sbin:$postgres command -v "${server%%:*}" >/dev/null || packages+=("${server##*:}")
 done
 

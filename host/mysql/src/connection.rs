@@ -10,7 +10,7 @@ use lemon_session_sql::{
     server::{Host, Server},
     tls::SslMode,
 };
-use lemon_session_store::Result;
+use lemon_session_store::{Error, Result};
 use mysql_async::{
     Conn, DriverError, Error as ClientError, IoError, Opts, OptsBuilder, Params, Row, ServerError, SslOpts, Value,
     prelude::{FromValue, Queryable},
@@ -71,6 +71,9 @@ impl Connections {
         // The client panics unless the process has a default provider: two are compiled in, and it would not choose.
         let _ = ring::default_provider().install_default();
         server.root_certificates()?;
+        if !server.prepare {
+            return Err(Error::invalid("prepare is no, which this driver cannot do"));
+        }
         let hosts = server.hosts.iter().map(|host| Ways::new(server, host)).collect();
         Ok(Self { server: server.clone(), reached: Reached::default(), hosts })
     }

@@ -31,6 +31,8 @@ pub struct Server {
     pub hosts: Vec<Host>,
     /// Whether hosts that take no writes are passed over.
     pub writable: bool,
+    /// Whether statements are prepared.
+    pub prepare: bool,
     pub socket: Option<PathBuf>,
     pub user: String,
     pub password: Option<Password>,

@@ -12,7 +12,7 @@ use super::{
     tls::{SslMode, ssl_mode},
 };
 
-const OPTIONS: [&str; 9] = [
+const OPTIONS: [&str; 10] = [
     "pool-size",
     "connect-timeout",
     "timeout",
@@ -22,6 +22,7 @@ const OPTIONS: [&str; 9] = [
     "password-file",
     "password-env",
     "target_session_attrs",
+    "prepare",
 ];
 
 impl Server {
@@ -93,10 +94,17 @@ impl Server {
         }
         let in_url = url.password().map(|password| decode(password, "password")).transpose()?;
 
+        let prepare = match given.remove("prepare").as_deref() {
+            None | Some("yes") => true,
+            Some("no") => false,
+            Some(other) => return Err(Error::invalid(format!("prepare is {other:?}: it is yes or no"))),
+        };
+
         Ok(Self {
             product,
             hosts,
             writable,
+            prepare,
             socket,
             user,
             password: password(in_url, given.remove("password-file"), given.remove("password-env"))?,

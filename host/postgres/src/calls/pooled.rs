@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use deadpool::managed::{Manager, Metrics, RecycleResult};
-use deadpool_postgres::{ClientWrapper, Connect, ManagerConfig};
+use deadpool_postgres::{Connect, ManagerConfig};
 use futures::{FutureExt, future::BoxFuture};
 use lemon_session_sql::{
     attempts::Failure,
@@ -16,9 +16,10 @@ use lemon_session_sql::{
 use lemon_session_store::Result;
 use rustls::ClientConfig;
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, Config, config::TargetSessionAttrs};
+use tokio_postgres::{Config, config::TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::client::{Client, Types};
 use crate::{
     config::{config, settings},
     failure::{describe, failure},
@@ -33,7 +34,11 @@ pub async fn open(server: Arc<Server>) -> Result<Calls> {
 }
 
 /// Makes connections, for the pool.
-pub struct Connections(deadpool_postgres::Manager);
+pub struct Connections {
+    manager: deadpool_postgres::Manager,
+    /// None if statements are prepared.
+    types: Option<Types>,
+}
 
 impl Connections {
     fn new(server: &Server) -> Result<Self> {
@@ -46,26 +51,29 @@ impl Connections {
         if server.writable {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
-        let (tls, settings) = (tls(server)?, settings(server));
+        // Settings would stay with the connection of the server, which others use next.
+        let settings = if server.prepare { settings(server) } else { String::new() };
+        let tls = tls(server)?;
         let connector = Connector { server: server.clone(), reached: Reached::default(), tls, settings };
-        Ok(Self(deadpool_postgres::Manager::from_connect(config, connector, ManagerConfig::default())))
+        let manager = deadpool_postgres::Manager::from_connect(config, connector, ManagerConfig::default());
+        Ok(Self { manager, types: (!server.prepare).then(Types::default) })
     }
 }
 
 impl Manager for Connections {
-    type Type = ClientWrapper;
+    type Type = Client;
     type Error = tokio_postgres::Error;
 
-    async fn create(&self) -> Result<ClientWrapper, tokio_postgres::Error> {
-        self.0.create().await
+    async fn create(&self) -> Result<Client, tokio_postgres::Error> {
+        Ok(Client { connection: self.manager.create().await?, types: self.types.clone() })
     }
 
-    async fn recycle(&self, connection: &mut ClientWrapper, metrics: &Metrics) -> RecycleResult<tokio_postgres::Error> {
-        self.0.recycle(connection, metrics).await
+    async fn recycle(&self, client: &mut Client, metrics: &Metrics) -> RecycleResult<tokio_postgres::Error> {
+        self.manager.recycle(&mut client.connection, metrics).await
     }
 
-    fn detach(&self, connection: &mut ClientWrapper) {
-        self.0.detach(connection);
+    fn detach(&self, client: &mut Client) {
+        self.manager.detach(&mut client.connection);
     }
 }
 
@@ -81,7 +89,7 @@ impl Connector {
         &self,
         host: &Host,
         mut config: Config,
-    ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+    ) -> Result<(tokio_postgres::Client, JoinHandle<()>), tokio_postgres::Error> {
         match &self.server.socket {
             Some(socket) => config.host_path(socket),
             None => config.host(&host.name),
@@ -101,7 +109,10 @@ impl Connector {
 }
 
 impl Connect for Connector {
-    fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+    fn connect(
+        &self,
+        config: &Config,
+    ) -> BoxFuture<'_, Result<(tokio_postgres::Client, JoinHandle<()>), tokio_postgres::Error>> {
         let config = config.clone();
         Box::pin(async move {
             let connect = |place: usize| self.connect_to(&self.server.hosts[place], config.clone()).boxed();
@@ -115,7 +126,7 @@ impl Backend for Connections {
         failure(&error, server)
     }
 
-    fn discard(connection: ClientWrapper) {
+    fn discard(connection: Client) {
         // This ends the task that owns the socket.
         drop(connection);
     }

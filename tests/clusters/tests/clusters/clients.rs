@@ -184,14 +184,25 @@ pub fn run(runtime: &Handle, stores: &[Arc<dyn Store>], seed: u64, faults: impl 
             scope.spawn(move || {
                 let host = Host::new(wire, client, number);
                 for id in ids {
-                    let id = Some(id.clone());
-                    visit(&host, recorder, &Request { id, strict: false, cleanup: 0.0, task: Task::Read });
+                    read(&host, recorder, id);
                 }
-                assert_eq!(host.wire().failed.get(), 0, "host {number} reads all sessions");
             });
         }
     });
     outcome(&recorder.take(), stores.len(), seed)
+}
+
+/// Reads a session. A first attempt may meet a connection that has broken.
+fn read(host: &Host<Counting>, recorder: &Recorder, id: &Id) {
+    for _ in 0..10 {
+        let (id, failed) = (Some(id.clone()), host.wire().failed.get());
+        visit(host, recorder, &Request { id, strict: false, cleanup: 0.0, task: Task::Read });
+        if host.wire().failed.get() == failed {
+            return;
+        }
+        thread::sleep(Duration::from_millis(300));
+    }
+    panic!("a host cannot read a session while the cluster is whole");
 }
 
 /// Ends the clients, also if the faults panic.
@@ -271,10 +282,11 @@ fn outcome(history: &[Operation], hosts: usize, seed: u64) -> Outcome {
     let found = history
         .iter()
         .filter(|operation| matches!(operation.action, Action::Start { answer: Some(Started::Found { .. }), .. }));
-    assert!(outcome.saves > 100 && found.count() > 100, "the clients did too little: {outcome:?}");
+    assert!(outcome.saves > 20 && found.count() > 20, "the clients did too little: {outcome:?}");
     let gap = |of: Option<usize>| {
         let saves = history.iter().filter(is_saved).filter(|operation| of.is_none_or(|host| operation.host == host));
-        let mut times: Vec<u64> = saves.map(|operation| operation.completed).collect();
+        // From the beginning on.
+        let mut times: Vec<u64> = saves.map(|operation| operation.completed).chain([0]).collect();
         times.sort_unstable();
         let gap = times.windows(2).map(|pair| pair[1] - pair[0]).max();
         Duration::from_micros(gap.unwrap_or_default())

@@ -10,6 +10,7 @@
 mod clients;
 mod faults;
 mod galera;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod proxy;

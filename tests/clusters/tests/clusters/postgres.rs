@@ -22,19 +22,19 @@ use crate::{
 const NOTICE: Duration = Duration::from_millis(700);
 
 /// Two servers, one of which is the standby of the other.
-struct Postgres {
+pub struct Postgres {
     runtime: Handle,
-    nodes: [Node; 2],
+    pub nodes: [Node; 2],
     /// The place of the primary.
-    primary: usize,
+    pub primary: usize,
     initdb: String,
     basebackup: String,
     psql: String,
     _folder: TempDir,
 }
 
-struct Node {
-    server: Process,
+pub struct Node {
+    pub server: Process,
     /// The way of each host to this server.
     hosts: [Proxy; 2],
     /// The way of the standby.
@@ -42,10 +42,10 @@ struct Node {
 }
 
 /// PostgreSQL refuses to run as root.
-const USER: &str = "postgres";
+pub const USER: &str = "postgres";
 
 impl Postgres {
-    fn start(runtime: &Handle) -> Option<Self> {
+    pub fn start(runtime: &Handle) -> Option<Self> {
         let programs = find(["postgres", "initdb", "pg_basebackup", "psql"], "postgresql")?;
         let [postgres, initdb, basebackup, psql] = programs;
         let parent = parent("lemon-session-postgres-");
@@ -93,7 +93,7 @@ impl Postgres {
         self.ask(place, sql).unwrap_or_else(|| panic!("the server {place} does as it is told: {sql}"));
     }
 
-    fn wait_for_answer(&self) {
+    pub fn wait_for_answer(&self) {
         wait_until("the primary answers", || self.ask(self.primary, "SELECT 1").is_some());
     }
 
@@ -117,7 +117,7 @@ impl Postgres {
     }
 
     /// Has saves wait for the standby, once it has everything.
-    fn is_synchronous(&self) {
+    pub fn is_synchronous(&self) {
         let states = "SELECT state FROM pg_stat_replication WHERE application_name = 'standby'";
         wait_until("the standby follows", || self.ask(self.primary, states).as_deref() == Some("streaming"));
         self.tell(self.primary, "ALTER SYSTEM SET synchronous_standby_names = 'standby'");

@@ -36,8 +36,23 @@ impl Process {
         self.start_with(&[]);
     }
 
-    /// Starts it with more arguments.
+    /// Starts it with more arguments. It may refuse to start shortly after it was killed: then once more.
     pub fn start_with(&mut self, arguments: &[&str]) {
+        let begun = Instant::now();
+        loop {
+            self.spawn(arguments);
+            let listens = |server: &Self| TcpStream::connect(("127.0.0.1", server.port)).is_ok();
+            self.wait_for("to listen", |server| listens(server) || server.has_ended());
+            if listens(self) {
+                return;
+            }
+            self.kill();
+            assert!(begun.elapsed() < Duration::from_secs(60), "the server does not start: {}", self.log());
+            thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    fn spawn(&mut self, arguments: &[&str]) {
         let script =
             "log=$1; shift; \"$@\" >>$log 2>&1 & pid=$!; echo $pid; read _; pkill -KILL -P $pid; kill -9 $pid; wait";
         let mut shell = Command::new("sh")
@@ -54,7 +69,20 @@ impl Process {
         let mut line = String::new();
         BufReader::new(shell.stdout.take().expect("its output")).read_line(&mut line).expect("the server's process");
         self.running = Some((shell, line.trim().parse().expect("the server's process")));
-        self.wait_for("to listen", |server| TcpStream::connect(("127.0.0.1", server.port)).is_ok());
+    }
+
+    /// Whether it has ended by itself, and waits for the shell to notice.
+    fn has_ended(&self) -> bool {
+        let Some((_, process)) = &self.running else { return true };
+        let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        state.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('Z'))
+    }
+
+    /// The last lines of its log.
+    fn log(&self) -> String {
+        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().rev().take(30).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
     /// Kills it, as the kernel does when it is out of memory.
@@ -80,13 +108,9 @@ impl Process {
     }
 
     /// Waits, with a bound.
-    pub fn wait_for(&self, what: &str, ready: impl FnMut(&Self) -> bool) {
-        let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-        if !within(Duration::from_secs(60), self, ready) {
-            let log = log();
-            let lines: Vec<&str> = log.lines().rev().take(30).collect();
-            panic!("the server {} takes too long {what}: {lines:#?}", self.port);
-        }
+    fn wait_for(&self, what: &str, ready: impl FnMut(&Self) -> bool) {
+        let is_ready = within(Duration::from_secs(60), self, ready);
+        assert!(is_ready, "the server {} takes too long {what}: {}", self.port, self.log());
     }
 }
 

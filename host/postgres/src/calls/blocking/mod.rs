@@ -48,6 +48,11 @@ pub async fn open(server: Arc<Server>) -> Result<Calls> {
             "socket is given, and a component reaches no Unix socket: name the host of the server in the storage URL",
         ));
     }
+    if !server.prepare {
+        return Err(Error::invalid(
+            "prepare is no, which a component cannot do: name the server itself in place of a pooler",
+        ));
+    }
     refuse_tls(&server)?;
     let calls = Calls { server, kept: Mutex::new(Kept::None), reached: Reached::default() };
     calls.keep(Connection::open(&calls.server, &calls.reached)?);
