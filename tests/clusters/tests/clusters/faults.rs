@@ -12,6 +12,9 @@ use tokio::runtime::{Handle, Runtime};
 
 use crate::clients::{Outcome, run};
 
+/// The longest time that a host may be without a save: several times what it is.
+const LONGEST: Duration = Duration::from_secs(15);
+
 /// A fault of a cluster.
 pub struct Fault<C> {
     pub name: &'static str,
@@ -75,6 +78,7 @@ pub fn inject<C: Cluster>(runtime: &Handle, cluster: &mut C, faults: &[Fault<C>]
     for (fault, outcome) in faults.iter().zip(&outcomes) {
         let loses = outcome.lost + outcome.resurrected > 0;
         assert!(!loses || fault.expects == Expects::Losses, "seed {seed}: {}: {outcome:?}", fault.name);
+        assert!(outcome.worst < LONGEST, "seed {seed}: {}: {outcome:?}", fault.name);
         assert_eq!(outcome.undecided, 0, "seed {seed}: {}: {outcome:?}", fault.name);
     }
 }

@@ -195,7 +195,17 @@ const FAULTS: [Fault<Galera>; 5] = [
         expects: Expects::Nothing,
         short: false,
     },
-    Fault { name: "no fault", happens: |_| sleep(Duration::from_secs(5)), expects: Expects::Nothing, short: false },
+    Fault {
+        name: "node is late by 1 s in applying what others save",
+        happens: |cluster| {
+            for _ in 0..2 {
+                sleep(Duration::from_millis(500));
+                cluster.ask(1, "FLUSH TABLES WITH READ LOCK; SELECT SLEEP(1)").expect("the node answers");
+            }
+        },
+        expects: Expects::Nothing,
+        short: true,
+    },
 ];
 
 #[test]

@@ -147,7 +147,8 @@ fn faults(replicas: u32) -> [Fault<Sentinels>; 5] {
                 let old = cluster.primary();
                 cluster.servers[old].server.kill();
                 cluster.wait_for_failover(old);
-                sleep(Duration::from_secs(1));
+                // Hosts find the new primary without a word from the old one.
+                sleep(Duration::from_secs(6));
                 cluster.servers[old].server.start();
                 cluster.is_whole();
             },
