@@ -180,7 +180,8 @@ fn faults(replicas: u32) -> [Fault<RedisCluster>; 3] {
                 cluster.nodes[old].server.resume();
                 cluster.is_whole();
             },
-            expects,
+            // When it is resumed, it answers until another node tells it that it was replaced.
+            expects: Expects::Losses,
             short: false,
         },
         Fault {
