@@ -8,6 +8,7 @@
 # make setup  installs what the tests need, on Debian
 # make test   runs all tests, but for those on hosts of other projects
 # make test-hosts  runs those: sites on stock runtimes, and the packages for servers in Node and Python
+# make jepsen runs clusters of PostgreSQL, Redis and MariaDB for SECONDS each, while their nodes fail (`make jepsen SECONDS=600`)
 # make check  is the inner loop: format, clippy, and the tests that need no server
 # make component  builds the session components and the providers, which are files of this repository, anew
 # make bench  measures, also against other session libraries, and writes benches/RESULTS.md
@@ -29,7 +30,7 @@ COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p counter-async -p counter
     -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build dist packages wheel component languages setup test test-hosts test-python check bench lint api defaults fuzz mutants deny clean target
+.PHONY: run build dist packages wheel component languages setup test jepsen test-hosts test-python check bench lint api defaults fuzz mutants deny clean target
 
 # Without the drivers of servers, and without the optimisations that take minutes: `make build` has both.
 run: target
@@ -82,6 +83,10 @@ setup: target
 
 test: setup
 	$(CARGO) test --workspace
+
+# Longer than a run of all tests has.
+jepsen: setup
+	LEMON_TEST_JEPSEN=$(SECONDS) $(CARGO) test -p lemon-session-clusters -- --nocapture --test-threads=1
 
 test-hosts: setup
 	$(CARGO) test --workspace --test node --test page_by_page --test runtimes

@@ -3,10 +3,16 @@
 use std::{path::PathBuf, time::Duration};
 
 use deadpool::managed::{Manager, Metrics, RecycleResult};
-use lemon_session_sql::{attempts::Failure, pool::Backend, server::Server, tls::SslMode};
-use lemon_session_store::Result;
+use lemon_session_sql::{
+    attempts::Failure,
+    hosts::Reached,
+    pool::Backend,
+    server::{Host, Server},
+    tls::SslMode,
+};
+use lemon_session_store::{Error, Result};
 use mysql_async::{
-    Conn, DriverError, Error as ClientError, IoError, Opts, OptsBuilder, Params, Row, SslOpts, Value,
+    Conn, DriverError, Error as ClientError, IoError, Opts, OptsBuilder, Params, Row, ServerError, SslOpts, Value,
     prelude::{FromValue, Queryable},
 };
 use rustls::crypto::ring;
@@ -49,6 +55,13 @@ impl Connection {
 
 /// Makes connections.
 pub struct Connections {
+    server: Server,
+    reached: Reached,
+    hosts: Vec<Ways>,
+}
+
+/// How a host is connected to.
+struct Ways {
     encrypted: Option<Opts>,
     plain: Option<Opts>,
 }
@@ -58,10 +71,20 @@ impl Connections {
         // The client panics unless the process has a default provider: two are compiled in, and it would not choose.
         let _ = ring::default_provider().install_default();
         server.root_certificates()?;
+        if !server.prepare {
+            return Err(Error::invalid("prepare is no, which this driver cannot do"));
+        }
+        let hosts = server.hosts.iter().map(|host| Ways::new(server, host)).collect();
+        Ok(Self { server: server.clone(), reached: Reached::default(), hosts })
+    }
+}
+
+impl Ways {
+    fn new(server: &Server, host: &Host) -> Self {
         let seconds = server.timeout.as_secs().max(1);
         let plain = OptsBuilder::default()
-            .ip_or_hostname(&server.host)
-            .tcp_port(server.port)
+            .ip_or_hostname(&host.name)
+            .tcp_port(host.port)
             .socket(server.socket.as_ref().and_then(|socket| socket.to_str()))
             .prefer_socket(false)
             .user(Some(&server.user))
@@ -84,10 +107,10 @@ impl Connections {
         let encrypted = plain.clone().ssl_opts(tls);
         // A Unix socket is not encrypted.
         let socket = server.socket.is_some();
-        Ok(Self {
+        Self {
             encrypted: (!socket && server.sslmode != SslMode::Disable).then(|| encrypted.into()),
             plain: (socket || matches!(server.sslmode, SslMode::Disable | SslMode::Prefer)).then(|| plain.into()),
-        })
+        }
     }
 
     /// Connects, encrypted if that is possible or required.
@@ -108,14 +131,40 @@ impl Connections {
     }
 }
 
+impl Connections {
+    async fn open(&self, host: &Ways) -> Result<Connection, ClientError> {
+        let mut client = host.connect().await?;
+        let (largest, read_only): (usize, u8) =
+            client.query_first("SELECT @@max_allowed_packet, @@global.read_only").await?.ok_or_else(unexpected)?;
+        if self.server.writable && read_only != 0 {
+            return Err(refusal(1290, "the server is read-only"));
+        }
+        let galera: Option<(String, String)> = client.query_first("SHOW VARIABLES LIKE 'wsrep_on'").await?;
+        if galera.is_some_and(|(_, value)| value == "ON") {
+            // A load, and the beginning of a save, wait until this node has applied what the others have committed.
+            client.query_drop("SET SESSION wsrep_sync_wait = 1").await?;
+            let ready: Option<(String, String)> = client.query_first("SHOW STATUS LIKE 'wsrep_ready'").await?;
+            if ready.is_none_or(|(_, value)| value != "ON") {
+                return Err(refusal(NOT_READY, "this node of the cluster is not ready"));
+            }
+        }
+        Ok(Connection { client, largest })
+    }
+}
+
+/// The error of a node of Galera that is not connected to most of the others, or has not received all data.
+const NOT_READY: u16 = 1047;
+
+fn refusal(code: u16, message: &str) -> ClientError {
+    ServerError { code, message: message.to_owned(), state: "HY000".to_owned() }.into()
+}
+
 impl Manager for Connections {
     type Type = Connection;
     type Error = ClientError;
 
     async fn create(&self) -> Result<Connection, ClientError> {
-        let mut client = self.connect().await?;
-        let largest = client.query_first("SELECT @@max_allowed_packet").await?;
-        Ok(Connection { client, largest: largest.ok_or_else(unexpected)? })
+        self.reached.connect(&self.server, |place| Box::pin(self.open(&self.hosts[place]))).await
     }
 
     async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<ClientError> {
@@ -135,6 +184,7 @@ fn describe(error: &ClientError) -> String {
             | 1037..=1042
             | 1044
             | 1045
+            | 1047
             | 1049
             | 1053
             | 1114
@@ -206,8 +256,8 @@ impl Backend for Connections {
             1205 | 1969 | 3024 => Failure::Refused(server.too_late()),
             1045 | 1130 | 1698 | 3159 => Failure::Refused(server.refused(text)),
             1044 | 1049 => Failure::Refused(server.missing_database()),
-            // The server (--read-only), InnoDB or the transaction is read-only.
-            1290 | 1792 | 1836 => Failure::ReadOnly(format!("it takes no writes: {text}")),
+            // The server (--read-only), InnoDB or the transaction is read-only, or a node of Galera is cut off.
+            1290 | 1792 | 1836 | NOT_READY => Failure::ReadOnly(format!("it takes no writes: {text}")),
             1053 | 1153 | 1158..=1161 | 1317 | 1927 | 3169 => Failure::Broken(text),
             _ => Failure::Refused(server.error(text)),
         }
@@ -223,8 +273,6 @@ impl Backend for Connections {
 
 #[cfg(test)]
 mod tests {
-    use mysql_async::ServerError;
-
     use super::*;
     use lemon_session_store::StorageOptions;
 
@@ -236,7 +284,7 @@ mod tests {
             let (message, state) = ("no".to_owned(), "HY000".to_owned());
             Connections::failure(ServerError { code, message, state }.into(), &server)
         };
-        for code in [1290, 1792, 1836] {
+        for code in [1290, 1792, 1836, NOT_READY] {
             assert!(matches!(failure(code), Failure::ReadOnly(_)), "{code}");
         }
         assert!(matches!(failure(1406), Failure::Refused(_)));

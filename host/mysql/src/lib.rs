@@ -1,5 +1,5 @@
-//! `mysql://USER:PASSWORD@HOST:PORT/DATABASE`: sessions in MySQL 8 or newer, or in MariaDB 10.5 or newer, shared by any
-//! number of hosts.
+//! `mysql://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE`: sessions in MySQL 8 or newer, or in MariaDB 10.5 or newer, shared by
+//! any number of hosts.
 //!
 //! A load is one statement and a save is one call of a stored procedure, which each connection prepares once: one round
 //! trip. A load that answers `Ended` takes another one, to count the use. Saves of one session run one after the other;
@@ -14,6 +14,14 @@
 //! only in upper and lower case must be in different databases, because names of procedures are not case-sensitive.
 //!
 #![doc = include_str!("server.md")]
+//!
+//! # Galera
+//!
+//! Every node takes writes, and hosts may use different ones. A save that another node's save of the same session overtook is rolled
+//! back when it commits (error 1213); it is repeated up to eight times, as after any deadlock. On a node of Galera each connection
+//! sets `wsrep_sync_wait = 1`: a load, and the transaction of a save, first wait until this node has applied what the others had
+//! committed. That takes as long as a message to the other nodes and back. Without it, a host could read a session as it was before
+//! a save through another node. A node that is cut off from most of the others answers with error 1047, and another one is used.
 #![deny(missing_docs)]
 
 mod connection;

@@ -57,20 +57,16 @@ impl Postgres {
         let input = (self.sql(), *digest, record, columns, stored(over), stored(now));
         let replace = self.calls.run(Repeat::Never, input, |client, (sql, digest, record, columns, over, now)| {
             Box::pin(async move {
-                let find = client.prepare_cached(&sql.find).await?;
-                let clear = client.prepare_cached(&sql.clear).await?;
-                let replace = client.prepare_cached(&sql.replace).await?;
-                let write = client.prepare_cached(&sql.write).await?;
                 // Rolled back if it is dropped.
                 let transaction = client.transaction().await?;
-                let found = transaction.query_opt(&find, &[&&digest.as_bytes()[..], now, over]).await?;
+                let found = transaction.query_opt(&sql.find, &[&&digest.as_bytes()[..], now, over]).await?;
                 let Some(session) = found.map(|row| row.try_get::<_, i64>(0)).transpose()? else {
                     return Ok(false);
                 };
-                transaction.execute(&clear, &[&session]).await?;
+                transaction.execute(&sql.clear, &[&session]).await?;
                 transaction
                     .execute(
-                        &replace,
+                        &sql.replace,
                         &[
                             &session,
                             &stored(record.created),
@@ -84,7 +80,7 @@ impl Postgres {
                         ],
                     )
                     .await?;
-                transaction.execute(&write, &[&session, &columns.apps, &columns.names, &columns.values]).await?;
+                transaction.execute(&sql.write, &[&session, &columns.apps, &columns.names, &columns.values]).await?;
                 transaction.commit().await?;
                 Ok(true)
             })

@@ -21,7 +21,10 @@ impl Postgres {
     /// The layout of the tables, 0 if there are none.
     pub(super) async fn layout(&self) -> Result<i64> {
         let layout = self.calls.run(Repeat::Safe, self.sql(), |client, sql| {
-            Box::pin(async move { client.query_one(&sql.layout, &[]).await?.try_get::<_, i64>(0) })
+            Box::pin(async move {
+                let layout = client.prepare_cached(&sql.layout).await?;
+                client.query_one(&layout, &[]).await?.try_get::<_, i64>(0)
+            })
         });
         self.server().known_layout(layout.await, LAYOUTS.len() as i64)
     }
@@ -62,7 +65,8 @@ impl Postgres {
         }
         let found = self.calls.run(Repeat::Safe, self.sql(), |client, sql| {
             Box::pin(async move {
-                let rows = client.query(&sql.parts, &[]).await?;
+                let parts = client.prepare_cached(&sql.parts).await?;
+                let rows = client.query(&parts, &[]).await?;
                 rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<Parts, _>>()
             })
         });

@@ -1,4 +1,4 @@
-//! `postgres://USER:PASSWORD@HOST:PORT/DATABASE`: sessions in PostgreSQL 12 or newer, shared by any number of hosts.
+//! `postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE`: sessions in PostgreSQL 12 or newer, shared by any number of hosts.
 //!
 //! A load is one statement and a save is one call of a stored function, which each connection prepares once: one round
 //! trip. A load that answers `Ended` takes another one, to count the use. Saves of one session run one after the other;
@@ -11,6 +11,19 @@
 //! The user needs the privileges to connect, and to create tables and functions in the schema.
 //!
 #![doc = include_str!("server.md")]
+//!
+//! # Behind PgBouncer
+//!
+//! In its session mode, PgBouncer needs nothing. In transaction mode, it needs `prepare=no`: a statement is then sent with each call,
+//! and the server parses and plans it each time; it is one round trip still. The driver then makes no settings either, which would stay
+//! with the server's connection: set them for its user, `ALTER ROLE … SET enable_seqscan = off, enable_hashjoin = off,
+//! enable_mergejoin = off` one by one, with a `statement_timeout`, and leave `default_transaction_isolation` at `read committed`.
+//!
+//! # With a standby
+//!
+//! A URL that names the primary and its standbys leads to the one that takes writes. An acknowledged save is on the new primary after
+//! a failover if the standby that is promoted was synchronous (`synchronous_standby_names`), and the old primary was stopped before:
+//! a primary that is only cut off from its standbys completes no save, but answers loads with what it knows.
 //!
 //! # On WebAssembly
 //!
@@ -346,7 +359,8 @@ impl Inspect for Postgres {
         let clock = self.calls.run(Repeat::Safe, (), |client, ()| {
             Box::pin(async move {
                 let now = "SELECT extract(epoch FROM clock_timestamp())::bigint";
-                client.query_one(now, &[]).await?.try_get::<_, i64>(0)
+                let now = client.prepare_cached(now).await?;
+                client.query_one(&now, &[]).await?.try_get::<_, i64>(0)
             })
         });
         Ok(Some(number(clock.await?)))

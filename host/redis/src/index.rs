@@ -17,7 +17,7 @@ impl Redis {
         // Twice the remaining life of the session: when it is used again, its digest need not be added again.
         let until = expires.saturating_add(expires.saturating_sub(now)).min(FAR);
         let args = Args::at(now).key(key).time(until);
-        self.call(&script::INDEX, self.index(owner), &[], &args, Repeat::Safe).await?;
+        self.call(&script::INDEX, self.index(owner), &[], &args, Repeat::Harmless).await?;
         Ok(until)
     }
 

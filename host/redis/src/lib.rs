@@ -1,10 +1,13 @@
-//! `redis://` and `redis+cluster://`: sessions in Redis, Valkey or Redis Cluster. `rediss://` and `rediss+cluster://`
-//! are the same over TLS.
+//! `redis://`, `redis+sentinel://` and `redis+cluster://`: sessions in Redis or Valkey, alone, with Sentinel, or as a cluster. With
+//! `rediss` in place of `redis` they are the same over TLS.
 //!
 //! A URL is `redis://USER:PASSWORD@HOST:PORT/DATABASE` for one server, and
-//! `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT`, which names one or more nodes, for a cluster. Redis 6 or later is
-//! needed. Options:
+//! `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT`, which names one or more nodes, for a cluster.
+//! `redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/PRIMARY/DATABASE` names sentinels, and the name that they know the primary by;
+//! user, password and database are those of the primary, and sentinels are asked without a password. Redis 6 or later is needed.
+//! Options:
 //!
+//! - `replicas`: how many replicas have to have a change before it counts as made; 0 unless given;
 //! - `timeout`: how long a call may take, as `10s`; 5s unless given;
 //! - `ca-file`: a PEM file with the certificates to trust instead of the system's;
 //! - `password-file`, `password-env`: a file, or an environment variable, that holds the password, instead of the URL.
@@ -15,7 +18,7 @@
 //! clients of the crate `redis`, which then only encodes calls and parses answers. What is stored is the same, so native
 //! hosts and components can use one server together. Differences:
 //!
-//! - A single server only: the URL of a cluster is refused.
+//! - A single server only: the URLs of a cluster and of sentinels are refused.
 //! - `rediss://` needs the feature `tls`, and trusts `ca-file` or else Mozilla's list of authorities. The feature uses
 //!   ring: for `wasm32-wasip2` that takes a C compiler for WebAssembly. `guest/providers/tls.mk` of the repository builds
 //!   a provider with one.
@@ -92,8 +95,18 @@
 //!
 //! Redis replicates and writes to disk after it has answered. A power failure or a failover can therefore undo a save
 //! or a `destroy`: with `appendfsync everysec`, those of about the last second. A session whose `destroy` was undone is
-//! live again until it expires. To avoid that, set `appendfsync always` and `min-replicas-to-write`, or keep sessions
-//! in SQL.
+//! live again until it expires. `appendfsync always` avoids the former, and the option `replicas` most of the latter; or keep
+//! sessions in SQL.
+//!
+//! With `replicas = 1`, each change is followed by `WAIT`, and is an error unless a replica has it within half of `timeout`: then it
+//! may or may not have taken effect. What was acknowledged survives the end of the primary if the replica that is promoted is one
+//! that has it. Sentinel and Redis Cluster promote the one that has received most, so this holds as long as that one can be reached;
+//! with as many `replicas` as there are, it always does. What is not avoided: a load, or a refusal such as `gone`, may tell of a
+//! change that no replica has yet, and that a failover undoes. A primary that is cut off from its replicas goes on answering loads,
+//! also after another one was promoted. Changes go over a connection of their own, because `WAIT` holds up what is sent after it: one
+//! host makes about as many changes a second as there are round trips to a replica in it.
+//!
+//! With sentinels, a call that fails for want of an answer or of replicas has the next one ask the sentinels for the primary.
 //!
 //! A call fails if its connection is lost before the answer arrives; it may or may not have taken effect. Only calls
 //! that change nothing are repeated.
@@ -144,8 +157,14 @@ use self::{
 };
 
 /// The schemes of its URLs, for [`Registry::register`](lemon_session_store::Registry::register).
-pub const SCHEMES: [(&str, Open); 4] =
-    [("redis", Redis::open), ("rediss", Redis::open), ("redis+cluster", Redis::open), ("rediss+cluster", Redis::open)];
+pub const SCHEMES: [(&str, Open); 6] = [
+    ("redis", Redis::open),
+    ("rediss", Redis::open),
+    ("redis+cluster", Redis::open),
+    ("rediss+cluster", Redis::open),
+    ("redis+sentinel", Redis::open),
+    ("rediss+sentinel", Redis::open),
+];
 
 /// The most calls that one operation has under way at once, and the most sessions that one script ends: a script blocks
 /// all other calls.
@@ -170,8 +189,8 @@ impl Redis {
     pub fn open(options: StorageOptions) -> Opening {
         Box::pin(async move {
             let address = Address::new(&options)?;
-            let (name, timeout) = (address.to_string(), address.timeout);
-            let server = Server::new(transport::connect(address).await?, name, timeout);
+            let (name, timeout, replicas) = (address.to_string(), address.timeout, address.replicas);
+            let server = Server::new(transport::connect(address).await?, name, timeout, replicas);
             Ok(Arc::new(Self { server, table: options.table }) as Arc<dyn Store>)
         })
     }
@@ -186,8 +205,8 @@ impl Redis {
     pub fn open_blocking(options: StorageOptions) -> Opening {
         Box::pin(async move {
             let address = Address::new(&options)?;
-            let (name, timeout) = (address.to_string(), address.timeout);
-            let server = Server::new(transport::socket::connect(address).await?, name, timeout);
+            let (name, timeout, replicas) = (address.to_string(), address.timeout, address.replicas);
+            let server = Server::new(transport::socket::connect(address).await?, name, timeout, replicas);
             Ok(Arc::new(Self { server, table: options.table }) as Arc<dyn Store>)
         })
     }

@@ -7,16 +7,19 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// The options beside the URL.
-const KNOWN: &[&str] = &["password-file", "password-env", "ca-file", "timeout"];
+const KNOWN: &[&str] = &["password-file", "password-env", "ca-file", "timeout", "replicas"];
 
 const DEFAULT_PORT: u16 = 6379;
+const SENTINEL_PORT: u16 = 26379;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the server or the cluster is, and how to connect to it.
 pub struct Address {
     pub cluster: bool,
     pub tls: bool,
-    /// The server, or some nodes of the cluster.
+    /// The name of the primary, if `nodes` are sentinels that know its address.
+    pub primary: Option<String>,
+    /// The server, some nodes of the cluster, or sentinels.
     pub nodes: Vec<(String, u16)>,
     pub database: i64,
     pub username: Option<String>,
@@ -24,6 +27,8 @@ pub struct Address {
     /// Certificates (PEM) to trust instead of the system's.
     pub ca: Option<Vec<u8>>,
     pub timeout: Duration,
+    /// How many replicas have to have a change before it counts as made.
+    pub replicas: u32,
 }
 
 impl Address {
@@ -61,7 +66,7 @@ impl Address {
         if let Some(file) = options.options.get("ca-file") {
             if !address.tls {
                 return Err(Error::invalid(
-                    "ca-file needs TLS: the URL then begins with rediss:// or rediss+cluster://",
+                    "ca-file needs TLS: the URL then begins with rediss://, rediss+cluster:// or rediss+sentinel://",
                 ));
             }
             address.ca = Some(std::fs::read(file).map_err(|error| unreadable("ca-file", file, &error))?);
@@ -71,28 +76,44 @@ impl Address {
             let timeout = units::duration_within("timeout", text, range, "between 1 and 300 seconds");
             address.timeout = timeout.map_err(Error::invalid)?;
         }
+        if let Some(text) = options.options.get("replicas") {
+            let replicas = text.parse().ok().filter(|replicas| *replicas <= 100);
+            address.replicas =
+                replicas.ok_or_else(|| Error::invalid("replicas is a number of replicas from 0 to 100"))?;
+        }
         Ok(address)
     }
 
-    /// Reads `redis://USER:PASSWORD@HOST:PORT/DATABASE` and `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT`.
+    /// Reads `redis://USER:PASSWORD@HOST:PORT/DATABASE`, `redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT` and
+    /// `redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/PRIMARY/DATABASE`.
     fn of_url(url: &str) -> Result<Self> {
         let (scheme, rest) = url.split_once("://").unwrap_or((url.split(':').next().unwrap_or_default(), ""));
-        let (cluster, tls) = match scheme {
-            "redis" => (false, false),
-            "rediss" => (false, true),
-            "redis+cluster" => (true, false),
-            "rediss+cluster" => (true, true),
+        let (kind, tls) = match scheme {
+            "redis" => (Kind::Server, false),
+            "rediss" => (Kind::Server, true),
+            "redis+cluster" => (Kind::Cluster, false),
+            "rediss+cluster" => (Kind::Cluster, true),
+            "redis+sentinel" => (Kind::Sentinels, false),
+            "rediss+sentinel" => (Kind::Sentinels, true),
             _ => {
                 return Err(Error::invalid(format!(
-                    "{scheme:?} is not a scheme of Redis: it is redis, rediss, redis+cluster or rediss+cluster"
+                    "{scheme:?} is not a scheme of Redis: it is redis, redis+cluster or redis+sentinel, or for TLS rediss, \
+                     rediss+cluster or rediss+sentinel"
                 )));
             }
         };
-        let form = if cluster {
-            format!("{scheme}://USER:PASSWORD@HOST:PORT,HOST:PORT, with one or more nodes of the cluster")
-        } else {
-            format!("{scheme}://USER:PASSWORD@HOST:PORT/DATABASE")
+        let cluster = kind == Kind::Cluster;
+        let form = match kind {
+            Kind::Server => format!("{scheme}://USER:PASSWORD@HOST:PORT/DATABASE"),
+            Kind::Cluster => {
+                format!("{scheme}://USER:PASSWORD@HOST:PORT,HOST:PORT, with one or more nodes of the cluster")
+            }
+            Kind::Sentinels => format!(
+                "{scheme}://USER:PASSWORD@HOST:PORT,HOST:PORT/PRIMARY/DATABASE, with the hosts of sentinels and the name that \
+                 they know the primary by"
+            ),
         };
+        let default_port = if kind == Kind::Sentinels { SENTINEL_PORT } else { DEFAULT_PORT };
         let invalid = |what: &str| Error::invalid(format!("{what}: the URL is of the form {form}"));
 
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -100,22 +121,35 @@ impl Address {
         let mut nodes = Vec::new();
         for host in hosts.split(',') {
             let node = Url::parse(&format!("redis://{host}")).ok();
-            let parsed = node.as_ref().and_then(|node| Some((node.host_str()?, node.port().unwrap_or(DEFAULT_PORT))));
+            let parsed = node.as_ref().and_then(|node| Some((node.host_str()?, node.port().unwrap_or(default_port))));
             let (host, port) =
                 parsed.filter(|(host, _)| !host.is_empty()).ok_or_else(|| invalid("a host is missing or wrong"))?;
             nodes.push((host.trim_matches(['[', ']']).to_owned(), port));
         }
-        if nodes.len() > 1 && !cluster {
+        if nodes.len() > 1 && kind == Kind::Server {
             return Err(invalid("one server has one host"));
         }
 
         let decoded = |text: &str| {
             let decoded = percent_decode_str(text).decode_utf8();
-            decoded.map(|text| text.into_owned()).map_err(|_| invalid("user or password is not percent-encoded UTF-8"))
+            decoded
+                .map(|text| text.into_owned())
+                .map_err(|_| invalid("user, password or primary is not percent-encoded UTF-8"))
         };
         let (username, password) = match user.map(|user| user.split_once(':').unwrap_or((user, ""))) {
             Some((username, password)) => (decoded(username)?, decoded(password)?),
             None => Default::default(),
+        };
+        let (primary, path) = match kind {
+            Kind::Sentinels => {
+                let (primary, path) = path.split_once('/').unwrap_or((path, ""));
+                let primary = decoded(primary)?;
+                if primary.is_empty() {
+                    return Err(invalid("the name of the primary is missing"));
+                }
+                (Some(primary), path)
+            }
+            Kind::Server | Kind::Cluster => (None, path),
         };
         let database = match path {
             "" => 0,
@@ -129,14 +163,24 @@ impl Address {
         Ok(Self {
             cluster,
             tls,
+            primary,
             nodes,
             database,
             username: Some(username).filter(|name| !name.is_empty()),
             password: Some(password).filter(|password| !password.is_empty()),
             ca: None,
             timeout: DEFAULT_TIMEOUT,
+            replicas: 0,
         })
     }
+}
+
+/// What the hosts of a URL are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Server,
+    Cluster,
+    Sentinels,
 }
 
 /// The error for the file of an option. A component sees only what its runtime grants, and gets no other reason.
@@ -151,7 +195,10 @@ fn unreadable(option: &str, file: &str, error: &io::Error) -> Error {
 /// Without user and password.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.cluster { "Redis Cluster at " } else { "Redis at " })?;
+        match &self.primary {
+            Some(primary) => write!(f, "Redis {primary} by the sentinels at ")?,
+            None => f.write_str(if self.cluster { "Redis Cluster at " } else { "Redis at " })?,
+        }
         for (number, (host, port)) in self.nodes.iter().enumerate() {
             let comma = if number > 0 { ", " } else { "" };
             match host.contains(':') {
@@ -182,6 +229,10 @@ mod tests {
         assert_eq!(shown("redis://localhost"), "Redis at localhost:6379");
         assert_eq!(shown("rediss://u:secret@[::1]:7000/3"), "Redis at [::1]:7000, database 3, over TLS");
         assert_eq!(shown("redis+cluster://:secret@a:1,b:2"), "Redis Cluster at a:1, b:2");
+        assert_eq!(
+            shown("redis+sentinel://:secret@a,b:2/main/3"),
+            "Redis main by the sentinels at a:26379, b:2, database 3"
+        );
     }
 
     #[test]
@@ -208,6 +259,9 @@ mod tests {
             "redis://:secret@a,b",
             "redis+cluster://:secret@a,,b",
             "redis+cluster://:secret@a/1",
+            "redis+sentinel://:secret@a,b",
+            "redis+sentinel://:secret@a,b//1",
+            "redis+sentinel://:secret@a,b/main/first",
             "redis://:secret%FF@a",
         ] {
             let shown = shown(url);
@@ -240,6 +294,7 @@ mod tests {
             ("redis://u@host", &[]),
             ("redis://host", &[("timeout", "0")]),
             ("redis://host", &[("timeout", "soon")]),
+            ("redis://host", &[("replicas", "all")]),
             ("redis://host", &[("ca-file", path)]),
             ("redis://host", &[("pasword-file", path)]),
         ] {

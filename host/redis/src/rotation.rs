@@ -80,7 +80,7 @@ impl Redis {
     /// Makes a pending copy the session (`keep`), or removes it.
     pub(super) async fn finish(&self, key: &Digest, pending: &str, keep: bool, now: u64) -> Result<()> {
         let args = Args::at(now).text(pending).text(if keep { "keep" } else { "drop" });
-        self.call(&script::SETTLE, self.entry(key), &[], &args, Repeat::Safe).await.map(drop)
+        self.call(&script::SETTLE, self.entry(key), &[], &args, Repeat::Harmless).await.map(drop)
     }
 }
 

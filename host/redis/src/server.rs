@@ -21,18 +21,22 @@ pub struct Server {
     transport: Box<dyn Transport>,
     name: String,
     timeout: Duration,
+    replicas: u32,
 }
 
 /// Whether a call may be repeated when it may already have taken effect.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
+    /// It changes nothing.
     Safe,
+    /// It changes something, and nothing more if it is repeated.
+    Harmless,
     Never,
 }
 
 impl Server {
-    pub fn new(transport: Box<dyn Transport>, name: String, timeout: Duration) -> Self {
-        Self { transport, name, timeout }
+    pub fn new(transport: Box<dyn Transport>, name: String, timeout: Duration, replicas: u32) -> Self {
+        Self { transport, name, timeout, replicas }
     }
 
     pub fn name(&self) -> &str {
@@ -61,7 +65,14 @@ impl Server {
         let deadline = Instant::now() + self.timeout;
         let (mut attempts, mut failed) = (0, None);
         loop {
-            let mut answer = self.transport.send(&cmd, deadline).await;
+            let mut answer = if repeat == Repeat::Safe || self.replicas == 0 {
+                self.transport.send(&cmd, deadline).await
+            } else {
+                match self.transport.send_and_wait(&cmd, self.replicas, deadline).await {
+                    Ok((_, replicas)) if replicas < self.replicas => return Err(self.unreplicated(replicas)),
+                    answer => answer.map(|(value, _)| value),
+                }
+            };
             attempts += 1;
             match answer.as_ref().map_err(RedisError::kind) {
                 Err(ErrorKind::Server(ServerErrorKind::NoScript)) if attempts < 3 => {
@@ -104,7 +115,7 @@ impl Server {
             _ if error.is_connection_refusal() => cluster,
             // One repeat is enough for a connection that broke. A server that is down stays down for longer than a
             // request can wait.
-            _ => lost && repeat == Repeat::Safe && (cluster || attempts < 2),
+            _ => lost && repeat != Repeat::Never && (cluster || attempts < 2),
         }
     }
 
@@ -143,6 +154,14 @@ impl Server {
         let time = self.command_on(None, redis::cmd("TIME")).await?;
         let seconds = reply::list(time)?.into_iter().next().flatten();
         reply::number(&seconds.unwrap_or_default())
+    }
+
+    /// The primary has made the change, but a failover may undo it.
+    fn unreplicated(&self, replicas: u32) -> Error {
+        Error::unavailable(format!(
+            "{}: a change has reached {replicas} replicas in time, and has to reach {} (replicas)",
+            self.name, self.replicas
+        ))
     }
 
     fn error(&self, error: &RedisError) -> Error {

@@ -3,6 +3,7 @@
 //! - [`server`]: the storage URL, its options, and the errors that name the server;
 //! - [`tls`]: how connections are encrypted;
 //! - [`attempts`]: the failures of a call, and whether it is attempted again;
+//! - [`hosts`]: which of several hosts a connection is made to;
 //! - `pool`: the pool of connections that calls run on, with their deadlines; not on WebAssembly;
 //! - [`layout`]: the version of the tables;
 //! - [`limits`]: what can be stored;
@@ -17,6 +18,7 @@
 pub mod attempts;
 pub mod cleanup;
 mod errors;
+pub mod hosts;
 pub mod layout;
 pub mod limits;
 #[cfg(feature = "testing")]

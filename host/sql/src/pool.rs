@@ -101,7 +101,15 @@ impl<M: Backend> Calls<M> {
             let mut lease = self.lease(started + self.server.timeout).await?;
             let answer = match limit {
                 Some(limit) => {
-                    timeout_at(started + limit, call(&mut lease, input)).await.map_err(|_| self.server.too_late())?
+                    match timeout_at(started + limit, call(&mut lease, input)).await {
+                        Ok(answer) => answer,
+                        // The host may be suspended, or cut off: another one may be the primary by now.
+                        Err(_) if self.server.hosts.len() > 1 => {
+                            self.renew(lease);
+                            return Err(self.server.too_late());
+                        }
+                        Err(_) => return Err(self.server.too_late()),
+                    }
                 }
                 None => call(&mut lease, input).await,
             };
@@ -138,7 +146,7 @@ impl<M: Backend> Calls<M> {
         let lease = loop {
             let timeouts = Timeouts {
                 wait: Some(until.saturating_duration_since(Instant::now())),
-                create: Some(server.connect_timeout),
+                create: Some(server.longest_connect()),
                 recycle: Some(server.connect_timeout),
             };
             match self.pool.timeout_get(&timeouts).await.map(|connection| Lease(Some(connection))) {

@@ -8,15 +8,25 @@ use url::Url;
 
 use super::{
     password::password,
-    server::Server,
+    server::{Host, Server},
     tls::{SslMode, ssl_mode},
 };
 
-const OPTIONS: [&str; 8] =
-    ["pool-size", "connect-timeout", "timeout", "sslmode", "sslrootcert", "socket", "password-file", "password-env"];
+const OPTIONS: [&str; 10] = [
+    "pool-size",
+    "connect-timeout",
+    "timeout",
+    "sslmode",
+    "sslrootcert",
+    "socket",
+    "password-file",
+    "password-env",
+    "target_session_attrs",
+    "prepare",
+];
 
 impl Server {
-    /// Reads `scheme://user:password@host:port/database` and the options.
+    /// Reads `scheme://user:password@host:port,host:port/database` and the options.
     ///
     /// # Errors
     ///
@@ -26,8 +36,9 @@ impl Server {
         let scheme = options.url.split_once(':').map_or("", |(scheme, _)| scheme).to_owned();
         let shape = format!("{scheme}://USER:PASSWORD@HOST:PORT/DATABASE");
         options.refuse_unknown(&OPTIONS)?;
-        let url = Url::parse(&options.url)
-            .map_err(|error| Error::invalid(format!("the storage URL is not of the form {shape}: {error}")))?;
+        let wrong = |error| Error::invalid(format!("the storage URL is not of the form {shape}: {error}"));
+        let (first, others) = split_hosts(&options.url);
+        let url = Url::parse(&first).map_err(wrong)?;
         let mut given: BTreeMap<String, String> = options.options.clone();
         for (name, value) in url.query_pairs() {
             if !OPTIONS.contains(&&*name) {
@@ -49,11 +60,29 @@ impl Server {
             })
         };
         let socket = given.remove("socket").map(PathBuf::from);
-        let host = match url.host_str().filter(|host| !host.is_empty()) {
-            // An IPv6 address is in brackets.
-            Some(host) => decode(host.trim_start_matches('[').trim_end_matches(']'), "host")?,
-            None if socket.is_some() => "localhost".to_owned(),
-            None => return Err(Error::invalid(format!("the storage URL names no host: {shape}"))),
+        let host = |url: &Url| {
+            let name = match url.host_str().filter(|host| !host.is_empty()) {
+                // An IPv6 address is in brackets.
+                Some(host) => decode(host.trim_start_matches('[').trim_end_matches(']'), "host")?,
+                None if socket.is_some() => "localhost".to_owned(),
+                None => return Err(Error::invalid(format!("the storage URL names no host: {shape}"))),
+            };
+            Ok(Host { name, port: url.port().unwrap_or(default_port) })
+        };
+        let mut hosts = vec![host(&url)?];
+        for other in others {
+            hosts.push(host(&Url::parse(&format!("{scheme}://{other}")).map_err(wrong)?)?);
+        }
+        if hosts.len() > 1 && socket.is_some() {
+            return Err(Error::invalid("a socket leads to one server: the storage URL then names one host"));
+        }
+        let writable = match given.remove("target_session_attrs").as_deref() {
+            None => hosts.len() > 1,
+            Some("any") => false,
+            Some("read-write") => true,
+            Some(other) => {
+                return Err(Error::invalid(format!("target_session_attrs is {other:?}: it is any or read-write")));
+            }
         };
         let database = decode(url.path().trim_start_matches('/'), "name of the database")?;
         if database.is_empty() || database.contains('/') {
@@ -65,10 +94,17 @@ impl Server {
         }
         let in_url = url.password().map(|password| decode(password, "password")).transpose()?;
 
+        let prepare = match given.remove("prepare").as_deref() {
+            None | Some("yes") => true,
+            Some("no") => false,
+            Some(other) => return Err(Error::invalid(format!("prepare is {other:?}: it is yes or no"))),
+        };
+
         Ok(Self {
             product,
-            host,
-            port: url.port().unwrap_or(default_port),
+            hosts,
+            writable,
+            prepare,
             socket,
             user,
             password: password(in_url, given.remove("password-file"), given.remove("password-env"))?,
@@ -83,6 +119,16 @@ impl Server {
     }
 }
 
+/// The URL with the first of its hosts, and the others. A comma separates them.
+fn split_hosts(url: &str) -> (String, Vec<&str>) {
+    let start = url.find("://").map_or(url.len(), |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    let start = url[start..end].rfind('@').map_or(start, |at| start + at + 1);
+    let mut hosts = url[start..end].split(',');
+    let first = hosts.next().unwrap_or_default();
+    (format!("{}{first}{}", &url[..start], &url[end..]), hosts.collect())
+}
+
 fn pool_size(size: &str) -> Result<usize> {
     let valid = size.parse().ok().filter(|size| (1..=10_000).contains(size));
     valid.ok_or_else(|| {
@@ -94,4 +140,27 @@ fn seconds(given: &mut BTreeMap<String, String>, name: &str, default: u64) -> Re
     let Some(text) = given.remove(name) else { return Ok(Duration::from_secs(default)) };
     let range = (Bound::Excluded(Duration::ZERO), Bound::Included(Duration::from_secs(86_400)));
     units::duration_within(name, &text, range, "more than 0, and at most a day").map_err(Error::invalid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(url: &str) -> Result<Server> {
+        Server::parse(&StorageOptions::new(url), "PostgreSQL", 5432)
+    }
+
+    #[test]
+    fn url_may_name_several_hosts_of_which_a_writable_one_is_used() {
+        let server = parsed("postgres://u:p%40@a:1,[::1],c.example:3/d?timeout=2").expect("a server");
+        assert_eq!(server.address(), "a:1, [::1]:5432, c.example:3");
+        assert_eq!((server.user.as_str(), server.database.as_str(), server.timeout.as_secs()), ("u", "d", 2));
+        assert!(server.writable);
+        assert!(!parsed("postgres://u@a,b/d?target_session_attrs=any").expect("a server").writable);
+        let server = parsed("postgres://u@a/d").expect("a server");
+        assert_eq!((server.address(), server.writable), ("a:5432".to_owned(), false));
+        for url in ["u@a,,b/d", "u@a,b:port/d", "u@a,b/d?socket=/s", "u@a/d?target_session_attrs=standby"] {
+            assert!(parsed(&format!("postgres://{url}")).is_err_and(|error| error.is_invalid()), "{url}");
+        }
+    }
 }

@@ -49,16 +49,26 @@ impl Verdict {
 /// that of Wing and Gong, which tries the next operation in every way that is possible, with the memory that Lowe added: it does not
 /// go on twice from the same operations with the same state.
 pub fn check(history: &[Operation], failovers: Failovers) -> Verdict {
-    let sessions = sessions(history, failovers);
-    let count = sessions.len();
-    for (id, operations) in sessions {
-        match Search::new(&operations, STATES).run() {
-            Found::Order => {}
-            Found::None => return Verdict::Violated(Box::new(explain::explain(&id, operations))),
-            Found::TooMany => return Verdict::Undecided(id),
+    let mut count = 0;
+    for (_, verdict) in check_each(history, failovers) {
+        match verdict {
+            Verdict::Allowed(sessions) => count += sessions,
+            other => return other,
         }
     }
     Verdict::Allowed(count)
+}
+
+/// The same for each session: what a check of it alone comes to.
+pub fn check_each(history: &[Operation], failovers: Failovers) -> impl Iterator<Item = (Id, Verdict)> {
+    sessions(history, failovers).into_iter().map(|(id, operations)| {
+        let verdict = match Search::new(&operations, STATES).run() {
+            Found::Order => Verdict::Allowed(1),
+            Found::None => Verdict::Violated(Box::new(explain::explain(&id, operations))),
+            Found::TooMany => Verdict::Undecided(id.clone()),
+        };
+        (id, verdict)
+    })
 }
 
 /// The operations of each session, in the order of their beginning. A session is known by the first of its ids.

@@ -21,7 +21,7 @@ mod threads;
 mod visit;
 
 pub use ask::{Ask, Reply};
-pub use check::{Failovers, Verdict, check};
+pub use check::{Failovers, Verdict, check, check_each};
 pub use explain::{Kind, Violation};
 pub use host::{Host, Wire};
 pub use operation::{Action, Bounds, Change, Id, NewId, Operation, Saved, Started, Variables};

@@ -3,6 +3,8 @@
 #[cfg(target_family = "wasm")]
 mod blocking;
 #[cfg(not(target_family = "wasm"))]
+mod client;
+#[cfg(not(target_family = "wasm"))]
 mod pooled;
 
 #[cfg(target_family = "wasm")]

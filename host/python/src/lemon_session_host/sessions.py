@@ -177,7 +177,7 @@ def _opener(storage: str | Store, create_tables: bool, table: str, options: dict
         def make(table: str) -> Store:
             return Sqlite(path, table, **options)
         make(table)
-    elif storage.startswith(('redis:', 'rediss:', 'redis+cluster:', 'rediss+cluster:')):
+    elif storage.startswith(('redis:', 'rediss:', 'redis+cluster:', 'rediss+cluster:', 'redis+sentinel:', 'rediss+sentinel:')):
         from .stores.redis import Redis
 
         def make(table: str) -> Store:

@@ -41,6 +41,12 @@ pub async fn connect(address: Address) -> Result<Box<dyn Transport>> {
 
 /// How a client connects to each of the nodes.
 pub fn connections(address: &Address) -> RedisResult<Vec<ConnectionInfo>> {
+    let node = |node| Ok(addr(address, node).into_connection_info()?.set_redis_settings(settings(address)));
+    address.nodes.iter().map(node).collect()
+}
+
+/// The user and the database.
+pub fn settings(address: &Address) -> RedisConnectionInfo {
     let mut settings = RedisConnectionInfo::default().set_db(address.database).set_protocol(ProtocolVersion::RESP3);
     if let Some(username) = &address.username {
         settings = settings.set_username(username);
@@ -48,15 +54,16 @@ pub fn connections(address: &Address) -> RedisResult<Vec<ConnectionInfo>> {
     if let Some(password) = &address.password {
         settings = settings.set_password(password);
     }
-    let node = |(host, port): &Node| {
-        let (host, port) = (host.clone(), *port);
-        let addr = match address.tls {
-            true => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
-            false => ConnectionAddr::Tcp(host, port),
-        };
-        Ok(addr.into_connection_info()?.set_redis_settings(settings.clone()))
-    };
-    address.nodes.iter().map(node).collect()
+    settings
+}
+
+/// Where a node is.
+pub fn addr(address: &Address, (host, port): &Node) -> ConnectionAddr {
+    let (host, port) = (host.clone(), *port);
+    match address.tls {
+        true => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
+        false => ConnectionAddr::Tcp(host, port),
+    }
 }
 
 /// The answer, if it comes before the deadline.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use redis::{
-    Cmd, ProtocolVersion, RedisError, RedisResult, TlsCertificates, Value,
+    Arg, Cmd, ErrorKind, ProtocolVersion, RedisError, RedisResult, ServerErrorKind, TlsCertificates, Value,
     aio::ConnectionLike,
     cluster::ClusterClientBuilder,
     cluster_async::ClusterConnection,
@@ -14,8 +14,12 @@ use redis::{
 use super::{
     Node, Transport,
     clients::{connections, within},
+    waited, waiting,
 };
 use crate::options::Address;
+
+/// The place of the key in a call of a script: `EVALSHA DIGEST 1 KEY`.
+const KEY: usize = 3;
 
 pub struct Cluster(ClusterConnection);
 
@@ -40,6 +44,19 @@ impl Transport for Cluster {
     async fn send(&self, cmd: &Cmd, deadline: Instant) -> RedisResult<Value> {
         let mut connection = self.0.clone();
         within(deadline, connection.req_packed_command(cmd)).await?.extract_error()
+    }
+
+    async fn send_and_wait(&self, cmd: &Cmd, replicas: u32, deadline: Instant) -> RedisResult<(Value, u32)> {
+        let mut connection = self.0.clone();
+        let pipeline = waiting(cmd, replicas, deadline);
+        let answer = within(deadline, connection.req_packed_commands(&pipeline, 0, 2)).await.and_then(waited);
+        if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::Moved))
+            && let Some(Arg::Simple(key)) = cmd.args_iter().nth(KEY)
+        {
+            // The client learns where a slot is from the answer to a single command alone.
+            let _ = self.send(redis::cmd("EXISTS").arg(key), deadline).await;
+        }
+        answer
     }
 
     async fn wait(&self, time: Duration) {

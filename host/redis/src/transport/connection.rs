@@ -60,7 +60,8 @@ impl Connection {
         self.answer(deadline)
     }
 
-    fn answer(&mut self, deadline: Instant) -> RedisResult<Value> {
+    /// Waits for the next answer.
+    pub fn answer(&mut self, deadline: Instant) -> RedisResult<Value> {
         self.parser.parse_value(Timed::new(&mut *self.stream, deadline))
     }
 

@@ -9,6 +9,8 @@ mod clients;
 mod cluster;
 mod connection;
 #[cfg(not(target_family = "wasm"))]
+mod sentinels;
+#[cfg(not(target_family = "wasm"))]
 mod single;
 pub mod socket;
 mod stream;
@@ -18,7 +20,7 @@ mod tls;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
 
 #[cfg(not(target_family = "wasm"))]
 pub use self::clients::connect;
@@ -33,6 +35,10 @@ pub type Node = (String, u16);
 pub trait Transport: Send + Sync {
     /// Sends a command to the server, or to the node that has its key.
     async fn send(&self, cmd: &Cmd, deadline: Instant) -> RedisResult<Value>;
+
+    /// Sends a command and then `WAIT` over the same connection, which returns when this many replicas have what was written over
+    /// that connection, or when half of the time is over. Returns the answer, and how many replicas have it.
+    async fn send_and_wait(&self, cmd: &Cmd, replicas: u32, deadline: Instant) -> RedisResult<(Value, u32)>;
 
     /// Waits, before a call is repeated.
     async fn wait(&self, time: Duration);
@@ -50,6 +56,25 @@ pub trait Transport: Send + Sync {
     /// In a cluster, sends a command to the node that `redirect` names, which is taking over the key's slot.
     async fn ask(&self, redirect: &RedisError, _cmd: Cmd, _deadline: Instant) -> RedisResult<Value> {
         Err(redirect.clone())
+    }
+}
+
+/// A command, and a `WAIT` that ends in time for its answer to arrive before the deadline.
+fn waiting(cmd: &Cmd, replicas: u32, deadline: Instant) -> Pipeline {
+    let patience = deadline.saturating_duration_since(Instant::now()) / 2;
+    let mut pipeline = redis::pipe();
+    // Without a time limit it would wait for ever.
+    pipeline.add_command(cmd.clone()).cmd("WAIT").arg(replicas).arg(patience.as_millis().max(1) as u64);
+    pipeline
+}
+
+/// The answers to the command and to `WAIT`.
+fn waited(answers: Vec<Value>) -> RedisResult<(Value, u32)> {
+    let mut answers = answers.into_iter();
+    let answer = answers.next().unwrap_or(Value::Nil).extract_error()?;
+    match answers.next().unwrap_or(Value::Nil).extract_error()? {
+        Value::Int(replicas) => Ok((answer, u32::try_from(replicas).unwrap_or_default())),
+        _ => Err((ErrorKind::Parse, "WAIT has not answered with a number").into()),
     }
 }
 

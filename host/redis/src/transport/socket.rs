@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use lemon_session_store::{Error, Result};
 use redis::{Cmd, RedisError, RedisResult, Value};
 
-use super::{Transport, connection::Connection, is_no_primary, tls::Tls};
+use super::{Transport, connection::Connection, is_no_primary, tls::Tls, waited, waiting};
 use crate::{
     check,
     errors::{refused, silent},
@@ -26,9 +26,9 @@ pub struct Socket {
 /// Connects to a single server.
 pub async fn connect(address: Address) -> Result<Box<dyn Transport>> {
     let name = address.to_string();
-    if address.cluster {
+    if address.cluster || address.primary.is_some() {
         return Err(Error::invalid(format!(
-            "{name}: a cluster is reached only by the native driver, as the command lemon-session has it; \
+            "{name}: a cluster, or a primary that sentinels know, is reached only by the native driver, as the command lemon-session has it; \
              here the URL is that of one server, redis://USER:PASSWORD@HOST:PORT/DATABASE"
         )));
     }
@@ -86,6 +86,19 @@ impl Transport for Socket {
             }
             answer => answer,
         }
+    }
+
+    async fn send_and_wait(&self, cmd: &Cmd, replicas: u32, deadline: Instant) -> RedisResult<(Value, u32)> {
+        let mut connection = self.connection(deadline)?;
+        let pipeline = waiting(cmd, replicas, deadline).get_packed_pipeline();
+        let answers = vec![connection.call(&pipeline, deadline)?, connection.answer(deadline)?];
+        let answer = waited(answers);
+        if answer.as_ref().is_err_and(is_no_primary) {
+            self.idle().clear();
+        } else {
+            self.idle().push(connection);
+        }
+        answer
     }
 
     async fn wait(&self, time: Duration) {

@@ -17,7 +17,8 @@ use tokio::{
 };
 
 use crate::{
-    APP, HOUR, TRANSPORTS, create, created, created_over, found, load, now, open, own_table, put, record, renaming_to,
+    APP, HOUR, TRANSPORTS, create, created, created_over, found, load, now, open, open_over, own_table, put, record,
+    renaming_to,
     servers::{RedisCluster, RedisServer, can_start, wait_for},
     try_open, writing,
 };
@@ -299,6 +300,34 @@ async fn saves_go_on_at_another_primary(over: Open) {
     }
     let driver = open(&replica.url(), &table).await;
     assert_eq!(found(&*driver, &key).await.record.version, 41, "each save took effect once");
+}
+
+/// The change is made all the same, so it may be there afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn change_that_no_replica_has_is_an_error_if_one_has_to_have_it() {
+    if !can_start() {
+        return;
+    }
+    for transport in TRANSPORTS {
+        let (primary, table, key) = (RedisServer::start(&[]), own_table(), Digest::of("a"));
+        let mut replica = RedisServer::start(&["--replicaof", &format!("127.0.0.1 {}", primary.port)]);
+        let is_up = || replica.cli(&["info", "replication"]).contains("master_link_status:up");
+        wait_for("the replica", is_up, String::new);
+        created(&primary.url(), &table).await;
+        let options = [("replicas", "1"), ("timeout", "2")];
+        let driver = open_over(transport, &primary.url(), &table, &options).await.expect("the store opens");
+        create(&*driver, &key, &record(), &[put("x", b"1")]).await;
+        assert_eq!(replica.cli(&["exists", &format!("{table}:s:{}", key.to_hex())]).trim(), "1", "the replica has it");
+
+        tokio::task::block_in_place(|| replica.kill());
+        let error = driver.update(&key, &writing([put("x", b"2")]), None, now()).await.expect_err("no replica has it");
+        assert!(error.to_string().contains("has reached 0 replicas in time"), "{error}");
+        assert_eq!(
+            found(&*driver, &key).await.record.version,
+            2,
+            "loads do not wait, and the primary has made the change"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,9 +12,12 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use lemon_session_sql::server::Server;
+use lemon_session_sql::{
+    hosts::Reached,
+    server::{Host, Server},
+};
 use lemon_session_store::Result;
-use tokio_postgres::{Error, NoTls, Statement};
+use tokio_postgres::{Error, NoTls, SimpleQueryMessage, Statement};
 
 use super::{run::run, socket::Socket};
 use crate::{
@@ -42,16 +45,46 @@ enum Exchange {
 }
 
 impl Connection {
-    /// Connects and logs in, within the server's `connect-timeout`.
-    pub fn open(server: &Server) -> Result<Self> {
+    /// Connects to the first host that lets it, and logs in. Each has the server's `connect-timeout`.
+    pub fn open(server: &Server, reached: &Reached) -> Result<Self> {
+        let mut failed = None;
+        for (place, host) in reached.order(&server.hosts) {
+            match Self::open_to(server, host) {
+                Ok(connection) => {
+                    reached.note(place);
+                    return Ok(connection);
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or_else(|| server.silent()))
+    }
+
+    fn open_to(server: &Server, host: &Host) -> Result<Self> {
         let deadline = Instant::now() + server.connect_timeout;
-        let socket = Socket::connect(server, deadline).map_err(|error| match error.kind() {
+        let socket = Socket::connect(host, deadline).map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => server.silent(),
             _ => server.unreachable(error),
         })?;
-        Self::log_in(server, &socket).map_err(|error| match socket.is_late() {
+        let failed = |error: Error| match socket.is_late() {
             true => server.silent(),
             false => failure(&error, server).of_connecting(server),
+        };
+        let mut connection = Self::log_in(server, &socket).map_err(failed)?;
+        if server.writable && connection.is_read_only().map_err(failed)? {
+            return Err(server.unreachable("it takes no writes"));
+        }
+        Ok(connection)
+    }
+
+    fn is_read_only(&mut self) -> Result<bool, Error> {
+        self.call(|client| {
+            Box::pin(async move {
+                let answer = client.simple_query("SHOW transaction_read_only").await?;
+                Ok(answer
+                    .iter()
+                    .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("on"))))
+            })
         })
     }
 

@@ -13,6 +13,7 @@ use std::{
 use futures::future::BoxFuture;
 use lemon_session_sql::{
     attempts::{Attempts, Repeat},
+    hosts::Reached,
     server::Server,
 };
 use lemon_session_store::{Error, Result};
@@ -30,6 +31,7 @@ pub type Call<I, T> = for<'c> fn(&'c mut Client, &'c I) -> BoxFuture<'c, Result<
 pub struct Calls {
     server: Arc<Server>,
     kept: Mutex<Kept>,
+    reached: Reached,
 }
 
 /// The connection that no call is using.
@@ -46,9 +48,14 @@ pub async fn open(server: Arc<Server>) -> Result<Calls> {
             "socket is given, and a component reaches no Unix socket: name the host of the server in the storage URL",
         ));
     }
+    if !server.prepare {
+        return Err(Error::invalid(
+            "prepare is no, which a component cannot do: name the server itself in place of a pooler",
+        ));
+    }
     refuse_tls(&server)?;
-    let calls = Calls { server, kept: Mutex::new(Kept::None) };
-    calls.keep(Connection::open(&calls.server)?);
+    let calls = Calls { server, kept: Mutex::new(Kept::None), reached: Reached::default() };
+    calls.keep(Connection::open(&calls.server, &calls.reached)?);
     Ok(calls)
 }
 
@@ -106,7 +113,7 @@ impl Calls {
                 return Err(Error::unavailable("the store has been closed"));
             }
         }
-        Connection::open(&self.server)
+        Connection::open(&self.server, &self.reached)
     }
 
     fn keep(&self, connection: Connection) {

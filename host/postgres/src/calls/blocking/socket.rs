@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lemon_session_sql::server::Server;
+use lemon_session_sql::server::Host;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The most bytes that are received at once.
@@ -36,9 +36,9 @@ struct Inner {
 
 impl Socket {
     /// Connects to the first of the host's addresses that accepts.
-    pub fn connect(server: &Server, deadline: Instant) -> io::Result<Self> {
+    pub fn connect(host: &Host, deadline: Instant) -> io::Result<Self> {
         let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-        for address in (server.host.as_str(), server.port).to_socket_addrs()? {
+        for address in (host.name.as_str(), host.port).to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, time_left(deadline)?) {
                 Ok(stream) => return Ok(Self(Arc::new(Mutex::new(Inner::new(stream, deadline))))),
                 Err(error) => failed = error,

@@ -1,0 +1,302 @@
+//! PostgreSQL: a primary with a synchronous standby, which is promoted.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    sync::Arc,
+    thread::sleep,
+    time::Duration,
+};
+
+use lemon_session_store::Store;
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+
+use crate::{
+    faults::{Cluster, Expects, Fault, alone, create_tables, inject, open},
+    process::{Process, demoted, find, folder_of, free_port, output, parent, run, wait_until},
+    proxy::{self, Proxy},
+};
+
+/// How long whoever watches the servers takes to notice a fault.
+const NOTICE: Duration = Duration::from_millis(700);
+
+/// Two servers, one of which is the standby of the other.
+pub struct Postgres {
+    runtime: Handle,
+    pub nodes: [Node; 2],
+    /// The place of the primary.
+    pub primary: usize,
+    initdb: String,
+    basebackup: String,
+    psql: String,
+    _folder: TempDir,
+}
+
+pub struct Node {
+    pub server: Process,
+    /// The way of each host to this server.
+    hosts: [Proxy; 2],
+    /// The way of the standby.
+    standby: Proxy,
+}
+
+/// PostgreSQL refuses to run as root.
+pub const USER: &str = "postgres";
+
+impl Postgres {
+    pub fn start(runtime: &Handle) -> Option<Self> {
+        let programs = find(["postgres", "initdb", "pg_basebackup", "psql"], "postgresql")?;
+        let [postgres, initdb, basebackup, psql] = programs;
+        let parent = parent("lemon-session-postgres-");
+        let nodes = ["one", "other"].map(|name| {
+            let (port, folder) = (free_port(), folder_of(USER, parent.path(), name));
+            let data = folder.join("data").display().to_string();
+            let port_option = port.to_string();
+            let program = [&postgres, "-D", &data, "-p", &port_option, "-c", "unix_socket_directories="];
+            let program = demoted(USER, &program);
+            let hosts = [0, 1].map(|_| Proxy::to(runtime, port));
+            Node { server: Process::new(port, folder, program), hosts, standby: Proxy::to(runtime, port) }
+        });
+        let runtime = runtime.clone();
+        let mut cluster = Self { runtime, nodes, primary: 0, initdb, basebackup, psql, _folder: parent };
+        cluster.create();
+        Some(cluster)
+    }
+
+    fn create(&mut self) {
+        let first = &mut self.nodes[0].server;
+        let data = first.folder.join("data");
+        run(&demoted(
+            USER,
+            &[&self.initdb, "-D", &data.display().to_string(), "-U", "owner", "-A", "trust", "-E", "UTF8"],
+        ));
+        let configuration = OpenOptions::new().append(true).open(data.join("postgresql.conf"));
+        let settings = "listen_addresses = '127.0.0.1'\nshared_buffers = 32MB\nmax_connections = 100\nwal_keep_size = 64MB\n\
+             wal_retrieve_retry_interval = 200ms\nhot_standby = on\n";
+        configuration.expect("initdb has written it").write_all(settings.as_bytes()).expect("it is ours");
+        first.start();
+        self.wait_for_answer();
+        self.follow();
+        // Its URL names the standby first.
+        create_tables(&self.runtime, &*open(&self.runtime, &self.url(1)));
+    }
+
+    /// What the server in this place answers to SQL; none if it does not.
+    fn ask(&self, place: usize, sql: &str) -> Option<String> {
+        let port = self.nodes[place].server.port.to_string();
+        let psql = [&self.psql, "-h", "127.0.0.1", "-p", &port, "-U", "owner", "-d", "postgres", "-Atqc", sql];
+        let output = output(&psql);
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    fn tell(&self, place: usize, sql: &str) {
+        self.ask(place, sql).unwrap_or_else(|| panic!("the server {place} does as it is told: {sql}"));
+    }
+
+    pub fn wait_for_answer(&self) {
+        wait_until("the primary answers", || self.ask(self.primary, "SELECT 1").is_some());
+    }
+
+    fn other(&self) -> usize {
+        1 - self.primary
+    }
+
+    /// Makes the other server a standby, with a copy of the primary's data, whatever it was before.
+    fn follow(&mut self) {
+        let (primary, other) = (self.primary, self.other());
+        self.nodes[other].server.kill();
+        self.heal();
+        let data = self.nodes[other].server.folder.join("data");
+        let _ = fs::remove_dir_all(&data);
+        let way = self.nodes[primary].standby.port;
+        let source = format!("host=127.0.0.1 port={way} user=owner application_name=standby");
+        let data = data.display().to_string();
+        run(&demoted(USER, &[&self.basebackup, "-d", &source, "-D", &data, "-R", "-X", "stream", "-c", "fast"]));
+        self.nodes[other].server.start();
+        self.is_synchronous();
+    }
+
+    /// Has saves wait for the standby, once it has everything.
+    pub fn is_synchronous(&self) {
+        let states = "SELECT state FROM pg_stat_replication WHERE application_name = 'standby'";
+        wait_until("the standby follows", || self.ask(self.primary, states).as_deref() == Some("streaming"));
+        self.tell(self.primary, "ALTER SYSTEM SET synchronous_standby_names = 'standby'");
+        self.tell(self.primary, "SELECT pg_reload_conf()");
+        let states = states.replacen("state", "sync_state", 1);
+        wait_until("the standby is synchronous", || self.ask(self.primary, &states).as_deref() == Some("sync"));
+    }
+
+    /// Makes the standby the primary. Nobody follows it yet, so its saves wait for nobody.
+    fn promote(&mut self) {
+        self.primary = self.other();
+        self.tell(self.primary, "SELECT pg_promote(true, 30)");
+        self.tell(self.primary, "ALTER SYSTEM SET synchronous_standby_names = ''");
+        self.tell(self.primary, "SELECT pg_reload_conf()");
+    }
+
+    fn heal(&self) {
+        for node in &self.nodes {
+            node.hosts.iter().chain([&node.standby]).for_each(Proxy::heal);
+        }
+    }
+
+    /// Cuts a server off, from the hosts and from the other server.
+    fn cut_off(&self, place: usize) {
+        let node = &self.nodes[place];
+        node.hosts.iter().chain([&node.standby]).for_each(|way| way.fail(proxy::Fault::CUT));
+    }
+
+    /// Each host begins at another server.
+    fn url(&self, host: usize) -> String {
+        let hosts = [host, 1 - host].map(|place| format!("127.0.0.1:{}", self.nodes[place].hosts[host].port));
+        format!("postgres://owner@{}/postgres?pool-size=4&timeout=2&connect-timeout=1", hosts.join(","))
+    }
+}
+
+impl Cluster for Postgres {
+    fn name(&self) -> String {
+        "PostgreSQL".to_owned()
+    }
+
+    fn stores(&self) -> [Arc<dyn Store>; 2] {
+        [0, 1].map(|host| open(&self.runtime, &self.url(host)))
+    }
+}
+
+const FAULTS: [Fault<Postgres>; 9] = [
+    Fault {
+        name: "primary killed, standby promoted",
+        happens: |cluster| {
+            sleep(Duration::from_secs(1));
+            cluster.nodes[cluster.primary].server.kill();
+            sleep(NOTICE);
+            cluster.promote();
+            sleep(Duration::from_secs(1));
+            cluster.follow();
+        },
+        expects: Expects::Nothing,
+        short: true,
+    },
+    Fault {
+        name: "primary suspended, killed, standby promoted",
+        happens: |cluster| {
+            sleep(Duration::from_secs(1));
+            let old = cluster.primary;
+            cluster.nodes[old].server.suspend();
+            sleep(NOTICE);
+            cluster.nodes[old].server.kill();
+            cluster.promote();
+            sleep(Duration::from_secs(1));
+            cluster.follow();
+        },
+        expects: Expects::Nothing,
+        short: false,
+    },
+    Fault {
+        name: "primary suspended, standby promoted, primary resumed",
+        happens: |cluster| {
+            sleep(Duration::from_secs(1));
+            let old = cluster.primary;
+            cluster.nodes[old].server.suspend();
+            sleep(NOTICE);
+            cluster.promote();
+            sleep(Duration::from_secs(4));
+            cluster.nodes[old].server.resume();
+            sleep(Duration::from_secs(2));
+            cluster.follow();
+        },
+        expects: Expects::Losses,
+        short: false,
+    },
+    Fault {
+        name: "primary cut off from all, standby promoted",
+        happens: |cluster| {
+            sleep(Duration::from_secs(1));
+            cluster.cut_off(cluster.primary);
+            sleep(NOTICE);
+            cluster.promote();
+            sleep(Duration::from_secs(4));
+            cluster.follow();
+        },
+        expects: Expects::Nothing,
+        short: true,
+    },
+    Fault {
+        name: "primary and one host cut off, standby promoted",
+        happens: |cluster| {
+            sleep(Duration::from_secs(1));
+            let (old, new) = (cluster.primary, cluster.other());
+            // Host 0 stays with the old primary, host 1 goes to the new one.
+            cluster.nodes[old].hosts[1].fail(proxy::Fault::CUT);
+            cluster.nodes[old].standby.fail(proxy::Fault::CUT);
+            cluster.nodes[new].hosts[0].fail(proxy::Fault::CUT);
+            sleep(NOTICE);
+            cluster.promote();
+            sleep(Duration::from_secs(4));
+            cluster.follow();
+        },
+        expects: Expects::Losses,
+        short: false,
+    },
+    Fault {
+        name: "standby killed and started again",
+        happens: |cluster| {
+            sleep(Duration::from_secs(1));
+            let standby = &mut cluster.nodes[cluster.other()].server;
+            standby.kill();
+            sleep(Duration::from_secs(3));
+            let other = cluster.other();
+            cluster.nodes[other].server.start();
+            cluster.is_synchronous();
+        },
+        expects: Expects::Nothing,
+        short: false,
+    },
+    Fault {
+        name: "answers of the primary do not arrive for 3 s",
+        happens: |cluster| {
+            sleep(Duration::from_secs(1));
+            cluster.nodes[cluster.primary].hosts.iter().for_each(|way| way.fail(proxy::Fault::MUTE));
+            sleep(Duration::from_secs(3));
+            cluster.heal();
+        },
+        expects: Expects::Nothing,
+        short: false,
+    },
+    Fault {
+        name: "packets are late by 100 ms for 3 s",
+        happens: |cluster| {
+            sleep(Duration::from_secs(1));
+            let late = proxy::Fault { delay: Duration::from_millis(100), ..proxy::Fault::default() };
+            let node = &cluster.nodes[cluster.primary];
+            node.hosts.iter().chain([&node.standby]).for_each(|way| way.fail(late));
+            sleep(Duration::from_secs(3));
+            cluster.heal();
+        },
+        expects: Expects::Nothing,
+        short: false,
+    },
+    Fault {
+        name: "failover and back",
+        happens: |cluster| {
+            for _ in 0..2 {
+                sleep(Duration::from_secs(1));
+                cluster.nodes[cluster.primary].server.kill();
+                cluster.promote();
+                cluster.follow();
+            }
+        },
+        expects: Expects::Nothing,
+        short: false,
+    },
+];
+
+#[test]
+fn postgres_with_a_synchronous_standby_keeps_what_was_acknowledged() {
+    alone(|runtime| {
+        if let Some(mut cluster) = Postgres::start(runtime) {
+            inject(runtime, &mut cluster, &FAULTS);
+        }
+    });
+}

@@ -1,0 +1,241 @@
+//! Servers as processes of this machine: killed, suspended and started again.
+
+use std::{
+    ffi::OsStr,
+    fmt::Debug,
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+/// A server with a folder of its own. It ends when this value is dropped, and also when the test is killed.
+pub struct Process {
+    pub port: u16,
+    pub folder: PathBuf,
+    program: Vec<String>,
+    /// A shell that waits for the end of its input, and then kills the server. Then the server's process.
+    running: Option<(Child, u32)>,
+}
+
+impl Process {
+    /// A server that is started later.
+    pub fn new(port: u16, folder: PathBuf, program: Vec<String>) -> Self {
+        Self { port, folder, program, running: None }
+    }
+
+    /// Starts it, and returns when it listens.
+    pub fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// Starts it with more arguments. It may refuse to start shortly after it was killed: then once more.
+    pub fn start_with(&mut self, arguments: &[&str]) {
+        let begun = Instant::now();
+        loop {
+            self.spawn(arguments);
+            let listens = |server: &Self| TcpStream::connect(("127.0.0.1", server.port)).is_ok();
+            self.wait_for("to listen", |server| listens(server) || server.has_ended());
+            if listens(self) {
+                return;
+            }
+            self.kill();
+            assert!(begun.elapsed() < Duration::from_secs(60), "the server does not start: {}", self.log());
+            thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    fn spawn(&mut self, arguments: &[&str]) {
+        let script =
+            "log=$1; shift; \"$@\" >>$log 2>&1 & pid=$!; echo $pid; read _; pkill -KILL -P $pid; kill -9 $pid; wait";
+        let mut shell = Command::new("sh")
+            .args(["-c", script, "sh"])
+            .arg(self.folder.join("log"))
+            .args(&self.program)
+            .args(arguments)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell");
+        let mut line = String::new();
+        BufReader::new(shell.stdout.take().expect("its output")).read_line(&mut line).expect("the server's process");
+        self.running = Some((shell, line.trim().parse().expect("the server's process")));
+    }
+
+    /// Whether it has ended by itself, and waits for the shell to notice.
+    fn has_ended(&self) -> bool {
+        let Some((_, process)) = &self.running else { return true };
+        let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        state.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('Z'))
+    }
+
+    /// The last lines of its log.
+    fn log(&self) -> String {
+        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().rev().take(30).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// Kills it, as the kernel does when it is out of memory.
+    pub fn kill(&mut self) {
+        if let Some((mut shell, process)) = self.running.take() {
+            // Processes that are suspended are killed too.
+            signal("STOP", process);
+            drop(shell.stdin.take());
+            shell.wait().expect("the server ends");
+        }
+    }
+
+    pub fn suspend(&self) {
+        self.signal("STOP");
+    }
+
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        signal(name, self.running.as_ref().expect("it runs").1);
+    }
+
+    /// Waits, with a bound.
+    fn wait_for(&self, what: &str, ready: impl FnMut(&Self) -> bool) {
+        let is_ready = within(Duration::from_secs(60), self, ready);
+        assert!(is_ready, "the server {} takes too long {what}: {}", self.port, self.log());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Sends a signal to a process and its children.
+fn signal(name: &str, process: u32) {
+    let script = "kill -$1 $2; pkill -$1 -P $2";
+    let sent = Command::new("sh").args(["-c", script, "sh", name, &process.to_string()]).status();
+    sent.expect("a shell");
+}
+
+/// Whether something becomes ready in time.
+fn within<T: ?Sized>(time: Duration, of: &T, mut ready: impl FnMut(&T) -> bool) -> bool {
+    let begun = Instant::now();
+    while !ready(of) {
+        if begun.elapsed() > time {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    true
+}
+
+pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
+    assert!(within(Duration::from_secs(60), &(), |()| ready()), "it takes too long until {what}");
+}
+
+/// A port that is free, as is the one 10,000 above it, and outside of the range that the system assigns by itself.
+pub fn free_port() -> u16 {
+    static GIVEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
+    let mut given = GIVEN.lock().expect("no test panics here");
+    loop {
+        let port = fastrand::u16(11_000..20_000);
+        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if !given.contains(&port) && is_free(port) && is_free(port + 10_000) {
+            given.push(port);
+            return port;
+        }
+    }
+}
+
+/// Runs a program to its end, and returns what it prints.
+///
+/// # Panics
+///
+/// Panics if it fails.
+pub fn run(program: &[impl AsRef<OsStr> + Debug]) -> String {
+    let output = output(program);
+    assert!(output.status.success(), "{program:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs a program to its end.
+pub fn output(program: &[impl AsRef<OsStr> + Debug]) -> Output {
+    let output = Command::new(&program[0]).args(&program[1..]).current_dir("/").stdin(Stdio::null()).output();
+    output.unwrap_or_else(|error| panic!("{program:?}: {error}"))
+}
+
+/// Where programs are, if all of them are installed. Otherwise the test is skipped; with `CI=true` it fails.
+pub fn find<const N: usize>(programs: [&str; N], package: &str) -> Option<[String; N]> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let found = programs.map(|program| {
+        // Debian's psql in the PATH is a script that takes its time to find the one in PostgreSQL's folder.
+        let folders = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]).map(PathBuf::from);
+        postgres().into_iter().chain(folders).map(|folder| folder.join(program)).find(|program| program.is_file())
+    });
+    if let Some(missing) = found.iter().position(Option::is_none) {
+        let why = format!("{} is not installed: tests/setup.sh installs the package {package}", programs[missing]);
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{why}");
+        // Directly to stderr: the test harness hides the output of tests that pass.
+        let _ = writeln!(std::io::stderr(), "\n*** SKIPPED: {why} ***\n");
+        return None;
+    }
+    Some(found.map(|program| program.expect("it was found").display().to_string()))
+}
+
+/// The folders in which Debian has PostgreSQL's programs, the newest first.
+fn postgres() -> Vec<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = versions.map(|entry| entry.path().join("bin")).collect();
+    folders.sort();
+    folders.reverse();
+    folders
+}
+
+/// A program as a user of its own if this is root: some servers refuse to run as root, or do not work.
+pub fn demoted<'a>(user: &'a str, program: &[&'a str]) -> Vec<String> {
+    let demoting = [format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()];
+    let demoting = std::iter::once("setpriv".to_owned()).chain(demoting).filter(|_| is_root());
+    demoting.chain(program.iter().map(|&word| word.to_owned())).collect()
+}
+
+/// The words of a command. Two spaces enclose an empty one.
+pub fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+/// A folder for a cluster, in which a user can have folders of its own.
+pub fn parent(prefix: &str) -> TempDir {
+    let parent = TempDir::with_prefix(prefix).expect("a folder");
+    fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o755)).expect("the folder is ours");
+    parent
+}
+
+/// Makes a folder of a user.
+pub fn folder_of(user: &str, parent: &Path, name: &str) -> PathBuf {
+    let folder = folder(parent, name);
+    if is_root() {
+        run(&["chown", user, &folder.display().to_string()]);
+    }
+    folder
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
+/// Makes a folder.
+pub fn folder(parent: &Path, name: &str) -> PathBuf {
+    let folder = parent.join(name);
+    fs::create_dir(&folder).expect("a folder can be made");
+    folder
+}
