@@ -1,6 +1,9 @@
 //! The log, on stderr.
 
-use std::io::stderr;
+use std::{
+    io::stderr,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use clap::{ValueEnum, builder::TypedValueParser};
 use tracing::level_filters::LevelFilter;
@@ -22,6 +25,18 @@ pub struct Args {
             .try_map(|level| level.parse::<LevelFilter>())
     )]
     log_level: LevelFilter,
+
+    /// Add the backtrace of an application to the entry about its failure: the frames of its WebAssembly code, and the
+    /// traceback or stack that it printed.
+    #[arg(long, global = true)]
+    log_backtraces: bool,
+}
+
+static BACKTRACES: AtomicBool = AtomicBool::new(false);
+
+/// Whether the backtraces of applications are logged.
+pub fn backtraces() -> bool {
+    BACKTRACES.load(Relaxed)
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -33,6 +48,7 @@ enum Format {
 }
 
 pub fn init(args: &Args) {
+    BACKTRACES.store(args.log_backtraces, Relaxed);
     // From libraries, only warnings and errors matter to an operator.
     let filter = tracing_subscriber::filter::Targets::new()
         .with_default(args.log_level.min(LevelFilter::WARN))

@@ -2,6 +2,7 @@
 
 #[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
 mod allocator;
+#[macro_use]
 mod application;
 mod cgi;
 mod cleanup;
