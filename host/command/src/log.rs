@@ -2,11 +2,17 @@
 
 use std::{
     io::stderr,
+    net::SocketAddr,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 use clap::{ValueEnum, builder::TypedValueParser};
+use serde_json::json;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::{
+    format::Writer,
+    time::{FormatTime as _, SystemTime},
+};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -32,7 +38,27 @@ pub struct Args {
     log_backtraces: bool,
 }
 
+static JSON: AtomicBool = AtomicBool::new(false);
 static BACKTRACES: AtomicBool = AtomicBool::new(false);
+
+/// Whether log lines are JSON.
+pub fn is_json() -> bool {
+    JSON.load(Relaxed)
+}
+
+/// What a server prints on stdout about an address that it listens on: the text, or in JSON an object like those of the log.
+pub fn announcement(message: &str, address: SocketAddr) -> String {
+    if !is_json() {
+        return message.to_owned();
+    }
+    let mut timestamp = String::new();
+    // Cannot fail: it writes to a string.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
+    let (level, target) = ("INFO", module_path!());
+    let address = address.to_string();
+    json!({ "timestamp": timestamp, "level": level, "target": target, "message": message, "address": address })
+        .to_string()
+}
 
 /// Whether the backtraces of applications are logged.
 pub fn backtraces() -> bool {
@@ -48,6 +74,7 @@ enum Format {
 }
 
 pub fn init(args: &Args) {
+    JSON.store(matches!(args.log_format, Format::Json), Relaxed);
     BACKTRACES.store(args.log_backtraces, Relaxed);
     // From libraries, only warnings and errors matter to an operator.
     let filter = tracing_subscriber::filter::Targets::new()
