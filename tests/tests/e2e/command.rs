@@ -345,7 +345,12 @@ fn wrong_use_exits_with_2_and_help_has_an_example_each() {
 #[test]
 fn trouble_exits_with_1_and_says_what_would_be_right() {
     let launch = Launch::new("visits");
-    for (url, why) in [("nonsense:there", "sqlite:"), ("sqlite:missing/folder/sessions.db", "missing/folder")] {
+    let near = "\"sqlit\" is not the scheme of a storage URL; did you mean sqlite:?";
+    for (url, why) in [
+        ("nonsense:there", "sqlite:"),
+        ("sqlit:sessions.db", near),
+        ("sqlite:missing/folder/sessions.db", "missing/folder"),
+    ] {
         let output = launch.command(&["stats", "--storage", url]);
         assert_eq!(output.status, 1, "{output:?}");
         assert!(output.stderr.contains(why), "{output:?}");
@@ -353,6 +358,15 @@ fn trouble_exits_with_1_and_says_what_would_be_right() {
     let output = launch.command(&["stats"]);
     assert_eq!(output.status, 1, "{output:?}");
     assert!(output.stderr.contains("lemon-session tables create"), "{output:?}");
+
+    let launch = launch.ini("[storage]\nurl = postgres://127.0.0.1/site\npoolsize = 3\n");
+    let output = launch.command(&["stats"]);
+    assert!(output.status == 1 && output.stderr.contains("; did you mean pool-size?"), "{output:?}");
+
+    let module = lemon_session_tests::build::component("auth_module");
+    let output = launch.command(&["serve", module.to_str().unwrap(), "--storage", "memory:"]);
+    let said = "it exports example:auth/auth@0.1.0; if an application imports this, it is a module: pass it to --with";
+    assert!(output.status == 1 && output.stderr.contains(said), "{output:?}");
 }
 
 #[test]

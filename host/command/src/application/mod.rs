@@ -74,8 +74,9 @@ impl Application {
         let kind = kind.with_context(|| {
             format!(
                 "{} is not an application: it exports neither wasi:http/handler@0.3, wasi:http/incoming-handler@0.2 nor \
-                 wasi:cli/run of either version",
-                path.display()
+                 wasi:cli/run of either version; {}",
+                path.display(),
+                kind::foreign(&source.bytes)
             )
         })?;
         let pre = platform.linker(component.engine(), wasi, way)?.instantiate_pre(&component);
