@@ -7,7 +7,7 @@ use std::{
 };
 
 use lemon_session_host::store::{Digest, Record, StorageOptions, Writes};
-use lemon_session_tests::{Client, Launch, Server, build};
+use lemon_session_tests::{Client, Launch, Server, build, proxy::is_there};
 
 /// A store with this number of sessions, whose owners' names grow longer.
 fn filled(sessions: u64) -> Launch {
@@ -499,4 +499,48 @@ fn every_command_has_a_manual_page_with_its_example() {
         assert!(text.contains("Example"), "{text}");
     }
     assert!(launch.folder().join("pages/man1/lemon-session.1").exists());
+}
+
+#[test]
+fn man_finds_the_pages_of_commands_and_of_the_settings() {
+    let launch = Launch::new("visits");
+    launch.command(&["man", "--output", "man/man1"]).ok();
+    let settings = launch.command(&["man", "lemon.ini"]).ok().stdout;
+    fs::create_dir(launch.folder().join("man/man5")).unwrap();
+    fs::write(launch.folder().join("man/man5/lemon.ini.5"), &settings).unwrap();
+    if !is_there("man", &["--version"]) {
+        return;
+    }
+    let man = |arguments: &[&str]| {
+        let mut man = Command::new("man");
+        man.args(["--manpath=man", "--warnings"]).args(arguments).current_dir(launch.folder()).env("MANWIDTH", "200");
+        let output = man.output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for (page, part) in [
+        ("lemon-session", "Sessions for WebAssembly applications"),
+        ("lemon-session-serve", "--mount"),
+        ("lemon-session-tables-create", "Create the tables"),
+        ("lemon.ini", "the settings of lemon-session"),
+    ] {
+        let text = man(&[page]);
+        assert!(text.contains(part), "{page}: {text}");
+    }
+    // Each section, and each setting with its default.
+    let shown = man(&["5", "lemon.ini"]);
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = words(&shown);
+    let example = fs::read_to_string(build::root().join("examples/lemon.ini")).unwrap();
+    let mut settings = 0;
+    for line in example.lines() {
+        let line = line
+            .strip_prefix("# ")
+            .filter(|line| line.contains(" ="))
+            .or(Some(line).filter(|line| line.starts_with('[')));
+        let Some(line) = line else { continue };
+        assert!(shown.contains(&words(line)), "{line}: {shown}");
+        settings += 1;
+    }
+    assert!(settings > 40, "{settings}");
 }
