@@ -27,7 +27,9 @@ install -D -m 644 "$sample" packaging/monitoring/* -t "$root/usr/share/lemon-ses
 install -D -m 644 packaging/sysusers.conf "$root/usr/lib/sysusers.d/lemon-session.conf"
 install -D -m 644 examples/lemon.ini "$root/etc/lemon-session/lemon.ini"
 "$binary" man --output "$root/usr/share/man/man1" >/dev/null
-gzip -9n "$root"/usr/share/man/man1/*.1
+install -d "$root/usr/share/man/man5"
+"$binary" man lemon.ini >"$root/usr/share/man/man5/lemon.ini.5"
+gzip -9n "$root"/usr/share/man/man[15]/*
 completions() {
     mkdir -p "$root/$2"
     "$binary" completions "$1" >"$root/$2/$3"

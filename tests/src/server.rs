@@ -132,7 +132,8 @@ impl Launch {
 
 /// The address in `Serving visits.wasm on http://127.0.0.1:8080 (SQLite in sessions.db)`.
 fn address(greeting: &str) -> Option<SocketAddr> {
-    greeting.split_once("http://")?.1.split_whitespace().next()?.parse().ok()
+    // In JSON, a quotation mark can follow.
+    greeting.split_once("http://")?.1.split(['"', ' ']).next()?.parse().ok()
 }
 
 /// A server that ends when it is dropped.

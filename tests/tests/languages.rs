@@ -432,3 +432,22 @@ fn of_several_proxies_the_nearest_tells_whether_a_visitor_came_over_https() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{program}: {output:?}");
     }
 }
+
+/// The entries about failures, in JSON.
+fn failures(server: &Server) -> Vec<serde_json::Value> {
+    let log = server.log();
+    let entries = log.lines().map(|line| serde_json::from_str(line).expect("the log is JSON"));
+    let of_guests = entries.filter(|entry: &serde_json::Value| entry["application"].is_string());
+    of_guests.collect()
+}
+
+#[test]
+fn an_exception_that_is_not_caught_is_one_entry_of_the_log() {
+    for (language, cause) in [("python", "KeyError: '/nowhere' (File \""), ("js", "TypeError: ")] {
+        let server = Launch::new(&format!("values-{language}")).arg("--log-format=json").start();
+        assert_eq!(server.get(&Client::new(), "/nowhere").status, 500);
+        let [entry] = &failures(&server)[..] else { panic!("{}", server.log()) };
+        assert_eq!((&entry["level"], &entry["method"]), (&"ERROR".into(), &"GET".into()), "{entry}");
+        assert!(entry["request"].is_string() && entry["message"].as_str().unwrap().contains(cause), "{entry}");
+    }
+}

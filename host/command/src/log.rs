@@ -1,9 +1,18 @@
 //! The log, on stderr.
 
-use std::io::stderr;
+use std::{
+    io::stderr,
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use clap::{ValueEnum, builder::TypedValueParser};
+use serde_json::json;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::{
+    format::Writer,
+    time::{FormatTime as _, SystemTime},
+};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -22,6 +31,38 @@ pub struct Args {
             .try_map(|level| level.parse::<LevelFilter>())
     )]
     log_level: LevelFilter,
+
+    /// Add the backtrace of an application to the entry about its failure: the frames of its WebAssembly code, and the
+    /// traceback or stack that it printed.
+    #[arg(long, global = true)]
+    log_backtraces: bool,
+}
+
+static JSON: AtomicBool = AtomicBool::new(false);
+static BACKTRACES: AtomicBool = AtomicBool::new(false);
+
+/// Whether log lines are JSON.
+pub fn is_json() -> bool {
+    JSON.load(Relaxed)
+}
+
+/// What a server prints on stdout about an address that it listens on: the text, or in JSON an object like those of the log.
+pub fn announcement(message: &str, address: SocketAddr) -> String {
+    if !is_json() {
+        return message.to_owned();
+    }
+    let mut timestamp = String::new();
+    // Cannot fail: it writes to a string.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
+    let (level, target) = ("INFO", module_path!());
+    let address = address.to_string();
+    json!({ "timestamp": timestamp, "level": level, "target": target, "message": message, "address": address })
+        .to_string()
+}
+
+/// Whether the backtraces of applications are logged.
+pub fn backtraces() -> bool {
+    BACKTRACES.load(Relaxed)
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -33,6 +74,8 @@ enum Format {
 }
 
 pub fn init(args: &Args) {
+    JSON.store(matches!(args.log_format, Format::Json), Relaxed);
+    BACKTRACES.store(args.log_backtraces, Relaxed);
     // From libraries, only warnings and errors matter to an operator.
     let filter = tracing_subscriber::filter::Targets::new()
         .with_default(args.log_level.min(LevelFilter::WARN))

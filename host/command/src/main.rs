@@ -2,6 +2,7 @@
 
 #[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
 mod allocator;
+#[macro_use]
 mod application;
 mod cgi;
 mod cleanup;
@@ -113,8 +114,14 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     if error.is::<output::NobodyReads>() {
         return ExitCode::SUCCESS;
     }
-    eprintln!("lemon-session: {error:#}");
-    if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    let code = if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE };
+    let error = output::causes(error);
+    if log::is_json() && tracing::enabled!(tracing::Level::ERROR) {
+        tracing::error!("{error}");
+    } else {
+        eprintln!("lemon-session: {error}");
+    }
+    code
 }
 
 /// A usage error that argument parsing cannot detect.

@@ -1,5 +1,7 @@
 //! `lemon-session man`.
 
+mod settings;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -12,19 +14,28 @@ use clap_mangen::Man;
 
 use crate::{Cli, output};
 
-/// Print the manual page of this command, or write the pages of all subcommands to a folder.
+/// Print the manual page of this command or of lemon.ini, or write the pages of all subcommands to a folder.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   lemon-session man | man -l -
-  lemon-session man --output /usr/local/share/man/man1")]
+  lemon-session man --output /usr/local/share/man/man1
+  lemon-session man lemon.ini > /usr/local/share/man/man5/lemon.ini.5")]
 pub struct Args {
-    /// The folder to write all pages to.
-    #[arg(short, long, value_name = "FOLDER")]
+    /// Print the page about this file, lemon.ini(5).
+    #[arg(value_name = "lemon.ini", value_parser = ["lemon.ini"], hide_possible_values = true)]
+    page: Option<String>,
+
+    /// The folder to write all pages of commands to.
+    #[arg(short, long, value_name = "FOLDER", conflicts_with = "page")]
     output: Option<PathBuf>,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
+    if args.page.is_some() {
+        output::line(settings::page().trim_end())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let command = Cli::command();
     match &args.output {
         None => {

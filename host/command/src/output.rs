@@ -35,6 +35,24 @@ pub fn name(text: &str) -> String {
     text.chars().map(escaped).collect()
 }
 
+/// An error with its causes in one line. A cause is left out whose text the error before it has already, as those of
+/// libraries often do.
+pub fn causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    let mut last = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text.clone_from(&cause);
+        } else if !last.contains(&cause) {
+            text = format!("{text}: {cause}");
+        } else {
+            continue;
+        }
+        last = cause;
+    }
+    text
+}
+
 /// The time now, in seconds since 1970-01-01T00:00:00Z.
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
@@ -93,5 +111,24 @@ pub fn sessions(count: u64) -> String {
     match count {
         1 => "1 session".to_owned(),
         count => format!("{count} sessions"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn no_text_of_a_cause_is_repeated() {
+        let denied = || anyhow!("Permission denied (os error 13)");
+        assert_eq!(causes(&denied()), "Permission denied (os error 13)");
+        assert_eq!(causes(&denied().context("cannot read a")), "cannot read a: Permission denied (os error 13)");
+        let repeated = denied().context("Permission denied (os error 13)").context("cannot read a");
+        assert_eq!(causes(&repeated), "cannot read a: Permission denied (os error 13)");
+        let within = denied().context("a cannot be read: Permission denied (os error 13)").context("the store fails");
+        assert_eq!(causes(&within), "the store fails: a cannot be read: Permission denied (os error 13)");
+        assert_eq!(causes(&denied().context("b").context("a")), "a: b: Permission denied (os error 13)");
     }
 }

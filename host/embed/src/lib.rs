@@ -101,6 +101,7 @@ pub mod engine;
 mod log_limit;
 mod new_sessions;
 pub mod observer;
+mod outage;
 pub mod sessions;
 pub mod settings;
 mod storage;

@@ -25,21 +25,32 @@ type Result<T> = std::result::Result<T, Failure>;
 
 impl SessionCtxView<'_> {
     async fn driver(&self, location: &Location) -> Result<&dyn Store> {
-        self.ctx.shared.stores.driver(location).await.map(|driver| &**driver).map_err(|error| self.failure(error))
+        self.ctx
+            .shared
+            .stores
+            .driver(location)
+            .await
+            .map(|driver| &**driver)
+            .map_err(|error| self.failure(location, error))
     }
 
     async fn inspect(&self, location: &Location) -> Result<&dyn Inspect> {
-        self.driver(location).await?.try_inspect().map_err(|error| self.failure(error))
+        self.driver(location).await?.try_inspect().map_err(|error| self.failure(location, error))
     }
 
     /// Awaits a driver's answer and reports it to the observer.
     async fn answer<T>(
         &self,
+        location: &Location,
         operation: Operation,
         call: impl Future<Output = store::Result<T>>,
         outcome: impl FnOnce(&T) -> Outcome,
     ) -> Result<T> {
-        observe(self.ctx.shared.stores.observer(), operation, call, outcome).await.map_err(|error| self.failure(error))
+        let stores = &self.ctx.shared.stores;
+        let answer = observe(stores.observer(), operation, call, outcome).await;
+        let answer = answer.map_err(|error| self.failure(location, error))?;
+        stores.answered(location);
+        Ok(answer)
     }
 
     /// Fails if the client has begun as many sessions as the host allows per minute.
@@ -66,7 +77,7 @@ impl SessionCtxView<'_> {
     }
 
     /// Logs the details of a driver's error and answers the guest with a plain case.
-    fn failure(&self, error: store::Error) -> Failure {
+    fn failure(&self, location: &Location, error: store::Error) -> Failure {
         let causes = || {
             let mut causes = Vec::new();
             let mut cause = error.source();
@@ -76,21 +87,31 @@ impl SessionCtxView<'_> {
             }
             causes.join(": ")
         };
-        let (log, now) = (&self.ctx.shared.stores.log, Instant::now());
+        let (stores, now) = (&self.ctx.shared.stores, Instant::now());
+        let log = &stores.log;
         if error.is_unknown_location() {
             log.unknown_location.limit(now, |left_out| {
                 tracing::warn!(%error, left_out, "a session was asked for in a place that is not configured");
             });
             Failure::UnknownLocation(error.to_string())
         } else if error.is_missing_tables() {
+            let mut is_logged = false;
             log.missing_tables.limit(now, |left_out| {
+                is_logged = true;
                 tracing::error!(%error, causes = causes(), left_out, "the tables of the sessions are missing");
             });
+            stores.failed(location, now, is_logged);
             Failure::MissingTables(error.to_string())
         } else {
+            let mut is_logged = false;
             log.unavailable.limit(now, |left_out| {
+                is_logged = true;
                 tracing::error!(%error, causes = causes(), left_out, "the session store failed");
             });
+            // A store that lacks an ability has not failed, and will not have it later.
+            if !error.is_unsupported() {
+                stores.failed(location, now, is_logged);
+            }
             Failure::Unavailable(error.to_string())
         }
     }
@@ -107,7 +128,7 @@ impl Host for SessionCtxView<'_> {
     ) -> Result<LoadOutcome> {
         let key = to_key(&key)?;
         let call = self.driver(&location).await?.load(&key, &app, now, inline_bytes);
-        let outcome = self.answer(Operation::Load, call, |outcome| outcome.into()).await?;
+        let outcome = self.answer(&location, Operation::Load, call, |outcome| outcome.into()).await?;
         Ok(match outcome {
             store::LoadOutcome::Found(loaded) => LoadOutcome::Found(loaded.into()),
             store::LoadOutcome::Absent => LoadOutcome::Absent,
@@ -132,7 +153,7 @@ impl Host for SessionCtxView<'_> {
     ) -> Result<Option<Vec<u8>>> {
         let key = to_key(&key)?;
         let call = self.driver(&location).await?.fetch(&key, &app, &name, now);
-        self.answer(Operation::Fetch, call, |_| Outcome::Done).await
+        self.answer(&location, Operation::Fetch, call, |_| Outcome::Done).await
     }
 
     async fn create(
@@ -147,7 +168,7 @@ impl Host for SessionCtxView<'_> {
         let writes: Writes = writes.into_iter().map(store::Write::from).collect();
         self.count_new_session()?;
         let call = self.driver(&location).await?.create(&key, &record, &writes);
-        let outcome = self.answer(Operation::Create, call, |outcome| outcome.into()).await?;
+        let outcome = self.answer(&location, Operation::Create, call, |outcome| outcome.into()).await?;
         Ok(match outcome {
             store::CreateOutcome::Created => CreateOutcome::Created,
             store::CreateOutcome::Exists => CreateOutcome::Exists,
@@ -165,7 +186,7 @@ impl Host for SessionCtxView<'_> {
         let key = to_key(&key)?;
         let change = to_change(change)?;
         let call = self.driver(&location).await?.update(&key, &change, expected, now);
-        let outcome = self.answer(Operation::Update, call, |outcome| outcome.into()).await?;
+        let outcome = self.answer(&location, Operation::Update, call, |outcome| outcome.into()).await?;
         Ok(match outcome {
             store::UpdateOutcome::Committed(version) => UpdateOutcome::Committed(version),
             store::UpdateOutcome::Conflict(version) => UpdateOutcome::Conflict(version),
@@ -184,7 +205,7 @@ impl Host for SessionCtxView<'_> {
     ) -> Result<bool> {
         let (key, only) = (to_key(&key)?, only.into());
         let call = self.driver(&location).await?.destroy(&key, &only, now, remember);
-        self.answer(Operation::Destroy, call, |&was_live| Outcome::Removed(was_live.into())).await
+        self.answer(&location, Operation::Destroy, call, |&was_live| Outcome::Removed(was_live.into())).await
     }
 
     async fn destroy_owned(
@@ -197,7 +218,7 @@ impl Host for SessionCtxView<'_> {
     ) -> Result<u64> {
         let except = except.as_deref().map(to_key).transpose()?;
         let call = self.driver(&location).await?.destroy_owned(&owner, except.as_ref(), now, remember);
-        self.answer(Operation::DestroyOwned, call, |&count| Outcome::Removed(count)).await
+        self.answer(&location, Operation::DestroyOwned, call, |&count| Outcome::Removed(count)).await
     }
 
     async fn cleanup(&mut self, location: Location, now: u64, limit: u32) -> Result<u32> {
@@ -207,7 +228,8 @@ impl Host for SessionCtxView<'_> {
         while removed < limit {
             let batch = CLEANUP_BATCH.min(limit - removed);
             let call = driver.cleanup(now, batch);
-            let count = self.answer(Operation::Cleanup, call, |&count| Outcome::Removed(count.into())).await?;
+            let count =
+                self.answer(&location, Operation::Cleanup, call, |&count| Outcome::Removed(count.into())).await?;
             removed = removed.saturating_add(count);
             if count < batch {
                 break;
@@ -218,14 +240,14 @@ impl Host for SessionCtxView<'_> {
 
     fn cleanup_later(&mut self, location: Location, now: u64) {
         if let Err(error) = self.ctx.shared.stores.cleanup_later(&location, now) {
-            self.failure(error);
+            self.failure(&location, error);
         }
     }
 
     async fn count(&mut self, location: Location, now: u64) -> Result<u64> {
         let inspect = self.inspect(&location).await?;
         let call = inspect.count(now);
-        self.answer(Operation::Count, call, |_| Outcome::Done).await
+        self.answer(&location, Operation::Count, call, |_| Outcome::Done).await
     }
 
     async fn list(
@@ -240,25 +262,25 @@ impl Host for SessionCtxView<'_> {
         let after = after.as_deref().map(to_key).transpose()?;
         let inspect = self.inspect(&location).await?;
         let call = inspect.list(now, owner.as_deref(), after.as_ref(), limit);
-        let listed = self.answer(Operation::List, call, |_| Outcome::Done).await?;
+        let listed = self.answer(&location, Operation::List, call, |_| Outcome::Done).await?;
         Ok(listed.into_iter().map(Listed::from).collect())
     }
 
     async fn create_tables(&mut self, location: Location) -> Result<()> {
         let call = self.driver(&location).await?.set_up();
-        self.answer(Operation::CreateTables, call, |_| Outcome::Done).await
+        self.answer(&location, Operation::CreateTables, call, |_| Outcome::Done).await
     }
 
     async fn drop_tables(&mut self, location: Location) -> Result<()> {
-        let schema = self.driver(&location).await?.try_schema().map_err(|error| self.failure(error))?;
+        let schema = self.driver(&location).await?.try_schema().map_err(|error| self.failure(&location, error))?;
         let call = schema.drop_tables();
-        self.answer(Operation::DropTables, call, |_| Outcome::Done).await
+        self.answer(&location, Operation::DropTables, call, |_| Outcome::Done).await
     }
 
     async fn tables_exist(&mut self, location: Location) -> Result<bool> {
         // A driver without `Schema` needs no tables.
         let Some(schema) = self.driver(&location).await?.schema() else { return Ok(true) };
-        self.answer(Operation::TablesExist, schema.tables_exist(), |_| Outcome::Done).await
+        self.answer(&location, Operation::TablesExist, schema.tables_exist(), |_| Outcome::Done).await
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     bindings::lemon::session::types::Location,
     log_limit::{LogLimit, LogLimits},
     observer::{Observer, Operation, Outcome, observe},
+    outage::Outage,
     store::{Error, Registry, Result, StorageOptions, Store, TableName, guest},
 };
 
@@ -109,6 +110,7 @@ struct Table {
     log: LogLimit,
     /// Limits the log lines about a clock that is off.
     clock_log: LogLimit,
+    outage: Outage,
 }
 
 struct Opening {
@@ -133,6 +135,7 @@ impl Stores {
             cleanup: Mutex::default(),
             log: LogLimit::default(),
             clock_log: LogLimit::default(),
+            outage: Outage::default(),
         };
         let default = Configured { default: Arc::new(table), tables: BTreeMap::new() };
         Self { default, named: BTreeMap::new(), observer: None, log: LogLimits::default() }
@@ -177,6 +180,22 @@ impl Stores {
     /// Fails for a location that is not configured, and when the store cannot be opened.
     pub async fn driver(&self, location: &Location) -> Result<&Arc<dyn Store>> {
         self.table(location)?.driver().await
+    }
+
+    /// A call of a store failed, and the log says so or has said so less than a minute ago.
+    pub(crate) fn failed(&self, location: &Location, now: Instant, is_logged: bool) {
+        if let Ok(table) = self.table(location) {
+            table.outage.failed(now, is_logged);
+        }
+    }
+
+    /// A store has answered a call. Logs it if the store had failed before.
+    pub(crate) fn answered(&self, location: &Location) {
+        let Ok(table) = self.table(location) else { return };
+        if let Some(time) = table.outage.answered(Instant::now) {
+            let store = table.driver.get().map(|driver| driver.summary());
+            tracing::info!(store, "the session store answers again, {time:.1?} after it began to fail");
+        }
     }
 
     /// Starts a background cleanup of expired sessions, unless one is running.
@@ -257,6 +276,7 @@ impl Configured {
                 cleanup: Mutex::default(),
                 log: LogLimit::default(),
                 clock_log: LogLimit::default(),
+                outage: Outage::default(),
             };
             (name, Arc::new(table))
         };

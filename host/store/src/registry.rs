@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
 
-use super::{Error, Result, Store, TableName, memory};
+use super::{Error, Result, Store, TableName, memory, suggest::closest};
 
 /// What a store is opened with.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -100,12 +100,26 @@ impl Registry {
     pub async fn open(&self, options: StorageOptions) -> Result<Arc<dyn Store>> {
         let scheme = options.url.split_once(':').map_or("", |(scheme, _)| scheme);
         let open = self.drivers.get(scheme).ok_or_else(|| {
-            let known: Vec<_> = self.drivers.keys().map(|scheme| format!("{scheme}:")).collect();
-            Error::invalid(format!(
-                "{scheme:?} is not the scheme of a storage URL: it begins with one of {}",
-                known.join(", ")
-            ))
+            Error::invalid(match closest(scheme, self.drivers.keys().copied()) {
+                Some(meant) => format!("{scheme:?} is not the scheme of a storage URL; did you mean {meant}:?"),
+                None => {
+                    let known: Vec<_> = self.drivers.keys().map(|scheme| format!("{scheme}:")).collect();
+                    let known = known.join(", ");
+                    format!("{scheme:?} is not the scheme of a storage URL: it begins with one of {known}")
+                }
+            })
         })?;
-        open(options).await
+        open(options).await.map_err(|error| if error.is_invalid() { suggesting(error) } else { error })
     }
+}
+
+/// The error of [`StorageOptions::refuse_unknown`] with the option that was probably meant. It is added here, so that drivers
+/// that are compiled for WebAssembly do not contain the comparison of names.
+fn suggesting(error: Error) -> Error {
+    let message = error.to_string();
+    let meant = message.split_once(": stores: they have ").and_then(|(before, known)| {
+        let name = before.strip_prefix('"')?.split_once('"')?.0;
+        closest(name, known.split(", "))
+    });
+    meant.map_or(error, |meant| Error::invalid(format!("{message}; did you mean {meant}?")))
 }

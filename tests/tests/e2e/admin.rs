@@ -167,6 +167,9 @@ fn an_admin_address_that_others_reach_is_warned_of() {
 #[test]
 fn the_guide_explains_every_metric_and_no_other() {
     let server = Launch::new("visits").admin().start();
+    // They are counted in the background.
+    let counted = ["lemon_session_sessions_live ", "lemon_session_cleanup_backlog "];
+    await_until(|| counted.iter().all(|name| server.ask("/metrics").body.contains(name)));
     let metrics = server.ask("/metrics").body;
     let exported: BTreeSet<_> =
         metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).map(str::to_owned).collect();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use lemon_session_host::store::{Digest, Record, StorageOptions, Writes};
-use lemon_session_tests::{Client, Launch, Server, build};
+use lemon_session_tests::{Client, Launch, Server, build, proxy::is_there};
 
 /// A store with this number of sessions, whose owners' names grow longer.
 fn filled(sessions: u64) -> Launch {
@@ -345,7 +345,12 @@ fn wrong_use_exits_with_2_and_help_has_an_example_each() {
 #[test]
 fn trouble_exits_with_1_and_says_what_would_be_right() {
     let launch = Launch::new("visits");
-    for (url, why) in [("nonsense:there", "sqlite:"), ("sqlite:missing/folder/sessions.db", "missing/folder")] {
+    let near = "\"sqlit\" is not the scheme of a storage URL; did you mean sqlite:?";
+    for (url, why) in [
+        ("nonsense:there", "sqlite:"),
+        ("sqlit:sessions.db", near),
+        ("sqlite:missing/folder/sessions.db", "missing/folder"),
+    ] {
         let output = launch.command(&["stats", "--storage", url]);
         assert_eq!(output.status, 1, "{output:?}");
         assert!(output.stderr.contains(why), "{output:?}");
@@ -353,6 +358,15 @@ fn trouble_exits_with_1_and_says_what_would_be_right() {
     let output = launch.command(&["stats"]);
     assert_eq!(output.status, 1, "{output:?}");
     assert!(output.stderr.contains("lemon-session tables create"), "{output:?}");
+
+    let launch = launch.ini("[storage]\nurl = postgres://127.0.0.1/site\npoolsize = 3\n");
+    let output = launch.command(&["stats"]);
+    assert!(output.status == 1 && output.stderr.contains("; did you mean pool-size?"), "{output:?}");
+
+    let module = lemon_session_tests::build::component("auth_module");
+    let output = launch.command(&["serve", module.to_str().unwrap(), "--storage", "memory:"]);
+    let said = "it exports example:auth/auth@0.1.0; if an application imports this, it is a module: pass it to --with";
+    assert!(output.status == 1 && output.stderr.contains(said), "{output:?}");
 }
 
 #[test]
@@ -485,4 +499,48 @@ fn every_command_has_a_manual_page_with_its_example() {
         assert!(text.contains("Example"), "{text}");
     }
     assert!(launch.folder().join("pages/man1/lemon-session.1").exists());
+}
+
+#[test]
+fn man_finds_the_pages_of_commands_and_of_the_settings() {
+    let launch = Launch::new("visits");
+    launch.command(&["man", "--output", "man/man1"]).ok();
+    let settings = launch.command(&["man", "lemon.ini"]).ok().stdout;
+    fs::create_dir(launch.folder().join("man/man5")).unwrap();
+    fs::write(launch.folder().join("man/man5/lemon.ini.5"), &settings).unwrap();
+    if !is_there("man", &["--version"]) {
+        return;
+    }
+    let man = |arguments: &[&str]| {
+        let mut man = Command::new("man");
+        man.args(["--manpath=man", "--warnings"]).args(arguments).current_dir(launch.folder()).env("MANWIDTH", "200");
+        let output = man.output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for (page, part) in [
+        ("lemon-session", "Sessions for WebAssembly applications"),
+        ("lemon-session-serve", "--mount"),
+        ("lemon-session-tables-create", "Create the tables"),
+        ("lemon.ini", "the settings of lemon-session"),
+    ] {
+        let text = man(&[page]);
+        assert!(text.contains(part), "{page}: {text}");
+    }
+    // Each section, and each setting with its default.
+    let shown = man(&["5", "lemon.ini"]);
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = words(&shown);
+    let example = fs::read_to_string(build::root().join("examples/lemon.ini")).unwrap();
+    let mut settings = 0;
+    for line in example.lines() {
+        let line = line
+            .strip_prefix("# ")
+            .filter(|line| line.contains(" ="))
+            .or(Some(line).filter(|line| line.starts_with('[')));
+        let Some(line) = line else { continue };
+        assert!(shown.contains(&words(line)), "{line}: {shown}");
+        settings += 1;
+    }
+    assert!(settings > 40, "{settings}");
 }

@@ -7,6 +7,7 @@ mod connections;
 mod doctor;
 mod endurance;
 mod examples;
+mod failures;
 mod faults;
 mod grants;
 mod hostile;

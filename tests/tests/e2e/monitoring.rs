@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, thread,
+    time::{Duration, Instant},
 };
 
 use lemon_session_tests::{Launch, build::root};
@@ -18,7 +19,17 @@ type Metrics = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
 /// What the server answers to Prometheus.
 fn metrics() -> Metrics {
-    let text = Launch::new("counter").admin().start().ask("/metrics").body;
+    let server = Launch::new("counter").admin().start();
+    let until = Instant::now() + Duration::from_secs(60);
+    let text = loop {
+        let text = server.ask("/metrics").body;
+        // They are counted in the background.
+        if text.contains("lemon_session_sessions_live ") && text.contains("lemon_session_cleanup_backlog ") {
+            break text;
+        }
+        assert!(Instant::now() < until, "the sessions are not counted: {text}");
+        thread::sleep(Duration::from_millis(20));
+    };
     let mut metrics = Metrics::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let Ok(Expr::VectorSelector(VectorSelector { name: Some(name), matchers, .. })) =

@@ -277,7 +277,7 @@ fn a_log_in_json_has_the_fields_that_the_guide_names() {
     server.launch.command(&["tables", "drop", "--yes"]).ok();
     assert_eq!(server.get(&Client::new(), "/read").status, 503);
 
-    let log = server.log();
+    let log = format!("{}\n{}", server.greeting, server.log());
     let lines: Vec<serde_json::Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
     for line in &lines {
@@ -286,6 +286,9 @@ fn a_log_in_json_has_the_fields_that_the_guide_names() {
             assert!(guide.contains(&format!("`{field}`")), "{field}");
         }
     }
+    assert!(lines[0]["message"].as_str().unwrap().starts_with("Serving counter.wasm on http://"), "{}", lines[0]);
+    assert_eq!(lines[0]["address"], server.address.to_string());
+    assert!(guide.contains("`address`"));
     let ended = "the id of a session that has ended was presented";
     let line = lines.iter().find(|line| line["message"] == ended).unwrap_or_else(|| panic!("{log}"));
     assert_eq!(line["session"].as_str().unwrap().len(), 8, "{line}");
@@ -295,6 +298,57 @@ fn a_log_in_json_has_the_fields_that_the_guide_names() {
     for named in [ended, "`session`", "`error`", "`request`", "`application`"] {
         assert!(guide.contains(named), "{named}");
     }
+}
+
+#[test]
+fn the_recipe_for_errors_finds_them() {
+    if !is_there("jq", &["--version"]) {
+        return;
+    }
+    let blocks = blocks("sh");
+    let recipe: Vec<_> = blocks.iter().filter(|block| block.contains("jq ")).collect();
+    let [recipe] = recipe[..] else { panic!("one block with jq") };
+    let server = Launch::new("rogue").arg("--log-format=json").start();
+    assert_eq!(server.get(&Client::new(), "/trap").status, 500);
+    let folder = server.launch.folder();
+    let journal = format!("Starting lemon-session@rogue.service...\n{}\n{}", server.greeting, server.log());
+    fs::write(folder.join("journal"), journal).unwrap();
+    // Instead of the journal of this machine.
+    let here = recipe.replace("journalctl -u 'lemon-session@*' -o cat", "cat journal");
+    assert_ne!(*recipe, here);
+    let output = Command::new("sh").args(["-ec", &here]).current_dir(folder).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let errors: Vec<serde_json::Value> =
+        serde_json::Deserializer::from_slice(&output.stdout).into_iter().map(Result::unwrap).collect();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0]["message"].as_str().unwrap().contains("trapped on purpose"), "{errors:?}");
+}
+
+#[test]
+fn a_failure_of_the_start_is_json_too() {
+    let launch = Launch::new("counter").ini("[session]\nexpires = soon\n");
+    let output = launch.command(&["stats", "--log-format", "json"]);
+    let line: serde_json::Value =
+        serde_json::from_str(&output.stderr).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    assert_eq!((&line["level"], output.status), (&"ERROR".into(), 1), "{output:?}");
+    assert!(line["message"].as_str().unwrap().contains("lemon.ini:2: [session] expires"), "{output:?}");
+}
+
+#[test]
+fn the_log_says_when_the_store_is_back() {
+    let server = Launch::new("counter").start();
+    server.launch.command(&["tables", "drop", "--yes"]).ok();
+    for _ in 0..3 {
+        assert_eq!(server.get(&Client::new(), "/read").status, 503);
+    }
+    server.launch.command(&["tables", "create"]).ok();
+    for _ in 0..3 {
+        assert_eq!(server.get(&Client::new(), "/").status, 200);
+    }
+    let log = server.log();
+    let (back, guide) = ("the session store answers again", guide());
+    assert_eq!(log.matches(back).count(), 1, "{log}");
+    assert!(log.contains(" after it began to fail") && guide.contains(back), "{log}");
 }
 
 #[test]

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
-use wasmtime::component::ResourceTableError;
+use wasmtime::{Trap, component::ResourceTableError};
 use wasmtime_wasi_http::WasiBody;
 
-use super::{budget::OverBudget, request_id::RequestId};
+use super::{Subject, budget::OverBudget, report::Report};
+use crate::log;
 
 /// Why a request was not answered by the application.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub enum Failure {
     TimedOut,
     /// The application trapped, or returned without a response.
     Failed(wasmtime::Error),
+    /// The application was stopped because another request failed that it was answering at the same time.
+    Stopped,
     /// The application returned an invalid response. The reason contains nothing of the response itself.
     BadAnswer(Cow<'static, str>),
 }
@@ -45,7 +48,7 @@ impl Failure {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-            Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Failed(_) | Self::Stopped => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BadAnswer(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -65,34 +68,40 @@ impl Failure {
             Self::NotFound => "There is no application at this path.",
             Self::Overloaded => "The server is busy. Please try again in a moment.",
             Self::TimedOut => "The application did not answer in time.",
-            Self::Failed(_) => "The application failed.",
+            Self::Failed(_) | Self::Stopped => "The application failed.",
             Self::BadAnswer(_) => "The application returned an invalid response.",
         }
     }
 
     /// Logs the failure.
-    pub fn log(&self, id: RequestId) {
+    pub fn log(&self, subject: &Subject) {
         match self {
-            Self::Failed(error) => tracing::error!(request = %id, "the application failed: {error:?}"),
-            Self::BadAnswer(why) => {
-                tracing::error!(request = %id, "the application returned an invalid response: {why}")
-            }
-            Self::Overloaded | Self::TimedOut => tracing::warn!(request = %id, "{}", self.explanation()),
+            Self::Failed(error) => about!(error, subject, "the application failed: {}", cause(error)),
+            Self::BadAnswer(why) => about!(error, subject, "the application returned an invalid response: {why}"),
+            Self::Overloaded | Self::TimedOut => about!(warn, subject, "{}", self.explanation()),
             Self::BadRequest(_)
             | Self::Misdirected
             | Self::NotImplemented
             | Self::BodyTooLarge
             | Self::BodyTooSlow
-            | Self::NotFound => {
-                tracing::debug!(request = %id, "{}", self.explanation());
-            }
+            | Self::NotFound
+            // The failure has an entry of its own.
+            | Self::Stopped => about!(debug, subject, "{}", self.explanation()),
+        }
+    }
+
+    /// Logs that the guest was stopped after its response had begun.
+    pub fn log_stopped(&self, subject: &Subject) {
+        match self {
+            Self::Failed(error) => about!(error, subject, "the application was stopped: {}", cause(error)),
+            failure => failure.log(subject),
         }
     }
 
     /// Logs the failure and creates the client's response, which contains no internal details.
-    pub fn into_response(self, id: RequestId) -> Response<WasiBody> {
-        self.log(id);
-        let status = self.status();
+    pub fn into_response(self, subject: &Subject) -> Response<WasiBody> {
+        self.log(subject);
+        let (status, id) = (self.status(), subject.id);
         let text = format!("{status}\n\n{}\nRequest {id}\n", self.explanation());
         let mut response = Response::new(Full::from(text).map_err(|never| match never {}).boxed_unsync());
         *response.status_mut() = status;
@@ -126,6 +135,21 @@ impl From<wasmtime::Error> for Failure {
         }
     }
 }
+
+/// Why a guest failed, in one line unless backtraces are logged.
+pub fn cause(error: &wasmtime::Error) -> String {
+    if log::backtraces() {
+        return format!("{error:?}");
+    }
+    // What the guest printed before it gave up says more than how it gave up.
+    let gave_up = error.is::<Report>().then(|| Trap::UnreachableCodeReached.to_string());
+    let causes = error.chain().map(ToString::to_string);
+    let causes = causes.filter(|cause| !cause.starts_with(BACKTRACE) && Some(cause) != gave_up.as_ref());
+    causes.collect::<Vec<_>>().join(": ")
+}
+
+/// How wasmtime's text of a backtrace begins, which is one of the causes of a trap.
+const BACKTRACE: &str = "error while executing at wasm backtrace:";
 
 /// Why an application was stopped that passed too much data in one call.
 const HANDED_OVER: &str =

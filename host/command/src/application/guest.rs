@@ -18,7 +18,9 @@ use wasmtime_wasi_http::{
 };
 
 use super::{
+    Failure,
     budget::{Budget, OverBudget},
+    guest_log::GuestLog,
     memory::Memory,
     metered,
 };
@@ -39,13 +41,22 @@ pub struct Guest {
     concurrent: Option<ConcurrentCtx>,
     caller: Caller,
     pub memory: Memory,
+    /// What it prints.
+    pub log: GuestLog,
     budget: Budget,
     /// Released when the guest ends.
     _slot: OwnedSemaphorePermit,
 }
 
 impl Guest {
-    pub fn new(sessions: Sessions, wasi: WasiCtx, memory: usize, budget: Budget, slot: OwnedSemaphorePermit) -> Self {
+    pub fn new(
+        sessions: Sessions,
+        wasi: WasiCtx,
+        log: GuestLog,
+        memory: usize,
+        budget: Budget,
+        slot: OwnedSemaphorePermit,
+    ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(budget.handles());
         Self {
@@ -59,6 +70,7 @@ impl Guest {
             caller: Caller::default(),
             sessions,
             memory: Memory::new(memory),
+            log,
             budget,
             _slot: slot,
         }
@@ -74,6 +86,22 @@ impl Guest {
     /// Uses this caller for the sessions that a request starts, of several that the guest answers at the same time.
     pub fn answer_in(&mut self, task: GuestTaskId, caller: Caller) {
         self.concurrent_sessions().ctx.answer_for(task, caller);
+    }
+
+    /// Adds what the guest printed about its failure, and whether it had reached its memory.
+    pub fn explained(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Failed(mut error) => {
+                if let Some(report) = self.log.report() {
+                    error = error.context(report);
+                }
+                if self.memory.is_exhausted {
+                    error = error.context("it reached [server] memory");
+                }
+                Failure::Failed(error)
+            }
+            failure => failure,
+        }
     }
 
     /// Accounts for memory of the host, in bytes. Fails if that exceeds the guest's budget.

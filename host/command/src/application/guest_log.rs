@@ -1,9 +1,9 @@
-//! Logs the output of guests, line by line.
+//! Logs the output of guests, line by line, and their reports of failures as one entry each.
 
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
@@ -14,59 +14,167 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamResult},
 };
 
+use super::{Subject, report::Report};
+use crate::log;
+
 /// A longer line, whose length the guest controls, is split into several.
 const LONGEST_LINE: usize = 4096;
 
 /// The standard output and error of one guest.
 #[derive(Clone)]
-pub struct GuestLog(Arc<Inner>);
+pub struct GuestLog(Arc<Mutex<State>>);
 
-struct Inner {
+struct State {
     application: Arc<str>,
-    line: Mutex<Vec<u8>>,
+    /// The request that the guest answers, unless it answers several at the same time.
+    subject: Option<Subject>,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    /// What the guest reported on stderr, until the end of the request.
+    report: Option<Report>,
+}
+
+/// One of the two streams.
+#[derive(Clone, Copy)]
+enum Stream {
+    Stdout,
+    Stderr,
 }
 
 impl GuestLog {
     pub fn new(application: Arc<str>) -> Self {
-        Self(Arc::new(Inner { application, line: Mutex::default() }))
+        let (stdout, stderr) = Default::default();
+        Self(Arc::new(Mutex::new(State { application, subject: None, stdout, stderr, report: None })))
     }
 
-    fn print(&self, bytes: &[u8]) {
-        let mut line = self.0.line.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn stdout(&self) -> Printer {
+        Printer { log: self.clone(), stream: Stream::Stdout }
+    }
+
+    pub fn stderr(&self) -> Printer {
+        Printer { log: self.clone(), stream: Stream::Stderr }
+    }
+
+    /// The guest begins to answer a request. What it prints from now on belongs to it.
+    pub fn begin(&self, subject: Subject) {
+        let mut state = self.state();
+        state.end();
+        state.subject = Some(subject);
+    }
+
+    /// The guest has answered a request. Logs what it reported meanwhile.
+    pub fn end(&self) {
+        self.state().end();
+    }
+
+    /// Takes what the guest reported, for the entry about its failure.
+    pub fn report(&self) -> Option<Report> {
+        let mut state = self.state();
+        state.complete(Stream::Stderr);
+        state.report.take()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn print(&mut self, stream: Stream, bytes: &[u8]) {
         for &byte in bytes {
+            let line = self.line(stream);
             if byte != b'\n' {
                 line.push(byte);
             }
             if byte == b'\n' || line.len() == LONGEST_LINE {
-                self.0.log(&line);
-                line.clear();
+                let line = std::mem::take(line);
+                self.log(stream, &line);
+                // Keeps its memory for the next line.
+                *self.line(stream) = line;
+                self.line(stream).clear();
             }
         }
     }
-}
 
-impl Inner {
-    fn log(&self, line: &[u8]) {
-        tracing::info!(application = &*self.application, "{}", String::from_utf8_lossy(line));
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        let line = self.line.get_mut().map(std::mem::take).unwrap_or_default();
-        if !line.is_empty() {
-            self.log(&line);
+    fn line(&mut self, stream: Stream) -> &mut Vec<u8> {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
         }
     }
+
+    /// Logs a line without an end.
+    fn complete(&mut self, stream: Stream) {
+        let line = std::mem::take(self.line(stream));
+        if !line.is_empty() {
+            self.log(stream, &line);
+        }
+    }
+
+    fn log(&mut self, stream: Stream, line: &[u8]) {
+        let line = String::from_utf8_lossy(line);
+        if let Stream::Stderr = stream {
+            if self.report.as_mut().is_some_and(|report| report.add(&line)) {
+                return;
+            }
+            // Runtimes print one before a report.
+            if line.is_empty() {
+                return;
+            }
+            if let Some(report) = Report::begin(&line, log::backtraces()) {
+                self.log_report();
+                self.report = Some(report);
+                return;
+            }
+        }
+        match &self.subject {
+            Some(subject) => tracing::info!(request = %subject.id, application = &*self.application, "{line}"),
+            None => tracing::info!(application = &*self.application, "{line}"),
+        }
+    }
+
+    /// Logs a report of a guest that did not fail, or whose failure has an entry.
+    fn log_report(&mut self) {
+        let Some(report) = self.report.take() else { return };
+        match &self.subject {
+            Some(subject) => about!(error, subject, "the application reported a failure: {report}"),
+            None => tracing::error!(application = &*self.application, "the application reported a failure: {report}"),
+        }
+    }
+
+    fn end(&mut self) {
+        self.complete(Stream::Stdout);
+        self.complete(Stream::Stderr);
+        self.log_report();
+    }
 }
 
-impl IsTerminal for GuestLog {
+impl Drop for State {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What a guest prints on one of the streams.
+#[derive(Clone)]
+pub struct Printer {
+    log: GuestLog,
+    stream: Stream,
+}
+
+impl Printer {
+    fn print(&self, bytes: &[u8]) {
+        self.log.state().print(self.stream, bytes);
+    }
+}
+
+impl IsTerminal for Printer {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for GuestLog {
+impl StdoutStream for Printer {
     fn p2_stream(&self) -> Box<dyn OutputStream> {
         Box::new(self.clone())
     }
@@ -77,11 +185,11 @@ impl StdoutStream for GuestLog {
 }
 
 #[async_trait::async_trait]
-impl Pollable for GuestLog {
+impl Pollable for Printer {
     async fn ready(&mut self) {}
 }
 
-impl OutputStream for GuestLog {
+impl OutputStream for Printer {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.print(&bytes);
         Ok(())
@@ -96,7 +204,7 @@ impl OutputStream for GuestLog {
     }
 }
 
-impl AsyncWrite for GuestLog {
+impl AsyncWrite for Printer {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.print(bytes);
         Poll::Ready(Ok(bytes.len()))

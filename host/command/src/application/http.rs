@@ -33,7 +33,7 @@ use wasmtime_wasi_http::{
     },
 };
 
-use super::{Failure, Platform, RequestId, forwarded, guest::Guest, kind::Wasi};
+use super::{Failure, Platform, Subject, forwarded, guest::Guest, kind::Wasi};
 
 /// A component of wasi:http 0.2.
 pub struct Service(Arc<Guests>);
@@ -89,13 +89,14 @@ impl Service {
     /// Passes a request to a guest. The guest runs until it ends or times out, even if the client disconnects.
     pub async fn answer(
         &self,
-        id: RequestId,
+        subject: Subject,
         caller: Caller,
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Failure> {
         let (respond, mut response) = oneshot::channel();
         let guests = Arc::clone(&self.0);
-        let mut running = Running { id, guest: Some(Box::pin(guests.run(caller, request, respond))) };
+        let guest = guests.run(subject.clone(), caller, request, respond);
+        let mut running = Running { subject, guest: Some(Box::pin(guest)) };
         let mut worked = Duration::ZERO;
         let answered = poll_fn(|context| {
             let begun = Instant::now();
@@ -117,7 +118,7 @@ impl Service {
                 let is_cut = match ended {
                     Poll::Ready(Ok(())) => return Ok(response),
                     Poll::Ready(Err(failure)) => {
-                        stopped(id, &failure);
+                        failure.log_stopped(&running.subject);
                         true
                     }
                     Poll::Pending => false,
@@ -138,18 +139,28 @@ impl Guests {
     }
 
     /// Runs a guest for a request, and keeps it for the next one if it returned.
-    async fn run(self: Arc<Self>, caller: Caller, request: Request<WasiBody>, respond: Respond) -> Result<(), Failure> {
+    async fn run(
+        self: Arc<Self>,
+        subject: Subject,
+        caller: Caller,
+        request: Request<WasiBody>,
+        respond: Respond,
+    ) -> Result<(), Failure> {
         let answering = async {
             let mut guest = match self.take_idle() {
                 Some(guest) => guest,
                 None => self.instantiate().await?,
             };
+            let log = guest.store.data().log.clone();
+            log.begin(subject);
             guest.store.data_mut().answer_for(caller);
             let scheme = if forwarded::is_https(request.headers()) { Scheme::Https } else { Scheme::Http };
             let mut http = guest.store.data_mut().http();
             let request = http.new_incoming_request(scheme, request)?;
             let out = http.new_response_outparam(respond)?;
-            guest.proxy.wasi_http_incoming_handler().call_handle(&mut guest.store, request, out).await?;
+            let handled = guest.proxy.wasi_http_incoming_handler().call_handle(&mut guest.store, request, out).await;
+            handled.map_err(|error| guest.store.data().explained(error.into()))?;
+            log.end();
             Ok(guest)
         };
         let guest = timeout(self.platform.settings.request_time, answering).await.unwrap_or(Err(Failure::TimedOut))?;
@@ -200,7 +211,7 @@ async fn watch(guests: Weak<Guests>) {
 
 /// A running guest. When this is dropped, the guest continues on a separate task.
 struct Running {
-    id: RequestId,
+    subject: Subject,
     /// `None` after it has ended.
     guest: Option<BoxFuture<'static, Result<(), Failure>>>,
 }
@@ -217,21 +228,13 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let (Some(guest), Ok(runtime)) = (self.guest.take(), Handle::try_current()) {
-            let id = self.id;
+            let subject = self.subject.clone();
             runtime.spawn(async move {
                 if let Err(failure) = guest.await {
-                    stopped(id, &failure);
+                    failure.log_stopped(&subject);
                 }
             });
         }
-    }
-}
-
-/// Logs that a guest was stopped after its response had begun.
-fn stopped(id: RequestId, failure: &Failure) {
-    match failure {
-        Failure::Failed(error) => tracing::error!(request = %id, "the application was stopped: {error:?}"),
-        failure => failure.log(id),
     }
 }
 
@@ -250,7 +253,7 @@ impl Body for Answering {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if let Poll::Ready(Err(failure)) = self.running.poll(context) {
-            stopped(self.running.id, &failure);
+            failure.log_stopped(&self.running.subject);
             self.is_cut = true;
         }
         match ready!(Pin::new(&mut self.body).poll_frame(context)) {

@@ -2,6 +2,8 @@
 
 use wasmparser::{Chunk, Parser, Payload};
 
+use crate::output;
+
 /// The interface through which an application gets requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -46,6 +48,33 @@ impl Kind {
         }
     }
 }
+
+/// What a component is that is not an application, by its exports, and what would be right.
+pub fn foreign(component: &[u8]) -> String {
+    let exports = exports(component).unwrap_or_default();
+    let has = |interface: &str| exports.iter().any(|export| export.starts_with(interface));
+    let advice = if has("lemon:session/storage") {
+        "it is a store: join an application with it by `lemon-session compose --provider`"
+    } else if has("lemon:session/") {
+        "it is a session component, which this server has already: applications import it"
+    } else if has("wasi:http/middleware@") {
+        "it is a middleware: join an application with it first"
+    } else if has("wasi:http/") || has("wasi:cli/") {
+        "it is built for another version of WASI than 0.2 and 0.3"
+    } else {
+        "if an application imports this, it is a module: pass it to --with"
+    };
+    let of_what = match exports.len() {
+        0 => return "it exports nothing; build it as a component of wasi:http or wasi:cli".to_owned(),
+        ..=SHOWN => String::new(),
+        more => format!(" and {} more", more - SHOWN),
+    };
+    let shown: Vec<_> = exports.iter().take(SHOWN).map(|name| output::name(name)).collect();
+    format!("it exports {}{of_what}; {advice}", shown.join(", "))
+}
+
+/// The number of exports that are shown.
+const SHOWN: usize = 5;
 
 /// The names of a component's exports.
 fn exports(component: &[u8]) -> wasmparser::Result<Vec<&str>> {
@@ -124,6 +153,28 @@ mod tests {
             (&[], None),
         ] {
             assert_eq!(Kind::of(&exporting(exports)), kind, "{exports:?}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_component_is_named_by_its_exports() {
+        let cases: [(&[&str], &str); 6] = [
+            (
+                &["example:auth/auth@0.1.0"],
+                "it exports example:auth/auth@0.1.0; if an application imports this, it is a module",
+            ),
+            (&["lemon:session/storage@0.1.0"], "it exports lemon:session/storage@0.1.0; it is a store"),
+            (&["lemon:session/sessions@0.1.0"], "it exports lemon:session/sessions@0.1.0; it is a session component"),
+            (
+                &["wasi:http/handler@0.4.0"],
+                "it exports wasi:http/handler@0.4.0; it is built for another version of WASI",
+            ),
+            (&["a", "b", "c", "d", "e", "f", "g"], "it exports a, b, c, d, e and 2 more; "),
+            (&[], "it exports nothing; "),
+        ];
+        for (exports, said) in cases {
+            let text = foreign(&exporting(exports));
+            assert!(text.starts_with(said), "{text}");
         }
     }
 

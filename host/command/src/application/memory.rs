@@ -6,6 +6,8 @@ use wasmtime::{ResourceLimiter, Result};
 pub struct Memory {
     limit: usize,
     taken: usize,
+    /// Whether the limit was reached.
+    pub is_exhausted: bool,
 }
 
 /// The size of a table's element, in bytes.
@@ -13,12 +15,13 @@ const ELEMENT: usize = size_of::<usize>();
 
 impl Memory {
     pub fn new(limit: usize) -> Self {
-        Self { limit, taken: 0 }
+        Self { limit, taken: 0, is_exhausted: false }
     }
 
     fn grow(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
         let taken = self.taken.saturating_sub(current).saturating_add(desired);
         // Beyond its own maximum it does not grow, so this must not be counted.
+        self.is_exhausted |= taken > self.limit;
         let is_allowed = taken <= self.limit && maximum.is_none_or(|maximum| desired <= maximum);
         if is_allowed {
             self.taken = taken;

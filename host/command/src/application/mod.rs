@@ -1,5 +1,8 @@
 //! Applications and their guests, for `serve` and `cgi`.
 
+#[macro_use]
+mod subject;
+
 mod body;
 mod budget;
 mod cache;
@@ -16,6 +19,7 @@ mod load;
 mod memory;
 mod metered;
 mod platform;
+mod report;
 mod request_id;
 
 use std::{net::IpAddr, path::Path, sync::Arc};
@@ -38,9 +42,11 @@ pub use cache::Cache;
 pub use failure::Failure;
 pub use platform::Platform;
 pub use request_id::RequestId;
+pub use subject::Subject;
 
 /// An application, ready to answer requests.
 pub struct Application {
+    name: Arc<str>,
     handler: Handler,
     platform: Arc<Platform>,
     uses_sessions: bool,
@@ -68,14 +74,16 @@ impl Application {
         let kind = kind.with_context(|| {
             format!(
                 "{} is not an application: it exports neither wasi:http/handler@0.3, wasi:http/incoming-handler@0.2 nor \
-                 wasi:cli/run of either version",
-                path.display()
+                 wasi:cli/run of either version; {}",
+                path.display(),
+                kind::foreign(&source.bytes)
             )
         })?;
         let pre = platform.linker(component.engine(), wasi, way)?.instantiate_pre(&component);
         let cannot_run = || format!("{} has imports that this server does not provide", path.display());
         let pre = pre.map_err(anyhow::Error::from).with_context(cannot_run)?;
-        let name: Arc<str> = path.file_stem().unwrap_or_default().to_string_lossy().into();
+        let application: Arc<str> = path.file_stem().unwrap_or_default().to_string_lossy().into();
+        let name = application.clone();
         let platform = platform.clone();
         let handler = match kind {
             Kind::Http(Wasi::P2) => Handler::Http(Service::new(platform.clone(), name, ProxyPre::new(pre)?, reuse)),
@@ -90,7 +98,7 @@ impl Application {
         };
         let uses_sessions =
             component.component_type().imports(component.engine()).any(|(name, _)| name.starts_with("lemon:session/"));
-        Ok(Self { handler, platform, uses_sessions, manager: Caller::default().manager })
+        Ok(Self { name: application, handler, platform, uses_sessions, manager: Caller::default().manager })
     }
 
     /// Grants it functions of `lemon:session/manager`.
@@ -113,6 +121,11 @@ impl Application {
         self.uses_sessions
     }
 
+    /// Its name in the log: that of its file.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
     /// Whether it is a CGI program.
     pub fn is_program(&self) -> bool {
         matches!(self.handler, Handler::Program(_))
@@ -121,7 +134,7 @@ impl Application {
     /// Passes a request of `client` to the application. A CGI program gets the request's `variables`.
     pub async fn answer(
         &self,
-        id: RequestId,
+        subject: Subject,
         client: Option<IpAddr>,
         request: Request<WasiBody>,
         variables: impl FnOnce(&Parts) -> Result<Variables, Failure>,
@@ -141,12 +154,12 @@ impl Application {
                 _ => return Err(Failure::Overloaded),
             },
         };
-        let caller = Caller { request: id.number(), client, manager: self.manager };
+        let caller = Caller { request: subject.id.number(), client, manager: self.manager };
         let answered = match &self.handler {
-            Handler::Http(service) => service.answer(id, caller, request).await,
-            Handler::Concurrent(service) => service.answer(id, caller, request).await,
+            Handler::Http(service) => service.answer(subject, caller, request).await,
+            Handler::Concurrent(service) => service.answer(subject, caller, request).await,
             Handler::Program(program) => {
-                let answered = timeout(settings.request_time, program.answer(id, caller, request, variables));
+                let answered = timeout(settings.request_time, program.answer(subject, caller, request, variables));
                 answered.await.unwrap_or(Err(Failure::TimedOut))
             }
         };

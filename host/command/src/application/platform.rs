@@ -121,13 +121,20 @@ impl Platform {
     ) -> Result<Store<Guest>> {
         let slot = self.slot().await?;
         let log = GuestLog::new(application);
-        let ctx = guest::wasi(&self.settings).stdout(log.clone()).stderr(log).build();
-        Ok(self.store(engine, ctx, self.budget(wasi, requests), slot))
+        let ctx = guest::wasi(&self.settings).stdout(log.stdout()).stderr(log.stderr()).build();
+        Ok(self.store(engine, ctx, log, self.budget(wasi, requests), slot))
     }
 
     /// The store of one guest.
-    pub fn store(&self, engine: &Engine, wasi: WasiCtx, budget: Budget, slot: OwnedSemaphorePermit) -> Store<Guest> {
-        let guest = Guest::new(self.sessions.clone(), wasi, self.settings.memory as usize, budget, slot);
+    pub fn store(
+        &self,
+        engine: &Engine,
+        wasi: WasiCtx,
+        log: GuestLog,
+        budget: Budget,
+        slot: OwnedSemaphorePermit,
+    ) -> Store<Guest> {
+        let guest = Guest::new(self.sessions.clone(), wasi, log, self.settings.memory as usize, budget, slot);
         let mut store = Store::new(engine, guest);
         store.limiter(|guest| &mut guest.memory);
         // The most data that one call can pass. A composed session component saves a whole session in one call.

@@ -7,13 +7,15 @@ mod script;
 use std::{env, ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Result;
-use http::Response;
+use http::{Method, Response};
 use lemon_session_host::{SessionCtx, bindings::lemon::session::types::Location, store::Digest};
 use wasmtime_wasi_http::WasiBody;
 
 use crate::{
     Usage,
-    application::{Application, Cache, Failure, Platform, RequestId, cgi::Variables, engine::Engines, forwarded},
+    application::{
+        Application, Cache, Failure, Platform, RequestId, Subject, cgi::Variables, engine::Engines, forwarded,
+    },
     compose::{Modules, Unused},
     drivers, storage,
 };
@@ -56,14 +58,16 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     }
     check_words(&args.command_line[1..], &variables)?;
 
-    let id = RequestId::of_process();
-    let head_alone = variables.get("REQUEST_METHOD") == Some("HEAD");
+    let method = variables.get("REQUEST_METHOD").and_then(|method| method.parse().ok()).unwrap_or(Method::GET);
+    let mut subject = Subject::new(RequestId::of_process(), &method);
+    let head_alone = method == Method::HEAD;
     let length = variables.content_length();
     let (body, rest) = input::body(*length.as_ref().unwrap_or(&0));
     let (response, platform) = match start(&args).await {
         Ok((platform, application)) => {
+            subject = subject.of(application.name());
             let response = match length {
-                Ok(_) => answer(&application, &platform, id, variables, body).await,
+                Ok(_) => answer(&application, &platform, subject.clone(), variables, body).await,
                 Err(failure) => Err(failure),
             };
             (response, Some(platform))
@@ -73,7 +77,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             (Err(Failure::Failed(wasmtime::Error::from_anyhow(error))), None)
         }
     };
-    let printed = output::print(response.unwrap_or_else(|failure| failure.into_response(id)), head_alone).await;
+    let printed = output::print(response.unwrap_or_else(|failure| failure.into_response(&subject)), head_alone).await;
     rest.discard().await;
     output::end()?;
     if let Some(platform) = platform {
@@ -86,7 +90,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     match printed {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
-            tracing::warn!(request = %id, "the response could not be written completely: {error:#}");
+            about!(warn, subject, "the response could not be written completely: {error:#}");
             Ok(ExitCode::FAILURE)
         }
     }
@@ -135,7 +139,7 @@ async fn start(args: &Args) -> Result<(Arc<Platform>, Application)> {
 async fn answer(
     application: &Application,
     platform: &Platform,
-    id: RequestId,
+    subject: Subject,
     mut variables: Variables,
     body: WasiBody,
 ) -> Result<Response<WasiBody>, Failure> {
@@ -147,7 +151,7 @@ async fn answer(
     }
     let headers = request.headers().clone();
     application
-        .answer(id, client, request, |_| {
+        .answer(subject, client, request, |_| {
             variables.complete(&headers, client);
             Ok(variables)
         })

@@ -28,7 +28,7 @@ const SAME: u64 = 3;
 pub async fn check(stores: &Stores, location: &Location, storage: &Storage, report: &mut Report) -> Result<()> {
     let driver = match stores.driver(location).await {
         Ok(driver) => &**driver,
-        Err(error) => return report.fail("storage", &format!("{:#}", anyhow!(error)), None),
+        Err(error) => return report.fail("storage", &output::causes(&anyhow!(error)), None),
     };
     let name = driver.summary();
     let now = output::now();
@@ -58,7 +58,7 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
             let advice = format!("`lemon-session tables create --storage URL --table {table}` creates them");
             return report.fail("tables", &found, Some(&advice));
         }
-        Err(error) => return report.fail("storage", &format!("{:#}", anyhow!(error)), None),
+        Err(error) => return report.fail("storage", &output::causes(&anyhow!(error)), None),
     }
 
     match round_trip(driver, now).await {
@@ -70,7 +70,7 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
                 report.ok("storage", &found)?;
             }
         }
-        Err(error) => report.fail("storage", &format!("{name}: {error:#}"), None)?,
+        Err(error) => report.fail("storage", &format!("{name}: {}", output::causes(&error)), None)?,
     }
     abilities(driver, report)?;
     clock(driver, &name, report).await?;
@@ -94,7 +94,7 @@ async fn tables(driver: &dyn Store, table: &str, report: &mut Report) -> Result<
     let Some(schema) = driver.schema() else { return report.ok("tables", &format!("{name} needs no tables")) };
     let differences = match schema.differences().await {
         Ok(differences) => differences,
-        Err(error) => return report.fail("tables", &format!("{:#}", anyhow!(error)), None),
+        Err(error) => return report.fail("tables", &output::causes(&anyhow!(error)), None),
     };
     if differences.is_empty() {
         return report.ok("tables", &format!("{name} has the tables of {table}, and they are up to date"));
@@ -174,7 +174,7 @@ async fn clock(driver: &dyn Store, name: &str, report: &mut Report) -> Result<()
     let theirs = match inspect.clock().await {
         Ok(Some(clock)) => clock,
         Ok(None) => return Ok(()),
-        Err(error) => return report.fail("clock", &format!("{:#}", anyhow!(error)), None),
+        Err(error) => return report.fail("clock", &output::causes(&anyhow!(error)), None),
     };
     let difference = theirs.abs_diff(output::now());
     let found = format!("the clock of {name} and that of this machine differ by {difference} seconds");

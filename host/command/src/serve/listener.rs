@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     application::{
-        Failure, RequestId,
+        Failure, RequestId, Subject,
         cgi::{LocalRedirect, Place, Variables},
         forwarded,
     },
@@ -200,13 +200,14 @@ async fn answer(site: &Site, peer: IpAddr, request: Request<Incoming>) -> Respon
 
 async fn respond(site: &Site, peer: IpAddr, mut request: Request<Incoming>) -> Response<WasiBody> {
     let id = RequestId::next();
+    let mut subject = Subject::new(id, request.method());
     // Without query and headers, which can contain private data.
     tracing::debug!(request = %id, method = %request.method(), path = request.uri().path(), "received");
     let answered = match host::check(&mut request, &site.settings) {
         Ok(()) => {
             let client = forwarded::normalise(request.headers_mut(), Some(peer), &site.settings).unwrap_or(peer);
             let request = request.map(|body| body.map_err(wasmtime_wasi_http::Error::Hyper).boxed_unsync());
-            site.answer(id, client, request).await
+            site.answer(&mut subject, client, request).await
         }
         Err(failure) => Err(failure),
     };
@@ -217,7 +218,7 @@ async fn respond(site: &Site, peer: IpAddr, mut request: Request<Incoming>) -> R
         }
         Err(failure) => {
             let is_last = failure.is_last();
-            let mut response = failure.into_response(id);
+            let mut response = failure.into_response(&subject);
             if is_last {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
@@ -230,20 +231,22 @@ async fn respond(site: &Site, peer: IpAddr, mut request: Request<Incoming>) -> R
 const LOCAL_REDIRECTS: usize = 10;
 
 impl Site {
-    /// Passes the request to the application mounted at its path, and follows local redirects.
+    /// Passes the request to the application mounted at its path, and follows local redirects. `subject` gets the name of the
+    /// application.
     async fn answer(
         &self,
-        id: RequestId,
+        subject: &mut Subject,
         client: IpAddr,
         mut request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Failure> {
         let mounts = self.mounts();
         for _ in 0..=LOCAL_REDIRECTS {
             let Found { application, mount, rest } = mounts.find(request.uri().path()).ok_or(Failure::NotFound)?;
+            *subject = subject.of(application.name());
             let next = application.is_program().then(|| without_body(&request));
             let variables =
                 |parts: &Parts| Variables::of_request(parts, Place { client, script_name: mount, path_info: rest });
-            let response = application.answer(id, Some(client), request, variables).await?;
+            let response = application.answer(subject.clone(), Some(client), request, variables).await?;
             match (response.extensions().get(), next) {
                 (Some(LocalRedirect(path)), Some(next)) => {
                     request = next;

@@ -17,8 +17,8 @@ use lemon_session_host::{
     observer::{Operation, Outcome},
 };
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, Result, TextEncoder,
-    core::Collector,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result,
+    TextEncoder, core::Collector,
 };
 use wasmtime_wasi_http::{Error, WasiBody};
 
@@ -44,6 +44,9 @@ pub struct Metrics {
     failures: [IntCounter; OPERATIONS],
     removed: IntCounter,
     last_cleanup: IntGauge,
+    /// Without a value while the number is not known.
+    live: IntGaugeVec,
+    backlog: IntGaugeVec,
 
     requests: [IntCounter; 6],
     in_flight: IntGauge,
@@ -122,6 +125,12 @@ impl Metrics {
                 "cleanup_last_run_timestamp_seconds",
                 "When a cleanup of this server last removed a batch or found nothing to remove; 0 means never.",
             )?,
+            live: optional(&registry, "sessions_live", "Live sessions in the default store, counted once a minute.")?,
+            backlog: optional(
+                &registry,
+                "cleanup_backlog",
+                "Expired sessions and tombstones in the default store that a cleanup would remove, counted once a minute.",
+            )?,
             requests: counters(
                 &registry,
                 "http_requests_total",
@@ -178,6 +187,16 @@ impl Metrics {
     /// Counts a connection that was closed because of the limits.
     pub fn closed(&self, reason: Closed) {
         self.closed[reason as usize].inc();
+    }
+
+    /// Sets what the default store holds; `None` leaves the number out.
+    pub fn counted(&self, live: Option<u64>, backlog: Option<u64>) {
+        for (gauge, count) in [(&self.live, live), (&self.backlog, backlog)] {
+            match count {
+                Some(count) => gauge.with_label_values::<&str>(&[]).set(i64::try_from(count).unwrap_or(i64::MAX)),
+                None => gauge.reset(),
+            }
+        }
     }
 
     pub fn reloaded(&self, done: bool) {
@@ -303,6 +322,11 @@ fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter> {
 
 fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge> {
     register(registry, IntGauge::new(name, help)?)
+}
+
+/// A gauge that can be absent.
+fn optional(registry: &Registry, name: &str, help: &str) -> Result<IntGaugeVec> {
+    register(registry, IntGaugeVec::new(Opts::new(name, help), &[])?)
 }
 
 /// A counter for each value of a label. There are no other values.

@@ -1,6 +1,7 @@
 //! `lemon-session serve`.
 
 mod admin;
+mod census;
 mod connections;
 mod conversation;
 mod files;
@@ -30,7 +31,7 @@ use crate::{
     application::{Cache, Platform, engine::Engines},
     compose::Modules,
     config::Config,
-    drivers, storage,
+    drivers, log, storage,
 };
 
 /// Serve applications over HTTP.
@@ -124,7 +125,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let platform = Arc::new(platform);
     let loader = Arc::new(Loader { args, config, platform: platform.clone() });
     let mounts = loader.load(platform.clone(), Grants::new(&loader.config)).await?;
-    let site = Arc::new(Site::new(mounts, settings.clone(), metrics));
+    let site = Arc::new(Site::new(mounts, settings.clone(), metrics.clone()));
 
     // Before the first line is printed, because a script that waits for it may send a signal immediately.
     let stop = stop()?;
@@ -144,9 +145,12 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     }
     // Ignores errors, because stdout may be closed.
     let mut stdout = std::io::stdout();
-    let _ = writeln!(stdout, "Serving {names} on http://{addr} ({})", store.summary());
+    let greeting = format!("Serving {names} on http://{addr} ({})", store.summary());
+    let _ = writeln!(stdout, "{}", log::announcement(&greeting, addr));
     if let Some((listener, addr)) = admin {
-        let _ = writeln!(stdout, "Answering /healthz and /metrics on http://{addr}");
+        let greeting = format!("Answering /healthz and /metrics on http://{addr}");
+        let _ = writeln!(stdout, "{}", log::announcement(&greeting, addr));
+        tokio::spawn(census::run(store.clone(), metrics));
         tokio::spawn(admin::serve(listener, Admin { site: site.clone(), platform, store }));
     }
     let _ = stdout.flush();

@@ -14,6 +14,7 @@ use crate::{
     application::{Application, Platform},
     compose::Unused,
     config::Config,
+    output,
 };
 
 /// Loads the applications, at the start and again at each reload.
@@ -73,7 +74,10 @@ pub async fn at_each(mut hangup: Signal, loader: Arc<Loader>, site: Arc<Site>) {
                 tracing::info!("reloaded {}", super::names(&loader.args.mounts()));
             }
             Err(error) => {
-                tracing::error!("the reload failed, and the server keeps the previous applications: {error:#}")
+                tracing::error!(
+                    "the reload failed, and the server keeps the previous applications: {}",
+                    output::causes(&error)
+                )
             }
         }
     }

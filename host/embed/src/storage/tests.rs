@@ -346,6 +346,24 @@ async fn a_store_in_trouble_is_logged_once_a_minute_for_each_kind_of_trouble() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_back_is_logged_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let log = Log::default();
+    let _guard = log.listen();
+    let mut ctx = at(&format!("sqlite:{}", missing.join("sessions.db").display()));
+    let mut store = SessionCtxView { ctx: &mut ctx };
+    assert!(store.tables_exist(here()).await.is_err());
+    std::fs::create_dir(&missing).unwrap();
+    for _ in 0..3 {
+        store.tables_exist(here()).await.unwrap();
+    }
+    let text = log.text();
+    let back: Vec<_> = text.lines().filter(|line| line.contains("the session store answers again")).collect();
+    assert!(back.len() == 1 && back[0].contains("INFO") && back[0].contains("SQLite in "), "{text}");
+}
+
+#[tokio::test]
 async fn lost_changes_are_logged_with_the_application_and_the_request() {
     use crate::{
         Caller,

@@ -10,10 +10,10 @@ use hyper::body::{Frame, SizeHint};
 use tokio::sync::mpsc::Receiver;
 use wasmtime_wasi_http::Error;
 
-use super::{Failure, RequestId, output::Printed};
+use super::{super::failure::cause, Failure, Subject, output::Printed};
 
 pub struct Body {
-    id: RequestId,
+    subject: Subject,
     /// The bytes that were printed together with the header block.
     begun: Bytes,
     printed: Receiver<Printed>,
@@ -22,8 +22,8 @@ pub struct Body {
 }
 
 impl Body {
-    pub fn new(id: RequestId, begun: Bytes, printed: Receiver<Printed>, length: Option<u64>) -> Self {
-        Self { id, begun, printed, left: length }
+    pub fn new(subject: Subject, begun: Bytes, printed: Receiver<Printed>, length: Option<u64>) -> Self {
+        Self { subject, begun, printed, left: length }
     }
 
     /// A response without a body. The program can print one, but it is discarded.
@@ -37,7 +37,7 @@ impl Body {
         let Some(left) = &mut self.left else { return Some(bytes) };
         let length = bytes.len() as u64;
         if length > *left {
-            tracing::error!(request = %self.id, "the application printed more than its Content-Length: the rest is not sent");
+            about!(error, self.subject, "the application printed more than its Content-Length: the rest is not sent");
             bytes.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
         }
         *left -= bytes.len() as u64;
@@ -46,7 +46,7 @@ impl Body {
 
     fn end(&self) -> Option<Result<Frame<Bytes>, Error>> {
         self.left.is_some_and(|left| left > 0).then(|| {
-            tracing::error!(request = %self.id, "the application printed less than its Content-Length");
+            about!(error, self.subject, "the application printed less than its Content-Length");
             Err(Error::HttpResponseIncomplete)
         })
     }
@@ -62,11 +62,11 @@ impl hyper::body::Body for Body {
                 Some(Ok(bytes)) => bytes,
                 // Like web servers, ignores the exit status: only the output matters.
                 Some(Err(Failure::Failed(error))) if error.is::<wasmtime_wasi::I32Exit>() => {
-                    tracing::warn!(request = %self.id, "the application ended: {error}");
+                    about!(warn, self.subject, "the application ended: {}", cause(&error));
                     return Poll::Ready(self.end());
                 }
                 Some(Err(failure)) => {
-                    tracing::error!(request = %self.id, "the application was stopped: {failure:?}");
+                    failure.log_stopped(&self.subject);
                     // The client must notice that the rest is missing.
                     return Poll::Ready(Some(Err(Error::HttpResponseIncomplete)));
                 }

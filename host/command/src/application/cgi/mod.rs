@@ -22,7 +22,7 @@ use wasmtime_wasi::{I32Exit, WasiCtx, cli::AsyncStdinStream};
 use wasmtime_wasi_http::WasiBody;
 
 use super::{
-    Failure, Platform, RequestId,
+    Failure, Platform, Subject,
     guest::{self, Guest},
     guest_log::GuestLog,
 };
@@ -46,7 +46,8 @@ impl Program {
     pub async fn check(&self) -> wasmtime::Result<()> {
         let slot = self.platform.slot().await?;
         let (engine, budget) = (self.command.engine(), self.platform.budget(self.command.wasi(), 1));
-        let mut store = self.platform.store(engine, WasiCtx::builder().build(), budget, slot);
+        let log = GuestLog::new(self.name.clone());
+        let mut store = self.platform.store(engine, WasiCtx::builder().build(), log, budget, slot);
         timeout(self.platform.settings.request_time, self.command.check(&mut store)).await??;
         Ok(())
     }
@@ -54,7 +55,7 @@ impl Program {
     /// Runs the program for a request. It runs until it ends or times out, even if the client disconnects.
     pub async fn answer(
         &self,
-        id: RequestId,
+        subject: Subject,
         caller: Caller,
         request: Request<WasiBody>,
         variables: impl FnOnce(&Parts) -> Result<Variables, Failure>,
@@ -67,7 +68,9 @@ impl Program {
 
         let (output, mut printed) = output::pipe();
         let mut wasi = guest::wasi(&self.platform.settings);
-        wasi.arg(&self.name).stdout(Output(output.clone())).stderr(GuestLog::new(self.name.clone()));
+        let log = GuestLog::new(self.name.clone());
+        log.begin(subject.clone());
+        wasi.arg(&self.name).stdout(Output(output.clone())).stderr(log.stderr());
         for (name, value) in variables.iter() {
             wasi.env(name, value);
         }
@@ -76,9 +79,9 @@ impl Program {
             wasi.stdin(AsyncStdinStream::new(theirs));
             tokio::spawn(timeout(self.platform.settings.request_time, input::feed(body, ours)));
         }
-        let mut store = self.platform.store(self.command.engine(), wasi.build(), budget, slot);
+        let mut store = self.platform.store(self.command.engine(), wasi.build(), log, budget, slot);
         store.data_mut().answer_for(caller);
-        tokio::spawn(run(self.command.clone(), store, self.platform.settings.clone(), id, output));
+        tokio::spawn(run(self.command.clone(), store, self.platform.settings.clone(), subject.clone(), output));
 
         let limit = self.platform.settings.header_bytes as usize;
         let (head, begun) = head::read(&mut printed, limit).await?;
@@ -87,28 +90,35 @@ impl Program {
             || head.redirects_locally();
         Ok(head.into_response(|length| match bodiless {
             true => Body::discard(printed).boxed_unsync(),
-            false => Body::new(id, begun, printed, length).boxed_unsync(),
+            false => Body::new(subject, begun, printed, length).boxed_unsync(),
         }))
     }
 }
 
 /// Runs a program to its end. If it fails, the failure is the last item of its output.
-async fn run(command: Command, mut store: Store<Guest>, settings: Arc<Server>, id: RequestId, output: Sender<Printed>) {
+async fn run(
+    command: Command,
+    mut store: Store<Guest>,
+    settings: Arc<Server>,
+    subject: Subject,
+    output: Sender<Printed>,
+) {
     let ended = timeout(settings.request_time, command.run(&mut store)).await;
-    drop(store);
     let failure = match ended {
-        Ok(Ok(Ok(()))) => return,
+        Ok(Ok(Ok(()))) => return drop(store),
         Ok(Ok(Err(()))) => Failure::Failed(I32Exit(1).into()),
         Ok(Err(error)) => match error.downcast_ref::<I32Exit>() {
-            Some(I32Exit(0)) => return,
+            Some(I32Exit(0)) => return drop(store),
             _ => Failure::Failed(error),
         },
         Err(_) => Failure::TimedOut,
     };
+    let failure = store.data().explained(failure);
+    drop(store);
     if let Err(unheard) = output.send(Err(failure)).await {
         // No warning, because the client has disconnected, which is usually the cause.
         if let Err(failure) = unheard.0 {
-            tracing::debug!(request = %id, "the application failed after its client disconnected: {failure:?}");
+            about!(debug, subject, "the application failed after its client disconnected: {failure:?}");
         }
     }
 }

@@ -16,7 +16,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep_until};
 use wasmtime_wasi_http::{Error, FieldMap, WasiBody, WasiHttpHooks, p3};
 
-use super::{super::forwarded, RequestId, progress::Place};
+use super::{super::forwarded, Subject, progress::Place};
 
 /// A request for a guest, and the result of reading its body.
 pub fn request(
@@ -34,15 +34,15 @@ pub fn request(
 
 /// A response that ends with the guest's time for its request.
 pub fn response(response: Response<WasiBody>, place: Place, request_time: Duration) -> Response<WasiBody> {
-    let Some((id, since)) = place.begun() else { return response };
+    let Some((subject, since)) = place.begun() else { return response };
     let timer = Box::pin(sleep_until(since + request_time));
-    response.map(|body| Answering { body, id, place: Some(place), timer }.boxed_unsync())
+    response.map(|body| Answering { body, subject, place: Some(place), timer }.boxed_unsync())
 }
 
 /// The body of a response.
 struct Answering {
     body: WasiBody,
-    id: RequestId,
+    subject: Subject,
     /// `None` after the last byte.
     place: Option<Place>,
     timer: Pin<Box<Sleep>>,
@@ -50,8 +50,7 @@ struct Answering {
 
 impl Answering {
     /// Ends the body with an error, so that the client does not take it for complete.
-    fn cut(&mut self, why: &str) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        tracing::error!(request = %self.id, "the response was cut short, because the application {why}");
+    fn cut(&mut self) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.place = None;
         self.body = Empty::new().map_err(|never| match never {}).boxed_unsync();
         Poll::Ready(Some(Err(Error::ConnectionTerminated)))
@@ -66,7 +65,12 @@ impl Body for Answering {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
             if self.place.is_some() {
                 ready!(self.timer.as_mut().poll(context));
-                return self.cut("did not complete it in time");
+                about!(
+                    error,
+                    self.subject,
+                    "the response was cut short, because the application did not complete it in time"
+                );
+                return self.cut();
             }
             return Poll::Pending;
         };
@@ -74,7 +78,9 @@ impl Body for Answering {
             && let Some(place) = self.place.take()
             && place.has_ended()
         {
-            return self.cut("was stopped");
+            // The entry about the failure of its guest names this request.
+            about!(debug, self.subject, "the response was cut short, because the application was stopped");
+            return self.cut();
         }
         Poll::Ready(frame)
     }

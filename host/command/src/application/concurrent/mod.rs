@@ -18,7 +18,7 @@ use wasmtime_wasi_http::{
     p3::bindings::{Service as Instance, ServicePre},
 };
 
-use super::{Failure, Platform, RequestId, guest::Guest, kind::Wasi};
+use super::{Failure, Platform, Subject, guest::Guest, kind::Wasi};
 
 /// A component of wasi:http 0.3.
 pub struct Service(Arc<Guests>);
@@ -37,7 +37,7 @@ struct Guests {
 
 /// A request for a guest.
 struct Job {
-    id: RequestId,
+    subject: Subject,
     caller: Caller,
     request: Request<WasiBody>,
     respond: Respond,
@@ -61,12 +61,12 @@ impl Service {
     /// Passes a request to a guest. The guest goes on with it until it ends or times out, even if the client disconnects.
     pub async fn answer(
         &self,
-        id: RequestId,
+        subject: Subject,
         caller: Caller,
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Failure> {
         let (respond, response) = oneshot::channel();
-        self.0.pass(Job { id, caller, request, respond });
+        self.0.pass(Job { subject, caller, request, respond });
         match timeout(self.0.platform.settings.request_time, response).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(_)) => Err(Failure::Failed(wasmtime::format_err!("its guest ended without an answer"))),

@@ -14,7 +14,7 @@ use http::Response;
 use tokio::time::Instant;
 use wasmtime_wasi_http::WasiBody;
 
-use super::{Failure, RequestId, Respond};
+use super::{Failure, Respond, Subject};
 
 /// The requests that one guest is answering.
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub struct Progress {
 
 /// A request until the last byte of its response.
 struct Begun {
-    id: RequestId,
+    subject: Subject,
     since: Instant,
     /// `None` after the response has begun.
     respond: Option<Respond>,
@@ -34,8 +34,8 @@ struct Begun {
 
 impl Progress {
     /// A request begins.
-    pub fn begin(self: &Arc<Self>, number: u64, id: RequestId, respond: Respond) -> Place {
-        self.requests().insert(number, Begun { id, since: Instant::now(), respond: Some(respond) });
+    pub fn begin(self: &Arc<Self>, number: u64, subject: Subject, respond: Respond) -> Place {
+        self.requests().insert(number, Begun { subject, since: Instant::now(), respond: Some(respond) });
         Place { progress: self.clone(), number }
     }
 
@@ -55,12 +55,13 @@ impl Progress {
         self.changed.register(waker);
     }
 
-    /// The guest ends. Returns the requests that wait for their response; the responses that have begun are cut short.
-    pub fn end(&self) -> Vec<(RequestId, Respond)> {
+    /// The guest ends. Returns the requests that it was answering, with where those get their response that wait for it;
+    /// the responses that have begun are cut short. Leaves out those whose clients have disconnected.
+    pub fn end(&self) -> Vec<(Subject, Option<Respond>)> {
         self.has_ended.store(true, SeqCst);
         let mut requests = self.requests();
-        let waiting = requests.values_mut().filter_map(|begun| Some((begun.id, begun.respond.take()?)));
-        waiting.filter(|(_, respond)| !respond.is_closed()).collect()
+        let begun = requests.values_mut().map(|begun| (begun.subject.clone(), begun.respond.take()));
+        begun.filter(|(_, respond)| respond.as_ref().is_none_or(|respond| !respond.is_closed())).collect()
     }
 
     fn requests(&self) -> MutexGuard<'_, BTreeMap<u64, Begun>> {
@@ -86,8 +87,8 @@ impl Place {
     }
 
     /// The request, and when it began.
-    pub fn begun(&self) -> Option<(RequestId, Instant)> {
-        self.progress.requests().get(&self.number).map(|begun| (begun.id, begun.since))
+    pub fn begun(&self) -> Option<(Subject, Instant)> {
+        self.progress.requests().get(&self.number).map(|begun| (begun.subject.clone(), begun.since))
     }
 
     /// Whether the guest has ended, and with it the response.

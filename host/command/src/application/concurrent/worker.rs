@@ -20,7 +20,7 @@ use wasmtime::component::Accessor;
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView as _, p3::bindings::Service as Instance};
 
 use super::{
-    super::{Failure, guest::Guest, http::IDLE},
+    super::{Failure, Subject, failure::cause, guest::Guest, http::IDLE},
     Guests, Job, message,
     progress::Progress,
 };
@@ -95,7 +95,7 @@ pub async fn run(guests: Arc<Guests>, job: Job) {
     };
     let left = worker.next().take();
     if let Err(failure) = ended {
-        worker.stop(failure);
+        worker.stop(store.data().explained(failure));
     }
     worker.progress.end();
     drop(store);
@@ -156,9 +156,9 @@ impl Worker {
 
     /// Passes a request to the guest. An error ends the guest.
     async fn answer(&self, accessor: &Accessor<Guest>, instance: &Instance, job: Job) -> wasmtime::Result<()> {
-        let Job { id, caller, request, respond } = job;
+        let Job { subject, caller, request, respond } = job;
         let number = self.begun.fetch_add(1, Relaxed);
-        let place = self.progress.begin(number.into(), id, respond);
+        let place = self.progress.begin(number.into(), subject.clone(), respond);
         let handler = instance.wasi_http_handler();
         let (call, read) = accessor.with(|mut store| {
             let WasiHttpCtxView { hooks, table, .. } = store.data_mut().http();
@@ -169,10 +169,12 @@ impl Worker {
             guest.answer_in(call.task(), caller);
             if self.guests.concurrency == 1 {
                 guest.answer_for(caller);
+                guest.log.begin(subject);
             }
             wasmtime::error::Ok((call, read))
         })?;
         let (answer,) = handler.func_handle().finish_call_concurrent(accessor, call).await?;
+        accessor.with(|mut store| store.data_mut().log.end());
         let response = match answer {
             Ok(response) => accessor.with(|mut store| {
                 let response = store.data_mut().http().table.delete(response)?;
@@ -185,22 +187,18 @@ impl Worker {
         Ok(())
     }
 
-    /// The guest failed. It is not known in which request, so all that it was answering fail with it.
+    /// The guest failed. It is not known in which request, so all that it was answering fail with it. One entry in the log
+    /// names all of them.
     fn stop(&self, failure: Failure) {
-        let mut waiting = self.progress.end();
-        let requests = waiting.len();
-        match (waiting.pop(), failure) {
-            (None, failure) => log(&self.guests.name, &failure),
-            (Some((_, respond)), failure) if requests == 1 => _ = respond.send(Err(failure)),
-            (Some(last), failure) => {
-                log(&self.guests.name, &failure);
-                for (_, respond) in waiting.into_iter().chain([last]) {
-                    let failure = match failure {
-                        Failure::Failed(_) => Failure::Failed(wasmtime::format_err!(
-                            "its guest was stopped, which was answering {requests} requests"
-                        )),
-                        _ => Failure::TimedOut,
-                    };
+        let mut requests = self.progress.end();
+        match (requests.pop(), failure) {
+            (Some((_, Some(respond))), failure) if requests.is_empty() => _ = respond.send(Err(failure)),
+            (Some((subject, None)), failure) if requests.is_empty() => failure.log_stopped(&subject),
+            (last, failure) => {
+                requests.extend(last);
+                log(&self.guests.name, &failure, &requests);
+                for respond in requests.into_iter().filter_map(|(_, respond)| respond) {
+                    let failure = if let Failure::Failed(_) = failure { Failure::Stopped } else { Failure::TimedOut };
                     let _ = respond.send(Err(failure));
                 }
             }
@@ -216,10 +214,17 @@ impl Worker {
     }
 }
 
-fn log(application: &str, failure: &Failure) {
+fn log<T>(application: &str, failure: &Failure, requests: &[(Subject, T)]) {
+    let names = || requests.iter().map(|(subject, _)| subject.id.to_string()).collect::<Vec<_>>().join(", ");
+    let was_answering = match requests.len() {
+        0 => String::new(),
+        several => format!("; it was answering {several} requests: {}", names()),
+    };
     match failure {
-        Failure::Failed(error) => tracing::error!(application, "the application was stopped: {error:?}"),
-        _ => tracing::warn!(application, "the application was stopped, because it did not end in time"),
+        Failure::Failed(error) => {
+            tracing::error!(application, "the application was stopped: {}{was_answering}", cause(error));
+        }
+        _ => tracing::warn!(application, "the application was stopped, because it did not end in time{was_answering}"),
     }
 }
 
