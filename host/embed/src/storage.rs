@@ -223,7 +223,7 @@ impl Host for SessionCtxView<'_> {
 
     async fn cleanup(&mut self, location: Location, now: u64, limit: u32) -> Result<u32> {
         let driver = self.driver(&location).await?;
-        driver.check_clock(now).await.map_err(|error| self.failure(error))?;
+        driver.check_clock(now).await.map_err(|error| self.failure(&location, error))?;
         let mut removed = 0;
         while removed < limit {
             let batch = CLEANUP_BATCH.min(limit - removed);
