@@ -66,7 +66,7 @@ pub fn foreign(component: &[u8]) -> String {
     };
     let of_what = match exports.len() {
         0 => return "it exports nothing; build it as a component of wasi:http or wasi:cli".to_owned(),
-        ..=SHOWN => String::new(),
+        1..=SHOWN => String::new(),
         more => format!(" and {} more", more - SHOWN),
     };
     let shown: Vec<_> = exports.iter().take(SHOWN).map(|name| output::name(name)).collect();
