@@ -34,7 +34,7 @@ impl wasip3::exports::http::handler::Guest for Counter {
         let answer = respond(&Request::new(&request)).await.unwrap_or_else(|error| Answer {
             status: status(&error),
             headers: Vec::new(),
-            body: format!("{error:?}"),
+            body: text(&error),
         });
         Ok(http::response(answer))
     }
@@ -138,6 +138,14 @@ fn status(error: &Error) -> u16 {
         Error::Gone | Error::Conflict => 409,
         Error::Storage(_) => 503,
         _ => 400,
+    }
+}
+
+/// As `lemon_session::Error` shows it, as far as a test reads it.
+fn text(error: &Error) -> String {
+    match error {
+        Error::Gone => "the session has ended".to_owned(),
+        other => format!("{other:?}"),
     }
 }
 
