@@ -121,11 +121,11 @@ pub fn create_tables(runtime: &Handle, store: &dyn Store) {
 }
 
 /// Directly to stderr: the test harness hides the output of tests that pass.
-fn say(line: &str) {
+pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-fn number(variable: &str) -> Option<u64> {
+pub fn number(variable: &str) -> Option<u64> {
     let value = env::var(variable).ok()?;
     Some(value.parse().unwrap_or_else(|_| panic!("{variable} is a number, not {value:?}")))
 }

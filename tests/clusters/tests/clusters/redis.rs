@@ -16,7 +16,7 @@ use crate::{
 const HOSTS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// Three servers and three sentinels. They know each other, and hosts know them, by the ports of the proxies.
-struct Sentinels {
+pub struct Sentinels {
     runtime: Handle,
     servers: [Node; 3],
     sentinels: Vec<Process>,
@@ -32,7 +32,7 @@ struct Node {
 }
 
 impl Sentinels {
-    fn start(runtime: &Handle, replicas: u32) -> Option<Self> {
+    pub fn start(runtime: &Handle, replicas: u32) -> Option<Self> {
         let [redis, sentinel, cli] = find(["redis-server", "redis-sentinel", "redis-cli"], "redis-sentinel")?;
         let parent = TempDir::with_prefix("lemon-session-sentinel-").expect("a folder");
         let mut first = None;
@@ -120,9 +120,25 @@ impl Sentinels {
     }
 
     fn store(&self) -> Arc<dyn Store> {
+        self.store_with(self.replicas)
+    }
+
+    /// A store with this option `replicas`.
+    pub fn store_with(&self, replicas: u32) -> Arc<dyn Store> {
         let sentinels: Vec<String> = self.sentinels.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
-        let url = format!("redis+sentinel://{}/main?timeout=1&replicas={}", sentinels.join(","), self.replicas);
+        let url = format!("redis+sentinel://{}/main?timeout=1&replicas={replicas}", sentinels.join(","));
         open(&self.runtime, &url)
+    }
+
+    /// The ports of the sentinels.
+    pub fn sentinel_ports(&self) -> Vec<u16> {
+        self.sentinels.iter().map(|sentinel| sentinel.port).collect()
+    }
+
+    /// The ports of the ways to the servers, that to the primary first.
+    pub fn server_ports(&self) -> Vec<u16> {
+        let primary = self.primary();
+        (0..3).map(|place| self.servers[(primary + place) % 3].way.port).collect()
     }
 }
 
@@ -136,7 +152,7 @@ impl Cluster for Sentinels {
     }
 }
 
-fn faults(replicas: u32) -> [Fault<Sentinels>; 5] {
+pub fn faults(replicas: u32) -> [Fault<Sentinels>; 5] {
     // Without `replicas`, a save counts as made as soon as the primary has it.
     let expects = if replicas == 0 { Expects::Losses } else { Expects::Nothing };
     [

@@ -1,0 +1,252 @@
+//! The pages of the schedule: peers over HTTP, and ours by the rules of sessions.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    io::{self, Read, Write},
+    net::TcpStream,
+    path::Path,
+    rc::Rc,
+    sync::Arc,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use lemon_session_history::{Direct, Host};
+use lemon_session_rules::{Error, Settings, Value, World, at_once, options::Options, start};
+use lemon_session_store::Store;
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+
+use crate::process::{Process, find, folder, free_port};
+
+/// How long a browser waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a page is asked to do with the session.
+#[derive(Clone, Copy, Debug)]
+pub enum Ask {
+    /// Sets `user`.
+    Login,
+    /// Increases `count`, and answers with all variables.
+    Add,
+    /// Sets a variable, and answers with the variables that it found.
+    Set(&'static str, i64),
+    /// Answers with all variables.
+    Read,
+    /// Ends the session.
+    Logout,
+}
+
+pub type Variables = BTreeMap<String, i64>;
+
+/// A site that clients can use all at once.
+pub trait Site: Sync {
+    fn browser(&self) -> Box<dyn Browser + '_>;
+}
+
+/// A client of a site.
+pub trait Browser {
+    /// Asks, and has the page work so long between the start of the session and its save. None if it was not acknowledged.
+    fn ask(&mut self, ask: Ask, work: Duration) -> Option<Variables>;
+
+    /// What the browser sends.
+    fn cookie(&mut self) -> &mut Option<String>;
+}
+
+/// A peer: a server over HTTP.
+pub struct Peer {
+    server: Process,
+    _folder: TempDir,
+}
+
+impl Peer {
+    /// A server with the port as its first argument, and these further ones.
+    fn start(program: impl FnOnce(u16) -> Vec<String>) -> Self {
+        let parent = TempDir::with_prefix("lemon-session-peer-").expect("a folder");
+        let port = free_port();
+        let mut server = Process::new(port, folder(parent.path(), "server"), program(port));
+        server.start();
+        Self { server, _folder: parent }
+    }
+
+    /// PHP with phpredis, in ten processes. `locks` turns on its lock of sessions, for which a request waits two seconds, and which
+    /// ends after ten if its holder has not released it. It reaches Redis at this port.
+    pub fn php(redis: u16, locks: bool) -> Option<Self> {
+        let [env, php] = find(["env", "php"], "php-cli, and php-redis")?;
+        let path = format!("tcp://127.0.0.1:{redis}?timeout=1&read_timeout=1");
+        let settings = [
+            "session.save_handler=redis".to_owned(),
+            format!("session.save_path=\"{path}\""),
+            "session.use_strict_mode=1".to_owned(),
+            format!("redis.session.locking_enabled={}", u8::from(locks)),
+            "redis.session.lock_retries=100".to_owned(),
+            "redis.session.lock_wait_time=20000".to_owned(),
+            "redis.session.lock_expire=10".to_owned(),
+        ];
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/php/index.php").display().to_string();
+        Some(Self::start(|port| {
+            let mut program = vec![env, "PHP_CLI_SERVER_WORKERS=10".to_owned(), php];
+            program.extend(settings.into_iter().flat_map(|setting| ["-d".to_owned(), setting]));
+            program.extend(["-S".to_owned(), format!("127.0.0.1:{port}"), page]);
+            program
+        }))
+    }
+
+    /// express-session with connect-redis.
+    pub fn express(sentinels: &[u16]) -> Option<Self> {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/express");
+        let [node, _] = find(["node", &page.join("node_modules/redis/package.json").display().to_string()], "npm")?;
+        let ports = sentinels.iter().map(u16::to_string);
+        Some(Self::start(|port| {
+            [node, page.join("server.js").display().to_string(), port.to_string()].into_iter().chain(ports).collect()
+        }))
+    }
+
+    /// tower-sessions with its store in Redis.
+    pub fn tower(sentinels: &[u16]) -> Option<Self> {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/target/debug/cluster-peer");
+        let [program] = find([&program.display().to_string()], "of peers/setup.sh")?;
+        let ports = sentinels.iter().map(u16::to_string);
+        Some(Self::start(|port| [program, port.to_string()].into_iter().chain(ports).collect()))
+    }
+}
+
+impl Site for Peer {
+    fn browser(&self) -> Box<dyn Browser + '_> {
+        Box::new(Http { port: self.server.port, cookie: None })
+    }
+}
+
+struct Http {
+    port: u16,
+    cookie: Option<String>,
+}
+
+impl Http {
+    /// The status, the cookie that is set and the body.
+    fn get(&self, path: &str) -> io::Result<(bool, Option<String>, String)> {
+        let mut connection = TcpStream::connect(("127.0.0.1", self.port))?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        let cookie = self.cookie.as_ref().map(|cookie| format!("Cookie: {cookie}\r\n")).unwrap_or_default();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{cookie}\r\n");
+        connection.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+        let is_well = head.split(' ').nth(1) == Some("200");
+        if !is_well && std::env::var_os("LEMON_TEST_ERRORS").is_some() {
+            println!("{path}: {head}\n{body}");
+        }
+        let headers = head.lines().filter_map(|line| line.split_once(": "));
+        let cookie = headers
+            .filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"))
+            .filter_map(|(_, value)| value.split(';').next())
+            .rfind(|cookie| !cookie.ends_with('='));
+        Ok((is_well, cookie.map(str::to_owned), body.to_owned()))
+    }
+}
+
+impl Browser for Http {
+    fn ask(&mut self, ask: Ask, work: Duration) -> Option<Variables> {
+        let work = work.as_millis();
+        let path = match ask {
+            Ask::Login => "/login".to_owned(),
+            Ask::Add => format!("/add?wait={work}"),
+            Ask::Set(name, value) => format!("/set?name={name}&value={value}&wait={work}"),
+            Ask::Read => "/read".to_owned(),
+            Ask::Logout => "/logout".to_owned(),
+        };
+        let (is_well, cookie, body) = self.get(&path).ok()?;
+        if !is_well {
+            return None;
+        }
+        self.cookie = cookie.or(self.cookie.take());
+        let variable = |line: &str| {
+            let (name, value) = line.split_once('=').expect("a page answers with variables");
+            (name.to_owned(), value.parse().expect("a variable is a number"))
+        };
+        Some(body.lines().map(variable).collect())
+    }
+
+    fn cookie(&mut self) -> &mut Option<String> {
+        &mut self.cookie
+    }
+}
+
+/// Ours: the rules of sessions over the driver, without a server.
+pub struct Ours {
+    pub store: Arc<dyn Store>,
+    pub runtime: Handle,
+}
+
+impl Site for Ours {
+    fn browser(&self) -> Box<dyn Browser + '_> {
+        let settings = Settings { cleanup: 0.0, ..Settings::default() };
+        let (store, runtime) = (Arc::clone(&self.store), self.runtime.clone());
+        let random = RefCell::new(fastrand::Rng::new());
+        let direct = Direct { store, runtime, begun: Instant::now(), settings, random };
+        Box::new(Native { host: Host::new(direct, 0, 0), cookie: None })
+    }
+}
+
+const APP: &str = "session";
+
+struct Native {
+    host: Host<Direct>,
+    cookie: Option<String>,
+}
+
+impl Native {
+    fn request(&mut self, ask: Ask, work: Duration) -> Result<Variables, Error> {
+        let world = Rc::new(World::new(self.host.clone()));
+        let options = Options {
+            app: Some(APP.to_owned()),
+            cookies: self.cookie.iter().map(|id| format!("{APP}={id}").into_bytes()).collect(),
+            ..Options::default()
+        };
+        let session = at_once(start(&world, options))?;
+        let variables = || -> Result<Variables, Error> {
+            let integer = |(name, value)| match value {
+                Value::Integer(value) => (name, value),
+                other => panic!("{name} is {other:?}"),
+            };
+            Ok(at_once(session.entries())?.into_iter().map(integer).collect())
+        };
+        let found = variables()?;
+        let answer = match ask {
+            Ask::Read => return Ok(found),
+            Ask::Logout => {
+                at_once(session.destroy())?;
+                return Ok(Variables::new());
+            }
+            Ask::Login => {
+                at_once(session.set("user", &Value::Integer(1)))?;
+                variables()?
+            }
+            Ask::Add => {
+                sleep(work);
+                session.add("count", 1)?;
+                variables()?
+            }
+            Ask::Set(name, value) => {
+                sleep(work);
+                at_once(session.set(name, &Value::Integer(value)))?;
+                found
+            }
+        };
+        at_once(session.save())?;
+        self.cookie = Some(session.id());
+        Ok(answer)
+    }
+}
+
+impl Browser for Native {
+    fn ask(&mut self, ask: Ask, work: Duration) -> Option<Variables> {
+        self.request(ask, work).ok()
+    }
+
+    fn cookie(&mut self) -> &mut Option<String> {
+        &mut self.cookie
+    }
+}
