@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     faults::{Cluster, Expects, Fault, alone, create_tables, inject, open, time},
-    process::{Process, find, folder, free_port, output, wait_until, words},
+    process::{Process, assert_off, find, folder, free_port, output, wait_until, words},
     proxy::{self, Proxy, Who},
 };
 
@@ -114,6 +114,44 @@ impl Sentinels {
         });
     }
 
+    /// The clocks of the replicas are off, and one of them becomes the primary. Then one whose clock is right takes its place.
+    fn has_wrong_clock(&mut self, clock: &'static str) {
+        let first = self.primary();
+        for place in (0..3).filter(|place| *place != first) {
+            self.restart(place, Some(clock));
+        }
+        sleep(Duration::from_secs(1));
+        self.servers[first].server.kill();
+        self.wait_for_failover(first);
+        // Hosts find the new primary without a word from the old one.
+        sleep(Duration::from_secs(4));
+        self.servers[first].server.start();
+        self.is_whole();
+        let wrong = self.primary();
+        let other = 3 - first - wrong;
+        self.restart(other, None);
+        sleep(Duration::from_secs(1));
+        self.servers[wrong].server.kill();
+        self.wait_for_failover(wrong);
+        sleep(Duration::from_secs(4));
+        self.servers[wrong].server.set_clock(None);
+        self.servers[wrong].server.start();
+        self.is_whole();
+    }
+
+    /// Starts a replica again, with a clock that is off by so much.
+    fn restart(&mut self, place: usize, clock: Option<&'static str>) {
+        let server = &mut self.servers[place].server;
+        server.kill();
+        server.set_clock(clock);
+        server.start();
+        let port = server.port;
+        if let Some(clock) = clock {
+            assert_off(clock, self.ask(port, "time").lines().next().map(str::to_owned));
+        }
+        self.is_whole();
+    }
+
     /// Waits for the sentinels to make another server the primary.
     fn wait_for_failover(&self, old: usize) {
         wait_until("the sentinels have made another server the primary", || self.primary() != old);
@@ -152,7 +190,7 @@ impl Cluster for Sentinels {
     }
 }
 
-pub fn faults(replicas: u32) -> [Fault<Sentinels>; 5] {
+pub fn faults(replicas: u32) -> [Fault<Sentinels>; 7] {
     // Without `replicas`, a save counts as made as soon as the primary has it.
     let expects = if replicas == 0 { Expects::Losses } else { Expects::Nothing };
     [
@@ -225,6 +263,18 @@ pub fn faults(replicas: u32) -> [Fault<Sentinels>; 5] {
                 sleep(Duration::from_secs(2));
                 cluster.is_whole();
             },
+            expects,
+            short: false,
+        },
+        Fault {
+            name: "replicas two minutes ahead, one promoted, and replaced",
+            happens: |cluster| cluster.has_wrong_clock("+120s"),
+            expects,
+            short: false,
+        },
+        Fault {
+            name: "replicas two minutes behind, one promoted, and replaced",
+            happens: |cluster| cluster.has_wrong_clock("-120s"),
             expects,
             short: false,
         },
