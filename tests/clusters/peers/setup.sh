@@ -5,8 +5,9 @@ set -eu
 cd "$(dirname "$0")"
 
 missing=
-command -v php >/dev/null || missing="$missing php-cli"
-php -m 2>/dev/null | grep -qx redis || missing="$missing php-redis"
+[ -x /usr/sbin/php-fpm8.2 ] || missing="$missing php8.2-fpm"
+dpkg -s php-redis >/dev/null 2>&1 || missing="$missing php-redis"
+command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
 command -v npm >/dev/null || missing="$missing npm"
 if [ -n "$missing" ]; then
     # shellcheck disable=SC2086

@@ -2,10 +2,10 @@
 // The pages on PHP's own sessions, with phpredis. Its save handler cannot ask sentinels.
 
 // An answer says that all went well only if nothing was reported.
-set_error_handler(function (int $level, string $message): never {
-    http_response_code(500);
-    error_log($message);
-    exit($message);
+$failure = null;
+set_error_handler(function (int $level, string $message) use (&$failure): bool {
+    $failure ??= $message;
+    return true;
 });
 
 /** The variables, one a line. */
@@ -30,9 +30,9 @@ function save(): void
     session_write_close() || trigger_error('the session was not saved');
 }
 
-session_start() || trigger_error('the session was not read');
 $answer = '';
-switch (parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH)) {
+$read = session_start();
+switch ($read ? parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH) : '/failed') {
     case '/login':
         $_SESSION['user'] = 1;
         $answer = variables();
@@ -59,7 +59,14 @@ switch (parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH)) {
         $_SESSION = [];
         session_destroy() || trigger_error('the session was not ended');
         break;
+    case '/failed':
+        $failure ??= 'the session was not read';
+        break;
     default:
         http_response_code(404);
+}
+if ($failure !== null) {
+    http_response_code(500);
+    $answer = $failure;
 }
 echo $answer;

@@ -321,12 +321,15 @@ fn session_by_session(site: &dyn Site, stopped: impl Fn() -> bool, saved: impl F
 #[test]
 fn peers_go_through_the_same_schedule() {
     let Some(times) = number("LEMON_TEST_PEERS") else { return };
+    // One of them alone, by its name.
+    let only = std::env::var("LEMON_TEST_PEER").unwrap_or_default();
+    let all = || ALL.into_iter().enumerate().filter(|(_, which)| which.to_string().contains(&only));
     alone(|runtime| {
         let Some(mut cluster) = Sentinels::start(runtime, 0) else { return };
         let mut quiet = ALL.map(|_| Quiet::default());
         let mut failed = ALL.map(|_| FAULTS.map(|_| Failed::default()));
         for _ in 0..times {
-            for (place, which) in ALL.into_iter().enumerate() {
+            for (place, which) in all() {
                 let balancer = Balancer::to(runtime, cluster.server_ports());
                 let Some(site) = which.start(runtime, &cluster, &balancer) else { return };
                 let counts = Mutex::new(quiet[place]);
@@ -352,7 +355,7 @@ fn peers_go_through_the_same_schedule() {
             }
         }
         report(&quiet, &failed);
-        for (place, which) in ALL.into_iter().enumerate() {
+        for (place, which) in all() {
             assert!(quiet[place].adds > 100 && quiet[place].logouts > 10, "{which} did too little: {:?}", quiet[place]);
             if let Which::Ours { replicas } = which {
                 let Quiet { adds_lost, sets_lost, resurrected, .. } = quiet[place];
@@ -369,13 +372,13 @@ fn peers_go_through_the_same_schedule() {
 /// Prints the tables of docs/drivers.md.
 fn report(quiet: &[Quiet; ALL.len()], failed: &[[Failed; FAULTS.len()]; ALL.len()]) {
     println!("\nsite | increases | lost | settings | lost | logouts | resurrected");
-    for (which, quiet) in ALL.iter().zip(quiet) {
+    for (which, quiet) in ALL.iter().zip(quiet).filter(|(_, quiet)| quiet.adds > 0) {
         let Quiet { adds, adds_lost, sets, sets_lost, logouts, resurrected } = quiet;
         println!("{which} | {adds} | {adds_lost} | {sets} | {sets_lost} | {logouts} | {resurrected}");
     }
     println!("\nsite | fault | saves | lost | logouts | resurrected | unavailable | one client");
     for (fault, name) in FAULTS.iter().enumerate() {
-        for (which, failed) in ALL.iter().zip(failed) {
+        for (which, failed) in ALL.iter().zip(failed).filter(|(_, failed)| failed[fault].saves > 0) {
             let Failed { saves, lost, ended, resurrected, unavailable, worst, stuck } = failed[fault];
             let times = format!("{:.1} s | {:.1} s", unavailable.as_secs_f64(), worst.as_secs_f64());
             println!("{which} | {name} | {saves} | {lost} | {ended} | {resurrected} | {times} | {stuck} stuck");

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
+    fs,
     io::{self, Read, Write},
     net::TcpStream,
     path::Path,
@@ -18,7 +19,7 @@ use lemon_session_store::Store;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
-use crate::process::{Process, find, folder, free_port};
+use crate::process::{Process, find, folder, free_port, run};
 
 /// How long a browser waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -57,6 +58,7 @@ pub trait Browser {
 /// A peer: a server over HTTP.
 pub struct Peer {
     server: Process,
+    _behind: Option<Process>,
     _folder: TempDir,
 }
 
@@ -67,30 +69,47 @@ impl Peer {
         let port = free_port();
         let mut server = Process::new(port, folder(parent.path(), "server"), program(port));
         server.start();
-        Self { server, _folder: parent }
+        Self { server, _behind: None, _folder: parent }
     }
 
-    /// PHP with phpredis, in ten processes. `locks` turns on its lock of sessions, for which a request waits two seconds, and which
-    /// ends after ten if its holder has not released it. It reaches Redis at this port.
+    /// PHP-FPM with phpredis, behind nginx. `locks` turns on its lock of sessions. It reaches Redis at this port.
     pub fn php(redis: u16, locks: bool) -> Option<Self> {
-        let [env, php] = find(["env", "php"], "php-cli, and php-redis")?;
-        let path = format!("tcp://127.0.0.1:{redis}?timeout=1&read_timeout=1");
-        let settings = [
-            "session.save_handler=redis".to_owned(),
-            format!("session.save_path=\"{path}\""),
-            "session.use_strict_mode=1".to_owned(),
-            format!("redis.session.locking_enabled={}", u8::from(locks)),
-            "redis.session.lock_retries=100".to_owned(),
-            "redis.session.lock_wait_time=20000".to_owned(),
-            "redis.session.lock_expire=10".to_owned(),
+        let [fpm, nginx] = find(["php-fpm8.2", "nginx"], "php8.2-fpm, php-redis and nginx-light")?;
+        let parent = TempDir::with_prefix("lemon-session-peer-").expect("a folder");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/php");
+        let [port, fpm_port] = [free_port(), free_port()];
+        let is = |option: &str| run(&["id", option]).trim().to_owned();
+        let [own, user, group] = [parent.path().display().to_string(), is("-un"), is("-gn")];
+        let values = [
+            ("$FOLDER", own),
+            ("$USER", user),
+            ("$GROUP", group),
+            ("$PORT", port.to_string()),
+            ("$FPM", fpm_port.to_string()),
+            ("$REDIS", redis.to_string()),
+            ("$LOCKS", u8::from(locks).to_string()),
+            ("$PAGE", source.join("index.php").display().to_string()),
         ];
-        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/php/index.php").display().to_string();
-        Some(Self::start(|port| {
-            let mut program = vec![env, "PHP_CLI_SERVER_WORKERS=10".to_owned(), php];
-            program.extend(settings.into_iter().flat_map(|setting| ["-d".to_owned(), setting]));
-            program.extend(["-S".to_owned(), format!("127.0.0.1:{port}"), page]);
-            program
-        }))
+        let configuration = |name: &str| {
+            let text = fs::read_to_string(source.join(name)).expect("the configuration");
+            let text = values.iter().fold(text, |text, (name, value)| text.replace(name, value));
+            let file = parent.path().join(name);
+            fs::write(&file, text).expect("the folder is ours");
+            file.display().to_string()
+        };
+        let mut php = Process::new(
+            fpm_port,
+            folder(parent.path(), "fpm"),
+            vec![fpm, "-R".to_owned(), "-y".to_owned(), configuration("fpm.conf")],
+        );
+        php.start();
+        let mut server = Process::new(
+            port,
+            folder(parent.path(), "nginx"),
+            vec![nginx, "-c".to_owned(), configuration("nginx.conf")],
+        );
+        server.start();
+        Some(Self { server, _behind: Some(php), _folder: parent })
     }
 
     /// express-session with connect-redis.
@@ -129,7 +148,7 @@ impl Http {
         let mut connection = TcpStream::connect(("127.0.0.1", self.port))?;
         connection.set_read_timeout(Some(PATIENCE))?;
         let cookie = self.cookie.as_ref().map(|cookie| format!("Cookie: {cookie}\r\n")).unwrap_or_default();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{cookie}\r\n");
+        let request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n{cookie}\r\n");
         connection.write_all(request.as_bytes())?;
         let mut answer = String::new();
         connection.read_to_string(&mut answer)?;
