@@ -26,8 +26,6 @@ async function main() {
     nodeClientOptions: { socket },
     sentinelClientOptions: { socket },
     masterPoolSize: 4,
-    // Asks the sentinels each second, too, and does not wait for their messages alone.
-    scanInterval: 1000,
   });
   client.on("error", (error) => console.error(`${error}`));
   await client.connect();
