@@ -221,6 +221,11 @@ pub fn output(program: &[impl AsRef<OsStr> + Debug]) -> Output {
 
 /// Where programs are, if all of them are installed. Otherwise the test is skipped; with `CI=true` it fails.
 pub fn find<const N: usize>(programs: [&str; N], package: &str) -> Option<[String; N]> {
+    find_from(programs, &format!("tests/setup.sh installs the package {package}"))
+}
+
+/// The same, with where they come from.
+pub fn find_from<const N: usize>(programs: [&str; N], source: &str) -> Option<[String; N]> {
     let path = std::env::var("PATH").unwrap_or_default();
     let found = programs.map(|program| {
         // Debian's psql in the PATH is a script that takes its time to find the one in PostgreSQL's folder.
@@ -228,7 +233,7 @@ pub fn find<const N: usize>(programs: [&str; N], package: &str) -> Option<[Strin
         postgres().into_iter().chain(folders).map(|folder| folder.join(program)).find(|program| program.is_file())
     });
     if let Some(missing) = found.iter().position(Option::is_none) {
-        let why = format!("{} is not installed: tests/setup.sh installs the package {package}", programs[missing]);
+        let why = format!("{} is not installed: {source}", programs[missing]);
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{why}");
         // Directly to stderr: the test harness hides the output of tests that pass.
         let _ = writeln!(std::io::stderr(), "\n*** SKIPPED: {why} ***\n");

@@ -19,8 +19,10 @@ use lemon_session_store::Store;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
-use crate::process::{Process, find, folder, free_port, run};
+use crate::process::{Process, find_from, folder, free_port, run};
 
+/// What installs the peers.
+const SETUP: &str = "tests/clusters/peers/setup.sh installs it";
 /// How long a browser waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -74,7 +76,7 @@ impl Peer {
 
     /// PHP-FPM with phpredis, behind nginx. `locks` turns on its lock of sessions. It reaches Redis at this port.
     pub fn php(redis: u16, locks: bool) -> Option<Self> {
-        let [fpm, nginx] = find(["php-fpm8.2", "nginx"], "php8.2-fpm, php-redis and nginx-light")?;
+        let [fpm, nginx] = find_from(["php-fpm8.2", "nginx"], SETUP)?;
         let parent = TempDir::with_prefix("lemon-session-peer-").expect("a folder");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/php");
         let [port, fpm_port] = [free_port(), free_port()];
@@ -115,7 +117,8 @@ impl Peer {
     /// express-session with connect-redis.
     pub fn express(sentinels: &[u16]) -> Option<Self> {
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/express");
-        let [node, _] = find(["node", &page.join("node_modules/redis/package.json").display().to_string()], "npm")?;
+        let [node, _] =
+            find_from(["node", &page.join("node_modules/redis/package.json").display().to_string()], SETUP)?;
         let ports = sentinels.iter().map(u16::to_string);
         Some(Self::start(|port| {
             [node, page.join("server.js").display().to_string(), port.to_string()].into_iter().chain(ports).collect()
@@ -125,7 +128,7 @@ impl Peer {
     /// tower-sessions with its store in Redis.
     pub fn tower(sentinels: &[u16]) -> Option<Self> {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/target/debug/cluster-peer");
-        let [program] = find([&program.display().to_string()], "of peers/setup.sh")?;
+        let [program] = find_from([&program.display().to_string()], SETUP)?;
         let ports = sentinels.iter().map(u16::to_string);
         Some(Self::start(|port| [program, port.to_string()].into_iter().chain(ports).collect()))
     }
