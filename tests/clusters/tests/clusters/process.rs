@@ -60,8 +60,9 @@ impl Process {
     }
 
     fn spawn(&mut self, arguments: &[&str]) {
-        let script =
-            "log=$1; shift; \"$@\" >>$log 2>&1 & pid=$!; echo $pid; read _; pkill -KILL -P $pid; kill -9 $pid; wait";
+        // A server that is not suspended could start new children in place of those that are killed.
+        let script = "log=$1; shift; \"$@\" >>$log 2>&1 & pid=$!; echo $pid; read _; \
+                      kill -STOP $pid; pkill -KILL -P $pid; kill -9 $pid; wait";
         // libfaketime shares memory with what runs as the same user.
         let demoting = self.program.iter().take_while(|word| *word == "setpriv" || word.starts_with("--")).count();
         let (demoting, program) = self.program.split_at(demoting);
