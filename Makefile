@@ -9,6 +9,7 @@
 # make test   runs all tests, but for those on hosts of other projects
 # make test-hosts  runs those: sites on stock runtimes, and the packages for servers in Node and Python
 # make jepsen runs clusters of PostgreSQL, Redis and MariaDB for SECONDS each, while their nodes fail (`make jepsen SECONDS=600`)
+# make jepsen-peers  has PHP, express-session and tower-sessions go through one such schedule, TIMES times
 # make check  is the inner loop: format, clippy, and the tests that need no server
 # make component  builds the session components and the providers, which are files of this repository, anew
 # make bench  measures, also against other session libraries, and writes benches/RESULTS.md
@@ -23,6 +24,7 @@
 CARGO ?= cargo
 ADDR ?= 127.0.0.1:8080
 SECONDS ?= 30
+TIMES ?= 1
 EXAMPLES = -p welcome -p visits -p visits-cgi -p counter
 # For WASI 0.3. They are built apart: cargo would give the crates that they share with the others the features of both.
 FOR_WASI_0_3 = -p visits-async -p lemon-session-guard
@@ -30,7 +32,7 @@ COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p counter-async -p counter
     -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build dist packages wheel component languages setup test jepsen test-hosts test-python check bench lint api defaults fuzz mutants deny clean target
+.PHONY: run build dist packages wheel component languages setup test jepsen jepsen-peers test-hosts test-python check bench lint api defaults fuzz mutants deny clean target
 
 # Without the drivers of servers, and without the optimisations that take minutes: `make build` has both.
 run: target
@@ -87,6 +89,11 @@ test: setup
 # Longer than a run of all tests has.
 jepsen: setup
 	LEMON_TEST_JEPSEN=$(SECONDS) $(CARGO) test -p lemon-session-clusters -- --nocapture --test-threads=1
+
+# PHP, express-session and tower-sessions on Redis with sentinels, beside ours: four minutes each time.
+jepsen-peers: setup
+	tests/clusters/peers/setup.sh
+	LEMON_TEST_PEERS=$(TIMES) $(CARGO) test -p lemon-session-clusters peers -- --nocapture
 
 test-hosts: setup
 	$(CARGO) test --workspace --test node --test page_by_page --test runtimes

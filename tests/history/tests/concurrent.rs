@@ -1,4 +1,4 @@
-//! Clients on threads of their own, on the store in memory: every history is one that the contract allows.
+//! Clients on threads of their own, on the store in memory and on SQLite: every history is one that the contract allows.
 
 use std::{
     cell::RefCell,
@@ -12,13 +12,16 @@ use std::{
 
 use lemon_session_history::{Changes, Direct, Failovers, Host, Id, Recorder, Request, Task, Verdict, check, visit};
 use lemon_session_rules::Settings;
-use lemon_session_store::{Store, memory::Memory};
+use lemon_session_sqlite::Sqlite;
+use lemon_session_store::{StorageOptions, Store, memory::Memory};
+use tempfile::TempDir;
 use tokio::runtime::{Handle, Runtime};
 
 const CLIENTS: usize = 4;
 
-/// Has the clients of one visitor do this many requests each, all at once, and checks what they saw.
-fn race(runtime: &Handle, store: Arc<dyn Store>, requests: usize, seed: u64) -> Verdict {
+/// Has the clients of one visitor do this many requests each, all at once, and checks what they saw. They take turns in choosing a
+/// store.
+fn race(runtime: &Handle, stores: &[Arc<dyn Store>], requests: usize, seed: u64) -> Verdict {
     let recorder = Recorder::default();
     let cookie: Mutex<Option<Id>> = Mutex::default();
     let value = AtomicI64::new(0);
@@ -26,7 +29,7 @@ fn race(runtime: &Handle, store: Arc<dyn Store>, requests: usize, seed: u64) -> 
     let settings = Settings { max_lifetime: 0, cleanup: 0.0, ..Settings::default() };
     thread::scope(|scope| {
         for client in 0..CLIENTS {
-            let (store, settings) = (Arc::clone(&store), settings.clone());
+            let (store, settings) = (Arc::clone(&stores[client % stores.len()]), settings.clone());
             let (recorder, cookie, value) = (&recorder, &cookie, &value);
             scope.spawn(move || {
                 let random = RefCell::new(fastrand::Rng::with_seed(seed + client as u64));
@@ -79,7 +82,23 @@ fn runtime() -> Runtime {
 fn concurrent_clients_on_the_memory_store_see_what_the_contract_allows() {
     let runtime = runtime();
     for seed in 0..20 {
-        let sessions = race(runtime.handle(), Arc::new(Memory::new()), 100, seed).assert_allowed();
+        let sessions = race(runtime.handle(), &[Arc::new(Memory::new())], 100, seed).assert_allowed();
         assert!(sessions > 3, "{sessions} sessions");
+    }
+}
+
+/// Two stores on one file, as two processes have it.
+#[test]
+fn concurrent_clients_on_one_file_of_sqlite_see_what_the_contract_allows() {
+    let runtime = runtime();
+    for seed in 0..10 {
+        let folder = TempDir::with_prefix("lemon-session-history-").expect("a folder");
+        let url = format!("sqlite:{}", folder.path().join("sessions.db").display());
+        let open = || runtime.block_on(Sqlite::open(StorageOptions::new(&url))).expect("the file opens");
+        let stores = [open(), open()];
+        runtime.block_on(stores[0].set_up()).expect("tables");
+        let sessions = race(runtime.handle(), &stores, 100, seed).assert_allowed();
+        assert!(sessions > 3, "{sessions} sessions");
+        stores.iter().for_each(|store| runtime.block_on(store.close()).expect("close"));
     }
 }

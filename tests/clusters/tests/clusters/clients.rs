@@ -31,6 +31,8 @@ const FAILURES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(8);
 /// So long after one that failed.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(60);
+/// The idle time of sessions, in seconds. It is less than the clocks of servers are off by, and more than a run takes.
+const IDLE: u32 = 100;
 /// The most violations of a run that are printed.
 const PRINTED: usize = 3;
 /// How long it may take until every host saves again, after the cluster is whole.
@@ -138,7 +140,7 @@ pub fn run(runtime: &Handle, stores: &[Arc<dyn Store>], seed: u64, faults: impl 
     let saved: Vec<AtomicU64> = stores.iter().map(|_| AtomicU64::new(0)).collect();
     let client = AtomicUsize::new(0);
     let wire = |store: &Arc<dyn Store>, seed| {
-        let settings = Settings { max_lifetime: 0, cleanup: 0.0, ..Settings::default() };
+        let settings = Settings { max_lifetime: 0, expires: IDLE, cleanup: 0.0, ..Settings::default() };
         let random = RefCell::new(fastrand::Rng::with_seed(seed));
         let direct = Direct { store: Arc::clone(store), runtime: runtime.clone(), begun, settings, random };
         Counting { direct, failed: Cell::new(0) }

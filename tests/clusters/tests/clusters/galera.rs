@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     faults::{Cluster, Expects, Fault, alone, create_tables, inject, open},
-    process::{Process, demoted, find, folder_of, free_port, output, parent, run, wait_until},
+    process::{Process, assert_off, demoted, find, folder_of, free_port, output, parent, run, wait_until},
     proxy::{self, Proxy},
 };
 
@@ -128,6 +128,22 @@ impl Galera {
         self.ask(place, &set).expect("the node answers");
     }
 
+    /// The clock of one node is off, and another node is killed. Then the node is started again with a clock that is right.
+    fn has_wrong_clock(&mut self, clock: &'static str) {
+        for (place, clock) in [(0, Some(clock)), (1, None), (0, None)] {
+            sleep(Duration::from_secs(1));
+            let server = &mut self.nodes[place].server;
+            server.kill();
+            server.set_clock(clock);
+            sleep(Duration::from_secs(4));
+            self.nodes[place].server.start();
+            self.is_whole();
+            if let Some(clock) = clock {
+                assert_off(clock, self.ask(place, "SELECT UNIX_TIMESTAMP()"));
+            }
+        }
+    }
+
     /// Each host begins at another node.
     fn url(&self, host: usize) -> String {
         let nodes: Vec<String> =
@@ -147,7 +163,7 @@ impl Cluster for Galera {
     }
 }
 
-const FAULTS: [Fault<Galera>; 5] = [
+const FAULTS: [Fault<Galera>; 7] = [
     Fault {
         name: "node killed",
         happens: |cluster| {
@@ -205,6 +221,18 @@ const FAULTS: [Fault<Galera>; 5] = [
         },
         expects: Expects::Nothing,
         short: true,
+    },
+    Fault {
+        name: "node two minutes ahead, another one killed",
+        happens: |cluster| cluster.has_wrong_clock("+120s"),
+        expects: Expects::Nothing,
+        short: false,
+    },
+    Fault {
+        name: "node two minutes behind, another one killed",
+        happens: |cluster| cluster.has_wrong_clock("-120s"),
+        expects: Expects::Nothing,
+        short: false,
     },
 ];
 

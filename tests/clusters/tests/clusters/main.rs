@@ -5,11 +5,15 @@
 //! takes its place. What they saw is then checked: see docs/proof.md. docs/drivers.md has the table of results.
 //!
 //! `LEMON_TEST_JEPSEN=600` has faults happen for 600 seconds in each cluster (`make jepsen`), instead of a few once.
-//! `LEMON_TEST_SEED=N` has them happen in the order of that seed, and `LEMON_TEST_ERRORS=1` prints the errors that hosts get.
+//! `LEMON_TEST_PEERS=2` has PHP, express-session and tower-sessions go through the same schedule as ours, twice (`make jepsen-peers`);
+//! `LEMON_TEST_PEER=PHP` leaves those whose name contains it.
+//! `LEMON_TEST_FAULT=killed` leaves those of these faults whose name contains it. `LEMON_TEST_SEED=N` has them happen in the order of
+//! that seed, and `LEMON_TEST_ERRORS=1` prints the errors that hosts get.
 
 mod clients;
 mod faults;
 mod galera;
+mod peers;
 mod pgbouncer;
 mod postgres;
 mod process;

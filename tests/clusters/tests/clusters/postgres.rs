@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     faults::{Cluster, Expects, Fault, alone, create_tables, inject, open},
-    process::{Process, demoted, find, folder_of, free_port, output, parent, run, wait_until},
+    process::{Process, assert_off, demoted, find, folder_of, free_port, output, parent, run, wait_until},
     proxy::{self, Proxy},
 };
 
@@ -135,6 +135,26 @@ impl Postgres {
         self.tell(self.primary, "SELECT pg_reload_conf()");
     }
 
+    /// A standby whose clock is off becomes the primary. Then one whose clock is right takes its place.
+    fn has_wrong_clock(&mut self, clock: &'static str) {
+        let wrong = self.other();
+        self.nodes[wrong].server.set_clock(Some(clock));
+        self.nodes[wrong].server.kill();
+        self.nodes[wrong].server.start();
+        self.is_synchronous();
+        assert_off(clock, self.ask(wrong, "SELECT extract(epoch FROM now())::bigint"));
+        for _ in 0..2 {
+            sleep(Duration::from_secs(1));
+            self.nodes[self.primary].server.kill();
+            sleep(NOTICE);
+            self.promote();
+            sleep(Duration::from_secs(1));
+            let old = self.other();
+            self.nodes[old].server.set_clock(None);
+            self.follow();
+        }
+    }
+
     fn heal(&self) {
         for node in &self.nodes {
             node.hosts.iter().chain([&node.standby]).for_each(Proxy::heal);
@@ -164,7 +184,7 @@ impl Cluster for Postgres {
     }
 }
 
-const FAULTS: [Fault<Postgres>; 9] = [
+const FAULTS: [Fault<Postgres>; 11] = [
     Fault {
         name: "primary killed, standby promoted",
         happens: |cluster| {
@@ -287,6 +307,18 @@ const FAULTS: [Fault<Postgres>; 9] = [
                 cluster.follow();
             }
         },
+        expects: Expects::Nothing,
+        short: false,
+    },
+    Fault {
+        name: "standby, two minutes ahead, promoted, and replaced",
+        happens: |cluster| cluster.has_wrong_clock("+120s"),
+        expects: Expects::Nothing,
+        short: false,
+    },
+    Fault {
+        name: "standby, two minutes behind, promoted, and replaced",
+        happens: |cluster| cluster.has_wrong_clock("-120s"),
         expects: Expects::Nothing,
         short: false,
     },

@@ -21,6 +21,8 @@ pub struct Process {
     pub port: u16,
     pub folder: PathBuf,
     program: Vec<String>,
+    /// By how much its clock is off when it is started next, in the form that libfaketime reads.
+    clock: Option<&'static str>,
     /// A shell that waits for the end of its input, and then kills the server. Then the server's process.
     running: Option<(Child, u32)>,
 }
@@ -28,7 +30,12 @@ pub struct Process {
 impl Process {
     /// A server that is started later.
     pub fn new(port: u16, folder: PathBuf, program: Vec<String>) -> Self {
-        Self { port, folder, program, running: None }
+        Self { port, folder, program, clock: None, running: None }
+    }
+
+    /// Has its clock be off by so much when it is started next: `+120s` is two minutes ahead.
+    pub fn set_clock(&mut self, clock: Option<&'static str>) {
+        self.clock = clock;
     }
 
     /// Starts it, and returns when it listens.
@@ -53,12 +60,18 @@ impl Process {
     }
 
     fn spawn(&mut self, arguments: &[&str]) {
-        let script =
-            "log=$1; shift; \"$@\" >>$log 2>&1 & pid=$!; echo $pid; read _; pkill -KILL -P $pid; kill -9 $pid; wait";
+        // A server that is not suspended could start new children in place of those that are killed.
+        let script = "log=$1; shift; \"$@\" >>$log 2>&1 & pid=$!; echo $pid; read _; \
+                      kill -STOP $pid; pkill -KILL -P $pid; kill -9 $pid; wait";
+        // libfaketime shares memory with what runs as the same user.
+        let demoting = self.program.iter().take_while(|word| *word == "setpriv" || word.starts_with("--")).count();
+        let (demoting, program) = self.program.split_at(demoting);
         let mut shell = Command::new("sh")
             .args(["-c", script, "sh"])
             .arg(self.folder.join("log"))
-            .args(&self.program)
+            .args(demoting)
+            .args(self.clock.map(with_clock).into_iter().flatten())
+            .args(program)
             .args(arguments)
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -92,6 +105,10 @@ impl Process {
             signal("STOP", process);
             drop(shell.stdin.take());
             shell.wait().expect("the server ends");
+            // What libfaketime leaves behind.
+            for name in ["faketime_shm_", "sem.faketime_sem_"] {
+                let _ = fs::remove_file(format!("/dev/shm/{name}{process}"));
+            }
         }
     }
 
@@ -118,6 +135,35 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// What starts a program whose clock is off by so much. Clocks that only go forward are as they are.
+///
+/// # Panics
+///
+/// Panics if libfaketime is not installed.
+fn with_clock(clock: &str) -> Vec<String> {
+    let folder = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let library = format!("{folder}/faketime/libfaketimeMT.so.1");
+    assert!(
+        Path::new(&library).exists(),
+        "{library} is not installed: tests/setup.sh installs the package libfaketime"
+    );
+    // Redis's jemalloc asks for the time before libfaketime is ready: it takes the allocator of the C library.
+    let libraries = format!("LD_PRELOAD={library} {}/libc.so.6", folder.trim_start_matches("/usr"));
+    let clock = format!("FAKETIME={clock}");
+    vec!["env".to_owned(), libraries, clock, "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned()]
+}
+
+/// Checks that what a server says is the time, in seconds, is off by so much, within ten seconds.
+pub fn assert_off(clock: &str, says: Option<String>) {
+    let off: i64 = clock.trim_end_matches('s').parse().expect("a clock is off by seconds");
+    let says: Option<i64> = says.and_then(|says| says.trim().parse().ok());
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("it is after 1970").as_secs() as i64;
+    assert!(
+        says.is_some_and(|says| (says - now - off).abs() < 10),
+        "the clock is not off by {clock}: {says:?} at {now}"
+    );
 }
 
 /// Sends a signal to a process and its children.
@@ -176,6 +222,11 @@ pub fn output(program: &[impl AsRef<OsStr> + Debug]) -> Output {
 
 /// Where programs are, if all of them are installed. Otherwise the test is skipped; with `CI=true` it fails.
 pub fn find<const N: usize>(programs: [&str; N], package: &str) -> Option<[String; N]> {
+    find_from(programs, &format!("tests/setup.sh installs the package {package}"))
+}
+
+/// The same, with where they come from.
+pub fn find_from<const N: usize>(programs: [&str; N], source: &str) -> Option<[String; N]> {
     let path = std::env::var("PATH").unwrap_or_default();
     let found = programs.map(|program| {
         // Debian's psql in the PATH is a script that takes its time to find the one in PostgreSQL's folder.
@@ -183,7 +234,7 @@ pub fn find<const N: usize>(programs: [&str; N], package: &str) -> Option<[Strin
         postgres().into_iter().chain(folders).map(|folder| folder.join(program)).find(|program| program.is_file())
     });
     if let Some(missing) = found.iter().position(Option::is_none) {
-        let why = format!("{} is not installed: tests/setup.sh installs the package {package}", programs[missing]);
+        let why = format!("{} is not installed: {source}", programs[missing]);
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{why}");
         // Directly to stderr: the test harness hides the output of tests that pass.
         let _ = writeln!(std::io::stderr(), "\n*** SKIPPED: {why} ***\n");

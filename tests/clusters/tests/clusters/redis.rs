@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     faults::{Cluster, Expects, Fault, alone, create_tables, inject, open, time},
-    process::{Process, find, folder, free_port, output, wait_until, words},
+    process::{Process, assert_off, find, folder, free_port, output, wait_until, words},
     proxy::{self, Proxy, Who},
 };
 
@@ -16,7 +16,7 @@ use crate::{
 const HOSTS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// Three servers and three sentinels. They know each other, and hosts know them, by the ports of the proxies.
-struct Sentinels {
+pub struct Sentinels {
     runtime: Handle,
     servers: [Node; 3],
     sentinels: Vec<Process>,
@@ -32,7 +32,7 @@ struct Node {
 }
 
 impl Sentinels {
-    fn start(runtime: &Handle, replicas: u32) -> Option<Self> {
+    pub fn start(runtime: &Handle, replicas: u32) -> Option<Self> {
         let [redis, sentinel, cli] = find(["redis-server", "redis-sentinel", "redis-cli"], "redis-sentinel")?;
         let parent = TempDir::with_prefix("lemon-session-sentinel-").expect("a folder");
         let mut first = None;
@@ -114,15 +114,69 @@ impl Sentinels {
         });
     }
 
+    /// The clocks of the replicas are off, and one of them becomes the primary. Then one whose clock is right takes its place.
+    fn has_wrong_clock(&mut self, clock: &'static str) {
+        let first = self.primary();
+        for place in (0..3).filter(|place| *place != first) {
+            self.restart(place, Some(clock));
+        }
+        sleep(Duration::from_secs(1));
+        self.servers[first].server.kill();
+        self.wait_for_failover(first);
+        // Hosts find the new primary without a word from the old one.
+        sleep(Duration::from_secs(4));
+        self.servers[first].server.start();
+        self.is_whole();
+        let wrong = self.primary();
+        let other = 3 - first - wrong;
+        self.restart(other, None);
+        sleep(Duration::from_secs(1));
+        self.servers[wrong].server.kill();
+        self.wait_for_failover(wrong);
+        sleep(Duration::from_secs(4));
+        self.servers[wrong].server.set_clock(None);
+        self.servers[wrong].server.start();
+        self.is_whole();
+    }
+
+    /// Starts a replica again, with a clock that is off by so much.
+    fn restart(&mut self, place: usize, clock: Option<&'static str>) {
+        let server = &mut self.servers[place].server;
+        server.kill();
+        server.set_clock(clock);
+        server.start();
+        let port = server.port;
+        if let Some(clock) = clock {
+            assert_off(clock, self.ask(port, "time").lines().next().map(str::to_owned));
+        }
+        self.is_whole();
+    }
+
     /// Waits for the sentinels to make another server the primary.
     fn wait_for_failover(&self, old: usize) {
         wait_until("the sentinels have made another server the primary", || self.primary() != old);
     }
 
     fn store(&self) -> Arc<dyn Store> {
+        self.store_with(self.replicas)
+    }
+
+    /// A store with this option `replicas`.
+    pub fn store_with(&self, replicas: u32) -> Arc<dyn Store> {
         let sentinels: Vec<String> = self.sentinels.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
-        let url = format!("redis+sentinel://{}/main?timeout=1&replicas={}", sentinels.join(","), self.replicas);
+        let url = format!("redis+sentinel://{}/main?timeout=1&replicas={replicas}", sentinels.join(","));
         open(&self.runtime, &url)
+    }
+
+    /// The ports of the sentinels.
+    pub fn sentinel_ports(&self) -> Vec<u16> {
+        self.sentinels.iter().map(|sentinel| sentinel.port).collect()
+    }
+
+    /// The ports of the ways to the servers, that to the primary first.
+    pub fn server_ports(&self) -> Vec<u16> {
+        let primary = self.primary();
+        (0..3).map(|place| self.servers[(primary + place) % 3].way.port).collect()
     }
 }
 
@@ -136,7 +190,7 @@ impl Cluster for Sentinels {
     }
 }
 
-fn faults(replicas: u32) -> [Fault<Sentinels>; 5] {
+pub fn faults(replicas: u32) -> [Fault<Sentinels>; 7] {
     // Without `replicas`, a save counts as made as soon as the primary has it.
     let expects = if replicas == 0 { Expects::Losses } else { Expects::Nothing };
     [
@@ -209,6 +263,18 @@ fn faults(replicas: u32) -> [Fault<Sentinels>; 5] {
                 sleep(Duration::from_secs(2));
                 cluster.is_whole();
             },
+            expects,
+            short: false,
+        },
+        Fault {
+            name: "replicas two minutes ahead, one promoted, and replaced",
+            happens: |cluster| cluster.has_wrong_clock("+120s"),
+            expects,
+            short: false,
+        },
+        Fault {
+            name: "replicas two minutes behind, one promoted, and replaced",
+            happens: |cluster| cluster.has_wrong_clock("-120s"),
             expects,
             short: false,
         },
