@@ -20,6 +20,7 @@ python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
 postgres=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1 || true)
 [ -e /usr/lib/galera/libgalera_smm.so ] || packages+=(galera-4)
 command -v rsync >/dev/null || packages+=(rsync)
+command -v strace >/dev/null || packages+=(strace)
 compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || packages+=(libfaketime)
 for server in pg_basebackup:postgresql mariadbd:mariadb-server redis-server:redis-server redis-cli:redis-tools \
     redis-sentinel:redis-sentinel pgbouncer:pgbouncer apache2:apache2-bin lighttpd:lighttpd nginx:nginx-light fcgiwrap:fcgiwrap; do

@@ -10,7 +10,10 @@ use std::{
 use lemon_session_store::{Registry, StorageOptions, Store};
 use tokio::runtime::{Handle, Runtime};
 
-use crate::clients::{Outcome, run};
+use crate::{
+    clients::{Outcome, run},
+    process::Process,
+};
 
 /// The longest time that a host may be without a save: several times what it is.
 const LONGEST: Duration = Duration::from_secs(15);
@@ -84,6 +87,19 @@ pub fn inject<C: Cluster>(runtime: &Handle, cluster: &mut C, faults: &[Fault<C>]
         assert!(outcome.worst < LONGEST, "seed {seed}: {}: {outcome:?}", fault.name);
         assert_eq!(outcome.undecided, 0, "seed {seed}: {}: {outcome:?}", fault.name);
     }
+}
+
+/// Adds the faults of disks, if this server, and so the others like it, may have a slow disk here.
+pub fn and_of_disks<C>(
+    server: &Process,
+    faults: impl Into<Vec<Fault<C>>>,
+    of_disks: impl Into<Vec<Fault<C>>>,
+) -> Vec<Fault<C>> {
+    let mut faults = faults.into();
+    if server.may_have_slow_disk() {
+        faults.extend(of_disks.into());
+    }
+    faults
 }
 
 /// How long faults are to happen, if this is not a short run.

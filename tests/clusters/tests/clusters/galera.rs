@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use crate::{
-    faults::{Cluster, Expects, Fault, alone, create_tables, inject, open},
+    faults::{Cluster, Expects, Fault, alone, and_of_disks, create_tables, inject, open},
     process::{Process, assert_off, demoted, find, folder_of, free_port, output, parent, run, wait_until},
     proxy::{self, Proxy},
 };
@@ -144,6 +144,15 @@ impl Galera {
         }
     }
 
+    /// What one node waits for its disk for takes so much longer, for some time.
+    fn has_slow_disk(&self, late: Duration, time: Duration) {
+        sleep(Duration::from_secs(1));
+        let disk = self.nodes[0].server.slow_disk(late);
+        sleep(time);
+        disk.end();
+        self.is_whole();
+    }
+
     /// Each host begins at another node.
     fn url(&self, host: usize) -> String {
         let nodes: Vec<String> =
@@ -236,11 +245,28 @@ const FAULTS: [Fault<Galera>; 7] = [
     },
 ];
 
+const FAULTS_OF_DISKS: [Fault<Galera>; 2] = [
+    Fault {
+        name: "disk of a node is late by 300 ms for 3 s",
+        happens: |cluster| cluster.has_slow_disk(Duration::from_millis(300), Duration::from_secs(3)),
+        expects: Expects::Nothing,
+        short: true,
+    },
+    Fault {
+        // Hosts give up first.
+        name: "disk of a node is late by 4 s for 9 s",
+        happens: |cluster| cluster.has_slow_disk(Duration::from_secs(4), Duration::from_secs(9)),
+        expects: Expects::Nothing,
+        short: false,
+    },
+];
+
 #[test]
 fn galera_keeps_what_was_acknowledged() {
     alone(|runtime| {
         if let Some(mut cluster) = Galera::start(runtime) {
-            inject(runtime, &mut cluster, &FAULTS);
+            let faults = and_of_disks(&cluster.nodes[0].server, FAULTS, FAULTS_OF_DISKS);
+            inject(runtime, &mut cluster, &faults);
         }
     });
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use crate::{
-    faults::{Cluster, Expects, Fault, alone, create_tables, inject, open},
+    faults::{Cluster, Expects, Fault, alone, and_of_disks, create_tables, inject, open},
     process::{Process, assert_off, demoted, find, folder_of, free_port, output, parent, run, wait_until},
     proxy::{self, Proxy},
 };
@@ -324,11 +324,54 @@ const FAULTS: [Fault<Postgres>; 11] = [
     },
 ];
 
+const FAULTS_OF_DISKS: [Fault<Postgres>; 3] = [
+    Fault {
+        name: "disk of the primary is late by 300 ms for 3 s",
+        happens: |cluster| {
+            sleep(Duration::from_secs(1));
+            let disk = cluster.nodes[cluster.primary].server.slow_disk(Duration::from_millis(300));
+            sleep(Duration::from_secs(3));
+            disk.end();
+        },
+        expects: Expects::Nothing,
+        short: true,
+    },
+    Fault {
+        // Hosts give up first, and what they asked for happens later.
+        name: "disk of the primary is late by 3 s for 7 s",
+        happens: |cluster| {
+            sleep(Duration::from_secs(1));
+            let disk = cluster.nodes[cluster.primary].server.slow_disk(Duration::from_secs(3));
+            sleep(Duration::from_secs(7));
+            disk.end();
+        },
+        expects: Expects::Nothing,
+        short: false,
+    },
+    Fault {
+        name: "disk of the primary is late by 3 s, primary killed, standby promoted",
+        happens: |cluster| {
+            sleep(Duration::from_secs(1));
+            let disk = cluster.nodes[cluster.primary].server.slow_disk(Duration::from_secs(3));
+            sleep(Duration::from_secs(4));
+            cluster.nodes[cluster.primary].server.kill();
+            disk.end();
+            sleep(NOTICE);
+            cluster.promote();
+            sleep(Duration::from_secs(1));
+            cluster.follow();
+        },
+        expects: Expects::Nothing,
+        short: false,
+    },
+];
+
 #[test]
 fn postgres_with_a_synchronous_standby_keeps_what_was_acknowledged() {
     alone(|runtime| {
         if let Some(mut cluster) = Postgres::start(runtime) {
-            inject(runtime, &mut cluster, &FAULTS);
+            let faults = and_of_disks(&cluster.nodes[0].server, FAULTS, FAULTS_OF_DISKS);
+            inject(runtime, &mut cluster, &faults);
         }
     });
 }

@@ -64,8 +64,7 @@ impl Process {
         let script = "log=$1; shift; \"$@\" >>$log 2>&1 & pid=$!; echo $pid; read _; \
                       kill -STOP $pid; pkill -KILL -P $pid; kill -9 $pid; wait";
         // libfaketime shares memory with what runs as the same user.
-        let demoting = self.program.iter().take_while(|word| *word == "setpriv" || word.starts_with("--")).count();
-        let (demoting, program) = self.program.split_at(demoting);
+        let (demoting, program) = self.demoting();
         let mut shell = Command::new("sh")
             .args(["-c", script, "sh"])
             .arg(self.folder.join("log"))
@@ -82,6 +81,12 @@ impl Process {
         let mut line = String::new();
         BufReader::new(shell.stdout.take().expect("its output")).read_line(&mut line).expect("the server's process");
         self.running = Some((shell, line.trim().parse().expect("the server's process")));
+    }
+
+    /// What runs the program as a user of its own, and the program.
+    fn demoting(&self) -> (&[String], &[String]) {
+        let demoting = self.program.iter().take_while(|word| *word == "setpriv" || word.starts_with("--")).count();
+        self.program.split_at(demoting)
     }
 
     /// Whether it has ended by itself, and waits for the shell to notice.
@@ -120,6 +125,68 @@ impl Process {
         self.signal("CONT");
     }
 
+    /// Has its calls that wait for the disk return so much later, until that is ended.
+    ///
+    /// # Panics
+    ///
+    /// Panics if this system does not permit it, which `may_have_slow_disk` has found out.
+    pub fn slow_disk(&self, late: Duration) -> SlowDisk {
+        self.try_slow_disk(late).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// Whether this system permits that; if not, says why. strace has to be there with `CI=true`, and containers may forbid
+    /// its work even then.
+    pub fn may_have_slow_disk(&self) -> bool {
+        if find(["strace"], "strace").is_none() {
+            return false;
+        }
+        let attempt = self.try_slow_disk(Duration::from_micros(1));
+        if let Err(why) = &attempt {
+            let _ = writeln!(std::io::stderr(), "\n*** SKIPPED: slow disks: {why} ***\n");
+        }
+        attempt.is_ok()
+    }
+
+    /// The error is that this system does not permit it.
+    fn try_slow_disk(&self, late: Duration) -> Result<SlowDisk, String> {
+        let server = self.running.as_ref().expect("it runs").1;
+        // strace follows children that are started later by itself.
+        let children = output(&["pgrep".to_owned(), "-P".to_owned(), server.to_string()]).stdout;
+        let children = String::from_utf8_lossy(&children).into_owned();
+        let processes: Vec<String> =
+            std::iter::once(server.to_string()).chain(children.lines().map(str::to_owned)).collect();
+        let calls = self.folder.join("calls");
+        let _ = fs::remove_file(&calls);
+        // A user may trace what is its own, also where root may not trace what is another's.
+        let mut program = self.demoting().0.to_vec();
+        program.extend(words("strace -f -qq -e trace=fsync,fdatasync -o"));
+        program.extend([calls.display().to_string(), "-e".to_owned()]);
+        program.push(format!("inject=fsync,fdatasync:delay_exit={}", late.as_micros()));
+        program.extend(processes.iter().map(|process| format!("--attach={process}")));
+        let mut strace = Command::new(&program[0])
+            .args(&program[1..])
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("strace was found");
+        let begun = Instant::now();
+        while !processes.iter().all(|process| is_traced(process)) {
+            if strace.try_wait().expect("strace is ours").is_some() {
+                let error = strace.wait_with_output().expect("strace is ours").stderr;
+                let error = String::from_utf8_lossy(&error).trim().to_owned();
+                let is_forbidden =
+                    ["Operation not permitted", "Function not implemented"].map(|why| error.contains(why));
+                assert!(is_forbidden.contains(&true), "{program:?}: {error}");
+                return Err(error);
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "it takes too long until strace follows the server");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(SlowDisk { strace, calls })
+    }
+
     fn signal(&self, name: &str) {
         signal(name, self.running.as_ref().expect("it runs").1);
     }
@@ -135,6 +202,41 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A server's disk is slow: strace delays its calls of fsync and fdatasync. It ends when this value is dropped, or the server ends.
+pub struct SlowDisk {
+    strace: Child,
+    /// Where strace writes these calls.
+    calls: PathBuf,
+}
+
+impl SlowDisk {
+    /// Has the disk be as it was.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the server has not waited for its disk meanwhile.
+    pub fn end(self) {
+        let calls = self.calls.clone();
+        drop(self);
+        let calls = fs::read_to_string(calls).expect("strace has written it");
+        assert!(calls.contains("(DELAYED)"), "no call was late: {calls:?}");
+    }
+}
+
+impl Drop for SlowDisk {
+    fn drop(&mut self) {
+        signal("TERM", self.strace.id());
+        let _ = self.strace.wait();
+    }
+}
+
+/// Whether all threads of a process are traced, or it has ended.
+fn is_traced(process: &str) -> bool {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let mut states = threads.filter_map(|thread| fs::read_to_string(thread.path().join("status")).ok());
+    states.all(|state| !state.contains("TracerPid:\t0\n"))
 }
 
 /// What starts a program whose clock is off by so much. Clocks that only go forward are as they are.

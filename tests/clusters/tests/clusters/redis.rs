@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use crate::{
-    faults::{Cluster, Expects, Fault, alone, create_tables, inject, open, time},
+    faults::{Cluster, Expects, Fault, alone, and_of_disks, create_tables, inject, open, time},
     process::{Process, assert_off, find, folder, free_port, output, wait_until, words},
     proxy::{self, Proxy, Who},
 };
@@ -281,11 +281,42 @@ pub fn faults(replicas: u32) -> [Fault<Sentinels>; 7] {
     ]
 }
 
+/// A primary that has every change on its disk before it answers.
+fn faults_of_disks(replicas: u32) -> [Fault<Sentinels>; 1] {
+    [Fault {
+        name: "disk of the primary, appendfsync always, is late by 200 ms for 3 s",
+        happens: |cluster| {
+            let primary = &cluster.servers[cluster.primary()].server;
+            let set = |name: &str, value: &str| {
+                let answer = cluster.ask(primary.port, &format!("config set {name} {value}"));
+                assert_eq!(answer.trim(), "OK", "{name} {value}");
+            };
+            set("appendfsync", "always");
+            set("appendonly", "yes");
+            wait_until("the primary has written its file", || {
+                let state = cluster.ask(primary.port, "info persistence");
+                ["aof_enabled:1", "aof_rewrite_in_progress:0", "aof_rewrite_scheduled:0"]
+                    .iter()
+                    .all(|is| state.contains(is))
+            });
+            let disk = primary.slow_disk(Duration::from_millis(200));
+            sleep(Duration::from_secs(3));
+            disk.end();
+            set("appendonly", "no");
+            cluster.is_whole();
+        },
+        // If the sentinels replace it meanwhile, what no replica has is lost.
+        expects: if replicas == 0 { Expects::Losses } else { Expects::Nothing },
+        short: true,
+    }]
+}
+
 #[test]
 fn redis_with_sentinels_keeps_what_replicas_have_acknowledged() {
     alone(|runtime| {
         if let Some(mut cluster) = Sentinels::start(runtime, 1) {
-            inject(runtime, &mut cluster, &faults(1));
+            let faults = and_of_disks(&cluster.servers[0].server, faults(1), faults_of_disks(1));
+            inject(runtime, &mut cluster, &faults);
         }
     });
 }
@@ -298,7 +329,8 @@ fn redis_with_sentinels_saves_again_after_a_failover() {
     }
     alone(|runtime| {
         if let Some(mut cluster) = Sentinels::start(runtime, 0) {
-            inject(runtime, &mut cluster, &faults(0));
+            let faults = and_of_disks(&cluster.servers[0].server, faults(0), faults_of_disks(0));
+            inject(runtime, &mut cluster, &faults);
         }
     });
 }
