@@ -8,7 +8,7 @@
 # make setup  installs what the tests need, on Debian
 # make test   runs all tests, but for those on hosts of other projects
 # make test-hosts  runs those: sites on stock runtimes, and the packages for servers in Node and Python
-# make jepsen runs clusters of PostgreSQL, Redis and MariaDB for SECONDS each, while their nodes fail (`make jepsen SECONDS=600`)
+# make jepsen runs clusters of PostgreSQL, Redis and MariaDB for SECONDS each (600), while their nodes fail
 # make jepsen-peers  has PHP, express-session and tower-sessions go through one such schedule, TIMES times
 # make check  is the inner loop: format, clippy, and the tests that need no server
 # make component  builds the session components and the providers, which are files of this repository, anew
@@ -87,6 +87,7 @@ test: setup
 	$(CARGO) test --workspace
 
 # Longer than a run of all tests has.
+jepsen: SECONDS = 600
 jepsen: setup
 	LEMON_TEST_JEPSEN=$(SECONDS) $(CARGO) test -p lemon-session-clusters -- --nocapture --test-threads=1
 
