@@ -1,7 +1,7 @@
 //! Sessions for applications of WASI 0.3, of which one instance may answer several requests at the same time.
 //!
 //! The interfaces are `lemon:session/sessions-async` and `lemon:session/manager-async`. While a call waits for the
-//! store, the application's instance goes on with other requests. As in [`warm`](super::warm), sessions are in instances
+//! store, the application's instance goes on with other requests. As in [`warm`], sessions are in instances
 //! of the session component that are taken from a pool: one for each start, so that calls on different sessions overlap.
 //! Calls on one session take effect in the order in which they were made.
 //!
