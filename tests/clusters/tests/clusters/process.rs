@@ -322,6 +322,14 @@ pub fn output(program: &[impl AsRef<OsStr> + Debug]) -> Output {
     output.unwrap_or_else(|error| panic!("{program:?}: {error}"))
 }
 
+/// What a server of Redis answers to a command, by redis-cli.
+pub fn ask_redis(cli: &str, port: u16, command: &str) -> String {
+    let port = port.to_string();
+    let mut call = vec![cli, "-h", "127.0.0.1", "-p", &port];
+    call.extend(command.split(' '));
+    String::from_utf8_lossy(&output(&call).stdout).into_owned()
+}
+
 /// Where programs are, if all of them are installed. Otherwise the test is skipped; with `CI=true` it fails.
 pub fn find<const N: usize>(programs: [&str; N], package: &str) -> Option<[String; N]> {
     find_from(programs, &format!("tests/setup.sh installs the package {package}"))

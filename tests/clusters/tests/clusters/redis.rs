@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     faults::{Cluster, Expects, Fault, alone, and_of_disks, create_tables, inject, open, time},
-    process::{Process, assert_off, find, folder, free_port, output, wait_until, words},
+    process::{Process, ask_redis, assert_off, find, folder, free_port, wait_until, words},
     proxy::{self, Proxy, Who},
 };
 
@@ -76,10 +76,7 @@ impl Sentinels {
     }
 
     fn ask(&self, port: u16, command: &str) -> String {
-        let port = port.to_string();
-        let mut call = vec![self.cli.as_str(), "-h", "127.0.0.1", "-p", &port];
-        call.extend(command.split(' '));
-        String::from_utf8_lossy(&output(&call).stdout).into_owned()
+        ask_redis(&self.cli, port, command)
     }
 
     /// The place of the primary, as a sentinel knows it.

@@ -7,8 +7,8 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use crate::{
-    faults::{Cluster, Expects, Fault, alone, create_tables, inject, open},
-    process::{Process, find, folder, free_port, output, wait_until, words},
+    faults::{Cluster, Expects, Fault, alone, create_tables, inject, open, time},
+    process::{Process, ask_redis, find, folder, free_port, wait_until, words},
     proxy::{self, Proxy, Who},
 };
 
@@ -87,10 +87,7 @@ impl RedisCluster {
     }
 
     fn ask(&self, port: u16, command: &str) -> String {
-        let port = port.to_string();
-        let mut call = vec![self.cli.as_str(), "-h", "127.0.0.1", "-p", &port];
-        call.extend(command.split(' '));
-        String::from_utf8_lossy(&output(&call).stdout).into_owned()
+        ask_redis(&self.cli, port, command)
     }
 
     /// Waits until all slots are served, and every master has a replica that follows it.
@@ -214,7 +211,7 @@ fn redis_cluster_keeps_what_replicas_have_acknowledged() {
 /// A short run has only the faults that lose nothing.
 #[test]
 fn redis_cluster_saves_again_after_a_failover() {
-    if crate::faults::time().is_none() {
+    if time().is_none() {
         return;
     }
     alone(|runtime| {
