@@ -1,8 +1,8 @@
 //! Whether the answers of a component are ones that the contract allows.
 //!
 //! The component is not trusted: a session without a version, a version that goes back or a list without order would break
-//! the rules of sessions above it. What it says of a session that the host cannot know, such as the value of a variable, it
-//! is believed. So is a session that has expired by the clock of this host, which may be ahead of that of the store.
+//! the rules of sessions above it. What the host cannot know, such as the value of a variable, is not
+//! checked. Nor is whether a session has expired: the clock of this host may be ahead of that of the store.
 
 use lemon_session_store::{Change, Digest, Listed, LoadOutcome, Record, Stored, UpdateOutcome};
 

@@ -18,8 +18,8 @@ pub fn guests(settings: &Server) -> u32 {
     2 * settings.in_flight
 }
 
-/// The engines of a process. The engines of guests check epochs, so that they can be stopped; that of the session
-/// component, which always terminates, does not.
+/// The engines of a process. Those of guests check epochs, so that a guest can be stopped. That of the session component
+/// does not, because the component always terminates.
 pub struct Engines {
     pub guests: GuestEngines,
     pub sessions: Engine,

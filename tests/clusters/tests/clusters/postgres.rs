@@ -18,7 +18,7 @@ use crate::{
     proxy::{self, Proxy},
 };
 
-/// How long whoever watches the servers takes to notice a fault.
+/// How long a monitor of the servers takes to notice a fault.
 const NOTICE: Duration = Duration::from_millis(700);
 
 /// Two servers, one of which is the standby of the other.
@@ -127,7 +127,7 @@ impl Postgres {
         wait_until("the standby is synchronous", || self.ask(self.primary, &states).as_deref() == Some("sync"));
     }
 
-    /// Makes the standby the primary. Nobody follows it yet, so its saves wait for nobody.
+    /// Makes the standby the primary. It has no standby yet, so its saves wait for none.
     fn promote(&mut self) {
         self.primary = self.other();
         self.tell(self.primary, "SELECT pg_promote(true, 30)");

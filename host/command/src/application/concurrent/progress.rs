@@ -100,7 +100,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut requests = self.progress.requests();
-        // A request that waits for its response is told why there is none: see `Progress::end`.
+        // One that still waits for its response stays, so that `Progress::end` can answer it with the reason.
         if requests.get(&self.number).is_some_and(|begun| begun.respond.is_none()) {
             requests.remove(&self.number);
         }
