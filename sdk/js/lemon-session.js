@@ -25,12 +25,8 @@ const TEXTS = {
     gone: 'the session has ended',
 };
 
+/** All others have 500: they are mistakes of the program or of the host's settings. */
 const STATUS = {
-    'invalid-name': 400,
-    'invalid-value': 400,
-    'invalid-option': 400,
-    reserved: 403,
-    denied: 403,
     'cross-site': 403,
     conflict: 409,
     gone: 409,
@@ -105,6 +101,11 @@ const OPTIONS = [
 ];
 const COOKIE = ['name', 'path', 'domain', 'secure', 'httpOnly', 'sameSite', 'partitioned', 'lifetime', 'comment'];
 const SECONDS = ['expires', 'lifetime'];
+const STRINGS = [
+    'app', 'sessionId', 'storage', 'table', 'seed', 'cacheLimiter',
+    'name', 'path', 'domain', 'secure', 'sameSite', 'comment',
+];
+const BOOLEANS = ['strict', 'httpOnly', 'partitioned'];
 
 /**
  * Starts the session that the request's cookie names, or a new one.
@@ -128,7 +129,14 @@ function check(what, given, known) {
         if (!known.includes(name)) {
             throw new SessionError('invalid-option', `${what} has no option ${name}; its options are ${known.join(', ')}`);
         }
-        if (SECONDS.includes(name) && value !== undefined && !(Number.isInteger(value) && value >= 0 && value < 2 ** 32)) {
+        if (value === undefined) {
+            continue;
+        }
+        const kind = STRINGS.includes(name) ? 'string' : BOOLEANS.includes(name) ? 'boolean' : undefined;
+        if (kind && typeof value !== kind) {
+            throw new SessionError('invalid-option', `${name} must be a ${kind}, not ${value === null ? null : typeof value}`);
+        }
+        if (SECONDS.includes(name) && !(Number.isInteger(value) && value >= 0 && value < 2 ** 32)) {
             throw new SessionError('invalid-option', `${name} must be a whole number of seconds from 0 to 2 ** 32 - 1`);
         }
         if (typeof value === 'string') {

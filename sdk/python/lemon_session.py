@@ -34,27 +34,24 @@ class Error(Exception):
     """Why a call failed, with one subclass for each reaction a caller can have."""
 
     status = 500
-    """The HTTP status code for the response to a request that failed with this error."""
+    """The HTTP status code for the response to a request that failed with this error: 500 for a mistake of the program or of
+    the settings."""
 
 
 class InvalidName(Error, ValueError):
     """The name of a variable, an application, an owner or a table breaks a rule."""
-    status = 400
 
 
 class InvalidValue(Error, ValueError):
     """The value cannot be stored because it is not plain data, or the variable to add to is not an integer."""
-    status = 400
 
 
 class InvalidOption(Error, ValueError):
     """A parameter of start is invalid, alone or in combination with another one."""
-    status = 400
 
 
 class Reserved(Error):
     """The application's name is reserved, and the caller does not hold the reservation."""
-    status = 403
 
 
 class TooLarge(Error):
@@ -64,7 +61,6 @@ class TooLarge(Error):
 
 class Unreadable(Error):
     """The stored bytes are in a format that this version does not know. They are not changed."""
-    status = 500
 
 
 class Conflict(Error):
@@ -90,7 +86,6 @@ class CrossSite(Error):
 
 class Denied(Error):
     """The host's grant to this application does not include this function of the manager."""
-    status = 403
 
 
 class TooMany(Error):
@@ -168,16 +163,20 @@ def _option(name, value, kind):
     if kind is float and type(value) is int:
         return float(value) if abs(value) < 2**53 else float('inf')
     if type(value) is not kind:
-        raise InvalidOption(f'{name} must be {kind.__name__}, not {type(value).__name__}')
+        raise InvalidOption(f'{name} must be {_a(kind)}, not {type(value).__name__}')
     if kind is int and not 0 <= value < 2**32:
-        raise InvalidOption(f'{name} must be a whole number from 0 to 2**32-1')
+        raise InvalidOption(f'{name} must be an int from 0 to 2**32-1, not {value}')
     return value
+
+
+def _a(kind):
+    return f'an {kind.__name__}' if kind is int else f'a {kind.__name__}'
 
 
 def _text(what, value, error=InvalidName):
     """Checks a str that UTF-8 can encode."""
     if not isinstance(value, str):
-        raise error(f'{what} must be str, not {type(value).__name__}')
+        raise error(f'{what} must be a str, not {type(value).__name__}')
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -515,7 +514,7 @@ class Manager:
         return _call(_manager.destroy_owned, self._location, _text('an owner', owner), kept)
 
 
-_PLAIN = 'a variable is None, bool, int, float, str, bytes, list or dict'
+_PLAIN = 'a variable must be None, a bool, int, float, str, bytes, list or dict'
 # The levels of nesting that the modules for all languages can read.
 _DEPTH = 127
 
@@ -526,7 +525,7 @@ def _variable(key):
 
 def _check_delta(key, delta):
     if not isinstance(_value(key, delta), _types.Value_Integer):
-        raise InvalidValue(f'{key}: only an int can be added, not {type(delta).__name__}')
+        raise InvalidValue(f'{key}: delta must be an int, not {type(delta).__name__}')
 
 
 def _value(key, value):
@@ -558,7 +557,7 @@ def _check(value, depth):
         return
     if kind is int:
         if not -2**63 <= value < 2**63:
-            raise ValueError('an int must be from -2**63 to 2**63-1; store larger numbers as str')
+            raise ValueError('int out of range: it must be from -2**63 to 2**63-1; store larger numbers as str')
     elif kind is str:
         try:
             value.encode()
@@ -570,7 +569,7 @@ def _check(value, depth):
     elif kind is bytes:
         raise ValueError('JSON cannot express bytes inside a list or dict; store them in a separate variable')
     elif kind is not list and kind is not dict:
-        raise ValueError(f'a {kind.__name__} cannot be stored: {_PLAIN}')
+        raise ValueError(f'{kind.__name__} cannot be stored: {_PLAIN}')
     elif depth == _DEPTH:
         raise ValueError(f'lists and dicts are nested deeper than {_DEPTH} levels, or contain themselves')
     elif kind is list:
@@ -579,7 +578,7 @@ def _check(value, depth):
     else:
         for name, one in value.items():
             if type(name) is not str:
-                raise ValueError(f'the keys of a dict must be str, not {type(name).__name__}')
+                raise ValueError(f'keys must be str, not {type(name).__name__}')
             _check(name, depth)
             _check(one, depth + 1)
 

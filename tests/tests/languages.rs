@@ -90,29 +90,29 @@ fn every_kind_of_value_travels_from_rust_to_python_to_javascript_and_back() {
 #[test]
 fn python_refuses_what_would_not_come_back_as_it_is() {
     let server = Server::start("values-python");
-    let plain = "cannot be stored: a variable is None, bool, int, float, str, bytes, list or dict";
-    let integer = "an int must be from -2**63 to 2**63-1; store larger numbers as str";
+    let plain = "cannot be stored: a variable must be None, a bool, int, float, str, bytes, list or dict";
+    let integer = "int out of range: it must be from -2**63 to 2**63-1; store larger numbers as str";
     let bytes = "JSON cannot express bytes inside a list or dict; store them in a separate variable";
     let nan = "a float inside a list or dict is infinite or NaN, which JSON cannot express";
     let surrogate = "a str contains half of a surrogate pair, which UTF-8 cannot encode";
     let deep = "lists and dicts are nested deeper than 127 levels, or contain themselves";
     let refused: [(&str, &str); 18] = [
-        ("tuple", &format!("a tuple {plain}")),
-        ("set", &format!("a set {plain}")),
-        ("object", &format!("a object {plain}")),
-        ("bytearray", &format!("a bytearray {plain}")),
-        ("true-int", &format!("a Number {plain}")),
+        ("tuple", &format!("tuple {plain}")),
+        ("set", &format!("set {plain}")),
+        ("object", &format!("object {plain}")),
+        ("bytearray", &format!("bytearray {plain}")),
+        ("true-int", &format!("Number {plain}")),
         ("large", integer),
         ("small", integer),
         ("surrogate", surrogate),
-        ("nested-tuple", &format!("a tuple {plain}")),
+        ("nested-tuple", &format!("tuple {plain}")),
         ("nested-bytes", bytes),
         ("nested-nan", nan),
         ("nested-infinity", nan),
         ("nested-large", integer),
         ("nested-surrogate", surrogate),
         ("surrogate-key", surrogate),
-        ("int-key", "the keys of a dict must be str, not int"),
+        ("int-key", "keys must be str, not int"),
         ("itself", deep),
         ("deep", deep),
     ];
@@ -121,16 +121,17 @@ fn python_refuses_what_would_not_come_back_as_it_is() {
         [
             "InvalidName: a variable's name contains half of a surrogate pair, which UTF-8 cannot encode",
             "InvalidName: a variable's name contains half of a surrogate pair, which UTF-8 cannot encode",
-            "InvalidName: a variable's name must be str, not int",
-            "InvalidName: a variable's name must be str, not int",
+            "InvalidName: a variable's name must be a str, not int",
+            "InvalidName: a variable's name must be a str, not int",
             "InvalidName: the variable's name has 33 characters; the limit is 32",
-            "InvalidValue: a: only an int can be added, not float",
-            "InvalidValue: a: an int must be from -2**63 to 2**63-1; store larger numbers as str",
-            "InvalidOption: expires must be a whole number from 0 to 2**32-1",
-            "InvalidOption: expires must be int, not str",
-            "InvalidOption: cleanup must be float, not str",
+            "InvalidValue: a: delta must be an int, not float",
+            "InvalidValue: a: int out of range: it must be from -2**63 to 2**63-1; store larger numbers as str",
+            "InvalidOption: expires must be an int from 0 to 2**32-1, not -1",
+            "InvalidOption: expires must be an int, not str",
+            "InvalidOption: cleanup must be a float, not str",
             "InvalidOption: app contains half of a surrogate pair, which UTF-8 cannot encode",
-            "InvalidName: an owner must be str, not int",
+            "InvalidOption: app must be a str, not int",
+            "InvalidName: an owner must be a str, not int",
             "stored: ['deep-enough']",
         ]
         .map(str::to_owned),
@@ -182,6 +183,8 @@ fn javascript_refuses_what_would_not_come_back_as_it_is() {
             "invalid-option: start has no option expire; its options are app, sessionId, storage, table, expires, cookie, \
              seed, cleanup, strict, cacheLimiter",
             "invalid-option: expires must be a whole number of seconds from 0 to 2 ** 32 - 1",
+            "invalid-option: app must be a string, not number",
+            "invalid-option: httpOnly must be a boolean, not string",
             "invalid-value: real() takes a number, not a string",
             "stored: deep-enough",
         ]

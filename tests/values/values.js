@@ -121,6 +121,8 @@ function refuse(request, say) {
     attempt(say, () => session.add('a', 1.5));
     attempt(say, () => start(request, { expire: 60 }));
     attempt(say, () => start(request, { expires: -1 }));
+    attempt(say, () => start(request, { app: 1 }));
+    attempt(say, () => start(request, { cookie: { httpOnly: 'no' } }));
     attempt(say, () => real('1'));
     session.set('deep-enough', deep[0]);
     say(`stored: ${session.keys()}`);

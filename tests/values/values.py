@@ -91,6 +91,7 @@ def refuse(request, fields):
         lambda: start(request, expires='1h'),
         lambda: start(request, cleanup='often'),
         lambda: start(request, app='\ud800'),
+        lambda: start(request, app=1),
         lambda: session.set_owner(5),
     ):
         try:

@@ -108,8 +108,6 @@ impl From<Error> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = match &self.0 {
-            Error::InvalidName(_) | Error::InvalidValue(_) | Error::InvalidOption(_) => StatusCode::BAD_REQUEST,
-            Error::Reserved(_) | Error::Denied(_) => StatusCode::FORBIDDEN,
             Error::Conflict | Error::Gone => StatusCode::CONFLICT,
             Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Error::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,

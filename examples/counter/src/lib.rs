@@ -46,8 +46,16 @@ impl wasip2::exports::http::incoming_handler::Guest for Counter {
                 let kind = if html { "text/html; charset=utf-8" } else { "text/plain; charset=utf-8" };
                 answer(out, status, headers.iter().chain([&header("content-type", kind)]), &body);
             }
-            Err(error) => answer(out, error.status(), &[], &format!("{error}\n")),
+            Err(error) => answer(out, status(&error), &[], &format!("{error}\n")),
         }
+    }
+}
+
+/// Names and values come from the client here, and are not checked: what is wrong with them is the client's mistake.
+fn status(error: &Error) -> u16 {
+    match error {
+        Error::InvalidName(_) | Error::InvalidValue(_) | Error::InvalidOption(_) => 400,
+        error => error.status(),
     }
 }
 

@@ -11,11 +11,11 @@ from wasmtime.component import Component, Linker, Variant
 
 from memory import Memory, Record, add_storage
 
-STATUS = {
-    'invalid-name': '400 Bad Request', 'invalid-value': '400 Bad Request', 'invalid-option': '400 Bad Request',
-    'reserved': '403 Forbidden', 'denied': '403 Forbidden', 'conflict': '409 Conflict', 'gone': '409 Conflict',
-    'too-large': '413 Content Too Large', 'too-many': '429 Too Many Requests', 'unreadable': '500 Internal Server Error',
-    'storage': '503 Service Unavailable',
+# 500 is for mistakes of the program.
+STATUS = dict.fromkeys(['invalid-name', 'invalid-value', 'invalid-option', 'reserved', 'denied', 'unreadable'],
+                       '500 Internal Server Error') | {
+    'conflict': '409 Conflict', 'gone': '409 Conflict', 'too-large': '413 Content Too Large',
+    'too-many': '429 Too Many Requests', 'storage': '503 Service Unavailable',
 }
 OPTIONS = dict.fromkeys(['session-id', 'expires', 'cookie', 'seed', 'cleanup', 'strict', 'cache-limiter'])
 LOCATION = Record({'storage': None, 'table': None})

@@ -170,7 +170,7 @@ class Wsgi(WithPlace):
         application = self.sessions.wsgi(page)
         cookie = cookie_of(wsgi(application)[1])
         status, _, body = wsgi(application, '/name', cookie)
-        self.assertEqual((status, body), (400, b"InvalidName: the variable's name has 33 characters; the limit is 32\n"))
+        self.assertEqual((status, body), (500, b"InvalidName: the variable's name has 33 characters; the limit is 32\n"))
         status, _, body = wsgi(application, '/gone', cookie)
         self.assertEqual((status, body.partition(b':')[0]), (409, b'Gone'))
 
@@ -376,7 +376,7 @@ class Flask(WithPlace):
         client = app.test_client()
         self.assertEqual([client.get('/').text for _ in range(3)], ['1', '2', '3'])
         self.assertEqual(client.get('/own').text, '3')
-        self.assertEqual(client.get('/name').status_code, 400)
+        self.assertEqual(client.get('/name').status_code, 500)
 
 
 class Django(unittest.TestCase):

@@ -20,13 +20,29 @@ use crate::{Error, Result, Value};
 pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T> {
     let kind = kind(&value);
     let outcome = match value {
-        // Without serde's message, which quotes the value.
         Value::Json(json) => {
-            serde_json::from_str(&json).map_err(|error| format!(", line {} column {}", error.line(), error.column()))
+            let mut source = serde_json::Deserializer::from_str(&json);
+            let read = serde_path_to_error::deserialize(&mut source).map_err(|error| format!(": {}", misfit(&error)));
+            read.and_then(|read| source.end().map(|()| read).map_err(|_| ": there is more after it".to_owned()))
         }
         plain => T::deserialize(Plain(plain)).map_err(|Mismatch| String::new()),
     };
-    outcome.map_err(|place| Error::WrongType(format!("expected {}, found {kind}{place}", type_name::<T>())))
+    outcome.map_err(|why| Error::WrongType(format!("expected {}, found {kind}{why}", type_name::<T>())))
+}
+
+/// Which part of the value does not fit, and what is expected there. Without the rest of serde's message, which quotes the value.
+fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let message = error.inner().to_string();
+    let message = message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message);
+    let what = match message.rsplit_once(", expected ") {
+        _ if message.starts_with("missing field `") => message.to_owned(),
+        Some((_, expected)) => format!("expected {expected}"),
+        None => "a value that does not fit".to_owned(),
+    };
+    match error.path().to_string().as_str() {
+        "." => what,
+        path => format!("{what} in {path}"),
+    }
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -41,15 +41,21 @@ pub enum Error {
 }
 
 impl Error {
-    /// The HTTP status code for the response to a request that failed with this error.
+    /// The HTTP status code for the response to a request that failed with this error: 500 for a mistake of the program or
+    /// of the host's settings, which a client can cause only if the program passes on what the client sent without a check.
     pub fn status(&self) -> u16 {
         match self {
-            Self::InvalidName(_) | Self::InvalidValue(_) | Self::InvalidOption(_) => 400,
-            Self::Reserved(_) | Self::Denied(_) | Self::CrossSite(_) => 403,
+            Self::CrossSite(_) => 403,
             Self::Conflict | Self::Gone => 409,
             Self::TooLarge(_) => 413,
             Self::TooMany(_) => 429,
-            Self::Unreadable(_) | Self::WrongType(_) => 500,
+            Self::InvalidName(_)
+            | Self::InvalidValue(_)
+            | Self::InvalidOption(_)
+            | Self::Reserved(_)
+            | Self::Denied(_)
+            | Self::Unreadable(_)
+            | Self::WrongType(_) => 500,
             Self::Storage(_) => 503,
         }
     }
@@ -111,6 +117,38 @@ impl From<types::Error> for Error {
             types::Error::Storage(why) => Self::Storage(why),
             types::Error::Denied(why) => Self::Denied(why),
             types::Error::TooMany(why) => Self::TooMany(why),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_of_the_program_has_status_500_and_what_a_client_causes_its_own() {
+        let text = String::new;
+        for mistake in [
+            Error::InvalidName(text()),
+            Error::InvalidValue(text()),
+            Error::InvalidOption(text()),
+            Error::Reserved(text()),
+            Error::Denied(text()),
+            Error::Unreadable(text()),
+            Error::WrongType(text()),
+        ] {
+            assert_eq!(mistake.status(), 500, "{mistake}");
+        }
+        let others = [
+            (Error::CrossSite(text()), 403),
+            (Error::Conflict, 409),
+            (Error::Gone, 409),
+            (Error::TooLarge(text()), 413),
+            (Error::TooMany(text()), 429),
+            (Error::Storage(text()), 503),
+        ];
+        for (error, status) in others {
+            assert_eq!(error.status(), status, "{error}");
         }
     }
 }

@@ -132,7 +132,7 @@ fn options(request: &Request) -> Options {
     }
 }
 
-/// As `lemon_session::Error::status` has them, as far as a test sees them.
+/// As examples/counter has them, as far as a test sees them.
 fn status(error: &Error) -> u16 {
     match error {
         Error::Gone | Error::Conflict => 409,

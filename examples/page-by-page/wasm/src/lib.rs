@@ -6,7 +6,7 @@ mod values;
 use std::fmt::Write as _;
 
 use example_http::{Request, answer};
-use lemon_session::{Error, Headers, Result, Session, Value, check_same_origin};
+use lemon_session::{Headers, Result, Session, Value, check_same_origin};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 struct Page;
@@ -16,32 +16,33 @@ wasip2::http::proxy::export!(Page);
 impl wasip2::exports::http::incoming_handler::Guest for Page {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         match respond(&Request::new(&request)) {
-            Ok((headers, body)) => answer(out, 200, &headers, &body),
+            Ok((status, headers, body)) => answer(out, status, &headers, &body),
             Err(error) => answer(out, error.status(), &[], &format!("{error}\n")),
         }
     }
 }
 
-fn respond(request: &Request) -> Result<(Headers, String)> {
+/// The status, the headers of the session and the body of the response.
+fn respond(request: &Request) -> Result<(u16, Headers, String)> {
     check_same_origin(request)?;
     let session = Session::start(request)?;
     let body = match (request.path(), request.is_post()) {
         ("/", false) => page(&session)?,
         ("/set", true) => {
             let form = request.form();
-            session.set(field(&form, "name")?, field(&form, "value")?)?;
+            session.set(field(&form, "name"), field(&form, "value"))?;
             "set\n".to_owned()
         }
-        ("/login", true) => login(&session, field(&request.form(), "user")?)?,
-        ("/logout", true) => return Ok((session.destroy()?, "goodbye\n".to_owned())),
+        ("/login", true) => login(&session, field(&request.form(), "user"))?,
+        ("/logout", true) => return Ok((200, session.destroy()?, "goodbye\n".to_owned())),
         ("/values", true) => {
             values::values().iter().try_for_each(|(name, value)| session.set_value(name, value))?;
             "set\n".to_owned()
         }
         ("/values", false) => compare_values(&session)?,
-        (path, _) => return Err(Error::InvalidOption(format!("there is no page {path} for this method"))),
+        (path, _) => return Ok((404, Headers::default(), format!("there is no page {path} for this method\n"))),
     };
-    Ok((session.save()?, body))
+    Ok((200, session.save()?, body))
 }
 
 fn page(session: &Session) -> Result<String> {
@@ -58,9 +59,8 @@ fn page(session: &Session) -> Result<String> {
     Ok(lines)
 }
 
-fn field<'a>(form: &'a [(String, String)], name: &str) -> Result<&'a str> {
-    let found = form.iter().find(|(field, _)| field == name);
-    found.map(|(_, value)| &**value).ok_or_else(|| Error::InvalidOption(format!("the form has no field {name}")))
+fn field<'a>(form: &'a [(String, String)], name: &str) -> &'a str {
+    form.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
 }
 
 fn login(session: &Session, user: &str) -> Result<String> {

@@ -5,27 +5,24 @@ class Error(Exception):
     """Why a call failed."""
 
     status = 500
-    """The HTTP status code for the response to a request that failed with this error."""
+    """The HTTP status code for the response to a request that failed with this error: 500 for a mistake of the program or of
+    the settings."""
 
 
 class InvalidName(Error, ValueError):
     """The name of a variable, an application, an owner or a table breaks a rule."""
-    status = 400
 
 
 class InvalidValue(Error, ValueError):
     """The value cannot be stored because it is not plain data, or the variable to add to is not an integer."""
-    status = 400
 
 
 class InvalidOption(Error, ValueError):
     """A parameter of start is invalid, alone or in combination with another one."""
-    status = 400
 
 
 class Reserved(Error):
     """The application's name is reserved, and the caller does not hold the reservation."""
-    status = 403
 
 
 class TooLarge(Error):
@@ -35,7 +32,6 @@ class TooLarge(Error):
 
 class Unreadable(Error):
     """The stored bytes are in a format that this version does not know. They are not changed."""
-    status = 500
 
 
 class Conflict(Error):
@@ -61,7 +57,6 @@ class CrossSite(Error):
 
 class Denied(Error):
     """The grant of these sessions does not include this function of the manager."""
-    status = 403
 
 
 class TooMany(Error):

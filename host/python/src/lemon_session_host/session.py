@@ -121,7 +121,7 @@ class Session(MutableMapping[str, Any]):
         """Adds to an integer and returns the sum. A variable that is not set counts as 0. No addition is lost to a
         concurrent request."""
         if values.of_plain(values.variable(key), delta)[0] != 'integer':
-            raise InvalidValue(f'{key}: only an int can be added, not {type(delta).__name__}')
+            raise InvalidValue(f'{key}: delta must be an int, not {type(delta).__name__}')
         return int(self._call('add', key, delta))
 
     def delete(self, key: str) -> bool:

@@ -237,9 +237,9 @@ def _option(name: str, value: Any, kind: Any) -> Any:
     if kind is float and type(value) is int:
         return float(value) if abs(value) < 2**53 else float('inf')
     if type(value) is not kind:
-        raise InvalidOption(f'{name} must be {kind.__name__}, not {type(value).__name__}')
+        raise InvalidOption(f'{name} must be {_a(kind)}, not {type(value).__name__}')
     if kind is int and not 0 <= value < 2**32:
-        raise InvalidOption(f'{name} must be a whole number from 0 to 2**32-1')
+        raise InvalidOption(f'{name} must be an int from 0 to 2**32-1, not {value}')
     return value
 
 
@@ -253,6 +253,10 @@ def _one_of(name: str, value: Any, right: Sequence[str]) -> str | None:
 
 def _location(storage: Any, table: Any) -> Location:
     return _option('storage', storage, str), _option('table', table, str)
+
+
+def _a(kind: type) -> str:
+    return f'an {kind.__name__}' if kind is int else f'a {kind.__name__}'
 
 
 def _cookie(cookie: Any) -> tuple[Any, ...]:

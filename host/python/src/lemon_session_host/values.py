@@ -5,7 +5,7 @@ from typing import Any
 
 from .errors import Error, InvalidName, InvalidValue
 
-_PLAIN = 'a variable is None, bool, int, float, str, bytes, list or dict'
+_PLAIN = 'a variable must be None, a bool, int, float, str, bytes, list or dict'
 # The levels of nesting that the modules for all languages can read.
 _DEPTH = 127
 
@@ -13,7 +13,7 @@ _DEPTH = 127
 def text(what: str, value: object, error: type[Error] = InvalidName) -> str:
     """Checks a str that UTF-8 can encode."""
     if not isinstance(value, str):
-        raise error(f'{what} must be str, not {type(value).__name__}')
+        raise error(f'{what} must be a str, not {type(value).__name__}')
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -61,7 +61,7 @@ def _check(value: Any, depth: int) -> None:
         return
     if kind is int:
         if not -2**63 <= value < 2**63:
-            raise ValueError('an int must be from -2**63 to 2**63-1; store larger numbers as str')
+            raise ValueError('int out of range: it must be from -2**63 to 2**63-1; store larger numbers as str')
     elif kind is str:
         try:
             value.encode()
@@ -73,7 +73,7 @@ def _check(value: Any, depth: int) -> None:
     elif kind is bytes:
         raise ValueError('JSON cannot express bytes inside a list or dict; store them in a separate variable')
     elif kind is not list and kind is not dict:
-        raise ValueError(f'a {kind.__name__} cannot be stored: {_PLAIN}')
+        raise ValueError(f'{kind.__name__} cannot be stored: {_PLAIN}')
     elif depth == _DEPTH:
         raise ValueError(f'lists and dicts are nested deeper than {_DEPTH} levels, or contain themselves')
     elif kind is list:
@@ -82,6 +82,6 @@ def _check(value: Any, depth: int) -> None:
     else:
         for name, one in value.items():
             if type(name) is not str:
-                raise ValueError(f'the keys of a dict must be str, not {type(name).__name__}')
+                raise ValueError(f'keys must be str, not {type(name).__name__}')
             _check(name, depth)
             _check(one, depth + 1)
