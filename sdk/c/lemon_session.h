@@ -1,0 +1,61 @@
+/* Sessions for CGI programs in C: variables that belong to one visitor and are available again on the visitor's next request.
+ *
+ * These functions shorten the most frequent calls of application.h, which wit-bindgen generates from the interface. Call that
+ * directly for all others, such as lemon_session_sessions_method_session_add.
+ *
+ * A function that returns bool returns false when it fails, and says why in its last parameter. Texts end with a zero byte. Nothing
+ * has to be freed: a CGI program answers one request. */
+
+#ifndef LEMON_SESSION_H
+#define LEMON_SESSION_H
+
+#include "application.h"
+
+typedef lemon_session_sessions_borrow_session_t session_t;
+typedef lemon_session_sessions_list_header_t session_headers_t;
+typedef lemon_session_sessions_error_t session_error_t;
+
+/* Whether the request comes from this site. It does not if another site made the visitor's browser send it, for example by a forged
+ * form (CSRF): answer 403 then, before anything is changed. GET, HEAD, OPTIONS and TRACE pass, so change nothing in response to
+ * them. The rules are those of check_same_origin in the other languages. */
+bool session_is_same_origin(void);
+
+/* Starts the session that the request's cookie names, or a new one, for the variables of an application: NULL for the one that the
+ * host's settings name. */
+bool session_start(const char *app, session_t *session, session_error_t *error);
+
+/* The text of a variable, or NULL if it is not set. A value of another type is an error. */
+bool session_get_text(session_t session, const char *name, char **text, session_error_t *error);
+
+/* Reads a text and removes its variable: for messages that are shown once. */
+bool session_take_text(session_t session, const char *name, char **text, session_error_t *error);
+
+/* Sets a variable to a text in UTF-8. */
+bool session_set_text(session_t session, const char *name, const char *text, session_error_t *error);
+
+/* Adds to an integer and returns the sum. A variable that is not set counts as 0. No addition is lost to a concurrent request. */
+bool session_add(session_t session, const char *name, int64_t delta, int64_t *sum, session_error_t *error);
+
+/* Rotates the session's id when it is saved. Call it at each login. */
+bool session_regenerate_id(session_t session, session_error_t *error);
+
+/* Sets the session's owner, usually the user who logged in, or with NULL removes it. */
+bool session_set_owner(session_t session, const char *owner, session_error_t *error);
+
+/* Stores all changes and returns the headers to send with the response. Call it in every request. */
+bool session_save(session_t session, session_headers_t *headers, session_error_t *error);
+
+/* Ends the session at once. Returns the headers that delete the cookie. */
+bool session_destroy(session_t session, session_headers_t *headers, session_error_t *error);
+
+/* Prints headers as lines of a CGI response. */
+void session_print_headers(const session_headers_t *headers);
+
+/* The HTTP status code for the response to a request that failed with this error: 409, 413, 429 or 503, and 500 for a mistake of
+ * the program. */
+int session_error_status(const session_error_t *error);
+
+/* The text of an error, for people. */
+const char *session_error_text(const session_error_t *error);
+
+#endif
