@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader},
     net::SocketAddr,
+    os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
 };
 
@@ -16,7 +17,13 @@ pub struct Program {
 impl Program {
     /// Starts it, and waits until it prints the URL it serves on.
     pub fn start(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program can be run");
+        // A group of its own, which ends with it: the program may be a make that runs the server.
+        let mut child = command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program can be run");
         let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines().map_while(Result::ok);
         let address = lines.find_map(|line| {
             let url = line.split_once("http://")?.1.split_whitespace().next()?;
@@ -27,8 +34,7 @@ impl Program {
         match address {
             Some(address) => Self { address, child },
             None => {
-                let _ = child.kill();
-                let _ = child.wait();
+                end(&mut child);
                 panic!("{command:?} does not say where it serves");
             }
         }
@@ -42,7 +48,12 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end(&mut self.child);
     }
+}
+
+/// Ends a program and those that it started.
+fn end(child: &mut Child) {
+    let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).stderr(Stdio::null()).status();
+    let _ = child.wait();
 }

@@ -40,11 +40,13 @@ fn the_bindings_in_sdk_c_are_what_the_generator_makes_of_the_interfaces() {
 
 #[test]
 fn the_pages_in_c_compile_without_a_warning() {
+    let template = root().join("host/command/templates/c");
+    let of_template = ["main.c", "form.c", "page.c", "lemon_session/lemon_session.c"].map(|file| template.join(file));
     let output = Command::new("cc")
         .args(["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I"])
         .arg(root().join("sdk/c"))
         .arg(root().join("examples/visits-c/visits.c"))
-        .arg(root().join("sdk/c/lemon_session.c"))
+        .args(of_template)
         .output()
         .expect("a C compiler is there");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

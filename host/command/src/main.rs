@@ -19,6 +19,7 @@ mod list;
 mod log;
 mod man;
 mod moving;
+mod new;
 mod output;
 mod owners;
 mod progress;
@@ -54,6 +55,7 @@ Settings come from lemon.ini in the current folder, if there is one; flags overr
 
 #[derive(Subcommand)]
 enum Command {
+    New(new::Args),
     Serve(serve::Args),
     Cgi(cgi::Args),
     #[command(subcommand)]
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         match cli.command {
+            Command::New(args) => new::run(&args),
             Command::Serve(args) => serve::run(args).await,
             Command::Cgi(args) => cgi::run(args).await,
             Command::Tables(command) => tables::run(command).await,

@@ -1,0 +1,7 @@
+/* How the page looks. */
+
+/* Prints the page: for a visitor who is not logged in (user is NULL), with the login. Each of the notes is a line. */
+void page_print(const char *user, const char *notes, const char *flash);
+
+/* Prints what a visitor sees of an error. */
+void page_print_error(const char *why);

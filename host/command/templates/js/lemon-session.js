@@ -1,0 +1,1 @@
+../../../../sdk/js/lemon-session.js

@@ -1,0 +1,1 @@
+../../../../sdk/python/lemon_session.py
