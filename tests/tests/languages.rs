@@ -1,7 +1,7 @@
 //! One session, shared by pages in Rust, Python and JavaScript.
 
 use lemon_session::Value::{self, Boolean, Bytes, Integer, Json, Null, Real, Text};
-use std::process::Command;
+use std::{fs, process::Command};
 
 use lemon_session_tests::{Client, Launch, Server, build, proxy::is_there};
 
@@ -325,6 +325,31 @@ fn every_language_refuses_what_another_site_had_the_browser_send() {
             let read = visitor.get_with(&url, &fields);
             assert_eq!(read.status, 200, "a GET changes nothing: {page}: {fields:?}");
         }
+    }
+}
+
+#[test]
+fn c_refuses_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, program, sdk) =
+        (folder.path().join("main.c"), folder.path().join("main"), build::root().join("sdk/c"));
+    fs::write(&source, "#include \"lemon_session.h\"\nint main(void) { return !session_is_same_origin(); }\n").unwrap();
+    let mut cc = Command::new("cc");
+    // Without the functions that use the bindings, which only a component can call.
+    cc.args(["-std=c11", "-D_GNU_SOURCE", "-ffunction-sections", "-Wl,--gc-sections", "-I"]).arg(&sdk).arg(&source);
+    assert!(cc.arg(sdk.join("lemon_session.c")).arg("-o").arg(&program).status().unwrap().success());
+    for (fields, status) in SENT {
+        let passes = |method: &str| {
+            let mut request = Command::new(&program);
+            request.env_clear().env("REQUEST_METHOD", method).env("HTTP_HOST", "127.0.0.1:8080");
+            for (name, value) in fields {
+                let variable = format!("HTTP_{}", name.to_ascii_uppercase().replace('-', "_"));
+                request.env(variable, value.replace("HERE", "127.0.0.1:8080"));
+            }
+            request.status().unwrap().success()
+        };
+        assert_eq!(passes("POST"), status == 200, "{fields:?}");
+        assert!(passes("GET"), "a GET changes nothing: {fields:?}");
     }
 }
 
