@@ -33,8 +33,12 @@ impl Project {
         visitor.get(&self.program.url("/"))
     }
 
+    /// Sends a form, and gets the page that the response leads to.
+    #[track_caller]
     fn post(&self, visitor: &Visitor, path: &str, form: &[(&str, &str)]) -> Reply {
-        visitor.post(&self.program.url(path), form)
+        let reply = visitor.post(&self.program.url(path), form);
+        assert_eq!((reply.status, &reply.headers("location")[..]), (303, &["/"][..]), "{path}: {reply:?}");
+        self.get(visitor)
     }
 }
 
