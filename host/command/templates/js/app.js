@@ -74,7 +74,7 @@ function note(session, text) {
 /** A field of the form without control characters, which no name may contain; empty if the form does not have it. */
 async function field(request, name) {
     const value = new URLSearchParams(await request.text()).get(name) ?? '';
-    return value.replace(/\p{Cc}/gu, ' ').trim();
+    return value.replace(/[\0-\x1f\x7f-\x9f]/g, ' ').trim();
 }
 
 function html(status, headers, body) {
