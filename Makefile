@@ -1,7 +1,7 @@
 # make run    serves a page that explains sessions on http://127.0.0.1:8080, built quickly
 # make build  leaves the command and the components in dist/
 # make dist/redis_tls.wasm  builds the provider redis with TLS, for `lemon-session compose --provider`
-# make languages  leaves the pages in Python and JavaScript in dist/
+# make languages  leaves the pages in Python, JavaScript, TypeScript and Go in dist/
 # make wheel  leaves the package for servers in Python in dist/
 # make dist   leaves a Debian package and a tarball of the command there as well
 # make packages  leaves the command there as a wheel for PyPI and as packages for npm
@@ -16,6 +16,7 @@
 # make lint   checks format and style, the list of the public API, and that the crates can be packaged
 # make api    updates docs/api.txt, the list of the public API of lemon-session-host
 # make defaults  updates docs/defaults.json, the defaults of the settings as data
+# make go-bindings  generates the bindings of the package for Go anew
 # make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
 # make mutants changes the rules of sessions and the settings in many ways, one at a time, and shows what no test notices
 # make deny   checks the licences of what is depended on, and advisories against it (needs cargo-deny)
@@ -32,7 +33,7 @@ COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p counter-async -p counter
     -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build dist packages wheel component languages setup test jepsen jepsen-peers test-hosts test-python check bench lint api defaults fuzz mutants deny clean target
+.PHONY: run build dist packages wheel component languages setup test jepsen jepsen-peers test-hosts test-python check bench lint api defaults go-bindings fuzz mutants deny clean target
 
 # Without the drivers of servers, and without the optimisations that take minutes: `make build` has both.
 run: target
@@ -66,7 +67,7 @@ component: target
 	guest/component/build.sh host/embed
 	guest/providers/build.sh host/command/providers
 
-languages: dist/visits-python.wasm dist/visits-js.wasm
+languages: dist/visits-python.wasm dist/visits-js.wasm dist/visits-ts.wasm dist/visits-go.wasm
 
 dist/%.wasm: target/languages/%.wasm
 	mkdir -p dist
@@ -132,6 +133,9 @@ api: target
 
 defaults:
 	LEMON_SESSION_WRITE_DEFAULTS=1 $(CARGO) test --quiet -p lemon-session-rules --test defaults
+
+go-bindings:
+	LEMON_SESSION_WRITE_BINDINGS=1 $(CARGO) test --quiet --workspace --test generators go
 
 fuzz:
 	cd guest/rules && for target in codec cookie json options; do \

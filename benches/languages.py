@@ -14,7 +14,7 @@ from pathlib import Path
 
 from servers import ROOT, TICKS, free_port, stat
 
-PAGES = ["visits", "visits-python", "visits-js"]
+PAGES = ["visits", "visits-python", "visits-js", "visits-ts", "visits-go"]
 
 
 class Page:

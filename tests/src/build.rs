@@ -14,7 +14,7 @@ pub fn command() -> &'static Path {
     &COMMAND
 }
 
-/// A program of the workspace: `lemon-session`, `embed` or `axum-sessions`.
+/// A program of the workspace: `lemon-session`, `lemon-session-componentize`, `embed` or `axum-sessions`.
 pub fn program(name: &str) -> PathBuf {
     let profile = folders().1;
     // Selects all members and a test, like `cargo test`, so that no dependency is built again with other features.
@@ -29,9 +29,9 @@ pub fn program(name: &str) -> PathBuf {
 
 /// One of the components `welcome`, `visits`, `visits-cgi`, `counter`, `counter-cgi`, `counter_async`, `rogue`, `rogue-cgi`, `rogue_store`,
 /// `values`, `auth_page`, `auth_module`, `page_wasm` and `lemon_session_conformance`; for WASI 0.3 `visits_async`, `echo`, `service`,
-/// `service_sync`, `service_cgi` and `lemon_session_guard`; or with `-python` or `-js` a page in another language.
+/// `service_sync`, `service_cgi` and `lemon_session_guard`; or with `-python`, `-js`, `-ts` or `-go` a page in another language.
 pub fn component(name: &str) -> PathBuf {
-    if name.ends_with("-python") || name.ends_with("-js") {
+    if ["-python", "-js", "-ts", "-go"].iter().any(|language| name.ends_with(language)) {
         return made(&format!("target/languages/{name}.wasm"));
     }
     if ["visits_async", "echo", "service", "service_sync", "service_cgi", "lemon_session_guard"].contains(&name) {
@@ -69,6 +69,10 @@ pub fn made(file: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut make = Command::new("make");
+    if file.ends_with("-go.wasm") {
+        // Built with the other programs, so that its dependencies are not compiled again with fewer features.
+        make.env("COMPONENTIZE", program("lemon-session-componentize"));
+    }
     // Not the options of a make that runs the tests.
     make.args(["--silent", file]).current_dir(root()).env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
     let output = make.output().expect("make can be run");

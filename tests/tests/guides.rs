@@ -94,6 +94,7 @@ fn the_pages_in_the_languages_are_run_by_the_tests() {
     shows(guide, "rust,ignore", &["tests/values/src/lib.rs"]);
     shows(guide, "python", &["tests/values/values.py"]);
     shows(guide, "js", &["tests/values/values.js"]);
+    shows(guide, "go", &["tests/values/values.go"]);
     shows(guide, "c", &["examples/visits-c/visits.c"]);
 }
 

@@ -1,4 +1,4 @@
-//! One session, shared by pages in Rust, Python and JavaScript.
+//! One session, shared by pages in Rust, Python, JavaScript and Go.
 
 use lemon_session::Value::{self, Boolean, Bytes, Integer, Json, Null, Real, Text};
 use std::{fs, process::Command};
@@ -11,6 +11,7 @@ struct Row {
     set: Value,
     python: &'static str,
     javascript: &'static str,
+    go: &'static str,
     changed: Value,
     python_after: &'static str,
 }
@@ -26,34 +27,36 @@ fn json(text: &str) -> Value {
 #[rustfmt::skip]
 fn rows() -> [Row; 14] {
     [
-        Row { name: "boolean", set: Boolean(true), python: "bool True", javascript: "boolean true", changed: Boolean(false), python_after: "bool False" },
-        Row { name: "bytes", set: Bytes(vec![0, 255, 128]), python: r"bytes b'\x00\xff\x80'", javascript: "Uint8Array 0,255,128", changed: Bytes(vec![128, 255, 0]), python_after: r"bytes b'\x80\xff\x00'" },
+        Row { name: "boolean", set: Boolean(true), python: "bool True", javascript: "boolean true", go: "bool true", changed: Boolean(false), python_after: "bool False" },
+        Row { name: "bytes", set: Bytes(vec![0, 255, 128]), python: r"bytes b'\x00\xff\x80'", javascript: "Uint8Array 0,255,128", go: "[]uint8 []byte{0x0, 0xff, 0x80}", changed: Bytes(vec![128, 255, 0]), python_after: r"bytes b'\x80\xff\x00'" },
         Row {
             name: "dictionary",
             set: json(r#"{"whole":1,"large":-9007199254740993,"fraction":2.5,"none":null,"names":["é","__proto__"],"inner":{"__proto__":[true,false]}}"#),
             python: "dict {'whole': 1, 'large': -9007199254740993, 'fraction': 2.5, 'none': None, 'names': ['é', '__proto__'], 'inner': {'__proto__': [True, False]}}",
             javascript: r#"Object {"whole":1,"large":"-9007199254740993n","fraction":2.5,"none":null,"names":["é","__proto__"],"inner":{"__proto__":[true,false]}}"#,
+            go: r#"map[string]interface {} map[string]interface {}{"fraction":2.5, "inner":map[string]interface {}{"__proto__":[]interface {}{true, false}}, "large":-9007199254740993, "names":[]interface {}{"é", "__proto__"}, "none":interface {}(nil), "whole":1}"#,
             changed: json(r#"{"whole":1,"large":-9007199254740993,"fraction":2.5,"none":null,"names":["é","__proto__"],"inner":{"__proto__":[true,false]},"added":{"by":"JavaScript"}}"#),
             python_after: "dict {'whole': 1, 'large': -9007199254740993, 'fraction': 2.5, 'none': None, 'names': ['é', '__proto__'], 'inner': {'__proto__': [True, False]}, 'added': {'by': 'JavaScript'}}",
         },
-        Row { name: "fraction", set: Real(1.5), python: "float 1.5", javascript: "number 1.5", changed: Real(2.25), python_after: "float 2.25" },
-        Row { name: "infinity", set: Real(f64::INFINITY), python: "float inf", javascript: "number Infinity", changed: Real(f64::NEG_INFINITY), python_after: "float -inf" },
-        Row { name: "integer", set: Integer(1), python: "int 1", javascript: "number 1", changed: Integer(2), python_after: "int 2" },
-        Row { name: "large", set: Integer(9_007_199_254_740_993), python: "int 9007199254740993", javascript: r#"bigint "9007199254740993n""#, changed: Integer(9_007_199_254_740_994), python_after: "int 9007199254740994" },
+        Row { name: "fraction", set: Real(1.5), python: "float 1.5", javascript: "number 1.5", go: "float64 1.5", changed: Real(2.25), python_after: "float 2.25" },
+        Row { name: "infinity", set: Real(f64::INFINITY), python: "float inf", javascript: "number Infinity", go: "float64 +Inf", changed: Real(f64::NEG_INFINITY), python_after: "float -inf" },
+        Row { name: "integer", set: Integer(1), python: "int 1", javascript: "number 1", go: "int64 1", changed: Integer(2), python_after: "int 2" },
+        Row { name: "large", set: Integer(9_007_199_254_740_993), python: "int 9007199254740993", javascript: r#"bigint "9007199254740993n""#, go: "int64 9007199254740993", changed: Integer(9_007_199_254_740_994), python_after: "int 9007199254740994" },
         Row {
             name: "list",
             set: json(r#"[1,0.30000000000000004,"a",null,[[false]]]"#),
             python: "list [1, 0.30000000000000004, 'a', None, [[False]]]",
             javascript: r#"Array [1,0.30000000000000004,"a",null,[[false]]]"#,
+            go: r#"[]interface {} []interface {}{1, 0.30000000000000004, "a", interface {}(nil), []interface {}{[]interface {}{false}}}"#,
             changed: json(r#"[1,0.30000000000000004,"a",null,[[false]],3.0,4611686018427387904,-0.0]"#),
             python_after: "list [1, 0.30000000000000004, 'a', None, [[False]], 3.0, 4611686018427387904, -0.0]",
         },
-        Row { name: "minus-zero", set: Real(-0.0), python: "float -0.0", javascript: "number -0", changed: Real(-0.0), python_after: "float -0.0" },
-        Row { name: "nan", set: Real(f64::NAN), python: "float nan", javascript: "number NaN", changed: Real(f64::NAN), python_after: "float nan" },
-        Row { name: "null", set: Null, python: "NoneType None", javascript: "null null", changed: Null, python_after: "NoneType None" },
-        Row { name: "real", set: Real(1.0), python: "float 1.0", javascript: "number 1", changed: Real(2.0), python_after: "float 2.0" },
-        Row { name: "smallest", set: Integer(i64::MIN), python: "int -9223372036854775808", javascript: r#"bigint "-9223372036854775808n""#, changed: Integer(i64::MIN), python_after: "int -9223372036854775808" },
-        Row { name: "text", set: text("€ \u{1f600} \0 \""), python: "str '€ \u{1f600} \\x00 \"'", javascript: "string \"€ \u{1f600} \\u0000 \\\"\"", changed: text("€ \u{1f600} \0 \"!"), python_after: "str '€ \u{1f600} \\x00 \"!'" },
+        Row { name: "minus-zero", set: Real(-0.0), python: "float -0.0", javascript: "number -0", go: "float64 -0", changed: Real(-0.0), python_after: "float -0.0" },
+        Row { name: "nan", set: Real(f64::NAN), python: "float nan", javascript: "number NaN", go: "float64 NaN", changed: Real(f64::NAN), python_after: "float nan" },
+        Row { name: "null", set: Null, python: "NoneType None", javascript: "null null", go: "<nil> <nil>", changed: Null, python_after: "NoneType None" },
+        Row { name: "real", set: Real(1.0), python: "float 1.0", javascript: "number 1", go: "float64 1", changed: Real(2.0), python_after: "float 2.0" },
+        Row { name: "smallest", set: Integer(i64::MIN), python: "int -9223372036854775808", javascript: r#"bigint "-9223372036854775808n""#, go: "int64 -9223372036854775808", changed: Integer(i64::MIN), python_after: "int -9223372036854775808" },
+        Row { name: "text", set: text("€ \u{1f600} \0 \""), python: "str '€ \u{1f600} \\x00 \"'", javascript: "string \"€ \u{1f600} \\u0000 \\\"\"", go: "string \"€ \u{1f600} \\x00 \\\"\"", changed: text("€ \u{1f600} \0 \"!"), python_after: "str '€ \u{1f600} \\x00 \"!'" },
     ]
 }
 
@@ -69,9 +72,10 @@ fn expected(of: impl Fn(Row) -> String) -> Vec<String> {
 }
 
 #[test]
-fn every_kind_of_value_travels_from_rust_to_python_to_javascript_and_back() {
+fn every_kind_of_value_travels_from_rust_to_python_to_go_to_javascript_and_back() {
     let launch = Launch::new("values").ini("[session.cookie]\nname = site\n");
     let python = launch.beside("values-python").start();
+    let go = launch.beside("values-go").start();
     let javascript = launch.beside("values-js").start();
     let rust = launch.start();
     let visitor = Client::new();
@@ -81,10 +85,28 @@ fn every_kind_of_value_travels_from_rust_to_python_to_javascript_and_back() {
     assert_eq!(lines(&visitor, &python, "/read"), expected(|row| row.python.to_owned()));
     assert_eq!(lines(&visitor, &python, "/write"), ["written"]);
     assert_eq!(lines(&visitor, &rust, "/read"), expected(|row| format!("{:?}", row.set)), "Python sets what it reads");
+    assert_eq!(lines(&visitor, &go, "/read"), expected(|row| row.go.to_owned()));
+    assert_eq!(lines(&visitor, &go, "/write"), ["written"]);
+    assert_eq!(
+        lines(&visitor, &rust, "/read"),
+        expected(|row| format!("{:?}", sorted(row.set))),
+        "Go sets what it reads"
+    );
+    lines(&visitor, &rust, "/set");
     assert_eq!(lines(&visitor, &javascript, "/read"), expected(|row| row.javascript.to_owned()));
     assert_eq!(lines(&visitor, &javascript, "/change"), ["changed"]);
     assert_eq!(lines(&visitor, &rust, "/read"), expected(|row| format!("{:?}", row.changed)));
     assert_eq!(lines(&visitor, &python, "/read"), expected(|row| row.python_after.to_owned()));
+    assert_eq!(lines(&visitor, &go, "/write"), ["written"]);
+    assert_eq!(lines(&visitor, &rust, "/read"), expected(|row| format!("{:?}", sorted(row.changed))));
+}
+
+/// A value as Go sets it, whose maps are in no order: it sorts the keys.
+fn sorted(value: Value) -> Value {
+    match value {
+        Json(text) => json(&serde_json::from_str::<serde_json::Value>(&text).unwrap().to_string()),
+        value => value,
+    }
 }
 
 #[test]
@@ -271,6 +293,127 @@ fn a_session_is_a_map_in_javascript() {
     assert_eq!(cookie.attribute("samesite"), Some("Strict"));
 }
 
+#[test]
+fn go_refuses_what_would_not_come_back_as_it_is() {
+    let server = Server::start("values-go");
+    let integer = "an integer must be from -2^63 to 2^63-1; store larger numbers as a string";
+    let bytes = "JSON cannot express bytes inside a slice, map or struct; store them in a separate variable";
+    let nan = "a float inside a slice, map or struct is infinite or NaN, which JSON cannot express";
+    let expected: [&str; 26] = [
+        "invalid-value: channel: cannot marshal from Go chan int",
+        "invalid-value: function: cannot marshal from Go func()",
+        "invalid-value: complex: cannot marshal from Go complex128",
+        &format!("invalid-value: large: {integer}"),
+        "invalid-value: utf-8: invalid UTF-8",
+        "invalid-value: nested-channel: cannot marshal from Go chan int within \"/a\"",
+        &format!("invalid-value: nested-bytes: {bytes}"),
+        &format!("invalid-value: field-bytes: {bytes}"),
+        &format!("invalid-value: array-bytes: {bytes}"),
+        &format!("invalid-value: nested-nan: {nan}"),
+        &format!("invalid-value: nested-inf: {nan}"),
+        &format!("invalid-value: nested-large: {integer}"),
+        "invalid-value: nested-utf-8: invalid UTF-8 within \"/0\" after offset 1",
+        "invalid-value: key-utf-8: invalid UTF-8 after offset 1",
+        "invalid-value: itself: encountered a cycle",
+        "invalid-value: deep: slices, maps and structs are nested deeper than 127 levels",
+        "invalid-name: a variable's name is not valid UTF-8",
+        "invalid-name: a variable's name is not valid UTF-8",
+        "invalid-name: the variable's name has 33 characters; the limit is 32",
+        "invalid-name: an owner is not valid UTF-8",
+        "invalid-option: Expires must be a whole number of seconds from 0 to 2^32-1, not 1.5s",
+        "invalid-option: Cookie.Lifetime must be a whole number of seconds from 0 to 2^32-1, not -1s",
+        "invalid-option: App is not valid UTF-8",
+        "invalid-option: Cookie.Secure has the unknown value \"maybe\"",
+        "invalid-option: cleanup: 2 is not a probability: 1 means always, 0 never, 0.01 one start in a hundred",
+        "stored: [deep-enough]",
+    ];
+    assert_eq!(lines(&Client::new(), &server, "/refuse"), expected);
+}
+
+#[test]
+fn go_reads_variables_as_values_of_its_types() {
+    let server = Server::start("values-go");
+    let expected = [
+        "cart: main.cart {[{lemon 3}] map[gross:1 net:1] 2026-01-02 03:04:05 +0000 UTC 2}",
+        "cart: map[string]interface {} map[items:[map[Name:lemon Number:3]] price:2 since:2026-01-02T03:04:05Z \
+             weights:map[gross:1 net:1]]",
+        "pointer: main.item {lime 1}",
+        "absent: *main.item <nil>",
+        "user: main.userID 7",
+        "user: float64 7",
+        "time: time.Time 2026-01-02 03:04:05 +0000 UTC",
+        "time: string 2026-01-02T03:04:05Z",
+        "float: float32 0.5",
+        "address: net.IP 127.0.0.1",
+        "array: [2]bool [true false]",
+        "absent: int 0",
+        "nil: int 0",
+        "wrong-type: text cannot be read as int: cannot unmarshal JSON string into Go int",
+        "wrong-type: text cannot be read as []uint8: it is a string",
+        "wrong-type: large cannot be read as int8: value out of range",
+        "wrong-type: large cannot be read as float64: the integer 9007199254740993 has more digits than the type",
+        "wrong-type: float cannot be read as int: it is a floating-point number",
+        "wrong-type: cart cannot be read as bool: cannot unmarshal JSON object into Go bool",
+    ];
+    assert_eq!(lines(&Client::new(), &server, "/types"), expected);
+}
+
+#[test]
+fn a_session_has_all_methods_in_go() {
+    let server = Server::start("values-go");
+    let expected = [
+        "created true, app session, 64 digits",
+        "has true, false; [a b]",
+        "get [1 map[c:<nil>]], <nil>",
+        "add 42, 1",
+        "delete true, false",
+        "take [1 map[c:<nil>]], <nil>",
+        "left map[a:42]",
+        "true, reserved: the application name 'held' is reserved",
+        "released map[secret:true]",
+        "owner me, expires in 1h3m0s",
+        "managed true, <nil>",
+        "ended 0 others, false",
+        "true, denied: manager.count is refused: this application's grant is 'owners' (the setting manager of [session] and the \
+         section [session.manager] in lemon.ini)",
+        "true",
+        "true, 403",
+        "same true",
+        "ended 1",
+        "true, gone: the session has ended",
+        "gone 409",
+    ];
+    let reply = server.get(&Client::new(), "/session");
+    assert_eq!(reply.body.lines().collect::<Vec<_>>(), expected, "{}", server.log());
+    let cookie = reply.set_cookie();
+    assert_eq!(cookie.name, "session");
+    assert_eq!((cookie.attribute("samesite"), cookie.attribute("httponly")), (Some("Strict"), None));
+}
+
+#[test]
+fn a_handler_of_go_gets_the_request_and_gives_the_response() {
+    let server = Launch::new("values-go").arg("--reuse=100").start();
+    let visitor = Client::new();
+    let long = "é".repeat(50_000);
+    let url = server.url("/echo?a=1&b");
+    // The same instance answers all of them.
+    for _ in 0..3 {
+        let reply =
+            visitor.post_with(&url, &[("long", &long)], &[("x-two", "a"), ("x-two", "b"), ("host", "example.org")]);
+        let length = "long=".len() + long.len() * 3;
+        let (first, rest) = reply.body.split_once('\n').unwrap();
+        assert_eq!(first, format!("POST /echo?a=1&b {length} [\"a\" \"b\"] \"example.org\""));
+        assert_eq!(rest, format!("long={}", "%C3%A9".repeat(50_000)));
+        assert_eq!(reply.headers("content-type"), ["text/plain; charset=utf-8"], "as net/http detects it");
+    }
+    let reply = server.get(&visitor, "/headers");
+    assert_eq!(reply.status, 418, "the first status counts");
+    assert_eq!(reply.headers("vary"), ["Accept, cookie"]);
+    assert_eq!(reply.headers("cache-control"), ["no-store"], "the response sets a cookie");
+    assert_eq!(server.get(&visitor, "/headers").headers("cache-control"), ["max-age=60"]);
+    assert!(reply.headers("connection").is_empty(), "the connection is the host's");
+}
+
 /// The header fields of a POST, and the status of the response. `HERE` stands for the server's address.
 #[rustfmt::skip]
 const SENT: [(&[(&str, &str)], u16); 24] = [
@@ -306,7 +449,7 @@ const SENT: [(&[(&str, &str)], u16); 24] = [
 #[test]
 fn every_language_refuses_what_another_site_had_the_browser_send() {
     let launch = Launch::new("values").ini("[server]\ntrusted-proxies = 127.0.0.1\n");
-    for page in ["values", "values-python", "values-js"] {
+    for page in ["values", "values-python", "values-js", "values-go"] {
         let server = launch.beside(page).start();
         let (visitor, url, here) = (Client::new(), server.url("/same-origin"), server.address.to_string());
         for (fields, status) in SENT {
@@ -356,9 +499,11 @@ fn c_refuses_the_same() {
 #[test]
 fn the_page_of_the_guide_counts_in_every_language() {
     let launch = Launch::new("values");
-    let servers = [launch.beside("values-python").start(), launch.beside("values-js").start(), launch.start()];
+    let pages = ["values-python", "values-js", "values-go"];
+    let mut servers: Vec<_> = pages.iter().map(|page| launch.beside(page).start()).collect();
+    servers.push(launch.start());
     let visitor = Client::new();
-    for visit in 1..=6 {
+    for visit in 1..=8 {
         let body = servers[visit % servers.len()].get(&visitor, "/page").body;
         assert_eq!(body, format!("This is your visit no. {visit}\n"));
     }
@@ -366,7 +511,7 @@ fn the_page_of_the_guide_counts_in_every_language() {
 
 #[test]
 fn the_page_of_visits_is_the_same_in_every_language() {
-    for page in ["visits", "visits-python", "visits-js"] {
+    for page in ["visits", "visits-python", "visits-js", "visits-ts", "visits-go"] {
         let server = Server::start(page);
         let visitor = Client::new();
         let visit = |path: &str| server.get(&visitor, path).body;
@@ -471,7 +616,11 @@ fn failures(server: &Server) -> Vec<serde_json::Value> {
 
 #[test]
 fn an_exception_that_is_not_caught_is_one_entry_of_the_log() {
-    for (language, cause) in [("python", "KeyError: '/nowhere' (File \""), ("js", "TypeError: ")] {
+    for (language, cause) in [
+        ("python", "KeyError: '/nowhere' (File \""),
+        ("js", "TypeError: "),
+        ("go", "panic: nobody is here (values/values.go:40)"),
+    ] {
         let server = Launch::new(&format!("values-{language}")).arg("--log-format=json").start();
         assert_eq!(server.get(&Client::new(), "/nowhere").status, 500);
         let [entry] = &failures(&server)[..] else { panic!("{}", server.log()) };

@@ -1,4 +1,4 @@
-//! Recognises what a guest prints when it fails: a panic of Rust, a traceback of Python, an exception of JavaScript.
+//! Recognises what a guest prints when it fails: a panic of Rust, a traceback of Python, an exception of JavaScript, a panic of Go.
 //!
 //! The lines are one report, whose cause is one line of text.
 
@@ -31,6 +31,10 @@ enum Part {
     Exception,
     /// In the stack of one, and whether the cause has its first frame.
     Stack(bool),
+    /// In the message of a panic of Go.
+    Message,
+    /// In the frames of its goroutines, and whether the cause has the innermost one.
+    Goroutine(bool),
     /// Behind all that is known to belong to it.
     End,
     /// Before another traceback, which is a consequence of the last one.
@@ -41,6 +45,8 @@ enum Part {
 const LISTENER: &str = "Exception while ";
 const REJECTIONS: &str = "Warning: Unhandled promise rejections detected";
 const HANDLER: [&str; 2] = ["Error while running request handler: ", "Promise rejected but never handled: "];
+/// What Go prints before the message of a panic, and of an error that a program cannot handle.
+const GO: [&str; 2] = ["panic: ", "fatal error: "];
 const TRACEBACK: &str = "Traceback (most recent call last):";
 /// What Python prints between the tracebacks of exceptions that belong together.
 const CHAINED: [&str; 2] = ["During handling of the above exception, ", "The above exception was the direct cause of "];
@@ -86,7 +92,17 @@ impl Report {
                     self.add_cause(&format!("({})", line.trim()));
                 }
             }
-            Part::Stack(_) | Part::End | Part::Chained => return self.add_behind(line),
+            Part::Message if line.starts_with("goroutine ") => self.part = Part::Goroutine(false),
+            Part::Message => self.add_cause(line),
+            // `main.page(...)`, and in the next line `	/visits/visits.go:33 +0x1d`.
+            Part::Goroutine(has_frame) if is_indented || line.ends_with(')') || line.starts_with("goroutine ") => {
+                if is_indented && !line.is_empty() && !std::mem::replace(has_frame, true) {
+                    let place = line.trim().split(" +0x").next().unwrap_or_default();
+                    self.add_cause(&format!("({place})"));
+                }
+            }
+            Part::Goroutine(_) if line.starts_with("created by ") => {}
+            Part::Goroutine(_) | Part::Stack(_) | Part::End | Part::Chained => return self.add_behind(line),
         }
         self.add_text(line);
         true
@@ -132,6 +148,8 @@ fn first(line: &str) -> Option<(String, Part)> {
         Some((String::new(), Part::Exception))
     } else if let Some(cause) = HANDLER.iter().find_map(|before| line.strip_prefix(before)) {
         Some((cause.to_owned(), Part::Stack(false)))
+    } else if GO.iter().any(|before| line.starts_with(before)) {
+        Some((line.to_owned(), Part::Message))
     } else if line.starts_with("memory allocation of ") && line.ends_with(" bytes failed") {
         // Notes like those about a panic follow.
         Some((line.to_owned(), Part::Panic { is_cause: false }))
@@ -231,6 +249,15 @@ TypeError: e
         assert_read(handler, &["boom (later@js/page.js:2:41)"], &["behind"]);
         let floating = "Warning: Unhandled promise rejections detected after handling incoming request.\nPromise rejected but never handled: boom\nStack:\n  later@js/page.js:2:41\n\n";
         assert_read(floating, &["boom (later@js/page.js:2:41)"], &[]);
+    }
+
+    #[test]
+    fn the_cause_of_a_panic_of_go_is_its_message_and_its_place() {
+        let panic = "panic: runtime error: index out of range [3] with length 3 [recovered]\n\tpanic: again\n\ngoroutine 1 [running]:\nmain.page({0x1, 0x2})\n\t/visits/visits.go:33 +0x1d\nmain.main()\n\t/visits/visits.go:9 +0x2\n\ngoroutine 7 [select]:\nmain.wait(...)\n\t/visits/wait.go:3\ncreated by main.page in goroutine 1\n\t/visits/visits.go:31 +0x5\nbehind";
+        let cause = "panic: runtime error: index out of range [3] with length 3 [recovered] panic: again (/visits/visits.go:33)";
+        assert_read(panic, &[cause], &["behind"]);
+        let fatal = "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [select (no cases)]:\nmain.page()\n\t/visits/visits.go:4 +0x3\n";
+        assert_read(fatal, &["fatal error: all goroutines are asleep - deadlock! (/visits/visits.go:4)"], &[]);
     }
 
     #[test]

@@ -1,0 +1,3 @@
+module github.com/lemon-session/lemon-session/sdk/go
+
+go 1.27

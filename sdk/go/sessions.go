@@ -1,0 +1,234 @@
+// Package sessions gives WebAssembly applications in Go sessions: variables that belong to one visitor and are available
+// again on the visitor's next request.
+//
+// A handler starts the session of its request, uses it, and saves it before it writes the response:
+//
+//	session, err := sessions.Start(r, sessions.Options{App: "visits"})
+//	if err != nil {
+//		return err
+//	}
+//	visits, err := session.Add("visits", 1)
+//	if err != nil {
+//		return err
+//	}
+//	if err := session.Save(w.Header()); err != nil {
+//		return err
+//	}
+//
+// A variable is plain data: nil, a bool, an integer of at most 64 bits, a float64, a string, a []byte, or a slice, map or
+// struct of these without []byte. It is read back as it was stored; what JSON cannot express inside a slice, map or
+// struct is refused with [ErrInvalidValue], never altered.
+//
+// The package wasihttp serves an [http.Handler] as a component.
+package sessions
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	bindings "github.com/lemon-session/lemon-session/sdk/go/internal/bindings/lemon_session_sessions"
+	"github.com/lemon-session/lemon-session/sdk/go/internal/handles"
+	types "github.com/lemon-session/lemon-session/sdk/go/wit/types"
+)
+
+// A Session is one application's view of a session.
+//
+// All handles of one start share their changes, and Save on any of them saves all of these. Changes that are not saved are
+// discarded at the end of the request. After the session has ended, every method that returns an error returns [ErrGone].
+type Session struct {
+	handle *bindings.Session
+}
+
+// Start starts the session that the request's cookie names, or a new one. The request may be nil if the options have a
+// SessionID.
+func Start(request *http.Request, options Options) (*Session, error) {
+	parameters, err := options.parameters(request)
+	if err != nil {
+		return nil, err
+	}
+	return opened(bindings.Start(parameters))
+}
+
+// opened returns the session of a result. Its handle is dropped at the end of the request.
+func opened(session result[*bindings.Session]) (*Session, error) {
+	handle, err := unwrap(session)
+	if err != nil {
+		return nil, err
+	}
+	handles.Add(handle)
+	return &Session{handle}, nil
+}
+
+// Get returns the value of a variable, or nil if it is not set. It is a nil, bool, int64, float64, string, []byte, []any or
+// map[string]any; [Get] returns a value of another type.
+func (s *Session) Get(name string) (any, error) {
+	return Get[any](s, name)
+}
+
+// Get returns the value of a variable as a T, or the zero value if it is not set or nil. Slices, maps and structs are read
+// as encoding/json/v2 reads them. A value that is not a T is an [ErrWrongType].
+func Get[T any](s *Session, name string) (T, error) {
+	value, err := named(name, s.handle.Get)
+	return optional[T](name, value, err)
+}
+
+// Set sets a variable.
+func (s *Session) Set(name string, value any) error {
+	stored, err := toValue(name, value)
+	if err != nil {
+		return err
+	}
+	_, err = named(name, func(name string) result[types.Unit] { return s.handle.Set(name, stored) })
+	return err
+}
+
+// Add adds to an integer and returns the sum. A variable that is not set counts as 0. No addition is lost to a concurrent
+// request.
+func (s *Session) Add(name string, delta int64) (int64, error) {
+	return named(name, func(name string) result[int64] { return s.handle.Add(name, delta) })
+}
+
+// Delete removes a variable and returns whether it was set.
+func (s *Session) Delete(name string) (bool, error) {
+	return named(name, s.handle.Delete)
+}
+
+// Has returns whether a variable is set.
+func (s *Session) Has(name string) (bool, error) {
+	return named(name, s.handle.HasKey)
+}
+
+// Keys returns the names of all variables, sorted.
+func (s *Session) Keys() ([]string, error) {
+	return unwrap(s.handle.Keys())
+}
+
+// Entries returns all variables, with values as [Session.Get] returns them.
+func (s *Session) Entries() (map[string]any, error) {
+	entries, err := unwrap(s.handle.Entries())
+	if err != nil {
+		return nil, err
+	}
+	values := make(map[string]any, len(entries))
+	for _, entry := range entries {
+		if values[entry.F0], err = fromValue[any](entry.F0, entry.F1); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
+// Take reads a variable as [Session.Get] does and removes it: for messages that are shown once.
+func (s *Session) Take(name string) (any, error) {
+	return Take[any](s, name)
+}
+
+// Take reads a variable as [Get] does and removes it.
+func Take[T any](s *Session, name string) (T, error) {
+	value, err := named(name, s.handle.Take)
+	return optional[T](name, value, err)
+}
+
+// Clear removes all of the application's variables, including those that concurrent requests set before this change is
+// saved.
+func (s *Session) Clear() error {
+	_, err := unwrap(s.handle.Clear())
+	return err
+}
+
+// ID returns the session's id; after RegenerateID, the new one. It is a secret: a client that sends it has the session.
+func (s *Session) ID() string {
+	return s.handle.Id()
+}
+
+// Digest returns the SHA-256 digest of the id in hexadecimal, which identifies the session to the store and the
+// [Manager]. After RegenerateID, this is the digest of the old id until Save. Not a secret.
+func (s *Session) Digest() string {
+	return s.handle.Digest()
+}
+
+// App returns the application whose variables this handle reads and writes.
+func (s *Session) App() string {
+	return s.handle.App()
+}
+
+// Created returns whether Start created the session.
+func (s *Session) Created() bool {
+	return s.handle.Created()
+}
+
+// Application returns the same session, with the variables of another application.
+func (s *Session) Application(name string) (*Session, error) {
+	if err := wellFormed("a name", name); err != nil {
+		return nil, err
+	}
+	return opened(s.handle.Application(name))
+}
+
+// Reserve reserves an application name and returns the only handle that can access its variables from now on. With a
+// secret it can be reserved again; "" is none.
+func (s *Session) Reserve(name, secret string) (*Session, error) {
+	if err := errors.Join(wellFormed("a name", name), wellFormed("a secret", secret)); err != nil {
+		return nil, err
+	}
+	return opened(s.handle.Reserve(name, some(secret)))
+}
+
+// Release ends the reservation of a name. Only a handle that Reserve returned for it can do this.
+func (s *Session) Release(name string) error {
+	if err := wellFormed("a name", name); err != nil {
+		return err
+	}
+	_, err := unwrap(s.handle.Release(name))
+	return err
+}
+
+// RegenerateID rotates the session's id: it gets a new one when it is saved, and the old one stops working then. Call this
+// at each login and each change of privileges.
+func (s *Session) RegenerateID() error {
+	_, err := unwrap(s.handle.RegenerateId())
+	return err
+}
+
+// SetOwner sets the session's owner, usually the user who logged in, or with "" removes it.
+func (s *Session) SetOwner(owner string) error {
+	if err := wellFormed("an owner", owner); err != nil {
+		return err
+	}
+	_, err := unwrap(s.handle.SetOwner(some(owner)))
+	return err
+}
+
+// Owner returns the session's owner, or "".
+func (s *Session) Owner() (string, error) {
+	owner, err := unwrap(s.handle.Owner())
+	if err != nil {
+		return "", err
+	}
+	return owner.SomeOr(""), nil
+}
+
+// DestroyOthers ends all other live sessions of this session's owner immediately and returns their number. Call it when a
+// password changes.
+func (s *Session) DestroyOthers() (uint64, error) {
+	return unwrap(s.handle.DestroyOthers())
+}
+
+// ExpiresAt returns the time at which the session expires unless it is used again.
+func (s *Session) ExpiresAt() time.Time {
+	return time.Unix(int64(s.handle.ExpiresAt()), 0)
+}
+
+// Save stores all changes in one transaction and adds what a response needs to its header: an existing Cache-Control takes
+// precedence, unless a cookie is set. Call it in every request, even one that only reads, before the response is written:
+// it extends the session and the cookie.
+func (s *Session) Save(header http.Header) error {
+	return send(header, s.handle.Save())
+}
+
+// Destroy ends the session immediately, discards unsaved changes, and adds to the header of the response what deletes the
+// cookie.
+func (s *Session) Destroy(header http.Header) error {
+	return send(header, s.handle.Destroy())
+}
