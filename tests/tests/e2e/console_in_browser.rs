@@ -177,7 +177,7 @@ async fn shows_all(walk: &Walk<'_>, server: &Server, mode: Mode, is_loaded: bool
     // Counted within the last minute.
     walk.until("points.at(-1).live >= 100000").await;
     if is_loaded {
-        walk.until("points.at(-1).started > 0 && points.at(-1).p95 > 0 && points.at(-1).load > 0").await;
+        walk.until("points.at(-1).started > 0 && points.at(-1).committed > 0 && points.at(-1).p95 > 0").await;
     }
     walk.check("the overview").await;
 

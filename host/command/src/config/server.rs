@@ -10,7 +10,7 @@ use lemon_session_rules::settings::Keys as _;
 
 use super::{
     Section,
-    hosts::HostPattern,
+    hosts::{HostPattern, host_of},
     parse::{boolean, bytes, number, optional, seconds},
 };
 
@@ -183,8 +183,8 @@ fn peers(value: &str) -> Result<Vec<Authority>, String> {
 
 fn peer(text: &str) -> Result<Authority, String> {
     let peer = text.parse::<Authority>().ok();
-    // Without a user name, which an authority may have.
-    peer.filter(|peer| peer.port_u16().is_some() && !peer.as_str().contains('@'))
+    // An authority may have a user name and need no port.
+    peer.filter(|peer| host_of(peer.as_str()).is_some() && peer.port_u16().is_some())
         .ok_or_else(|| format!("{text:?} is not a host with a port, such as 10.0.0.2:9090 or web2.internal:9090"))
 }
 

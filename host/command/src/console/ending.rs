@@ -65,6 +65,7 @@ pub async fn end_one(console: &Console, digest: &Digest, visit: &Visit) -> Resul
     } else {
         format!("The session {short} had ended already.")
     };
+    console.tally.forget().await;
     visit.say(&message).await?;
     Ok(response::redirect(&link("sessions", &[])))
 }
@@ -106,6 +107,7 @@ pub async fn end_all(console: &Console, owner: &str, visit: &Visit) -> Result<Re
     let ended = console.admin.store.destroy_owned(owner, None, output::now(), console.remember);
     let ended = within(PATIENCE, ended).await?;
     tracing::info!("ended {} of an owner from the console", output::sessions(ended));
+    console.tally.forget().await;
     visit.say(&format!("Ended {} of {}.", output::sessions(ended), output::name(owner))).await?;
     Ok(response::redirect(&link("sessions", &[])))
 }

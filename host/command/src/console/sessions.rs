@@ -34,8 +34,8 @@ struct Page {
     next: Option<String>,
     /// Where all sessions of the owner are ended.
     end: Option<String>,
-    /// How many sessions were looked at for those of an application.
-    searched: Option<usize>,
+    /// How many sessions were looked at for those of an application: `1000 sessions`.
+    searched: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -115,7 +115,7 @@ pub async fn show(
     page.rows = sessions.iter().map(|(listed, apps)| Row::new(listed, apps, now)).collect();
     let next = next.map(|next| next.to_hex());
     page.next = next.map(|next| link("sessions", &[("owner", &page.owner), ("app", &page.app), ("after", &next)]));
-    page.searched = searched;
+    page.searched = searched.map(|searched| output::sessions(searched as u64));
     page.end = owner.filter(|_| !page.rows.is_empty()).map(|owner| link("owners/end", &[("owner", owner)]));
     page::html("sessions.html", &page)
 }
