@@ -75,6 +75,7 @@ dist/%.wasm: target/languages/%.wasm
 
 include guest/providers/tls.mk
 include sdk/pages.mk
+include tests/browser/tools.mk
 include tests/runtimes/tools.mk
 include examples/hosting/tools.mk
 include host/python/wheel.mk

@@ -54,6 +54,10 @@ EOF
     echo "Source: https://github.com/lemon-session/lemon-session"
     echo "Copyright: those who contributed to lemon:session"
     echo "Licence: Apache-2.0, on Debian in /usr/share/common-licenses/Apache-2.0"
+    echo
+    echo "The console has charts by uPlot 1.6.32, https://github.com/leeoniya/uPlot:"
+    echo
+    cat host/command/src/console/assets/uplot.LICENSE
 } >"$doc/copyright"
 
 # The tarball: one folder, which can be unpacked anywhere.

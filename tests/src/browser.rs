@@ -20,21 +20,34 @@ pub struct Browser {
     _profile: TempDir,
 }
 
+/// The colours that a visitor prefers, as Chromium numbers them.
+#[derive(Clone, Copy, Debug)]
+pub enum Mode {
+    /// Light on dark.
+    Dark = 0,
+    /// Dark on light.
+    Light = 1,
+}
+
 impl Browser {
     /// Starts the browser. Returns `None` if it is not installed, and fails in CI.
     pub async fn start() -> Option<Self> {
-        Self::with(json!({})).await
+        Self::with(json!({}), &[]).await
     }
 
     /// Starts the browser with a screen of a phone that is `width` points wide.
     pub async fn phone(width: u32) -> Option<Self> {
-        Self::with(
-            json!({ "mobileEmulation": { "deviceMetrics": { "width": width, "height": 844, "pixelRatio": 1 } } }),
-        )
-        .await
+        Self::of_width(width, Mode::Light).await
     }
 
-    async fn with(mut options: Value) -> Option<Self> {
+    /// The same for somebody who prefers one mode.
+    pub async fn of_width(width: u32, mode: Mode) -> Option<Self> {
+        let metrics = json!({ "width": width, "height": 844, "pixelRatio": 1 });
+        let scheme = format!("--blink-settings=preferredColorScheme={}", mode as u8);
+        Self::with(json!({ "mobileEmulation": { "deviceMetrics": metrics } }), &[&scheme]).await
+    }
+
+    async fn with(mut options: Value, further: &[&str]) -> Option<Self> {
         let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut driver = match driver {
             Ok(driver) => driver,
@@ -68,7 +81,7 @@ impl Browser {
             "--host-resolver-rules=MAP site.test 127.0.0.1",
             &format!("--user-data-dir={}", profile.path().display()),
         ];
-        options["args"] = json!(arguments);
+        options["args"] = json!([&arguments[..], further].concat());
         // The servers of the tests have self-signed certificates.
         let capabilities = json!({ "goog:chromeOptions": options, "acceptInsecureCerts": true });
         let capabilities = capabilities.as_object().expect("an object").clone();

@@ -24,7 +24,9 @@ pub struct Launch {
     application: Option<PathBuf>,
     folder: Arc<TempDir>,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     has_admin: bool,
+    has_console: bool,
     has_addr: bool,
 }
 
@@ -37,7 +39,15 @@ impl Launch {
     /// What the arguments mount.
     pub fn mounted() -> Self {
         let folder = TempDir::with_prefix("lemon-session-").expect("there is room for a folder");
-        Self { application: None, folder: Arc::new(folder), arguments: Vec::new(), has_admin: false, has_addr: true }
+        Self {
+            application: None,
+            folder: Arc::new(folder),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            has_admin: false,
+            has_console: false,
+            has_addr: true,
+        }
     }
 
     /// Another component, on the same storage and with the same settings.
@@ -78,6 +88,22 @@ impl Launch {
         Self { has_admin: true, ..self.arg("--admin-addr=127.0.0.1:0") }
     }
 
+    /// Serves the console beside /healthz and /metrics.
+    pub fn console(self) -> Self {
+        Self { has_console: true, ..self.admin().arg("--console") }
+    }
+
+    /// Serves the console at the admin address that `lemon.ini` says.
+    pub fn console_as_configured(self) -> Self {
+        Self { has_admin: true, has_console: true, ..self.arg("--console") }
+    }
+
+    /// Sets a variable of the environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Listens where `lemon.ini` says.
     pub fn listening_as_configured(self) -> Self {
         Self { has_addr: false, ..self }
@@ -101,6 +127,7 @@ impl Launch {
             .args(&self.application)
             .args(self.has_addr.then_some("--addr=127.0.0.1:0"))
             .args(&self.arguments)
+            .envs(self.environment.iter().cloned())
             .current_dir(self.folder())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -126,14 +153,15 @@ impl Launch {
         };
         let (greeting, address) = next();
         let admin = self.has_admin.then(|| next().1);
-        Server { launch: self, child, address, admin, greeting }
+        let token = self.has_console.then(|| next().0.rsplit(' ').next().expect("a line has a last word").to_owned());
+        Server { launch: self, child, address, admin, token, greeting }
     }
 }
 
 /// The address in `Serving visits.wasm on http://127.0.0.1:8080 (SQLite in sessions.db)`.
 fn address(greeting: &str) -> Option<SocketAddr> {
-    // In JSON, a quotation mark can follow.
-    greeting.split_once("http://")?.1.split(['"', ' ']).next()?.parse().ok()
+    // In JSON, a quotation mark can follow; in the line about the console, a path.
+    greeting.split_once("http://")?.1.split(['"', ' ', '/']).next()?.parse().ok()
 }
 
 /// A server that ends when it is dropped.
@@ -144,6 +172,8 @@ pub struct Server {
     pub address: SocketAddr,
     /// Where it answers /healthz and /metrics, if it does.
     pub admin: Option<SocketAddr>,
+    /// The token of the console, if it serves one.
+    pub token: Option<String>,
     /// What it printed first.
     pub greeting: String,
     child: Child,

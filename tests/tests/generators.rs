@@ -78,7 +78,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
 /// The folder of the crate wit-bindgen-go, which has the Go packages that its bindings use.
 fn generator_of_go() -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
-    let arguments = ["metadata", "--format-version=1", "--locked", "--offline"];
+    let arguments = ["metadata", "--format-version=1", "--locked"];
     let output = Command::new(cargo).args(arguments).current_dir(root()).output().unwrap();
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();

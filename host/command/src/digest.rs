@@ -46,19 +46,23 @@ impl DigestPrefix {
         }
     }
 
-    /// The last key before those that begin with these digits: a list that starts after it begins with them.
+    /// The last key before those that begin with these digits.
     fn before(&self) -> Option<Digest> {
-        let first = Digest::from_hex(&format!("{:0<64}", self.0))?;
-        let mut bytes = *first.as_bytes();
-        for byte in bytes.iter_mut().rev() {
-            let (less, borrowed) = byte.overflowing_sub(1);
-            *byte = less;
-            if !borrowed {
-                return Some(bytes.into());
-            }
-        }
-        None
+        before(&Digest::from_hex(&format!("{:0<64}", self.0))?)
     }
+}
+
+/// The digest before this one, if there is one: a list that starts after it begins with this one.
+pub fn before(digest: &Digest) -> Option<Digest> {
+    let mut bytes = *digest.as_bytes();
+    for byte in bytes.iter_mut().rev() {
+        let (less, borrowed) = byte.overflowing_sub(1);
+        *byte = less;
+        if !borrowed {
+            return Some(bytes.into());
+        }
+    }
+    None
 }
 
 #[cfg(test)]

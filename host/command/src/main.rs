@@ -11,6 +11,7 @@ mod component;
 mod compose;
 mod config;
 mod confirm;
+mod console;
 mod destroy;
 mod digest;
 mod doctor;

@@ -3,6 +3,7 @@
 use std::{cmp::Reverse, collections::HashMap, process::ExitCode};
 
 use anyhow::Result;
+use lemon_session_host::store::Record;
 use serde_json::json;
 
 use crate::{output, sessions, storage};
@@ -27,29 +28,45 @@ pub struct Args {
     json: bool,
 }
 
+/// The sessions of each owner.
+#[derive(Default)]
+pub struct Owners(HashMap<String, Owned>);
+
 /// What the sessions of one owner have in common.
 #[derive(Default)]
-struct Owned {
-    sessions: u64,
-    accessed: u64,
-    size: u64,
+pub struct Owned {
+    pub sessions: u64,
+    pub accessed: u64,
+    pub size: u64,
+}
+
+impl Owners {
+    /// Adds a session, if it has an owner.
+    pub fn add(&mut self, record: Record) {
+        let Some(owner) = record.owner else { return };
+        let owned = self.0.entry(owner).or_default();
+        owned.sessions += 1;
+        owned.accessed = owned.accessed.max(record.accessed);
+        owned.size += record.size;
+    }
+
+    /// Those with the most sessions first.
+    pub fn sorted(self) -> Vec<(String, Owned)> {
+        let mut owners: Vec<_> = self.0.into_iter().collect();
+        owners.sort_by(|(a, left), (b, right)| {
+            Reverse(left.sessions).cmp(&Reverse(right.sessions)).then_with(|| a.cmp(b))
+        });
+        owners
+    }
 }
 
 pub async fn run(args: Args) -> Result<ExitCode> {
     let store = storage::open(&args.storage).await?;
     let now = output::now();
-    let mut owners = HashMap::<String, Owned>::new();
-    sessions::each(store.driver.try_inspect()?, now, None, |listed| {
-        let Some(owner) = listed.record.owner else { return };
-        let owned = owners.entry(owner).or_default();
-        owned.sessions += 1;
-        owned.accessed = owned.accessed.max(listed.record.accessed);
-        owned.size += listed.record.size;
-    })
-    .await?;
+    let mut owners = Owners::default();
+    sessions::each(store.driver.try_inspect()?, now, None, |listed| owners.add(listed.record)).await?;
 
-    let mut owners = owners.into_iter().collect::<Vec<_>>();
-    owners.sort_by(|(a, left), (b, right)| Reverse(left.sessions).cmp(&Reverse(right.sessions)).then_with(|| a.cmp(b)));
+    let mut owners = owners.sorted();
     let limit = if args.all { usize::MAX } else { usize::try_from(args.limit).unwrap_or(usize::MAX) };
     let left_out = owners.len().saturating_sub(limit);
     owners.truncate(limit);

@@ -11,7 +11,7 @@ use lemon_session_host::store::{self, TableName};
 
 use crate::{config::Config, drivers};
 
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[group(skip)]
 pub struct Args {
     /// The store's URL. Default: the URL in lemon.ini, or else sqlite:sessions.db.

@@ -4,6 +4,8 @@ mod admin;
 mod browser;
 mod command;
 mod connections;
+mod console;
+mod console_in_browser;
 mod doctor;
 mod endurance;
 mod examples;

@@ -18,6 +18,9 @@ pub fn guests(settings: &Server) -> u32 {
     2 * settings.in_flight
 }
 
+/// The sessions that the command itself uses at the same time, those of the console.
+pub const OWN_SESSIONS: u32 = 8;
+
 /// The engines of a process. Those of guests check epochs, so that a guest can be stopped. That of the session component
 /// does not, because the component always terminates.
 pub struct Engines {
@@ -76,7 +79,7 @@ impl Engines {
         let instances = guests(settings);
         let for_guests = EngineOptions { instances, pool, memory_bytes, epochs: true, ..EngineOptions::default() };
         // After a reload, open sessions keep their instances in the old pool, in addition to those of the new pool.
-        let instances = 2 * instances;
+        let instances = 2 * instances + OWN_SESSIONS;
         let for_sessions = EngineOptions { pool, ..EngineOptions::for_sessions(instances) };
         Ok(Self { guests: GuestEngines::new(for_guests)?, sessions: engine(&for_sessions)? })
     }

@@ -17,7 +17,7 @@ use wasmtime_wasi::WasiCtx;
 use super::{
     Cache,
     budget::Budget,
-    engine::{Engines, GuestEngines, guests},
+    engine::{Engines, GuestEngines, OWN_SESSIONS, guests},
     failure::NoSlot,
     guest::{self, Guest},
     guest_log::GuestLog,
@@ -65,6 +65,12 @@ impl Platform {
     pub fn with_session(&self, session: SessionCtx) -> anyhow::Result<Self> {
         let sessions = sessions(session, &self.session_component, &self.settings)?;
         Ok(Self { sessions, ..self.clone() })
+    }
+
+    /// Sessions of the command itself, with their own settings and store. [`Engines`] has room for them.
+    pub fn own_sessions(&self, ctx: SessionCtx) -> anyhow::Result<Sessions> {
+        let options = PoolOptions { instances: OWN_SESSIONS, ..PoolOptions::default() };
+        Ok(Sessions::with_component(ctx, &self.session_component, options)?)
     }
 
     /// The settings of sessions, and their stores.

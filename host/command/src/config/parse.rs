@@ -2,7 +2,7 @@
 
 use lemon_session_host::store::TableName;
 
-pub(super) use lemon_session_rules::settings::parse::{bytes, number, optional, seconds, text};
+pub(super) use lemon_session_rules::settings::parse::{boolean, bytes, number, optional, seconds, text};
 
 type Result<T> = std::result::Result<T, String>;
 

@@ -4,13 +4,14 @@ use std::{
     time::Duration,
 };
 
+use http::uri::Authority;
 use ipnet::IpNet;
 use lemon_session_rules::settings::Keys as _;
 
 use super::{
     Section,
-    hosts::HostPattern,
-    parse::{bytes, number, optional, seconds},
+    hosts::{HostPattern, host_of},
+    parse::{boolean, bytes, number, optional, seconds},
 };
 
 /// The section `[server]`: addresses of `lemon-session serve`, and the limits of clients and applications. Those that
@@ -62,6 +63,10 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// The address that serves health and metrics, if any.
     pub admin_addr: Option<SocketAddr>,
+    /// Whether it serves the console too.
+    pub console: bool,
+    /// The admin addresses of the other servers that the console shows.
+    pub console_peers: Vec<Authority>,
 }
 
 impl Default for Server {
@@ -87,6 +92,8 @@ impl Default for Server {
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             admin_addr: None,
+            console: false,
+            console_peers: Vec::new(),
         }
     }
 }
@@ -133,6 +140,8 @@ impl Server {
         section.read("hosts", &mut self.hosts, hosts);
         section.read("trusted-proxies", &mut self.trusted_proxies, networks);
         section.read("admin-addr", &mut self.admin_addr, optional(address));
+        section.read("console", &mut self.console, boolean);
+        section.read("console-peers", &mut self.console_peers, peers);
     }
 }
 
@@ -165,6 +174,18 @@ fn network(name: &str) -> Result<IpNet, String> {
     name.parse().or_else(|_| name.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
         format!("{name:?} is not an address or a network, such as 192.0.2.1 or 10.0.0.0/8; names cannot be trusted")
     })
+}
+
+fn peers(value: &str) -> Result<Vec<Authority>, String> {
+    let peers = value.split(',').map(str::trim).filter(|peer| !peer.is_empty());
+    peers.map(peer).collect()
+}
+
+fn peer(text: &str) -> Result<Authority, String> {
+    let peer = text.parse::<Authority>().ok();
+    // An authority may have a user name and need no port.
+    peer.filter(|peer| host_of(peer.as_str()).is_some() && peer.port_u16().is_some())
+        .ok_or_else(|| format!("{text:?} is not a host with a port, such as 10.0.0.2:9090 or web2.internal:9090"))
 }
 
 fn address(value: &str) -> Result<SocketAddr, String> {
@@ -252,5 +273,15 @@ mod tests {
         assert_eq!(address("127.0.0.1:9090"), Some(Some(([127, 0, 0, 1], 9090).into())));
         assert_eq!(address(""), Some(None));
         assert_eq!(address("127.0.0.1"), None);
+    }
+
+    #[test]
+    fn peers_of_the_console_are_hosts_with_ports() {
+        let peers = |value: &str| server(&format!("console-peers = {value}")).map(|server| server.console_peers.len());
+        assert_eq!(peers(""), Some(0));
+        assert_eq!(peers("10.0.0.2:9090, web2.internal:9090, [2001:db8::1]:9090,"), Some(3));
+        for wrong in ["10.0.0.2", "http://10.0.0.2:9090", "a@10.0.0.2:9090", "web2.internal:", ":9090", "web2:99999"] {
+            assert_eq!(peers(wrong), None, "{wrong}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use lemon_session_host::{bindings::lemon::session::types::Location, stores::Storage};
 
+pub use report::Finding;
 use report::Report;
 
 use crate::{drivers, storage};
@@ -35,22 +36,33 @@ pub struct Args {
 
 pub async fn run(args: Args) -> Result<ExitCode> {
     let mut report = Report::new(args.json);
-    let config = settings::read(&args.storage, &mut report)?;
+    check(&args.storage, &mut report).await?;
+    Ok(report.code())
+}
+
+/// All findings, for a page.
+pub async fn findings(storage: &storage::Args) -> Result<Vec<Finding>> {
+    let mut report = Report::list();
+    check(storage, &mut report).await?;
+    Ok(report.into_findings())
+}
+
+async fn check(storage: &storage::Args, report: &mut Report) -> Result<()> {
+    let config = settings::read(storage, report)?;
     if let Some(config) = &config {
-        settings::check(config, &mut report)?;
+        settings::check(config, report)?;
         let stores = config.stores(&drivers::registry());
         let named = config.storages.iter().map(|(name, storage)| (Some(name), storage));
         for (name, storage) in std::iter::once((None, &config.storage)).chain(named) {
             for table in tables(storage) {
                 let location = Location { storage: name.cloned(), table };
-                store::check(&stores, &location, storage, &mut report).await?;
+                store::check(&stores, &location, storage, report).await?;
             }
         }
         // A store that cannot be closed has failed before, and that was reported.
         let _ = stores.close().await;
     }
-    machine::check(&config.unwrap_or_default(), &mut report).await?;
-    Ok(report.code())
+    machine::check(&config.unwrap_or_default(), report).await
 }
 
 /// The tables of a store as applications select them; `None` is the default one.

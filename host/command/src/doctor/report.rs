@@ -1,4 +1,4 @@
-//! Prints each finding as a line, immediately.
+//! Prints each finding as a line, immediately, or collects them.
 
 use std::process::ExitCode;
 
@@ -8,13 +8,42 @@ use serde_json::json;
 use crate::output;
 
 pub struct Report {
-    json: bool,
+    to: To,
     failed: bool,
+}
+
+/// Where the findings go.
+enum To {
+    Text,
+    Json,
+    List(Vec<Finding>),
+}
+
+/// The result of a check.
+pub struct Finding {
+    /// `ok`, `warning` or `FAIL`.
+    pub status: &'static str,
+    pub check: String,
+    pub found: String,
+    pub advice: Option<String>,
 }
 
 impl Report {
     pub fn new(json: bool) -> Self {
-        Self { json, failed: false }
+        Self { to: if json { To::Json } else { To::Text }, failed: false }
+    }
+
+    /// A report that prints nothing.
+    pub fn list() -> Self {
+        Self { to: To::List(Vec::new()), failed: false }
+    }
+
+    /// The findings of a [`list`](Self::list).
+    pub fn into_findings(self) -> Vec<Finding> {
+        match self.to {
+            To::List(findings) => findings,
+            To::Text | To::Json => Vec::new(),
+        }
     }
 
     /// The check passed.
@@ -37,12 +66,21 @@ impl Report {
         if self.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 
-    fn line(&self, status: &str, check: &str, found: &str, advice: Option<&str>) -> Result<()> {
-        if self.json {
-            let finding = json!({ "status": status.to_lowercase(), "check": check, "found": found, "advice": advice });
-            return output::line(finding);
+    fn line(&mut self, status: &'static str, check: &str, found: &str, advice: Option<&str>) -> Result<()> {
+        match &mut self.to {
+            To::Text => {
+                let advice = advice.map_or(String::new(), |advice| format!("; {advice}"));
+                output::line(format_args!("{status:<8} {check:<10} {found}{advice}"))
+            }
+            To::Json => {
+                let status = status.to_lowercase();
+                output::line(json!({ "status": status, "check": check, "found": found, "advice": advice }))
+            }
+            To::List(findings) => {
+                let advice = advice.map(str::to_owned);
+                findings.push(Finding { status, check: check.to_owned(), found: found.to_owned(), advice });
+                Ok(())
+            }
         }
-        let advice = advice.map_or(String::new(), |advice| format!("; {advice}"));
-        output::line(format_args!("{status:<8} {check:<10} {found}{advice}"))
     }
 }

@@ -141,8 +141,9 @@ fn server(server: &Server) -> Unwise {
             "list only the addresses of the proxies";
         public.is_some() =>
             format!(
-                "[server] admin-addr = {}: everyone who can reach it can read the metrics",
-                public.map(|addr| addr.to_string()).unwrap_or_default()
+                "[server] admin-addr = {}: everyone who can reach it can read the metrics{}",
+                public.map(|addr| addr.to_string()).unwrap_or_default(),
+                if server.console { " and see the console's traffic, with its token" } else { "" }
             ),
             "listen on 127.0.0.1 or on a private network";
         server.body_rate == 0 =>

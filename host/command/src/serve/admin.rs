@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::Result;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioTimer, server::graceful::GracefulShutdown};
-use lemon_session_host::store::{Digest, Error, Store};
+use lemon_session_host::store::{self, Digest, Store};
 use prometheus::TEXT_FORMAT;
 use tokio::{
     net::TcpListener,
@@ -15,7 +16,10 @@ use tokio::{
 };
 
 use super::{connections::Connections, conversation::Conversations, listener::Site};
-use crate::application::Platform;
+use crate::{
+    application::Platform,
+    console::{self, Console},
+};
 
 /// The maximum number of open connections. A further one replaces the one that has been idle for longest.
 const CONNECTIONS: usize = 64;
@@ -24,16 +28,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The time limit of the store's answer to a health check.
 const MOMENT: Duration = Duration::from_secs(2);
 
+/// The header of /metrics with a random name of the server, by which a console recognises itself among its peers.
+pub const SERVER: HeaderName = HeaderName::from_static("lemon-session-server");
+
 /// The sources of the health check and the metrics.
 pub struct Admin {
     pub site: Arc<Site>,
     pub platform: Arc<Platform>,
     pub store: Arc<dyn Store>,
+    /// The name in [`SERVER`].
+    pub name: String,
 }
 
 /// Answers requests, and never returns.
-pub async fn serve(listener: TcpListener, admin: Admin) {
-    let admin = Arc::new(admin);
+pub async fn serve(listener: TcpListener, admin: Arc<Admin>, console: Option<Arc<Console>>) {
     let connections = Connections::of_anybody(CONNECTIONS);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
@@ -48,10 +56,15 @@ pub async fn serve(listener: TcpListener, admin: Admin) {
             }
         };
         let Some(permit) = connections.permit(peer.ip()).await else { continue };
-        let admin = admin.clone();
-        tokio::spawn(conversations.begin(stream, permit, move |request| {
-            let admin = admin.clone();
-            async move { admin.answer(&request).await }
+        let (admin, console) = (admin.clone(), console.clone());
+        tokio::spawn(conversations.begin(stream, permit, move |request: Request<Incoming>| {
+            let (admin, console) = (admin.clone(), console.clone());
+            async move {
+                match console {
+                    Some(console) if console::has(request.uri().path()) => console.answer(request, peer.ip()).await,
+                    _ => admin.answer(&request).await.map(|body| body.boxed_unsync()),
+                }
+            }
         }));
     }
 }
@@ -78,18 +91,29 @@ impl Admin {
         if self.site.is_stopping() {
             return text(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
         }
-        match timeout(MOMENT, self.answers()).await {
-            Ok(Ok(true)) => text(StatusCode::OK, "ok\n"),
-            Ok(Ok(false)) => {
-                unwell("the tables of the sessions are missing; `lemon-session tables create` creates them")
+        match self.trouble().await {
+            None => text(StatusCode::OK, "ok\n"),
+            Some(why) => {
+                tracing::warn!("the health check failed: {why}");
+                text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"))
             }
-            Ok(Err(error)) => unwell(&format!("the session store failed: {error}")),
-            Err(_) => unwell("the session store does not respond"),
+        }
+    }
+
+    /// Why the store is of no use now.
+    pub async fn trouble(&self) -> Option<String> {
+        match timeout(MOMENT, self.answers()).await {
+            Ok(Ok(true)) => None,
+            Ok(Ok(false)) => {
+                Some("the tables of the sessions are missing; `lemon-session tables create` creates them".to_owned())
+            }
+            Ok(Err(error)) => Some(format!("the session store failed: {error}")),
+            Err(_) => Some("the session store does not respond".to_owned()),
         }
     }
 
     /// Asks the store for something; false if its tables are missing.
-    async fn answers(&self) -> Result<bool, Error> {
+    async fn answers(&self) -> Result<bool, store::Error> {
         match self.store.schema() {
             Some(schema) => schema.tables_exist().await,
             None => self.store.load(&Digest::of(""), "", 0, 0).await.map(|_| true),
@@ -97,20 +121,24 @@ impl Admin {
     }
 
     fn metrics(&self) -> Response<Full<Bytes>> {
-        match self.site.metrics.text(self.platform.guests()) {
+        match self.text() {
             Ok(metrics) => {
                 let mut response = text(StatusCode::OK, metrics);
-                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(TEXT_FORMAT));
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(TEXT_FORMAT));
+                if let Ok(name) = HeaderValue::try_from(&self.name) {
+                    headers.insert(SERVER, name);
+                }
                 response
             }
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         }
     }
-}
 
-fn unwell(why: &str) -> Response<Full<Bytes>> {
-    tracing::warn!("the health check failed: {why}");
-    text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"))
+    /// The metrics as text.
+    pub fn text(&self) -> Result<String> {
+        Ok(self.site.metrics.text(self.platform.guests())?)
+    }
 }
 
 fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {

@@ -1,6 +1,6 @@
 //! `lemon-session serve`.
 
-mod admin;
+pub mod admin;
 mod census;
 mod connections;
 mod conversation;
@@ -28,9 +28,11 @@ use mounts::{Grants, Mount};
 use reload::Loader;
 
 use crate::{
+    Usage,
     application::{Cache, Platform, engine::Engines},
     compose::Modules,
     config::Config,
+    console::{self, Console, IsNew, Token},
     drivers, log, storage,
 };
 
@@ -65,6 +67,11 @@ pub struct Args {
     #[arg(long, value_name = "ADDR")]
     admin_addr: Option<SocketAddr>,
 
+    /// Serve the console at the admin address, a site for operators. It needs a token to sign in, which is printed here,
+    /// or which the environment variable LEMON_SESSION_CONSOLE_TOKEN contains.
+    #[arg(long)]
+    console: bool,
+
     #[command(flatten)]
     modules: Modules,
 
@@ -96,6 +103,12 @@ impl Args {
         let mut config = self.storage.config()?;
         config.server.addr = self.addr.unwrap_or(config.server.addr);
         config.server.admin_addr = self.admin_addr.or(config.server.admin_addr);
+        config.server.console |= self.console;
+        if config.server.console && config.server.admin_addr.is_none() {
+            let missing =
+                "the console needs an admin address: pass --admin-addr 127.0.0.1:9090, or set [server] admin-addr";
+            return Err(Usage(missing.to_owned()).into());
+        }
         Ok(config)
     }
 }
@@ -135,12 +148,14 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         Some(addr) => Some(listen(addr).await?),
         None => None,
     };
+    let console = settings.console.then(Token::new).transpose()?;
     if let Some((_, addr)) = &admin
         && !addr.ip().is_loopback()
     {
         tracing::warn!(
-            "[server] admin-addr is {addr}: everyone who can reach it can read the metrics; listen on 127.0.0.1 or on a \
-             private network"
+            "[server] admin-addr is {addr}: everyone who can reach it can read the metrics{}; listen on 127.0.0.1 or on a \
+             private network",
+            if settings.console { " and see the console's traffic, with its token" } else { "" }
         );
     }
     // Ignores errors, because stdout may be closed.
@@ -150,8 +165,22 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     if let Some((listener, addr)) = admin {
         let greeting = format!("Answering /healthz and /metrics on http://{addr}");
         let _ = writeln!(stdout, "{}", log::announcement(&greeting, addr));
-        tokio::spawn(census::run(store.clone(), metrics));
-        tokio::spawn(admin::serve(listener, Admin { site: site.clone(), platform, store }));
+        let admin = Arc::new(Admin { site: site.clone(), platform, store: store.clone(), name: console::random()? });
+        let console = match console {
+            None => None,
+            Some((token, is_new)) => {
+                let _ = writeln!(stdout, "{}", log::announcement(&console_greeting(addr, &token, is_new), addr));
+                let storage = loader.args.storage.clone();
+                let remember = loader.config.settings.remember_ended;
+                let parts =
+                    console::Parts { admin: admin.clone(), addr, token, settings: &settings, storage, remember };
+                let console = Console::new(parts)?;
+                tokio::spawn(console.clone().watch());
+                Some(console)
+            }
+        };
+        tokio::spawn(census::run(store, metrics));
+        tokio::spawn(admin::serve(listener, admin, console));
     }
     let _ = stdout.flush();
 
@@ -159,6 +188,13 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     listener::serve(listener, site, stop).await;
     session.close().await?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn console_greeting(addr: SocketAddr, token: &Token, IsNew(is_new): IsNew) -> String {
+    match is_new {
+        true => format!("The console is on http://{addr}/console, and the token to sign in is {}", token.reveal()),
+        false => format!("The console is on http://{addr}/console, and the token is that in {}", console::TOKEN),
+    }
 }
 
 async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
