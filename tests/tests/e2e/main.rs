@@ -4,6 +4,7 @@ mod admin;
 mod browser;
 mod command;
 mod connections;
+mod dev;
 mod doctor;
 mod endurance;
 mod examples;
