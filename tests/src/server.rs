@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -154,7 +154,7 @@ impl Launch {
         let (greeting, address) = next();
         let admin = self.has_admin.then(|| next().1);
         let token = self.has_console.then(|| next().0.rsplit(' ').next().expect("a line has a last word").to_owned());
-        Server { launch: self, child, address, admin, token, greeting }
+        Server { launch: self, child, address, admin, token, greeting, lines: receiver.into() }
     }
 }
 
@@ -176,6 +176,7 @@ pub struct Server {
     pub token: Option<String>,
     /// What it printed first.
     pub greeting: String,
+    lines: Mutex<mpsc::Receiver<String>>,
     child: Child,
 }
 
@@ -213,6 +214,13 @@ impl Server {
         let prefix = format!("lemon_session_{name} ");
         let value = metrics.lines().find_map(|line| line.strip_prefix(&prefix));
         value.unwrap_or_else(|| panic!("no {name} in {metrics}")).parse().expect("a metric is a number")
+    }
+
+    /// Waits for the next line that it prints.
+    #[track_caller]
+    pub fn line(&self) -> String {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.recv_timeout(PATIENCE).expect("the server prints another line")
     }
 
     /// What it logged, and those before it on the same storage.

@@ -54,6 +54,11 @@ impl Source {
 }
 
 impl Modules {
+    /// Their files.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
     pub fn read(&self) -> Result<Vec<Source>> {
         self.paths.iter().map(|path| Source::read(path)).collect()
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{ValueEnum, builder::TypedValueParser};
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::{
     format::Writer,
@@ -51,13 +51,24 @@ pub fn announcement(message: &str, address: SocketAddr) -> String {
     if !is_json() {
         return message.to_owned();
     }
+    object(message, json!({ "address": address.to_string() }))
+}
+
+/// A line for stdout in JSON: an object like those of the log, with the keys of `more` too.
+pub fn object(message: &str, more: Value) -> String {
+    let mut object = json!({ "timestamp": timestamp(), "level": "INFO", "target": module_path!(), "message": message });
+    if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
+        object.extend(more);
+    }
+    object.to_string()
+}
+
+/// The time now as in the log, such as `2026-01-31T12:34:56.123456Z`.
+pub fn timestamp() -> String {
     let mut timestamp = String::new();
     // Cannot fail: it writes to a string.
     let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
-    let (level, target) = ("INFO", module_path!());
-    let address = address.to_string();
-    json!({ "timestamp": timestamp, "level": level, "target": target, "message": message, "address": address })
-        .to_string()
+    timestamp
 }
 
 /// Whether the backtraces of applications are logged.

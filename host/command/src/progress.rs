@@ -1,10 +1,12 @@
-//! Progress indicators for terminals. Without a terminal they write nothing.
+//! Progress indicators for terminals.
 
-use std::time::Duration;
+use std::{borrow::Cow, io::IsTerminal as _, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// An indicator, which disappears when it is dropped.
+use crate::log;
+
+/// An indicator, which disappears when it is dropped. Without a terminal it is not shown.
 pub struct Progress(ProgressBar);
 
 impl Progress {
@@ -13,12 +15,21 @@ impl Progress {
         Self::with("{spinner} {msg} ({elapsed})", what)
     }
 
+    /// Shows an action and the elapsed time on a terminal, and otherwise adds the action to the log.
+    pub fn start_or_log(what: String) -> Option<Self> {
+        if !std::io::stderr().is_terminal() || log::is_json() {
+            tracing::info!("{what}");
+            return None;
+        }
+        Some(Self::with("{spinner} {msg} {elapsed}", what))
+    }
+
     /// Shows an action and a count.
     pub fn count(what: &'static str) -> Self {
         Self::with("{spinner} {human_pos} {msg} ({elapsed})", what)
     }
 
-    fn with(template: &str, what: &'static str) -> Self {
+    fn with(template: &str, what: impl Into<Cow<'static, str>>) -> Self {
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = ProgressBar::new_spinner().with_style(style).with_message(what);
         bar.enable_steady_tick(Duration::from_millis(200));

@@ -33,6 +33,11 @@ impl Args {
         find(self.config.as_deref())
     }
 
+    /// Where the settings are or would be.
+    pub fn path(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new(HERE))
+    }
+
     /// The settings in lemon.ini, overridden by the flags.
     pub fn config(&self) -> Result<Config> {
         let mut config = load(self.config.as_deref())?;
@@ -56,8 +61,11 @@ pub fn load(file: Option<&Path>) -> Result<Config> {
     Ok(find(file).map_or_else(|| Ok(Config::default()), Config::load)?)
 }
 
+/// The file in the current folder.
+const HERE: &str = "lemon.ini";
+
 fn find(file: Option<&Path>) -> Option<&Path> {
-    let here = Path::new("lemon.ini");
+    let here = Path::new(HERE);
     file.or_else(|| here.exists().then_some(here))
 }
 

@@ -32,6 +32,13 @@ use crate::store::{CreateOutcome, LoadOutcome, Result, UpdateOutcome};
 pub trait Observer: Send + Sync + 'static {
     /// `operation` ended with `outcome` after `time`. This runs on the path of a request, so it must not block.
     fn observe(&self, operation: Operation, outcome: Outcome, time: Duration);
+
+    /// The same, on behalf of the request with this number, [`Caller::request`](crate::Caller::request); 0 if there is none
+    /// or its host does not number requests. Without an implementation, this calls [`observe`](Self::observe).
+    fn observe_request(&self, request: u64, operation: Operation, outcome: Outcome, time: Duration) {
+        let _ = request;
+        self.observe(operation, outcome, time);
+    }
 }
 
 /// A function of the interface `lemon:session/storage`.
@@ -168,12 +175,13 @@ impl From<&UpdateOutcome> for Outcome {
 /// Waits for a call of a driver and reports its outcome, also when the future is dropped before it is ready.
 pub(crate) async fn observe<T>(
     observer: Option<&dyn Observer>,
+    request: u64,
     operation: Operation,
     call: impl Future<Output = Result<T>>,
     outcome: impl FnOnce(&T) -> Outcome,
 ) -> Result<T> {
     let Some(observer) = observer else { return call.await };
-    let mut watch = Watch { observer, operation, outcome: Outcome::Abandoned, begun: Instant::now() };
+    let mut watch = Watch { observer, request, operation, outcome: Outcome::Abandoned, begun: Instant::now() };
     let result = call.await;
     watch.outcome = result.as_ref().map_or(Outcome::Failed, outcome);
     result
@@ -181,6 +189,7 @@ pub(crate) async fn observe<T>(
 
 struct Watch<'a> {
     observer: &'a dyn Observer,
+    request: u64,
     operation: Operation,
     outcome: Outcome,
     begun: Instant,
@@ -188,7 +197,7 @@ struct Watch<'a> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        self.observer.observe(self.operation, self.outcome, self.begun.elapsed());
+        self.observer.observe_request(self.request, self.operation, self.outcome, self.begun.elapsed());
     }
 }
 
@@ -212,11 +221,11 @@ mod tests {
     async fn every_end_of_a_call_is_told_once() {
         let notes = Notes::default();
         let removed = |&count: &u64| Outcome::Removed(count);
-        observe(Some(&notes), Operation::Cleanup, async { Ok(3) }, removed).await.unwrap();
+        observe(Some(&notes), 0, Operation::Cleanup, async { Ok(3) }, removed).await.unwrap();
         let failing = async { Err(Error::unavailable("away")) };
-        observe(Some(&notes), Operation::Cleanup, failing, removed).await.unwrap_err();
-        drop(observe(Some(&notes), Operation::Cleanup, async { Ok(3) }, removed));
-        let mut hanging = Box::pin(observe(Some(&notes), Operation::Cleanup, std::future::pending(), removed));
+        observe(Some(&notes), 0, Operation::Cleanup, failing, removed).await.unwrap_err();
+        drop(observe(Some(&notes), 0, Operation::Cleanup, async { Ok(3) }, removed));
+        let mut hanging = Box::pin(observe(Some(&notes), 0, Operation::Cleanup, std::future::pending(), removed));
         assert!(futures::poll!(&mut hanging).is_pending());
         drop(hanging);
         let outcomes = [Outcome::Removed(3), Outcome::Failed, Outcome::Abandoned];

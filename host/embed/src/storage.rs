@@ -13,7 +13,7 @@ use crate::{
         },
         types::Location,
     },
-    context::SessionCtxView,
+    context::{Caller, SessionCtxView},
     observer::{Operation, Outcome, observe},
     store::{
         self, Digest, Inspect, Store, Writes,
@@ -47,7 +47,7 @@ impl SessionCtxView<'_> {
         outcome: impl FnOnce(&T) -> Outcome,
     ) -> Result<T> {
         let stores = &self.ctx.shared.stores;
-        let answer = observe(stores.observer(), operation, call, outcome).await;
+        let answer = observe(stores.observer(), self.ctx.caller().request, operation, call, outcome).await;
         let answer = answer.map_err(|error| self.failure(location, error))?;
         stores.answered(location);
         Ok(answer)
@@ -55,13 +55,14 @@ impl SessionCtxView<'_> {
 
     /// Fails if the client has begun as many sessions as the host allows per minute.
     fn count_new_session(&self) -> Result<()> {
-        let (shared, client, now) = (&self.ctx.shared, self.ctx.caller().client, Instant::now());
+        let (shared, now) = (&self.ctx.shared, Instant::now());
+        let Caller { client, request, .. } = self.ctx.caller();
         if shared.new_sessions.begin(client, now) {
             return Ok(());
         }
         let limit = shared.new_sessions.limit();
         if let Some(observer) = shared.stores.observer() {
-            observer.observe(Operation::Create, Outcome::TooMany, now.elapsed());
+            observer.observe_request(request, Operation::Create, Outcome::TooMany, now.elapsed());
         }
         let client = client.map(|client| client.to_string());
         shared.stores.log.new_sessions.limit(now, |left_out| {

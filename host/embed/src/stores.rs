@@ -330,7 +330,7 @@ impl Table {
                 Ok(driver) => {
                     let call = driver.cleanup(now, guest::CLEANUP_BATCH);
                     let outcome = |&count: &u32| Outcome::Removed(count.into());
-                    observe(observer.as_deref(), Operation::Cleanup, call, outcome).await
+                    observe(observer.as_deref(), 0, Operation::Cleanup, call, outcome).await
                 }
                 Err(error) => Err(error),
             };

@@ -6,6 +6,7 @@ mod command;
 mod connections;
 mod console;
 mod console_in_browser;
+mod dev;
 mod doctor;
 mod endurance;
 mod examples;

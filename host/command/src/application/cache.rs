@@ -32,6 +32,8 @@ use wasmtime::{Engine, component::Component};
 pub struct Cache {
     path: PathBuf,
     folder: Arc<OwnedFd>,
+    /// Whether nothing is stored.
+    is_read_only: bool,
 }
 
 /// The cache entry of one application.
@@ -64,9 +66,20 @@ impl Cache {
         ensure!(!path.is_symlink(), "{} is a symbolic link: pass the folder that it points to", path.display());
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let folder = open(&path, flags, Mode::empty()).with_context(|| format!("cannot open {}", path.display()))?;
-        let cache = Self { path, folder: Arc::new(folder) };
+        let cache = Self { path, folder: Arc::new(folder), is_read_only: false };
         cache.check()?;
         Ok(cache)
+    }
+
+    /// The same cache, in which nothing more is stored.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        Self { is_read_only: true, ..self }
+    }
+
+    /// Whether nothing is stored.
+    pub fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     /// The path of the folder.
@@ -198,8 +211,11 @@ impl Entry<'_> {
         Ok(())
     }
 
-    /// Stores a compiled component. If that fails, the next run compiles it again.
+    /// Stores a compiled component, unless the cache is read-only. If that fails, the next run compiles it again.
     pub fn write(&self, component: &Component) {
+        if self.cache.is_read_only {
+            return;
+        }
         let kept = component.serialize().map_err(anyhow::Error::from).and_then(|code| self.replace(&code));
         let kept = kept.and_then(|()| self.cache.remove_unused(SystemTime::now()));
         if let Err(error) = kept {

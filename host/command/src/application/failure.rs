@@ -1,6 +1,6 @@
 //! Why the application did not answer a request, and the response to the client.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
@@ -35,6 +35,8 @@ pub enum Failure {
     Stopped,
     /// The application returned an invalid response. The reason contains nothing of the response itself.
     BadAnswer(Cow<'static, str>),
+    /// The application's files cannot be loaded. The log had the reason when they were read.
+    NotLoaded(Arc<str>),
 }
 
 impl Failure {
@@ -48,7 +50,7 @@ impl Failure {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-            Self::Failed(_) | Self::Stopped => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Failed(_) | Self::Stopped | Self::NotLoaded(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BadAnswer(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -58,7 +60,26 @@ impl Failure {
         matches!(self, Self::NotImplemented | Self::BodyTooLarge | Self::BodyTooSlow)
     }
 
-    fn explanation(&self) -> &'static str {
+    /// Whether the application is at fault, or its settings, and not the request.
+    pub fn is_of_application(&self) -> bool {
+        match self {
+            Self::Overloaded
+            | Self::TimedOut
+            | Self::Failed(_)
+            | Self::Stopped
+            | Self::BadAnswer(_)
+            | Self::NotLoaded(_) => true,
+            Self::BadRequest(_)
+            | Self::Misdirected
+            | Self::NotImplemented
+            | Self::BodyTooLarge
+            | Self::BodyTooSlow
+            | Self::NotFound => false,
+        }
+    }
+
+    /// What happened, without internal details.
+    pub fn explanation(&self) -> &'static str {
         match self {
             Self::BadRequest(why) => why,
             Self::Misdirected => "This server does not serve the host that the request names.",
@@ -70,7 +91,25 @@ impl Failure {
             Self::TimedOut => "The application did not answer in time.",
             Self::Failed(_) | Self::Stopped => "The application failed.",
             Self::BadAnswer(_) => "The application returned an invalid response.",
+            Self::NotLoaded(_) => "The application cannot be loaded.",
         }
+    }
+
+    /// Why it happened, if more is known than [`explanation`](Self::explanation) says.
+    pub fn cause(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Failed(error) => Some(causes(error).into()),
+            Self::BadAnswer(why) => Some(why.as_ref().into()),
+            Self::NotLoaded(why) => Some((**why).into()),
+            _ => None,
+        }
+    }
+
+    /// The frames of the application's WebAssembly code in which it failed.
+    pub fn frames(&self) -> Option<String> {
+        let Self::Failed(error) = self else { return None };
+        let mut causes = error.chain().map(ToString::to_string);
+        causes.find_map(|cause| Some(cause.strip_prefix(BACKTRACE)?.trim_matches('\n').to_owned()))
     }
 
     /// Logs the failure.
@@ -86,7 +125,8 @@ impl Failure {
             | Self::BodyTooSlow
             | Self::NotFound
             // The failure has an entry of its own.
-            | Self::Stopped => about!(debug, subject, "{}", self.explanation()),
+            | Self::Stopped
+            | Self::NotLoaded(_) => about!(debug, subject, "{}", self.explanation()),
         }
     }
 
@@ -99,7 +139,7 @@ impl Failure {
     }
 
     /// Logs the failure and creates the client's response, which contains no internal details.
-    pub fn into_response(self, subject: &Subject) -> Response<WasiBody> {
+    pub fn to_response(&self, subject: &Subject) -> Response<WasiBody> {
         self.log(subject);
         let (status, id) = (self.status(), subject.id);
         let text = format!("{status}\n\n{}\nRequest {id}\n", self.explanation());
@@ -129,7 +169,7 @@ impl From<wasmtime::Error> for Failure {
             Self::Failed(error.context(OverBudget))
         } else if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
             // wasmtime has no type for this error.
-            Self::Failed(error.context(HANDED_OVER))
+            Self::Failed(error.context(Reason::HandedOver))
         } else {
             Self::Failed(error)
         }
@@ -141,6 +181,11 @@ pub fn cause(error: &wasmtime::Error) -> String {
     if log::backtraces() {
         return format!("{error:?}");
     }
+    causes(error)
+}
+
+/// Why a guest failed, in one line.
+fn causes(error: &wasmtime::Error) -> String {
     // What the guest printed before it gave up says more than how it gave up.
     let gave_up = error.is::<Report>().then(|| Trap::UnreachableCodeReached.to_string());
     let causes = error.chain().map(ToString::to_string);
@@ -151,16 +196,38 @@ pub fn cause(error: &wasmtime::Error) -> String {
 /// How wasmtime's text of a backtrace begins, which is one of the causes of a trap.
 const BACKTRACE: &str = "error while executing at wasm backtrace:";
 
-/// Why an application was stopped that passed too much data in one call.
-const HANDED_OVER: &str =
-    "it passed more data in one call than [server] request-memory and [session.limits] session-bytes allow together";
+/// Why an application failed, where the host knows it better than WebAssembly.
+#[derive(Clone, Copy, Debug)]
+pub enum Reason {
+    /// It reached the limit of its memory.
+    Memory,
+    /// It returned, and had not begun a response.
+    NoResponse,
+    /// It passed too much data in one call.
+    HandedOver,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "it reached [server] memory",
+            Self::NoResponse => "it returned without a response",
+            Self::HandedOver => {
+                "it passed more data in one call than [server] request-memory and [session.limits] session-bytes allow \
+                 together"
+            }
+        })
+    }
+}
+
+impl std::error::Error for Reason {}
 
 /// The maximum number of guests is alive, and none of them ended in time.
 #[derive(Debug)]
 pub struct NoSlot;
 
-impl std::fmt::Display for NoSlot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for NoSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("no guest ended in time to make room for another")
     }
 }

@@ -20,6 +20,7 @@ use wasmtime_wasi_http::{
 use super::{
     Failure,
     budget::{Budget, OverBudget},
+    failure::Reason,
     guest_log::GuestLog,
     memory::Memory,
     metered,
@@ -96,7 +97,7 @@ impl Guest {
                     error = error.context(report);
                 }
                 if self.memory.is_exhausted {
-                    error = error.context("it reached [server] memory");
+                    error = error.context(Reason::Memory);
                 }
                 Failure::Failed(error)
             }

@@ -113,6 +113,9 @@ impl State {
 
     fn log(&mut self, stream: Stream, line: &[u8]) {
         let line = String::from_utf8_lossy(line);
+        if let Some(printed) = self.subject.as_ref().and_then(|subject| subject.printed.as_ref()) {
+            printed.add(&line);
+        }
         if let Stream::Stderr = stream {
             if self.report.as_mut().is_some_and(|report| report.add(&line)) {
                 return;

@@ -33,7 +33,7 @@ use wasmtime_wasi_http::{
     },
 };
 
-use super::{Failure, Platform, Subject, forwarded, guest::Guest, kind::Wasi};
+use super::{Failure, Platform, Subject, failure::Reason, forwarded, guest::Guest, kind::Wasi};
 
 /// A component of wasi:http 0.2.
 pub struct Service(Arc<Guests>);
@@ -126,7 +126,7 @@ impl Service {
                 Ok(response.map(|body| Answering { body, running, is_cut }.boxed_unsync()))
             }
             Err(Some(failure)) => Err(failure),
-            Err(None) => Err(Failure::Failed(wasmtime::format_err!("it returned without a response"))),
+            Err(None) => Err(Failure::Failed(Reason::NoResponse.into())),
         }
     }
 }

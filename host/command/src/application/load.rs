@@ -5,7 +5,10 @@ use lemon_session_host::{COMPONENT, compose};
 use wasmtime::{Engine, component::Component};
 
 use super::{Cache, Platform, kind::Wasi};
-use crate::compose::{Source, Unused, join};
+use crate::{
+    compose::{Source, Unused, join},
+    progress::Progress,
+};
 
 /// How an application gets the session component.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,7 +47,8 @@ pub fn application(
     ];
     let sources = rules.into_iter().chain([application].into_iter().chain(modules).map(|source| &source.bytes[..]));
     let engine = platform.engines.of(wasi)?;
-    kept(platform.cache.as_ref(), &engine, sources, || {
+    let name = application.path.file_name().unwrap_or_default().display().to_string();
+    kept(platform.cache.as_ref(), &engine, &name, sources, || {
         let alone = join(application, modules, unused)?;
         let path = application.path.display();
         let joined = match wasi {
@@ -63,26 +67,32 @@ pub fn application(
 
 /// The session component.
 pub fn session_component(cache: Option<&Cache>, engine: &Engine) -> Result<Component> {
-    kept(cache, engine, [COMPONENT].into_iter(), || compile(engine, COMPONENT))
+    kept(cache, engine, "the session component", [COMPONENT].into_iter(), || compile(engine, COMPONENT))
 }
 
 fn compile(engine: &Engine, component: &[u8]) -> Result<Component> {
     Ok(Component::new(engine, component)?)
 }
 
-/// Reads the component from the cache, or compiles it and stores it there.
+/// Reads the component from the cache, or compiles it and stores it there. Compiling takes seconds, so it is announced, with
+/// the component's `name`.
 fn kept<'a>(
     cache: Option<&Cache>,
     engine: &Engine,
+    name: &str,
     sources: impl Iterator<Item = &'a [u8]>,
     compile: impl FnOnce() -> Result<Component>,
 ) -> Result<Component> {
-    let Some(cache) = cache else { return compile() };
-    let entry = cache.entry(engine, sources);
-    if let Some(component) = entry.read(engine) {
+    let entry = cache.map(|cache| cache.entry(engine, sources));
+    if let Some(component) = entry.as_ref().and_then(|entry| entry.read(engine)) {
         return Ok(component);
     }
+    let is_kept = cache.is_some_and(|cache| !cache.is_read_only());
+    let which = if is_kept { " (first start)" } else { "" };
+    let _progress = Progress::start_or_log(format!("compiling {name}{which}…"));
     let component = compile()?;
-    entry.write(&component);
+    if let Some(entry) = entry {
+        entry.write(&component);
+    }
     Ok(component)
 }

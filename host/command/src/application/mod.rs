@@ -19,6 +19,8 @@ mod load;
 mod memory;
 mod metered;
 mod platform;
+mod printed;
+mod remedy;
 mod report;
 mod request_id;
 
@@ -41,6 +43,7 @@ use load::Way;
 pub use cache::Cache;
 pub use failure::Failure;
 pub use platform::Platform;
+pub use printed::Printed;
 pub use request_id::RequestId;
 pub use subject::Subject;
 

@@ -73,6 +73,12 @@ impl Platform {
         Ok(Sessions::with_component(ctx, &self.session_component, options)?)
     }
 
+    /// The same platform, which stores no more compiled code.
+    #[must_use]
+    pub fn with_read_only_cache(self) -> Self {
+        Self { cache: self.cache.map(Cache::read_only), ..self }
+    }
+
     /// The settings of sessions, and their stores.
     pub fn session(&self) -> &SessionCtx {
         self.sessions.ctx()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::http::Method;
 
-use super::RequestId;
+use super::{Printed, RequestId};
 
 /// A request, as its entries in the log name it.
 #[derive(Clone)]
@@ -14,6 +14,8 @@ pub struct Subject {
     application: Option<Arc<str>>,
     /// One of the standard ones, or `other`: a client can send any text as its method.
     pub method: &'static str,
+    /// Where what its guests print is kept besides the log, if it is.
+    pub printed: Option<Arc<Printed>>,
 }
 
 impl Subject {
@@ -30,7 +32,7 @@ impl Subject {
             Method::CONNECT => "CONNECT",
             _ => "other",
         };
-        Self { id, application: None, method }
+        Self { id, application: None, method, printed: None }
     }
 
     /// The same request, which this application answers.

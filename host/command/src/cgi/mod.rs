@@ -77,7 +77,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             (Err(Failure::Failed(wasmtime::Error::from_anyhow(error))), None)
         }
     };
-    let printed = output::print(response.unwrap_or_else(|failure| failure.into_response(&subject)), head_alone).await;
+    let printed = output::print(response.unwrap_or_else(|failure| failure.to_response(&subject)), head_alone).await;
     rest.discard().await;
     output::end()?;
     if let Some(platform) = platform {

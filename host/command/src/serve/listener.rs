@@ -24,6 +24,7 @@ use wasmtime_wasi_http::WasiBody;
 use super::{
     connections::{Connections, Permit},
     conversation::{Conversations, End},
+    dev::Dev,
     host,
     metrics::{Answer, Closed, Metrics},
     mounts::{Found, Mounts},
@@ -42,13 +43,15 @@ pub struct Site {
     mounts: RwLock<Arc<Mounts>>,
     pub settings: Arc<Server>,
     pub metrics: Arc<Metrics>,
+    /// In development mode.
+    pub dev: Option<Arc<Dev>>,
     stopping: AtomicBool,
 }
 
 impl Site {
-    pub fn new(mounts: Mounts, settings: Arc<Server>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(mounts: Mounts, settings: Arc<Server>, metrics: Arc<Metrics>, dev: Option<Arc<Dev>>) -> Self {
         let mounts = RwLock::new(Arc::new(mounts));
-        Self { mounts, settings, metrics, stopping: AtomicBool::new(false) }
+        Self { mounts, settings, metrics, dev, stopping: AtomicBool::new(false) }
     }
 
     /// The applications for the next request.
@@ -191,40 +194,51 @@ impl Door {
 
 async fn answer(site: &Site, peer: IpAddr, request: Request<Incoming>) -> Response<Answer> {
     let in_flight = site.metrics.request();
-    let mut response = respond(site, peer, request).await;
-    if site.is_stopping() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    in_flight.answered(response)
-}
-
-async fn respond(site: &Site, peer: IpAddr, mut request: Request<Incoming>) -> Response<WasiBody> {
-    let id = RequestId::next();
-    let mut subject = Subject::new(id, request.method());
-    // Without query and headers, which can contain private data.
-    tracing::debug!(request = %id, method = %request.method(), path = request.uri().path(), "received");
-    let answered = match host::check(&mut request, &site.settings) {
-        Ok(()) => {
-            let client = forwarded::normalise(request.headers_mut(), Some(peer), &site.settings).unwrap_or(peer);
-            let request = request.map(|body| body.map_err(wasmtime_wasi_http::Error::Hyper).boxed_unsync());
-            site.answer(&mut subject, client, request).await
-        }
-        Err(failure) => Err(failure),
-    };
-    match answered {
-        Ok(response) => {
-            tracing::debug!(request = %id, status = response.status().as_u16(), "answered");
-            response
-        }
+    let mut subject = Subject::new(RequestId::next(), request.method());
+    let visit = site.dev.as_ref().map(|dev| dev.visit(&request, &mut subject));
+    let mut response = match respond(site, &mut subject, peer, request).await {
+        Ok(response) => response,
         Err(failure) => {
-            let is_last = failure.is_last();
-            let mut response = failure.into_response(&subject);
-            if is_last {
+            let mut response = failure.to_response(&subject);
+            if let Some(visit) = &visit
+                && let Some(page) = visit.page(&failure, &subject).await
+            {
+                page.replace_body(&mut response);
+            }
+            if failure.is_last() {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             response
         }
+    };
+    if site.is_stopping() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    if let Some(visit) = visit {
+        response = visit.answered(response);
+    }
+    in_flight.answered(response)
+}
+
+/// Passes a request on. `subject`, which is about it, gets the name of the application.
+async fn respond(
+    site: &Site,
+    subject: &mut Subject,
+    peer: IpAddr,
+    mut request: Request<Incoming>,
+) -> Result<Response<WasiBody>, Failure> {
+    let id = subject.id;
+    // Without query and headers, which can contain private data.
+    tracing::debug!(request = %id, method = %request.method(), path = request.uri().path(), "received");
+    host::check(&mut request, &site.settings)?;
+    if let Some(dev) = &site.dev {
+        dev.check(&request)?;
+    }
+    let client = forwarded::normalise(request.headers_mut(), Some(peer), &site.settings).unwrap_or(peer);
+    let request = request.map(|body| body.map_err(wasmtime_wasi_http::Error::Hyper).boxed_unsync());
+    let response = site.answer(subject, client, request).await?;
+    tracing::debug!(request = %id, status = response.status().as_u16(), "answered");
+    Ok(response)
 }
 
 /// The maximum number of local redirects of one request.

@@ -162,7 +162,13 @@ impl Metrics {
                 ["idle", "share"],
             )?,
             guests: gauge(&registry, "guests", "Live instances of applications.")?,
-            reloads: counters(&registry, "reloads_total", "Reloads after SIGHUP.", "outcome", ["done", "failed"])?,
+            reloads: counters(
+                &registry,
+                "reloads_total",
+                "Reloads of the applications.",
+                "outcome",
+                ["done", "failed"],
+            )?,
             registry,
         })
     }

@@ -4,6 +4,7 @@ pub mod admin;
 mod census;
 mod connections;
 mod conversation;
+mod dev;
 mod files;
 mod host;
 mod listener;
@@ -15,16 +16,17 @@ mod unstuck;
 use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use lemon_session_host::{SessionCtx, bindings::lemon::session::types::Location};
+use lemon_session_host::{Observer, SessionCtx, bindings::lemon::session::types::Location};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
 
 use admin::Admin;
+use dev::{Dev, Noted};
 use listener::Site;
 use metrics::Metrics;
-use mounts::{Grants, Mount};
+use mounts::{Grants, Mount, Mounts};
 use reload::Loader;
 
 use crate::{
@@ -33,7 +35,7 @@ use crate::{
     compose::Modules,
     config::Config,
     console::{self, Console, IsNew, Token},
-    drivers, log, storage,
+    drivers, log, output, storage,
 };
 
 /// Serve applications over HTTP.
@@ -57,6 +59,11 @@ pub struct Args {
     /// component of wasi:http gets the whole path, a CGI program gets it in SCRIPT_NAME and PATH_INFO.
     #[arg(long = "mount", value_name = "PATH=APP.wasm")]
     mounts: Vec<Mount>,
+
+    /// Develop an application: reload it when its file changes, show its failures in the browser, and print a line for each
+    /// request. Everyone who can reach the server sees them, with what the application prints: not for a site.
+    #[arg(long)]
+    dev: bool,
 
     /// The address to listen on; port 0 selects a free port. Default: addr in lemon.ini, or else 127.0.0.1:8080.
     #[arg(long)]
@@ -119,8 +126,38 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let names = names(&args.mounts());
     let settings = Arc::new(config.server.clone());
     files::raise_limit(&settings);
+    // Before anything is created or compiled, so that a port in use is reported immediately. Connections that arrive until
+    // the applications are loaded wait in the backlog.
+    let (listener, addr) = listen(settings.addr).await?;
+    let admin = match settings.admin_addr {
+        Some(addr) => Some(listen(addr).await?),
+        None => None,
+    };
+    let console = settings.console.then(Token::new).transpose()?;
+    if let Some((_, addr)) = &admin
+        && !addr.ip().is_loopback()
+    {
+        tracing::warn!(
+            "[server] admin-addr is {addr}: everyone who can reach it can read the metrics{}; listen on 127.0.0.1 or on a \
+             private network",
+            if settings.console { " and see the console's traffic, with its token" } else { "" }
+        );
+    }
+
+    if args.dev && !addr.ip().is_loopback() {
+        tracing::warn!(
+            "--dev on {addr}: everyone who can reach it sees why requests fail, with what the application prints; listen on \
+             127.0.0.1, unless a container or your own network needs this"
+        );
+    }
+
     let metrics = Arc::new(Metrics::new()?);
-    let stores = config.stores(&drivers::registry()).observed(metrics.clone());
+    let events = Arc::default();
+    let observer: Arc<dyn Observer> = match args.dev {
+        true => Arc::new(Noted { events: Arc::clone(&events), metrics: metrics.clone() }),
+        false => metrics.clone(),
+    };
+    let stores = config.stores(&drivers::registry()).observed(observer);
     let session = SessionCtx::with(stores, config.settings.clone())?.limit_new_sessions(config.new_sessions);
     session.stores().open().await?;
     let store = session.stores().driver(&Location { storage: None, table: None }).await?.clone();
@@ -137,30 +174,33 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let platform = Platform::new(Engines::for_many(&settings)?, session.clone(), settings.clone(), cache.ok())?;
     let platform = Arc::new(platform);
     let loader = Arc::new(Loader { args, config, platform: platform.clone() });
-    let mounts = loader.load(platform.clone(), Grants::new(&loader.config)).await?;
-    let site = Arc::new(Site::new(mounts, settings.clone(), metrics.clone()));
+    let storages = || loader.config.storages.keys().cloned().collect();
+    let dev = loader.args.dev.then(|| Arc::new(Dev::new(session.clone(), storages(), events)));
+    let watch = dev.as_ref().map(|_| loader.watch());
+    let mounts = match (loader.load(platform.clone(), Grants::new(&loader.config)).await, &dev) {
+        (Err(error), Some(dev)) => {
+            let why = output::causes(&error);
+            tracing::error!("{names} cannot be loaded, and is waited for: {why}");
+            dev.not_loaded(&why);
+            Mounts::none()
+        }
+        (loaded, dev) => {
+            let mounts = loaded?;
+            if let Some(dev) = dev {
+                dev.loaded();
+            }
+            mounts
+        }
+    };
+    let site = Arc::new(Site::new(mounts, settings.clone(), metrics.clone(), dev));
 
     // Before the first line is printed, because a script that waits for it may send a signal immediately.
     let stop = stop()?;
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let (listener, addr) = listen(settings.addr).await?;
-    let admin = match settings.admin_addr {
-        Some(addr) => Some(listen(addr).await?),
-        None => None,
-    };
-    let console = settings.console.then(Token::new).transpose()?;
-    if let Some((_, addr)) = &admin
-        && !addr.ip().is_loopback()
-    {
-        tracing::warn!(
-            "[server] admin-addr is {addr}: everyone who can reach it can read the metrics{}; listen on 127.0.0.1 or on a \
-             private network",
-            if settings.console { " and see the console's traffic, with its token" } else { "" }
-        );
-    }
     // Ignores errors, because stdout may be closed.
     let mut stdout = std::io::stdout();
-    let greeting = format!("Serving {names} on http://{addr} ({})", store.summary());
+    let mode = if site.dev.is_some() { ", for development" } else { "" };
+    let greeting = format!("Serving {names} on http://{addr} ({}{mode})", store.summary());
     let _ = writeln!(stdout, "{}", log::announcement(&greeting, addr));
     if let Some((listener, addr)) = admin {
         let greeting = format!("Answering /healthz and /metrics on http://{addr}");
@@ -184,7 +224,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     }
     let _ = stdout.flush();
 
-    tokio::spawn(reload::at_each(hangup, loader, site.clone()));
+    tokio::spawn(reload::at_each(hangup, watch, loader, site.clone()));
     listener::serve(listener, site, stop).await;
     session.close().await?;
     Ok(ExitCode::SUCCESS)

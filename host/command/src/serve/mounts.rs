@@ -118,6 +118,11 @@ impl Mounts {
         Ok(Self(loaded))
     }
 
+    /// No application: none could be loaded yet.
+    pub fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// Fails when one of them cannot be instantiated.
     pub async fn check(&self) -> anyhow::Result<()> {
         for (mount, application) in &self.0 {

@@ -1,12 +1,13 @@
 //! Reloads applications and settings without losing a request.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, future::pending, sync::Arc};
 
 use anyhow::Result;
 use tokio::{signal::unix::Signal, task::spawn_blocking};
 
 use super::{
     Args,
+    dev::Watch,
     listener::Site,
     mounts::{Grants, Mounts},
 };
@@ -49,7 +50,19 @@ impl Loader {
         }
         let grants = Grants::new(&config);
         let session = self.platform.session().with_settings(config.settings)?.limit_new_sessions(config.new_sessions);
-        self.load(Arc::new(self.platform.with_session(session)?), grants).await
+        let mut platform = self.platform.with_session(session)?;
+        if self.args.dev {
+            // Each version of an application would stay in the cache for weeks. The next start stores the last one.
+            platform = platform.with_read_only_cache();
+        }
+        self.load(Arc::new(platform), grants).await
+    }
+
+    /// Watches the files that are loaded.
+    pub fn watch(&self) -> Watch {
+        let applications = self.args.mounts().into_iter().map(|mount| mount.file);
+        let files = applications.chain(self.args.modules.paths().iter().cloned()).collect();
+        Watch::new(files, vec![self.args.storage.path().to_owned()])
     }
 
     /// The changed sections that only a restart applies.
@@ -63,21 +76,35 @@ impl Loader {
     }
 }
 
-/// Reloads the site at each SIGHUP. If loading fails, the site is not changed.
-pub async fn at_each(mut hangup: Signal, loader: Arc<Loader>, site: Arc<Site>) {
-    while hangup.recv().await.is_some() {
+/// Reloads the site at each SIGHUP, and at each change that is watched for. If loading fails, the site is not changed.
+pub async fn at_each(mut hangup: Signal, mut watch: Option<Watch>, loader: Arc<Loader>, site: Arc<Site>) {
+    loop {
+        let changed = async {
+            match &mut watch {
+                Some(watch) => watch.changed().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            signal = hangup.recv() => if signal.is_none() { return },
+            () = changed => {}
+        }
         let result = loader.reload().await;
         site.metrics.reloaded(result.is_ok());
         match result {
             Ok(mounts) => {
                 site.replace(mounts);
                 tracing::info!("reloaded {}", super::names(&loader.args.mounts()));
+                if let Some(dev) = &site.dev {
+                    dev.loaded();
+                }
             }
             Err(error) => {
-                tracing::error!(
-                    "the reload failed, and the server keeps the previous applications: {}",
-                    output::causes(&error)
-                )
+                let why = output::causes(&error);
+                tracing::error!("the reload failed, and the server keeps the previous applications: {why}");
+                if let Some(dev) = &site.dev {
+                    dev.not_loaded(&why);
+                }
             }
         }
     }
