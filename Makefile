@@ -16,6 +16,7 @@
 # make lint   checks format and style, the list of the public API, and that the crates can be packaged
 # make api    updates docs/api.txt, the list of the public API of lemon-session-host
 # make defaults  updates docs/defaults.json, the defaults of the settings as data
+# make messages  updates docs/messages.md, wrong uses of the command and the message that each gets
 # make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
 # make mutants changes the rules of sessions and the settings in many ways, one at a time, and shows what no test notices
 # make deny   checks the licences of what is depended on, and advisories against it (needs cargo-deny)
@@ -32,7 +33,7 @@ COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p counter-async -p counter
     -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build dist packages wheel component languages setup test jepsen jepsen-peers test-hosts test-python check bench lint api defaults fuzz mutants deny clean target
+.PHONY: run build dist packages wheel component languages setup test jepsen jepsen-peers test-hosts test-python check bench lint api defaults messages fuzz mutants deny clean target
 
 # Without the drivers of servers, and without the optimisations that take minutes: `make build` has both.
 run: target
@@ -132,6 +133,9 @@ api: target
 
 defaults:
 	LEMON_SESSION_WRITE_DEFAULTS=1 $(CARGO) test --quiet -p lemon-session-rules --test defaults
+
+messages: target
+	LEMON_SESSION_WRITE_MESSAGES=1 $(CARGO) test --quiet --workspace --test messages
 
 fuzz:
 	cd guest/rules && for target in codec cookie json options; do \

@@ -1,14 +1,17 @@
 //! What a visitor, an attacker and an operator see of the built command.
 
 mod admin;
+mod advice;
 mod browser;
 mod command;
 mod connections;
+mod container;
 mod doctor;
 mod endurance;
 mod examples;
 mod failures;
 mod faults;
+mod foreign;
 mod grants;
 mod hostile;
 mod large;

@@ -43,7 +43,9 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         for (name, storage) in std::iter::once((None, &config.storage)).chain(named) {
             for table in tables(storage) {
                 let location = Location { storage: name.cloned(), table };
-                store::check(&stores, &location, storage, &mut report).await?;
+                let create =
+                    args.storage.command(&["tables", "create"], name.map(String::as_str), location.table.as_deref());
+                store::check(&stores, &location, storage, &create, &mut report).await?;
             }
         }
         // A store that cannot be closed has failed before, and that was reported.

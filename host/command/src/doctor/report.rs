@@ -43,6 +43,11 @@ impl Report {
             return output::line(finding);
         }
         let advice = advice.map_or(String::new(), |advice| format!("; {advice}"));
-        output::line(format_args!("{status:<8} {check:<10} {found}{advice}"))
+        let style = match status {
+            "ok" => output::OK,
+            "warning" => output::WARNING,
+            _ => output::FAILURE,
+        };
+        output::line(format_args!("{style}{status:<8}{style:#} {check:<10} {found}{advice}"))
     }
 }

@@ -30,8 +30,10 @@ use reload::Loader;
 use crate::{
     application::{Cache, Platform, engine::Engines},
     compose::Modules,
-    config::Config,
-    drivers, log, storage,
+    config::{Config, address},
+    drivers, log,
+    output::positive,
+    storage,
 };
 
 /// Serve applications over HTTP.
@@ -57,12 +59,12 @@ pub struct Args {
     mounts: Vec<Mount>,
 
     /// The address to listen on; port 0 selects a free port. Default: addr in lemon.ini, or else 127.0.0.1:8080.
-    #[arg(long)]
+    #[arg(long, value_parser = address)]
     addr: Option<SocketAddr>,
 
     /// The address to serve /healthz and /metrics (for Prometheus) on, which visitors should not be able to reach. Port
     /// 0 selects a free port.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     admin_addr: Option<SocketAddr>,
 
     #[command(flatten)]
@@ -81,7 +83,7 @@ pub struct Args {
     /// With 1, every request has a fresh instance: data that one visitor's request leaves in memory cannot reach
     /// another visitor's request. Higher numbers are several times as fast, but the application must then separate
     /// visitors itself. CGI programs always get a fresh instance.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive::<u32>)]
     reuse: u32,
 }
 
@@ -107,8 +109,11 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let settings = Arc::new(config.server.clone());
     files::raise_limit(&settings);
     let metrics = Arc::new(Metrics::new()?);
-    let stores = config.stores(&drivers::registry()).observed(metrics.clone());
-    let session = SessionCtx::with(stores, config.settings.clone())?.limit_new_sessions(config.new_sessions);
+    let session = SessionCtx::builder(config.stores(&drivers::registry()))
+        .observer(metrics.clone())
+        .settings(config.settings.clone())
+        .limit_new_sessions(config.new_sessions)
+        .build()?;
     session.stores().open().await?;
     let store = session.stores().driver(&Location { storage: None, table: None }).await?.clone();
     if let Some(schema) = store.schema()
