@@ -16,6 +16,7 @@
 # make lint   checks format and style, the list of the public API, and that the crates can be packaged
 # make api    updates docs/api.txt, the list of the public API of lemon-session-host
 # make defaults  updates docs/defaults.json, the defaults of the settings as data
+# make messages  updates docs/messages.md, wrong uses of the command and the message that each gets
 # make go-bindings  generates the bindings of the package for Go anew
 # make fuzz   fuzzes the parsers and codecs for SECONDS each (needs a nightly compiler and cargo-fuzz)
 # make mutants changes the rules of sessions and the settings in many ways, one at a time, and shows what no test notices
@@ -33,7 +34,7 @@ COMPONENTS = $(EXAMPLES) -p auth-page -p auth-module -p counter-async -p counter
     -p lemon-session
 WASM = --target wasm32-wasip2
 
-.PHONY: run build dist packages wheel component languages setup test jepsen jepsen-peers test-hosts test-python check bench lint api defaults go-bindings fuzz mutants deny clean target
+.PHONY: run build dist packages wheel component languages setup test jepsen jepsen-peers test-hosts test-python check bench lint api defaults messages go-bindings fuzz mutants deny clean target
 
 # Without the drivers of servers, and without the optimisations that take minutes: `make build` has both.
 run: target
@@ -134,6 +135,9 @@ api: target
 
 defaults:
 	LEMON_SESSION_WRITE_DEFAULTS=1 $(CARGO) test --quiet -p lemon-session-rules --test defaults
+
+messages: target
+	LEMON_SESSION_WRITE_MESSAGES=1 $(CARGO) test --quiet --workspace --test messages
 
 go-bindings:
 	LEMON_SESSION_WRITE_BINDINGS=1 $(CARGO) test --quiet --workspace --test generators go

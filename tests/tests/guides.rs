@@ -148,3 +148,52 @@ fn the_driver_in_the_guide_is_the_example() {
     shows(guide, "rust,ignore", &["examples/driver/src/lib.rs", "examples/driver/tests/conformance.rs"]);
     shows(guide, "toml", &["examples/driver/Cargo.toml"]);
 }
+
+/// The dependencies of a package: their names, versions and features.
+fn dependencies(manifest: &Path) -> Vec<(String, String, Vec<String>)> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["metadata", "--no-deps", "--format-version=1", "--offline", "--manifest-path"]).arg(manifest);
+    let output = cargo.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let dependencies = packages.flat_map(|package| package["dependencies"].as_array().unwrap());
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    dependencies
+        .map(|dependency| {
+            let features = dependency["features"].as_array().unwrap().iter().map(text).collect();
+            (text(&dependency["name"]), text(&dependency["req"]), features)
+        })
+        .collect()
+}
+
+#[test]
+fn the_runtime_in_the_guide_is_complete() {
+    let guide = "docs/embedding.md";
+    // A doctest compiles it here, and the one of the crate's documentation there.
+    let program = &blocks(guide, "rust,no_run")[0];
+    let documented: String = program.lines().map(|line| format!("//! {line}").trim_end().to_owned() + "\n").collect();
+    assert!(read("host/embed/src/lib.rs").contains(&documented), "{guide} and the crate's documentation differ");
+
+    let [manifest] = &blocks(guide, "toml")[..] else { panic!("the guide has one manifest") };
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("src")).unwrap();
+    fs::write(folder.path().join("src/main.rs"), program).unwrap();
+    fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
+    let used = dependencies(&build::root().join("Cargo.toml"));
+    for (name, version, features) in dependencies(&folder.path().join("Cargo.toml")) {
+        assert!(program.contains(&name.replace('-', "_")), "{name} is not used");
+        if name.starts_with("lemon-session") {
+            assert!(
+                manifest.contains(&format!("{name} = {{ git = \"https://github.com/lemon-session/lemon-session\" }}"))
+            );
+            continue;
+        }
+        let has = |feature: &String| {
+            used.iter()
+                .any(|(other, _, features)| *other == name && (features.contains(feature) || features == &["full"]))
+        };
+        assert!(used.iter().any(|(other, required, _)| (other, required) == (&name, &version)), "{name} {version}");
+        assert!(features.iter().all(has), "{name} {features:?}");
+    }
+}

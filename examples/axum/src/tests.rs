@@ -21,7 +21,7 @@ use crate::session::{self, Failure, Site, Visitor};
 
 fn site(settings: Settings) -> (Site, Arc<Memory>) {
     let store = Arc::new(Memory::new());
-    let ctx = SessionCtx::with(Stores::single(store.clone()), settings).unwrap();
+    let ctx = SessionCtx::builder(Stores::single(store.clone())).settings(settings).build().unwrap();
     (Site { sessions: Sessions::new(ctx).unwrap(), app: "test", https: true }, store)
 }
 

@@ -19,7 +19,7 @@ pub struct Args {
     limit: Option<u64>,
 
     /// Sessions to remove in one transaction.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = output::positive::<u32>)]
     batch: u32,
 
     /// Print JSON.

@@ -97,14 +97,22 @@ async fn destroy(driver: &dyn Store, digest: &DigestPrefix, args: &Args, now: u6
     let Some(key) = digest.resolve(driver, now).await? else {
         bail!("there is no live session with the digest {digest}");
     };
+    let mut what = format!("end the session {}", key.to_hex());
     if let Some(inspect) = driver.inspect() {
         match inspect.describe(&key, now).await {
             Ok(None) => bail!("there is no live session with the digest {digest}"),
-            Err(error) if !error.is_unsupported() => return Err(error.into()),
-            _ => {}
+            Ok(Some((record, variables))) => {
+                let owner =
+                    record.owner.as_deref().map_or(String::new(), |owner| format!(" of {}", output::name(owner)));
+                let used = output::ago(record.accessed, now);
+                let variables = output::counted(variables.len() as u64, "variable");
+                what = format!("{what}{owner}, last used {used}, with {variables}");
+            }
+            Err(error) if error.is_unsupported() => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    if !confirm(&format!("end the session {}", key.to_hex()), args.yes)? {
+    if !confirm(&what, args.yes)? {
         return Ok(None);
     }
     if !driver.destroy(&key, &DestroyCondition::Any, now, remember).await? {

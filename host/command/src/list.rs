@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use clap::{ValueEnum as _, builder::PossibleValue};
 use lemon_session_host::store::{Digest, Inspect, Listed};
 use serde_json::{Value, json};
 
@@ -34,7 +35,7 @@ pub struct Args {
     after: Option<DigestPrefix>,
 
     /// List at most this many sessions.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = output::positive::<u64>)]
     limit: u64,
 
     /// List all sessions.
@@ -86,7 +87,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             output::line("no sessions")?;
         }
         if !args.json && left_out > 0 {
-            output::line(format_args!("\n{left_out} more: raise --limit, or pass --all"))?;
+            output::line(format_args!("\n{left_out} more: {}", args.command(&["--all"])))?;
         }
         return store.close(ExitCode::SUCCESS).await;
     }
@@ -118,12 +119,28 @@ pub async fn run(args: Args) -> Result<ExitCode> {
 
     if !args.json {
         match after {
-            Some(last) if more => output::line(format_args!("\nFor more, pass --after {}", last.to_hex()))?,
+            Some(last) if more => {
+                let limit = args.limit.to_string();
+                let next = args.command(&["--limit", &limit, "--after", &last.to_hex()]);
+                output::line(format_args!("\nFor more: {next}"))?;
+            }
             _ if !table.is_begun => output::line("no sessions")?,
             _ => {}
         }
     }
     store.close(ExitCode::SUCCESS).await
+}
+
+impl Args {
+    /// The same list with other words about how much of it.
+    fn command(&self, how_much: &[&str]) -> String {
+        let order = self.sort.to_possible_value();
+        let order = order.as_ref().filter(|_| self.sort != Order::Digest).map(PossibleValue::get_name);
+        let flags = [("--owner", self.owner.as_deref()), ("--sort", order)];
+        let flags = flags.into_iter().filter_map(|(flag, value)| Some([flag, value?])).flatten();
+        let words: Vec<_> = std::iter::once("list").chain(flags).chain(how_much.iter().copied()).collect();
+        self.storage.command(&words, None, None)
+    }
 }
 
 /// The first sessions in the order that is asked for, and how many others there are.

@@ -96,8 +96,8 @@ pub fn init(args: &Args) {
     let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
     let layer = match args.log_format {
         Format::Text => {
-            let terminal = std::io::IsTerminal::is_terminal(&stderr());
-            layer.with_target(false).with_ansi(terminal).boxed()
+            let colours = anstream::AutoStream::choice(&stderr()) != anstream::ColorChoice::Never;
+            layer.with_target(false).with_ansi(colours).boxed()
         }
         Format::Json => layer.json().flatten_event(true).boxed(),
     };

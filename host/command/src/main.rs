@@ -123,7 +123,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     if log::is_json() && tracing::enabled!(tracing::Level::ERROR) {
         tracing::error!("{error}");
     } else {
-        eprintln!("lemon-session: {error}");
+        anstream::eprintln!("{FAILURE}lemon-session:{FAILURE:#} {error}", FAILURE = output::FAILURE);
     }
     code
 }

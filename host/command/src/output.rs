@@ -1,17 +1,25 @@
 //! Output of the commands: aligned columns, and times in words.
 
 use std::{
+    borrow::Cow,
     fmt::{self, Display},
     io::{self, Write as _},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use anstyle::{AnsiColor, Style};
 use comfy_table::{ColumnConstraint, Table, Width, presets};
 use indicatif::{HumanBytes, HumanDuration};
 
-/// Prints a line.
+/// What is in order, what is not recommended, and what is wrong.
+pub const OK: Style = AnsiColor::Green.on_default();
+pub const WARNING: Style = AnsiColor::Yellow.on_default();
+pub const FAILURE: Style = AnsiColor::Red.on_default().bold();
+const HEADER: Style = Style::new().bold();
+
+/// Prints a line. Its colours are left out unless stdout is a terminal that has them and `NO_COLOR` is not set.
 pub fn line(text: impl Display) -> anyhow::Result<()> {
-    match writeln!(io::stdout().lock(), "{text}") {
+    match writeln!(anstream::stdout().lock(), "{text}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(NobodyReads.into()),
         written => Ok(written?),
     }
@@ -53,6 +61,12 @@ pub fn causes(error: &anyhow::Error) -> String {
     text
 }
 
+/// Reads a number of things that are at least one.
+pub fn positive<T: std::str::FromStr + Default + PartialOrd>(text: &str) -> Result<T, String> {
+    let number = text.parse().ok().filter(|number| *number > T::default());
+    number.ok_or_else(|| "not a whole number, 1 or greater".to_owned())
+}
+
 /// The time now, in seconds since 1970-01-01T00:00:00Z.
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
@@ -67,8 +81,33 @@ pub fn table() -> Table {
 
 /// A table as text, without trailing spaces.
 pub fn render(table: &Table) -> String {
-    let lines: Vec<_> = table.lines().map(|line| line.trim().to_owned()).collect();
+    let mut lines: Vec<_> = table.lines().map(|line| line.trim().to_owned()).collect();
+    if let (Some(_), Some(header)) = (table.header(), lines.first_mut()) {
+        *header = format!("{HEADER}{header}{HEADER:#}");
+    }
     lines.join("\n")
+}
+
+/// A command of this program as a line for a shell. It is shown to an operator, so a password in a URL becomes `PASSWORD`.
+pub fn command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let words = words.into_iter().map(|word| quoted(&without_password(word)));
+    std::iter::once("lemon-session".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// A word for a shell.
+pub fn quoted(word: &str) -> String {
+    // A word with a NUL byte, which cannot be quoted, cannot be an argument either.
+    shlex::try_quote(word).map_or(word.to_owned(), Cow::into_owned)
+}
+
+/// A URL may name several hosts, or be malformed, so it is not parsed as one.
+fn without_password(word: &str) -> Cow<'_, str> {
+    let masked = word.split_once("://").and_then(|(scheme, rest)| {
+        let (user, hosts) = rest.rsplit_once('@')?;
+        let (name, _) = user.split_once(':')?;
+        Some(format!("{scheme}://{name}:PASSWORD@{hosts}"))
+    });
+    masked.map_or(word.into(), Cow::from)
 }
 
 /// The column widths of a table that is printed in parts: they never shrink from one part to the next.
@@ -108,9 +147,14 @@ pub fn bytes(bytes: u64) -> String {
 
 /// `1 session`, `2 sessions`.
 pub fn sessions(count: u64) -> String {
+    counted(count, "session")
+}
+
+/// `1 variable`, `2 variables`.
+pub fn counted(count: u64, what: &str) -> String {
     match count {
-        1 => "1 session".to_owned(),
-        count => format!("{count} sessions"),
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
     }
 }
 
@@ -119,6 +163,17 @@ mod tests {
     use anyhow::anyhow;
 
     use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted_into_a_shell_and_shows_no_password() {
+        let words = ["list", "--owner", "Ada's", "--storage", "postgres://lemon:secret@db.example/shop"];
+        let line = r#"lemon-session list --owner "Ada's" --storage postgres://lemon:PASSWORD@db.example/shop"#;
+        assert_eq!(command(words), line);
+        assert_eq!(
+            command(["tables", "check", "--storage", "sqlite:a b.db"]),
+            "lemon-session tables check --storage 'sqlite:a b.db'"
+        );
+    }
 
     #[test]
     fn no_text_of_a_cause_is_repeated() {

@@ -16,7 +16,7 @@ pub struct Args {
     storage: storage::Args,
 
     /// List at most this many owners.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = output::positive::<u64>)]
     limit: u64,
 
     /// List all owners.
@@ -86,7 +86,8 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         }
         output::line(output::render(&table))?;
         if left_out > 0 {
-            output::line(format_args!("\n{left_out} more: pass --all to see them"))?;
+            let all = args.storage.command(&["owners", "--all"], None, None);
+            output::line(format_args!("\n{left_out} more: {all}"))?;
         }
     }
     store.close(ExitCode::SUCCESS).await

@@ -109,7 +109,8 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             let there = schema.tables_exist().await?;
             let differences = schema.differences().await?;
             let text = if !there {
-                format!("{what} do not exist or are of an older version: run `lemon-session tables create`")
+                let create = args.storage.command(&["tables", "create"], None, None);
+                format!("{what} do not exist or are of an older version: run `{create}`")
             } else if !differences.is_empty() {
                 format!("{what} differ from those that this version of lemon-session creates")
             } else {

@@ -83,6 +83,9 @@ pub fn load(file: &Path) -> Result<Component> {
 
 fn compile(engine: &Engine, file: &Path, bytes: &[u8]) -> Result<Component> {
     let name = file.display();
+    if !bytes.starts_with(b"\0asm") {
+        return Err(Error::invalid(format!("{name} is not a WebAssembly component")));
+    }
     let begun = Instant::now();
     let component = Component::new(engine, bytes).map_err(|error| {
         Error::invalid(format!("{name} is not a WebAssembly component that can be compiled: {}", error.root_cause()))

@@ -16,6 +16,8 @@ const FOR_THE_SESSION_COMPONENT: [&str; 3] = ["lemon:session/storage@", ASYNC_ST
 const ASYNC_STORAGE: &str = "lemon:session/storage-async@";
 /// What every host has.
 const OF_EVERY_HOST: [&str; 1] = ["wasi:"];
+/// How WebAssembly begins.
+const WASM: &[u8] = b"\0asm";
 /// How a core module begins, in contrast to a component.
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
@@ -242,6 +244,9 @@ fn read(graph: &mut CompositionGraph, name: &str, bytes: &[u8]) -> Result<Packag
              `wasm-tools component new`"
                 .to_owned(),
         ));
+    }
+    if !bytes.starts_with(WASM) {
+        return Err(Error::NotAComponent("it is not WebAssembly at all".to_owned()));
     }
     let not_a_component = |error: anyhow::Error| Error::NotAComponent(format!("{error:#}"));
     let package = Package::from_bytes(name, None, bytes, graph.types_mut()).map_err(not_a_component)?;

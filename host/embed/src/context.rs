@@ -3,7 +3,7 @@ use std::{net::IpAddr, sync::Arc};
 use wasmtime::component::{HasData, Linker};
 
 use crate::{
-    Settings, Stores,
+    Observer, Settings, Stores,
     bindings::lemon::session::{settings, storage},
     new_sessions::NewSessions,
     settings::{Grant, InvalidSettings},
@@ -49,17 +49,22 @@ pub(crate) struct Shared {
 impl SessionCtx {
     /// A context with one store for all sessions and the default settings.
     pub fn new(driver: Arc<dyn Store>) -> Self {
-        Self::of(Arc::new(Stores::single(driver)), Settings::default())
+        SessionCtxBuilder::new(Stores::single(driver)).context()
     }
 
-    /// A context with these stores and settings.
+    /// Begins a context with these stores, whose settings have their defaults unless the builder is told others.
     ///
-    /// # Errors
-    ///
-    /// Fails when settings are invalid, and names each of them.
-    pub fn with(stores: Stores, settings: Settings) -> Result<Self, InvalidSettings> {
-        settings.validate()?;
-        Ok(Self::of(Arc::new(stores), settings))
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use lemon_session_host::{SessionCtx, Settings, Stores, store::memory::Memory};
+    /// let settings = Settings { expires: 7200, lazy: true, ..Settings::default() };
+    /// let stores = Stores::single(Arc::new(Memory::new()));
+    /// let session = SessionCtx::builder(stores).settings(settings).limit_new_sessions(60).build()?;
+    /// assert_eq!(session.settings().expires, 7200);
+    /// # Ok::<(), lemon_session_host::settings::InvalidSettings>(())
+    /// ```
+    pub fn builder(stores: Stores) -> SessionCtxBuilder {
+        SessionCtxBuilder::new(stores)
     }
 
     /// A context with the same stores and other settings, for sessions that are started with it.
@@ -79,11 +84,6 @@ impl SessionCtx {
     #[must_use]
     pub fn limit_new_sessions(&self, per_minute: u32) -> Self {
         self.sharing(self.shared.settings.clone(), self.shared.new_sessions.with_limit(per_minute))
-    }
-
-    fn of(stores: Arc<Stores>, settings: Settings) -> Self {
-        let shared = Shared { stores, settings, new_sessions: NewSessions::default() };
-        Self { shared: Arc::new(shared), caller: Caller::default() }
     }
 
     fn sharing(&self, settings: Settings, new_sessions: NewSessions) -> Self {
@@ -119,6 +119,51 @@ impl SessionCtx {
     /// Fails when a store cannot flush its pending writes.
     pub async fn close(&self) -> store::Result<()> {
         self.shared.stores.close().await
+    }
+}
+
+/// Makes a [`SessionCtx`]: [`SessionCtx::builder`].
+#[must_use]
+pub struct SessionCtxBuilder {
+    stores: Stores,
+    settings: Settings,
+    new_sessions: NewSessions,
+}
+
+impl SessionCtxBuilder {
+    fn new(stores: Stores) -> Self {
+        Self { stores, settings: Settings::default(), new_sessions: NewSessions::default() }
+    }
+
+    /// The settings of all sessions.
+    pub fn settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// Receives every storage operation, for metrics.
+    pub fn observer(self, observer: Arc<dyn Observer>) -> Self {
+        Self { stores: self.stores.observed(observer), ..self }
+    }
+
+    /// As [`SessionCtx::limit_new_sessions`].
+    pub fn limit_new_sessions(self, per_minute: u32) -> Self {
+        Self { new_sessions: self.new_sessions.with_limit(per_minute), ..self }
+    }
+
+    /// The context.
+    ///
+    /// # Errors
+    ///
+    /// Fails when settings are invalid, and names each of them.
+    pub fn build(self) -> Result<SessionCtx, InvalidSettings> {
+        self.settings.validate()?;
+        Ok(self.context())
+    }
+
+    fn context(self) -> SessionCtx {
+        let Self { stores, settings, new_sessions } = self;
+        let shared = Shared { stores: Arc::new(stores), settings, new_sessions };
+        SessionCtx { shared: Arc::new(shared), caller: Caller::default() }
     }
 }
 

@@ -70,8 +70,9 @@
 //! }
 //! ```
 //!
-//! [`engine::engine`] makes an engine on which a fresh instance for each request is cheap. [`SessionCtx::with`] takes
-//! [`Settings`] and several stores ([`Stores`]). An [`Observer`] receives every storage operation, for metrics.
+//! [`engine::engine`] makes an engine on which a fresh instance for each request is cheap.
+//! [`SessionCtx::builder`] takes [`Settings`], several stores ([`Stores`]) and an [`Observer`], which receives every storage
+//! operation, for metrics.
 //!
 //! With [`sessions::warm`], an application that is instantiated for each request takes a session component from a pool
 //! instead of instantiating its own.
@@ -110,7 +111,7 @@ pub mod stores;
 #[cfg(feature = "compose")]
 pub(crate) use component::BLOCKING;
 pub use component::{ASYNC_COMPONENT, COMPONENT};
-pub use context::{Caller, HasSession, SessionCtx, SessionCtxView, SessionView, add_to_linker};
+pub use context::{Caller, HasSession, SessionCtx, SessionCtxBuilder, SessionCtxView, SessionView, add_to_linker};
 pub use lemon_session_store as store;
 pub use log_limit::LogLimit;
 pub use new_sessions::network_of;

@@ -49,7 +49,10 @@ mod tests {
     #[test]
     fn the_component_is_given_the_settings_and_the_caller_of_its_context() {
         let stores = Stores::new(Storage::new("memory:"), BTreeMap::new(), &Registry::new());
-        let ctx = SessionCtx::with(stores, Settings { app: "shop".to_owned(), ..Settings::default() }).unwrap();
+        let ctx = SessionCtx::builder(stores)
+            .settings(Settings { app: "shop".to_owned(), ..Settings::default() })
+            .build()
+            .unwrap();
         let mut ctx = ctx.for_caller(Caller { request: 7, client: None, manager: Grant::All });
         let mut view = SessionCtxView { ctx: &mut ctx };
         assert_eq!(settings::Host::get_defaults(&mut view).app, "shop");

@@ -142,7 +142,7 @@ impl Stores {
     }
 
     /// The same stores, with an observer of every storage operation.
-    pub fn observed(self, observer: Arc<dyn Observer>) -> Self {
+    pub(crate) fn observed(self, observer: Arc<dyn Observer>) -> Self {
         Self { observer: Some(observer), ..self }
     }
 

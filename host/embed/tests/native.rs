@@ -34,7 +34,7 @@ impl Host {
     }
 
     fn on(driver: Arc<dyn Store>, mut pool: PoolOptions, settings: Settings) -> Self {
-        let ctx = SessionCtx::with(Stores::single(driver), settings).unwrap();
+        let ctx = SessionCtx::builder(Stores::single(driver)).settings(settings).build().unwrap();
         let now = Arc::new(AtomicU64::new(1_000_000));
         let clock = Arc::clone(&now);
         pool.clock = Some(Arc::new(move || Duration::from_secs(clock.load(Ordering::Relaxed))));

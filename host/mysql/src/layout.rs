@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     MySql,
     rows::{column, text},
+    statements::Statements,
 };
 
 /// The steps from each layout to the next. The layout of tables is the number of steps that were taken.
@@ -23,8 +24,11 @@ pub(super) const LAYOUTS: &[&str] =
 const LAYOUT: &str = include_str!("parts.txt");
 
 impl MySql {
-    /// The layout of the tables, 0 if there are none.
+    /// The layout of the tables, 0 if there are none. Fails if they are newer or of another program.
     pub(super) async fn layout(&self) -> Result<i64> {
+        let columns =
+            self.calls.run(Repeat::Safe, self.sql(), |connection, sql| Box::pin(columns(&mut connection.client, sql)));
+        self.server().refuse_foreign(columns.await?)?;
         let layout = self.calls.run(Repeat::Safe, self.sql(), |connection, sql| {
             Box::pin(async move { connection.client.query_first::<i64, _>(&sql.layout).await })
         });
@@ -32,11 +36,11 @@ impl MySql {
     }
 
     pub(super) async fn migrate(&self, layouts: &'static [&'static str]) -> Result<()> {
-        let server = Arc::clone(self.calls.server());
-        let migrated = self.calls.set_up((server, layouts), |connection, (server, layouts)| {
+        let input = (Arc::clone(self.calls.server()), self.sql(), layouts);
+        let migrated = self.calls.set_up(input, |connection, (server, sql, layouts)| {
             Box::pin(async move {
                 lock(&mut connection.client, server).await?;
-                let migrated = migrate(&mut connection.client, server, layouts).await;
+                let migrated = migrate(&mut connection.client, server, sql, layouts).await;
                 unlock(&mut connection.client, server).await?;
                 migrated
             })
@@ -78,7 +82,21 @@ fn lock_name(server: &Server) -> String {
         .fold("lemon-session ".to_owned(), |name, byte| name + &format!("{byte:02x}"))
 }
 
-async fn migrate(connection: &mut Conn, server: &Server, layouts: &[&str]) -> Result<Result<()>, ClientError> {
+/// The end of a table's name and a column, for each column of the tables that are there.
+pub(super) async fn columns(connection: &mut Conn, sql: &Statements) -> Result<Vec<(String, String)>, ClientError> {
+    let rows: Vec<Row> = connection.query(&sql.columns).await?;
+    rows.into_iter().map(|mut row| Ok((text(column(&mut row, 0)?), text(column(&mut row, 1)?)))).collect()
+}
+
+async fn migrate(
+    connection: &mut Conn,
+    server: &Server,
+    sql: &Statements,
+    layouts: &[&str],
+) -> Result<Result<()>, ClientError> {
+    if let Err(foreign) = server.refuse_foreign(columns(connection, sql).await?) {
+        return Ok(Err(foreign));
+    }
     let similar = "SELECT table_name FROM information_schema.tables
         WHERE @@lower_case_table_names = 0 AND table_schema = DATABASE()
         AND LOWER(table_name) = LOWER(?) AND BINARY table_name <> ?";

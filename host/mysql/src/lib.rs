@@ -53,7 +53,7 @@ use mysql_async::{DriverError, Params, Row, TxOpts, Value, prelude::Queryable};
 use self::{
     connection::Connections,
     import::import,
-    layout::{LAYOUTS, lock, unlock},
+    layout::{LAYOUTS, columns, lock, unlock},
     rows::{bytes, column, loaded, number, optional, pack, pack_clears, record, text},
     statements::Statements,
 };
@@ -429,15 +429,17 @@ impl Schema for MySql {
         let drop = self.calls.set_up(input, |connection, (server, sql)| {
             Box::pin(async move {
                 lock(&mut connection.client, server).await?;
-                let mut dropped = Ok(());
-                for statement in &sql.drop_tables {
-                    dropped = dropped.and(connection.client.query_drop(statement).await);
+                let mut dropped = columns(&mut connection.client, sql).await.map(|found| server.refuse_foreign(found));
+                if let Ok(Ok(())) = dropped {
+                    for statement in &sql.drop_tables {
+                        dropped = dropped.and(connection.client.query_drop(statement).await.map(Ok));
+                    }
                 }
                 unlock(&mut connection.client, server).await?;
                 dropped
             })
         });
-        drop.await
+        drop.await?
     }
 
     async fn tables_exist(&self) -> Result<bool> {

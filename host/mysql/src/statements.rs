@@ -27,6 +27,7 @@ pub struct Statements {
     pub clear: String,
     pub replace: String,
     pub write: String,
+    pub columns: String,
     pub layout: String,
     pub parts: String,
     pub drop_tables: Vec<String>,
@@ -101,6 +102,11 @@ impl Statements {
                 expires = GREATEST(expires, ?), absolute_expiry = ?, rotated = ?, owner = ?, version = ?, size = ?
                 WHERE id = ?"),
             write: sql("INSERT INTO `{table}_variable` (session, app, name, value) VALUES (?, ?, ?, ?)"),
+            columns: sql("SELECT LOWER(SUBSTRING(table_name, CHAR_LENGTH('{table}') + 1)), LOWER(column_name)
+                FROM information_schema.columns
+                WHERE table_schema = DATABASE() AND table_name IN ('{table}', '{table}_variable', '{table}_meta')
+                AND (@@lower_case_table_names <> 0
+                    OR BINARY table_name IN ('{table}', '{table}_variable', '{table}_meta'))"),
             layout: sql("SELECT layout FROM `{table}_meta`"),
             // MySQL 8 reports no display width of integers, other servers do.
             parts: sql("SELECT CONCAT('column ', table_name, '.', column_name), CONCAT(

@@ -184,6 +184,17 @@ async fn differences_lists_changes_of_the_tables() {
     driver.close().await.expect("close");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_of_other_programs_are_left_as_they_are() {
+    let Some(database) = Database::new().await else { return };
+    let run = async |sql: String| {
+        let mut connection = Conn::from_url(&database.url).await.expect("a connection");
+        connection.query_drop(sql).await.expect("a statement");
+        connection.disconnect().await.expect("disconnect");
+    };
+    sql::tables_of_other_programs_are_left_as_they_are(&database.url, '`', run).await;
+}
+
 /// The program was killed after it had created the tables and before it had created all procedures.
 #[tokio::test(flavor = "multi_thread")]
 async fn incomplete_tables_are_completed_by_many_hosts_at_once() {

@@ -7,6 +7,7 @@ use lemon_session_store::{
     Result,
     layout::{Parts, differences, parts},
 };
+use tokio_postgres::Row;
 
 use super::Postgres;
 
@@ -18,8 +19,15 @@ pub(super) const LAYOUTS: &[&str] =
 const LAYOUT: &str = include_str!("parts.txt");
 
 impl Postgres {
-    /// The layout of the tables, 0 if there are none.
+    /// The layout of the tables, 0 if there are none. Fails if they are newer or of another program.
     pub(super) async fn layout(&self) -> Result<i64> {
+        let found = self.calls.run(Repeat::Safe, self.sql(), |client, sql| {
+            Box::pin(async move {
+                let found = client.prepare_cached(&sql.columns).await?;
+                columns(&client.query(&found, &[]).await?)
+            })
+        });
+        self.server().refuse_foreign(found.await?)?;
         let layout = self.calls.run(Repeat::Safe, self.sql(), |client, sql| {
             Box::pin(async move {
                 let layout = client.prepare_cached(&sql.layout).await?;
@@ -30,11 +38,14 @@ impl Postgres {
     }
 
     pub(super) async fn migrate(&self, layouts: &'static [&'static str]) -> Result<()> {
-        let server = Arc::clone(self.calls.server());
-        let migrated = self.calls.set_up((server, layouts), |client, (server, layouts)| {
+        let input = (Arc::clone(self.calls.server()), self.sql(), layouts);
+        let migrated = self.calls.set_up(input, |client, (server, sql, layouts)| {
             Box::pin(async move {
                 let transaction = client.transaction().await?;
                 transaction.batch_execute(&set_up(server)).await?;
+                if let Err(foreign) = server.refuse_foreign(columns(&transaction.query(&sql.columns, &[]).await?)?) {
+                    return Ok(Err(foreign));
+                }
                 let meta = server.sql(r#""{table}_meta""#);
                 let mut layout = 0;
                 if transaction.query_one("SELECT to_regclass($1) IS NOT NULL", &[&meta]).await?.try_get(0)? {
@@ -81,6 +92,11 @@ pub(super) fn set_up(server: &Server) -> String {
         "SET LOCAL statement_timeout = 0;
         SELECT pg_advisory_xact_lock(hashtextextended('lemon-session {table}', 0))",
     )
+}
+
+/// The end of a table's name and a column, for each column of the tables that are there.
+pub(super) fn columns(rows: &[Row]) -> Result<Vec<(String, String)>, tokio_postgres::Error> {
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 #[cfg(test)]

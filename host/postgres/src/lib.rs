@@ -64,7 +64,7 @@ use lemon_session_store::{
 
 use self::{
     calls::Calls,
-    layout::{LAYOUTS, set_up},
+    layout::{LAYOUTS, columns, set_up},
     rows::{Update, loaded, number, record, stored, text},
     statements::Statements,
 };
@@ -408,11 +408,15 @@ impl Schema for Postgres {
             Box::pin(async move {
                 let transaction = client.transaction().await?;
                 transaction.batch_execute(&set_up(server)).await?;
+                let found = columns(&transaction.query(&sql.columns, &[]).await?)?;
+                if let Err(foreign) = server.refuse_foreign(found) {
+                    return Ok(Err(foreign));
+                }
                 transaction.batch_execute(&sql.drop_tables).await?;
-                transaction.commit().await
+                transaction.commit().await.map(Ok)
             })
         });
-        drop.await
+        drop.await?
     }
 
     async fn tables_exist(&self) -> Result<bool> {

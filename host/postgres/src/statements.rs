@@ -24,6 +24,7 @@ pub struct Statements {
     pub clear: String,
     pub replace: String,
     pub write: String,
+    pub columns: String,
     pub layout: String,
     pub parts: String,
     pub drop_tables: String,
@@ -103,6 +104,11 @@ impl Statements {
                 size = $9 WHERE id = $1"#),
             write: sql(r#"INSERT INTO "{table}_variable" (session, app, name, value)
                 SELECT $1, w.* FROM unnest($2::bytea[], $3::bytea[], $4::bytea[]) AS w"#),
+            columns: sql(
+                r#"SELECT t.name_end, a.attname::text FROM unnest(ARRAY['', '_variable', '_meta']) AS t (name_end)
+                JOIN pg_attribute a ON a.attrelid = to_regclass('"{table}' || t.name_end || '"')
+                AND a.attnum > 0 AND NOT a.attisdropped"#,
+            ),
             layout: sql(r#"SELECT layout FROM "{table}_meta""#),
             parts: sql(r#"WITH here AS (
                     SELECT c.oid, c.relname FROM pg_class c WHERE c.oid IN (to_regclass('"{table}"'), to_regclass('"{table}_variable"'))

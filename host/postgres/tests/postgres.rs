@@ -105,6 +105,13 @@ async fn differences_lists_changes_of_the_tables() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tables_of_other_programs_are_left_as_they_are() {
+    let Some(url) = shared().await else { return };
+    let run = async |sql: String| run_on_shared(url, &sql).await;
+    sql::tables_of_other_programs_are_left_as_they_are(url, '"', run).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_settings_are_refused_at_once() {
     let Some((server, url)) = own_server().await else { return };
     let wrong = format!("postgres://owner:hunter2@127.0.0.1:{}/sessions", server.port);

@@ -1,10 +1,32 @@
 //! The layout of the tables: its version, and errors about it.
 
-use lemon_session_store::{Error, Result};
+use lemon_session_store::{
+    Error, Result,
+    layout::{Columns, Foreign},
+};
 
 use super::server::Server;
 
+/// What the names of the tables end with, and columns that they have in every layout.
+const TABLES: [(&str, &[&str]); 3] = [
+    ("", &["id", "digest", "ended", "era", "leads_to"]),
+    ("_variable", &["session", "app", "name", "value"]),
+    ("_meta", &["layout"]),
+];
+
 impl Server {
+    /// Fails if a table of another program is among those that a query has found: the end of a table's name and a column a
+    /// row.
+    pub fn refuse_foreign(&self, found: Vec<(String, String)>) -> Result<()> {
+        let mut tables = Columns::new();
+        for (end, column) in found {
+            tables.entry(end).or_default().insert(column);
+        }
+        let place = || format!("the database {} of {} at {}", self.database, self.product, self.address());
+        let foreign = Foreign::without_column(&self.table, &TABLES, &tables);
+        foreign.map_or(Ok(()), |foreign| Err(foreign.error(&place())))
+    }
+
     /// The steps from the layout `found` to the last one, of all `steps`.
     pub fn missing_steps<'a>(&self, found: i64, steps: &'a [&'a str]) -> Result<&'a [&'a str]> {
         let missing = usize::try_from(found).ok().and_then(|found| steps.get(found..));

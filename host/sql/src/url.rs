@@ -36,7 +36,13 @@ impl Server {
         let scheme = options.url.split_once(':').map_or("", |(scheme, _)| scheme).to_owned();
         let shape = format!("{scheme}://USER:PASSWORD@HOST:PORT/DATABASE");
         options.refuse_unknown(&OPTIONS)?;
-        let wrong = |error| Error::invalid(format!("the storage URL is not of the form {shape}: {error}"));
+        let wrong = |error| {
+            let hint = match options.url.contains('@') {
+                true => "; in a password, / is written %2F, @ is %40 and : is %3A",
+                false => "",
+            };
+            Error::invalid(format!("the storage URL is not of the form {shape}: {error}{hint}"))
+        };
         let (first, others) = split_hosts(&options.url);
         let url = Url::parse(&first).map_err(wrong)?;
         let mut given: BTreeMap<String, String> = options.options.clone();

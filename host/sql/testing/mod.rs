@@ -1,6 +1,7 @@
 //! The tests that drivers of SQL servers share: each rule is stated once, and checked on every kind of server.
 
 mod calls;
+mod foreign;
 mod opening;
 #[allow(dead_code, reason = "each test program uses a part of it")]
 pub mod proxy;
@@ -25,7 +26,7 @@ use lemon_session_store::{
 };
 use proxy::Proxy;
 
-pub use self::{calls::*, opening::*, restarts::*, secrets::*, waits::*};
+pub use self::{calls::*, foreign::*, opening::*, restarts::*, secrets::*, waits::*};
 
 const APP: &str = "shop";
 

@@ -2,10 +2,14 @@
 
 use std::{fs::OpenOptions, io::ErrorKind, time::Duration};
 
-use lemon_session_store::{Error, Result};
+use lemon_session_store::{Error, Result, layout::Foreign};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{file::FileConnection, options::Options, schema};
+use super::{
+    file::FileConnection,
+    options::Options,
+    schema::{self, Layout},
+};
 
 impl Options {
     /// Creates the file unless it exists. Only the user that this process runs as may read it.
@@ -27,25 +31,30 @@ impl Options {
         self.file.path().exists()
     }
 
-    /// Which layout the tables have; the file is left as it is.
-    pub fn layout(&self) -> Result<schema::Layout> {
+    /// Which layout the tables have, or whose they are; the file is left as it is.
+    pub fn layout(&self) -> Result<Layout> {
         if !self.file_exists() {
-            return Ok(schema::Layout::Older);
+            return Ok(Layout::Missing);
         }
-        let layout = self.connect().and_then(|connection| schema::layout(&connection, &self.table));
+        let layout = self.connect().and_then(|connection| schema::examine(&connection, &self.table));
         layout.map_err(|error| self.failure(error))
     }
 
-    /// Whether there are tables of any layout.
-    pub fn has_tables(&self) -> Result<bool> {
-        let number = || self.connect().and_then(|connection| schema::number(&connection, &self.table));
-        Ok(self.file_exists() && number().map_err(|error| self.failure(error))? != 0)
+    /// The layout, unless it is newer than this version or another program's.
+    pub fn known(&self, layout: Layout) -> Result<Layout> {
+        match layout {
+            Layout::Newer(layout) => Err(self.newer_layout(layout)),
+            Layout::Foreign(foreign) => Err(self.foreign(&foreign)),
+            Layout::Missing | Layout::Older | Layout::Current => Ok(layout),
+        }
     }
 
     /// The differences between the tables in the file and those of this version.
     pub fn differences(&self) -> Result<Vec<String>> {
-        if !self.has_tables()? {
-            return Ok(vec!["the tables are not there".to_owned()]);
+        match self.layout()? {
+            Layout::Missing => return Ok(vec!["the tables are not there".to_owned()]),
+            Layout::Foreign(foreign) => return Err(self.foreign(&foreign)),
+            Layout::Older | Layout::Current | Layout::Newer(_) => {}
         }
         let differences = self.connect().and_then(|connection| schema::differences(&connection, &self.table));
         differences.map_err(|error| self.failure(error))
@@ -83,15 +92,16 @@ impl Options {
         let open = || {
             let connection = self.connect()?;
             let layout = schema::layout(&connection, &self.table)?;
-            if layout == schema::Layout::Current {
+            if layout == Layout::Current {
                 prepare(&connection)?;
             }
             Ok((connection, layout))
         };
         match self.file.connect(open).map_err(|error| self.failure(error))? {
-            (connection, schema::Layout::Current) => Ok(connection),
-            (_, schema::Layout::Older) => Err(self.missing_tables()),
-            (_, schema::Layout::Newer(layout)) => Err(self.newer_layout(layout)),
+            (connection, Layout::Current) => Ok(connection),
+            (_, Layout::Missing | Layout::Older) => Err(self.missing_tables()),
+            (_, Layout::Newer(layout)) => Err(self.newer_layout(layout)),
+            (_, Layout::Foreign(foreign)) => Err(self.foreign(&foreign)),
         }
     }
 
@@ -123,6 +133,11 @@ impl Options {
         ))
     }
 
+    /// The error when a table is of another program.
+    pub fn foreign(&self, foreign: &Foreign) -> Error {
+        foreign.error(&self.file.name().to_string())
+    }
+
     /// The error when another process writes for too long.
     pub fn busy(&self) -> Error {
         Error::unavailable(format!(
@@ -135,21 +150,22 @@ impl Options {
     pub fn failure(&self, error: rusqlite::Error) -> Error {
         let file = self.file.name();
         let code = error.sqlite_error_code();
-        if matches!(&error, rusqlite::Error::SqliteFailure(_, Some(text)) if text.starts_with("no such table"))
-            || matches!(&error, rusqlite::Error::SqlInputError { msg, .. } if msg.starts_with("no such table"))
+        let is_missing = |text: &str| text.starts_with("no such table") || text.starts_with("no such column");
+        if matches!(&error, rusqlite::Error::SqliteFailure(_, Some(text)) if is_missing(text))
+            || matches!(&error, rusqlite::Error::SqlInputError { msg, .. } if is_missing(msg))
             || (code == Some(ErrorCode::CannotOpen) && !self.file_exists())
         {
             return self.missing_tables();
         }
         let message = match code {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => return self.busy().with_source(error),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => return self.busy(),
             Some(ErrorCode::NotADatabase) => format!("{file} is not an SQLite database"),
             Some(ErrorCode::CannotOpen) => format!("cannot open {file}"),
             Some(ErrorCode::ReadOnly) => format!("{file}, or its folder, cannot be written to"),
             Some(ErrorCode::DiskFull) => format!("there is no room for {file}: the disk is full"),
             _ => format!("SQLite failed on {file}: {error}"),
         };
-        Error::unavailable(message).with_source(error)
+        Error::unavailable(message)
     }
 }
 

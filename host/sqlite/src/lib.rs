@@ -282,32 +282,32 @@ impl Schema for Sqlite {
     async fn create_tables(&self) -> Result<()> {
         self.aside(|_, options| {
             options.create_file()?;
+            // First, because a connection that writes sets the database's journal mode.
+            options.known(options.layout()?)?;
             let mut connection = options.connect_to_upgrade()?;
-            match schema::create(&mut connection, &options.table).map_err(|error| options.failure(error))? {
-                Layout::Newer(layout) => Err(options.newer_layout(layout)),
-                _ => Ok(()),
-            }
+            let layout = schema::create(&mut connection, &options.table).map_err(|error| options.failure(error))?;
+            options.known(layout).map(|_| ())
         })
         .await
     }
 
     async fn drop_tables(&self) -> Result<()> {
         self.aside(|_, options| {
-            if !options.has_tables()? {
-                return Ok(());
-            }
-            let mut connection = options.connect_to_upgrade()?;
-            schema::drop(&mut connection, &options.table).map_err(|error| options.failure(error))
+            let foreign = match options.layout()? {
+                Layout::Missing => None,
+                Layout::Foreign(foreign) => Some(foreign),
+                Layout::Older | Layout::Current | Layout::Newer(_) => {
+                    let mut connection = options.connect_to_upgrade()?;
+                    schema::drop(&mut connection, &options.table).map_err(|error| options.failure(error))?
+                }
+            };
+            foreign.map_or(Ok(()), |foreign| Err(options.foreign(&foreign)))
         })
         .await
     }
 
     async fn tables_exist(&self) -> Result<bool> {
-        self.aside(|_, options| match options.layout()? {
-            Layout::Newer(layout) => Err(options.newer_layout(layout)),
-            layout => Ok(layout == Layout::Current),
-        })
-        .await
+        self.aside(|_, options| Ok(options.known(options.layout()?)? == Layout::Current)).await
     }
 
     async fn differences(&self) -> Result<Vec<String>> {

@@ -10,6 +10,8 @@ use lemon_session_store::{Error, Result, StorageOptions, TableName, units};
 
 use super::file::DatabaseFile;
 
+const OPTIONS: [&str; 3] = ["synchronous", "mmap-size", "busy-timeout"];
+
 /// The longest time that SQLite takes for `busy-timeout`.
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
@@ -31,7 +33,7 @@ pub struct Options {
 impl Options {
     /// Reads the URL and the options beside it.
     pub fn parse(options: &StorageOptions) -> Result<Self> {
-        options.refuse_unknown(&["synchronous", "mmap-size", "busy-timeout"])?;
+        options.refuse_unknown(&OPTIONS)?;
         let table = options.table.clone();
         if table.as_str().to_ascii_lowercase().starts_with("sqlite_") {
             return Err(Error::invalid(format!(
@@ -78,14 +80,21 @@ fn path(url: &str) -> Result<PathBuf> {
     if path.is_empty() || path.starts_with("//") {
         return Err(Error::invalid("a storage URL of SQLite is sqlite:PATH, without // before the path"));
     }
+    if let Some((_, query)) = path.split_once('?')
+        && OPTIONS.iter().any(|option| query.split('=').next() == Some(option))
+    {
+        return Err(Error::invalid("a storage URL of SQLite is sqlite:PATH: options stand beside `url` in lemon.ini"));
+    }
+    let name = path;
     // The `.` keeps SQLite from reading `file:` and `:memory:` as anything but names of files.
     let path = Path::new(".").join(path);
     if path.is_dir() {
-        return Err(Error::invalid(format!("{} is a folder: the storage URL names a file in it", path.display())));
+        return Err(Error::invalid(format!("{name} is a folder: the storage URL names a file in it")));
     }
     match path.parent() {
         Some(folder) if !folder.is_dir() => {
-            Err(Error::invalid(format!("there is no folder {} for the database file: create it", folder.display())))
+            let folder = folder.strip_prefix(".").unwrap_or(folder).display();
+            Err(Error::invalid(format!("there is no folder {folder} for the database file: create it")))
         }
         _ => Ok(path),
     }
@@ -136,8 +145,9 @@ mod tests {
         refused("sqlite::memory:", &[], "memory: keeps them in memory");
         refused("sqlite:", &[], "sqlite:PATH");
         refused("sqlite://sessions.db", &[], "without //");
-        refused("sqlite:/tmp", &[], "is a folder");
-        refused("sqlite:no/such/folder/sessions.db", &[], "no folder ./no/such/folder");
+        refused("sqlite:/tmp", &[], "/tmp is a folder");
+        refused("sqlite:x?synchronous=FULL", &[], "beside `url`");
+        refused("sqlite:no/such/folder/sessions.db", &[], "no folder no/such/folder");
     }
 
     #[test]

@@ -13,12 +13,23 @@
 
 use lemon_session_store::{
     TableName,
-    layout::{self, Parts},
+    layout::{self, Columns, Foreign, Parts},
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 /// Each script upgrades the tables by one layout. The number of a layout is how many scripts have run.
 const LAYOUTS: &[&str] = &[include_str!("layout_1.sql"), include_str!("layout_2.sql"), include_str!("layout_3.sql")];
+
+/// What the names of the tables end with, and columns that they have in every layout. The table of tombstones was `_former`
+/// before layout 3.
+const TABLES: [(&str, &[&str]); 6] = [
+    ("", &["id", "created", "expires", "owner"]),
+    ("_variable", &["session", "app", "name", "value"]),
+    ("_large", &["id", "value"]),
+    ("_tombstone", &["session", "nonce", "forget", "reused"]),
+    ("_former", &["session", "nonce", "forget", "reused"]),
+    ("_meta", &["version"]),
+];
 
 /// The longest value, in bytes, that is kept beside the names. A longer row of a table
 /// WITHOUT ROWID, one that fills more than a quarter of a page, would overflow to a second page.
@@ -27,17 +38,22 @@ pub const INLINE: usize = 400;
 /// The layout of the tables in a database.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// There are no tables, or some of an older version of this program.
+    /// There are no tables.
+    Missing,
+    /// The tables are of an older version of this program.
     Older,
     /// The tables are those this version knows.
     Current,
     /// The tables are of a newer version.
     Newer(i64),
+    /// A table with one of the names is of another program.
+    Foreign(Foreign),
 }
 
 impl Layout {
     fn new(layout: i64, known: usize) -> Self {
         match usize::try_from(layout) {
+            Ok(0) => Self::Missing,
             Ok(layout) if layout == known => Self::Current,
             Ok(layout) if layout > known => Self::Newer(layout as i64),
             _ => Self::Older,
@@ -46,7 +62,7 @@ impl Layout {
 }
 
 /// Which layout the tables have; 0 where there are none.
-pub fn number(connection: &Connection, table: &TableName) -> rusqlite::Result<i64> {
+fn number(connection: &Connection, table: &TableName) -> rusqlite::Result<i64> {
     let exists = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
     if !connection.prepare(exists)?.exists([format!("{table}_meta")])? {
         return Ok(0);
@@ -55,18 +71,47 @@ pub fn number(connection: &Connection, table: &TableName) -> rusqlite::Result<i6
     Ok(connection.query_row(&version, [], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
-/// Which layout the tables have.
+/// Which layout the tables have by their number, which is quick: other programs' tables are not noticed.
 pub fn layout(connection: &Connection, table: &TableName) -> rusqlite::Result<Layout> {
     number(connection, table).map(|number| Layout::new(number, LAYOUTS.len()))
 }
 
-/// Creates the tables, or brings those of an older layout up to date; returns which layout they have then.
+/// Which layout the tables have, or whose they are.
+pub fn examine(connection: &Connection, table: &TableName) -> rusqlite::Result<Layout> {
+    match foreign(connection, table)? {
+        Some(foreign) => Ok(Layout::Foreign(foreign)),
+        None => layout(connection, table),
+    }
+}
+
+/// A table, view or index with one of the names that is not of this program.
+fn foreign(connection: &Connection, table: &TableName) -> rusqlite::Result<Option<Foreign>> {
+    let named =
+        "SELECT c.name FROM sqlite_schema t LEFT JOIN pragma_table_xinfo(t.name) c WHERE t.name = ?1 COLLATE NOCASE";
+    let mut named = connection.prepare(named)?;
+    let mut found = Columns::new();
+    for (end, _) in TABLES {
+        let columns = named.query_map([format!("{table}{end}")], |row| row.get::<_, Option<String>>(0))?;
+        let columns = columns.collect::<rusqlite::Result<Vec<_>>>()?;
+        if !columns.is_empty() {
+            found.insert(end.to_owned(), columns.into_iter().flatten().collect());
+        }
+    }
+    let foreign = Foreign::without_column(table, &TABLES, &found);
+    Ok(foreign.or_else(|| Foreign::without_meta(table, "_meta", &found)))
+}
+
+/// Creates the tables, or brings those of an older layout up to date; returns which layout they have then. Changes nothing if
+/// they are newer or of another program.
 pub fn create(connection: &mut Connection, table: &TableName) -> rusqlite::Result<Layout> {
     migrate(connection, table, LAYOUTS)
 }
 
 fn migrate(connection: &mut Connection, table: &TableName, layouts: &[&str]) -> rusqlite::Result<Layout> {
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+    if let Some(foreign) = foreign(&transaction, table)? {
+        return Ok(Layout::Foreign(foreign));
+    }
     let found = number(&transaction, table)?;
     let Some(steps) = usize::try_from(found).ok().and_then(|found| layouts.get(found..)) else {
         return Ok(Layout::new(found, layouts.len()));
@@ -109,14 +154,16 @@ fn parts(connection: &Connection, table: &TableName) -> rusqlite::Result<Parts> 
     Ok(parts)
 }
 
-/// Removes the tables.
-pub fn drop(connection: &mut Connection, table: &TableName) -> rusqlite::Result<()> {
+/// Removes the tables. Returns a table of another program if there is one: nothing is removed then.
+pub fn drop(connection: &mut Connection, table: &TableName) -> rusqlite::Result<Option<Foreign>> {
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
-    // The table of tombstones was `_former` before layout 3.
-    for part in ["", "_variable", "_large", "_tombstone", "_former", "_meta"] {
-        transaction.execute_batch(&format!("DROP TABLE IF EXISTS \"{table}{part}\""))?;
+    if let Some(foreign) = foreign(&transaction, table)? {
+        return Ok(Some(foreign));
     }
-    transaction.commit()
+    for (end, _) in TABLES {
+        transaction.execute_batch(&format!("DROP TABLE IF EXISTS \"{table}{end}\""))?;
+    }
+    transaction.commit().map(|()| None)
 }
 
 #[cfg(test)]
@@ -143,7 +190,7 @@ mod tests {
         let file = folder.path().join("sessions.db");
         let (table, open) = (TableName::default(), || Connection::open(&file).expect("the database"));
         let mut first = open();
-        assert_eq!(layout(&first, &table), Ok(Layout::Older), "no tables");
+        assert_eq!(layout(&first, &table), Ok(Layout::Missing), "no tables");
         assert_eq!(create(&mut first, &table), Ok(Layout::Current));
         fill(&first);
         thread::scope(|scope| {
@@ -202,7 +249,7 @@ mod tests {
         for layout in 1..=LAYOUTS.len() {
             let (table, mut connection) = (TableName::default(), Connection::open_in_memory().expect("a database"));
             migrate(&mut connection, &table, &LAYOUTS[..layout]).expect("the layout");
-            drop(&mut connection, &table).expect("dropped");
+            assert_eq!(drop(&mut connection, &table).expect("dropped"), None);
             let left = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
             assert_eq!(left, Ok(0), "of layout {layout}");
         }

@@ -159,6 +159,53 @@ async fn tables_of_another_version_are_refused_and_left_as_they_are() {
 }
 
 #[tokio::test]
+async fn tables_of_other_programs_are_left_as_they_are() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("shop.db");
+    let database = rusqlite::Connection::open(&file).expect("the database");
+    let refused = async |says: &str| {
+        let before = fs::read(&file).expect("the database");
+        let store = open(&file).await;
+        let schema = store.try_schema().expect("schema");
+        for error in [
+            schema.tables_exist().await.err(),
+            schema.create_tables().await.err(),
+            schema.drop_tables().await.err(),
+            schema.differences().await.err(),
+        ] {
+            let error = error.expect("the table is not ours");
+            assert!(error.is_invalid() && error.to_string().contains(says), "{error}");
+        }
+        store.load(&Digest::of("a"), "shop", NOW, 0).await.expect_err("there are no sessions");
+        store.close().await.expect("close");
+        assert!(fs::read(&file).expect("the database") == before, "the file is as it was");
+    };
+    for (theirs, says) in [
+        ("TABLE Session (sid TEXT, sess TEXT)", "a table Session that another program made: it has no column id"),
+        ("VIEW session AS SELECT 1 AS id", "a table Session that another program made: it has no column created"),
+        // It looks like ours.
+        (
+            "TABLE Session (id INTEGER, created INTEGER, expires INTEGER, owner TEXT)",
+            "a table Session that another program made: there is no table Session_meta beside it",
+        ),
+        ("TABLE Session_meta (name TEXT)", "a table Session_meta that another program made: it has no column version"),
+    ] {
+        database.execute_batch(&format!("CREATE {theirs}")).expect("their table");
+        refused(says).await;
+        let [kind, name, ..] = &*theirs.split(' ').collect::<Vec<_>>() else { panic!("{theirs}") };
+        database.execute_batch(&format!("DROP {kind} {name}")).expect("it is still there");
+    }
+
+    // Ours was replaced.
+    let store = open(&file).await;
+    store.try_schema().expect("schema").create_tables().await.expect("there is nothing in the way");
+    store.close().await.expect("close");
+    database.execute_batch("DROP TABLE Session_large; CREATE TABLE Session_large (x)").expect("another table");
+    database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("all of it is in the file");
+    refused("a table Session_large that another program made: it has no column id").await;
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_a_clear_error() {
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("notes.txt");

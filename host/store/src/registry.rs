@@ -113,11 +113,12 @@ impl Registry {
     }
 }
 
-/// The error of [`StorageOptions::refuse_unknown`] with the option that was probably meant. It is added here, so that drivers
+/// The error about an unknown option, beside the URL or in it, with the option that was probably meant. It is added here, so that drivers
 /// that are compiled for WebAssembly do not contain the comparison of names.
 fn suggesting(error: Error) -> Error {
     let message = error.to_string();
-    let meant = message.split_once(": stores: they have ").and_then(|(before, known)| {
+    let options = [": stores: they have ", " URL: it takes "];
+    let meant = options.iter().find_map(|words| message.split_once(words)).and_then(|(before, known)| {
         let name = before.strip_prefix('"')?.split_once('"')?.0;
         closest(name, known.split(", "))
     });

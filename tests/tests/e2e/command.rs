@@ -93,6 +93,9 @@ fn what_destroys_asks_first_and_does_nothing_where_nobody_can_answer() {
         assert_eq!(output.status, 2, "{output:?}");
         assert!(output.stderr.contains("--yes"), "{output:?}");
     }
+    let asked = server.launch.command(&["destroy", &digest]).stderr;
+    assert!(asked.contains(&format!("this would end the session {digest} of alice, last used ")), "{asked}");
+    assert!(asked.contains(", with 0 variables; "), "{asked}");
     assert_eq!(server.launch.command(&["list", "--json"]).ok().json().len(), 1);
 }
 
@@ -117,7 +120,11 @@ fn sessions_are_listed_shown_and_destroyed() {
 
     // Page by page they are the same.
     let page = launch.command(&["list", "--limit", "3"]).ok().stdout;
-    let next = page.lines().last().and_then(|line| line.strip_prefix("For more, pass --after ")).expect("a next page");
+    let hint = page.lines().last().and_then(|line| line.strip_prefix("For more: lemon-session ")).expect("a next page");
+    let again: Vec<_> = hint.split(' ').collect();
+    assert_eq!(again[..4], ["list", "--limit", "3", "--after"]);
+    assert_eq!(launch.command(&again).ok().stdout.lines().count(), 3, "the command can be repeated as it is printed");
+    let next = again[4];
     assert_eq!(next, digests[2]);
     let rest = launch.command(&["list", "--json", "--after", next]).ok().json();
     assert_eq!(rest, all[3..]);
@@ -191,7 +198,10 @@ fn owners_are_listed_by_the_number_of_their_sessions() {
     let owners: Vec<_> = owners.iter().map(|owner| (owner["owner"].as_str().unwrap(), &owner["sessions"])).collect();
     assert_eq!(owners, [("alice", &2.into()), ("bob", &1.into()), ("carol", &1.into())]);
     let text = server.launch.command(&["owners", "--limit", "1"]).ok().stdout;
-    assert!(text.contains("alice") && !text.contains("bob") && text.contains("2 more: pass --all"), "{text}");
+    assert!(
+        text.contains("alice") && !text.contains("bob") && text.contains("2 more: lemon-session owners --all"),
+        "{text}"
+    );
 
     let stats = &server.launch.command(&["stats", "--full", "--json"]).ok().json()[0];
     assert_eq!((&stats["owners"], &stats["without-owner"]), (&3.into(), &1.into()), "{stats}");
@@ -216,7 +226,14 @@ fn sessions_are_listed_in_the_order_that_is_asked_for() {
     assert!(largest_first.is_sorted_by(|a, b| a > b) && largest_first.len() == 3, "{largest_first:?}");
     assert_eq!(sizes(&["--sort", "size", "--limit", "2", "--json"]), largest_first[..2]);
     let text = list(&["--sort", "size", "--limit", "1"]).stdout;
-    assert!(text.contains("2 more: raise --limit, or pass --all"), "{text}");
+    assert!(text.contains("2 more: lemon-session list --sort size --all"), "{text}");
+    // The same sessions by application.
+    let stats = &server.launch.command(&["stats", "--full", "--json"]).ok().json()[0];
+    let values = stats["size"].as_u64().unwrap() - 3 * "text".len() as u64;
+    let applications = serde_json::json!([{ "app": "counter", "sessions": 3, "variables": 3, "size": values }]);
+    assert_eq!(stats["applications"], applications);
+    let text = server.launch.command(&["stats", "--full"]).ok().stdout;
+    assert!(text.contains("APPLICATION") && text.lines().last().unwrap().starts_with("counter"), "{text}");
     let expires = list(&["--sort", "expires", "--json"]).json();
     assert!(expires.is_sorted_by_key(|session| session["expires"].as_u64()), "{expires:?}");
     let output = server.launch.command(&["list", "--sort", "size", "--after", &"0".repeat(64)]);
@@ -456,6 +473,36 @@ fn names_cannot_control_the_operators_terminal() {
     let digest = listed.lines().nth(1).unwrap().split_whitespace().next().unwrap();
     let shown = server.launch.command(&["show", digest]).ok().stdout;
     assert!(!shown.contains('\u{1b}'), "{shown}");
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    if !is_there("script", &["--version"]) {
+        return;
+    }
+    let launch = Launch::new("visits");
+    launch.command(&["tables", "create"]).ok();
+    let on_terminal = |command: &str, no_color: Option<&str>| {
+        let line = format!("{} {command}", build::command().display());
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--command", &line, "/dev/null"]).current_dir(launch.folder()).stdin(Stdio::null());
+        script.env("TERM", "xterm").env_remove("NO_COLOR").envs(no_color.map(|value| ("NO_COLOR", value)));
+        String::from_utf8(script.output().unwrap().stdout).unwrap()
+    };
+    // What is in order, a header, an error, and the log.
+    for (command, colour) in [
+        ("doctor", "\u{1b}[32mok"),
+        ("stats --storage sqlit:x", "\u{1b}[31mlemon-session:"),
+        ("serve notes.txt --table Other", "\u{1b}["),
+    ] {
+        let text = on_terminal(command, None);
+        assert!(text.contains(colour), "{command}: {text:?}");
+        let text = on_terminal(command, Some("1"));
+        assert!(!text.is_empty() && !text.contains('\u{1b}'), "{command} with NO_COLOR: {text:?}");
+        let words: Vec<_> = command.split(' ').collect();
+        let piped = launch.command(&words);
+        assert!(!piped.stdout.contains('\u{1b}') && !piped.stderr.contains('\u{1b}'), "{command}: {piped:?}");
+    }
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn a_store_that_is_in_trouble_fails() {
     let output = launch.command(&["doctor", "--json"]);
     assert_eq!(output.status, 1, "{output:?}");
     finds(&output, "tables", "ok", &["Session"]);
-    finds(&output, "tables", "fail", &["lemon-session tables create --storage URL --table Basket"]);
+    finds(&output, "tables", "fail", &["lemon-session tables create --table Basket"]);
 }
 
 #[test]

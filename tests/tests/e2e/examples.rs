@@ -5,9 +5,9 @@ use std::{fs, path::Path, process::Command};
 use lemon_session_tests::{Client, build, program::Program};
 use tempfile::TempDir;
 
-fn embed(folder: &Path) -> Program {
+fn embed(folder: &Path, url: &str) -> Program {
     let mut command = Command::new(build::program("embed"));
-    Program::start(command.arg(build::component("visits")).args(["127.0.0.1:0", "sessions.json"]).current_dir(folder))
+    Program::start(command.arg(build::component("visits")).args(["127.0.0.1:0", url]).current_dir(folder))
 }
 
 fn axum(folder: &Path) -> Program {
@@ -43,13 +43,23 @@ fn walk(start: impl Fn(&Path) -> Program, file: &str) {
 
 #[test]
 fn a_runtime_of_ones_own_has_sessions() {
-    walk(embed, "sessions.json");
+    walk(|folder| embed(folder, "sqlite:sessions.db"), "sessions.db");
+}
+
+#[test]
+fn a_runtime_of_ones_own_has_a_driver_of_ones_own() {
+    let folder = TempDir::with_prefix("lemon-session-example-").unwrap();
+    let server = embed(folder.path(), "plain:");
+    let visitor = Client::new();
+    assert!(visitor.get(&server.url("/")).body.contains("This is your first visit"));
+    assert!(visitor.get(&server.url("/")).body.contains("Welcome back"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "they are in memory");
 }
 
 #[test]
 fn a_runtime_of_ones_own_does_not_believe_what_a_client_says_of_its_connection() {
     let folder = TempDir::with_prefix("lemon-session-example-").unwrap();
-    let server = embed(folder.path());
+    let server = embed(folder.path(), "plain:");
     let reply = Client::new().get_with(&server.url("/"), &[("x-forwarded-proto", "https")]);
     assert_eq!(reply.set_cookie().attribute("secure"), None, "{reply:?}");
 }

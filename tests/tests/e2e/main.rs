@@ -1,17 +1,20 @@
 //! What a visitor, an attacker and an operator see of the built command.
 
 mod admin;
+mod advice;
 mod browser;
 mod command;
 mod connections;
 mod console;
 mod console_in_browser;
+mod container;
 mod dev;
 mod doctor;
 mod endurance;
 mod examples;
 mod failures;
 mod faults;
+mod foreign;
 mod grants;
 mod hostile;
 mod large;

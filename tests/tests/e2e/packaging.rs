@@ -99,6 +99,7 @@ fn the_packages_hold_what_an_operator_needs() {
         "usr/lib/sysusers.d/lemon-session.conf",
         "usr/share/man/man1/lemon-session.1.gz",
         "usr/share/man/man1/lemon-session-serve.1.gz",
+        "usr/share/man/man5/lemon.ini.5.gz",
         "usr/share/bash-completion/completions/lemon-session",
         "usr/share/zsh/vendor-completions/_lemon-session",
         "usr/share/fish/vendor_completions.d/lemon-session.fish",

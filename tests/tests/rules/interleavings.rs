@@ -122,7 +122,7 @@ impl Bench {
         };
         let sessions = |actor| {
             let driver = Arc::new(Stepped { actor, current: Arc::clone(&current) });
-            let ctx = SessionCtx::with(Stores::single(driver), settings.clone()).unwrap();
+            let ctx = SessionCtx::builder(Stores::single(driver)).settings(settings.clone()).build().unwrap();
             let clock = Arc::clone(&clock);
             let clock = Arc::new(move || Duration::from_secs(clock.load(Relaxed)));
             let options = PoolOptions { instances: 2, clock: Some(clock), ..PoolOptions::default() };

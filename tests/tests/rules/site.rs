@@ -58,7 +58,8 @@ impl Site {
     pub fn sessions_on(&self, driver: Arc<dyn Store>, change: impl FnOnce(&mut Settings)) -> Sessions {
         let mut settings = Settings { cleanup: 0.0, ..Settings::default() };
         change(&mut settings);
-        let ctx = SessionCtx::with(Stores::single(driver), settings).expect("the settings are possible");
+        let ctx =
+            SessionCtx::builder(Stores::single(driver)).settings(settings).build().expect("the settings are possible");
         let clock = Arc::clone(&self.clock);
         let clock = Arc::new(move || Duration::from_secs(clock.load(Relaxed)));
         let options = PoolOptions { instances: 64, wait: Duration::from_secs(60), clock: Some(clock) };

@@ -91,7 +91,7 @@ async fn main() -> Result<()> {
         cookie: CookieSettings { name: Some("visitor".to_owned()), ..CookieSettings::default() },
         ..Settings::default()
     };
-    let ctx = SessionCtx::with(Stores::single(driver), settings)?;
+    let ctx = SessionCtx::builder(Stores::single(driver)).settings(settings).build()?;
     let site = Site { sessions: Sessions::new(ctx)?, app: "shop", https: false };
 
     let routes = Router::new()

@@ -116,7 +116,7 @@ async fn start(args: &Args) -> Result<(Arc<Platform>, Application)> {
     // An instance that could answer more requests would wait for them.
     settings.concurrency = 1;
     let settings = Arc::new(settings);
-    let session = SessionCtx::with(config.stores(&drivers::registry()), config.settings.clone())?;
+    let session = SessionCtx::builder(config.stores(&drivers::registry())).settings(config.settings.clone()).build()?;
     let cache = Cache::open(args.cache.as_deref()).inspect_err(|error| {
         tracing::warn!("every request compiles the application, because there is no cache: {error:#}")
     });

@@ -45,11 +45,12 @@ impl Document {
         // A value is the rest of its line without escapes, because passwords contain quotes and backslashes.
         let options = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
         let text = text.trim_start_matches('\u{feff}');
-        let ini = Ini::load_from_str_opt(text, options).map_err(|error| {
-            let message =
-                format!("{}; expected [section], key = value, or a comment that begins with # or ;", error.msg);
-            vec![Mistake { line: Some(error.line), message }]
-        })?;
+        let unread = unreadable(text);
+        if !unread.is_empty() {
+            return Err(unread);
+        }
+        let ini = Ini::load_from_str_opt(text, options)
+            .map_err(|error| vec![Mistake { line: Some(error.line), message: format!("{}; {EXPECTED}", error.msg) }])?;
 
         let mut document = Self {
             sections: BTreeMap::new(),
@@ -66,7 +67,8 @@ impl Document {
             let line = name.and_then(|name| lines.section(name));
             if name.is_none() {
                 let keys: Vec<_> = properties.iter().map(|(key, _)| key).collect();
-                let message = format!("{} before the first section; start with [session]", keys.join(", "));
+                let message =
+                    format!("{} before any section: write [session], for example, in a line above", keys.join(", "));
                 document.mistakes.push(Mistake { line: Some(1), message });
             }
             let name = name.unwrap_or_default();
@@ -194,6 +196,22 @@ impl Keys for Section<'_> {
     }
 }
 
+const EXPECTED: &str = "expected [section], key = value, or a comment that begins with # or ;";
+
+/// The lines that are neither sections nor keys nor comments. The parser would take such a line for a part of the next one.
+fn unreadable(text: &str) -> Vec<Mistake> {
+    let wrong = Lines::new(text).rest.filter_map(|(number, line)| {
+        let what = match line {
+            Line::Broken(line) if line.starts_with('[') => format!("the section {line:?} has no ]"),
+            Line::Broken(line) => format!("{line:?} has no value"),
+            Line::Digest("") => "a value without a key".to_owned(),
+            Line::Section(_) | Line::Digest(_) => return None,
+        };
+        Some(Mistake { line: Some(number), message: format!("{what}; {EXPECTED}") })
+    });
+    wrong.collect()
+}
+
 /// Finds the lines of sections and keys, which the parser does not report.
 struct Lines<'a> {
     rest: std::vec::IntoIter<(usize, Line<'a>)>,
@@ -203,6 +221,8 @@ struct Lines<'a> {
 enum Line<'a> {
     Section(&'a str),
     Digest(&'a str),
+    /// Neither of them.
+    Broken(&'a str),
 }
 
 impl<'a> Lines<'a> {
@@ -217,7 +237,10 @@ impl<'a> Lines<'a> {
             }
             lines.push(match line.strip_prefix('[').and_then(|line| line.split_once(']')) {
                 Some((name, _)) => (number, Line::Section(name.trim())),
-                None => (number, Line::Digest(line.split(['=', ':']).next().unwrap_or(line).trim())),
+                None => match line.split_once(['=', ':']) {
+                    Some((key, _)) if !line.starts_with('[') => (number, Line::Digest(key.trim())),
+                    _ => (number, Line::Broken(line)),
+                },
             });
         }
         Self { rest: lines.into_iter() }

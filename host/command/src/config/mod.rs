@@ -13,7 +13,7 @@ use document::{Document, Section};
 use parse::{number, table, tables, text};
 
 pub use hosts::host_of;
-pub use server::Server;
+pub use server::{Server, address};
 
 use lemon_session_host::{
     Caller, Settings, Stores,
@@ -108,7 +108,7 @@ impl Config {
                     Ok(_) if !path.starts_with('/') => {
                         section.mistake(
                             &path,
-                            "is not a path of --mount, such as /shop, or / for the whole site".to_owned(),
+                            format!("{path:?} is not a path of --mount, such as /shop, or / for the whole site"),
                         );
                     }
                     Ok(grant) => _ = self.managers.insert(path, grant),

@@ -128,14 +128,14 @@ impl Server {
         section.read("header-time", &mut self.header_time, time);
         section.read("write-time", &mut self.write_time, time);
         // The smallest buffer of hyper.
-        section.read("header-bytes", &mut self.header_bytes, within(bytes, 8192..=16 << 20));
+        section.read("header-bytes", &mut self.header_bytes, sized(8192..=16 << 20));
         section.read("body-bytes", &mut self.body_bytes, bytes);
         section.read("body-buffer", &mut self.body_buffer, bytes);
         section.read("body-rate", &mut self.body_rate, bytes);
         section.read("body-time", &mut self.body_time, time);
-        section.read("memory", &mut self.memory, within(bytes, 1 << 20..=u32::MAX));
+        section.read("memory", &mut self.memory, sized(1 << 20..=u32::MAX));
         // Every response takes a megabyte, regardless of its size.
-        section.read("request-memory", &mut self.request_memory, within(bytes, 4 << 20..=u32::MAX));
+        section.read("request-memory", &mut self.request_memory, sized(4 << 20..=u32::MAX));
         section.read("shutdown-time", &mut self.shutdown_time, time);
         section.read("hosts", &mut self.hosts, hosts);
         section.read("trusted-proxies", &mut self.trusted_proxies, networks);
@@ -149,15 +149,35 @@ fn within(
     parse: impl FnOnce(&str) -> Result<u32, String>,
     range: RangeInclusive<u32>,
 ) -> impl FnOnce(&str) -> Result<u32, String> {
+    between(parse, range, |number| number.to_string())
+}
+
+/// As `within`, for sizes.
+fn sized(range: RangeInclusive<u32>) -> impl FnOnce(&str) -> Result<u32, String> {
+    between(bytes, range, |bytes| match bytes {
+        u32::MAX => "4095M".to_owned(),
+        bytes if bytes % (1 << 20) == 0 => format!("{}M", bytes >> 20),
+        bytes => format!("{}K", bytes >> 10),
+    })
+}
+
+fn between(
+    parse: impl FnOnce(&str) -> Result<u32, String>,
+    range: RangeInclusive<u32>,
+    show: impl Fn(u32) -> String,
+) -> impl FnOnce(&str) -> Result<u32, String> {
     move |value| match parse(value)? {
         number if range.contains(&number) => Ok(number),
-        number => Err(format!("{number} is not between {} and {}", range.start(), range.end())),
+        _ => Err(format!("{value} is not between {} and {}", show(*range.start()), show(*range.end()))),
     }
 }
 
 fn time(value: &str) -> Result<Duration, String> {
-    let seconds = within(seconds, 1..=7 * 24 * 60 * 60)(value)?;
-    Ok(Duration::from_secs(seconds.into()))
+    const LONGEST: u32 = 7 * 24 * 60 * 60;
+    match seconds(value)? {
+        seconds @ 1..=LONGEST => Ok(Duration::from_secs(seconds.into())),
+        _ => Err(format!("{value} is not between 1s and 7d")),
+    }
 }
 
 fn hosts(value: &str) -> Result<Vec<HostPattern>, String> {
@@ -188,7 +208,8 @@ fn peer(text: &str) -> Result<Authority, String> {
         .ok_or_else(|| format!("{text:?} is not a host with a port, such as 10.0.0.2:9090 or web2.internal:9090"))
 }
 
-fn address(value: &str) -> Result<SocketAddr, String> {
+/// An address with a port.
+pub fn address(value: &str) -> Result<SocketAddr, String> {
     value.parse().map_err(|_| format!("{value:?} is not an address with a port, such as 127.0.0.1:9090"))
 }
 

@@ -123,7 +123,7 @@ fn grants_of_the_manager_are_read_by_path() {
         mistakes("[session]\nmanager = some\n[session.manager]\nadmin = all\n/blog = yes\n"),
         [
             "lemon.ini:2: [session] manager: \"some\" is not one of none, owners, all",
-            "lemon.ini:4: [session.manager] admin: is not a path of --mount, such as /shop, or / for the whole site",
+            "lemon.ini:4: [session.manager] admin: \"admin\" is not a path of --mount, such as /shop, or / for the whole site",
             "lemon.ini:5: [session.manager] /blog: \"yes\" is not one of none, owners, all",
         ]
     );
@@ -205,9 +205,16 @@ fn all_mistakes_are_told_at_once_in_the_order_of_their_lines() {
 
 #[test]
 fn keys_before_any_section_and_lines_that_are_none_are_mistakes() {
-    assert!(mistakes("app = a\n")[0].contains("start with [session]"));
-    let all = mistakes("[session]\napp\n");
-    assert!(all[0].starts_with("lemon.ini:") && all[0].contains("key = value"), "{all:?}");
+    assert!(mistakes("app = a\n")[0].contains("write [session]"));
+    for (text, says) in [
+        ("[session]\nexpires = 1\nlazy\nstrict = true\n", "lemon.ini:3: \"lazy\" has no value; expected [section]"),
+        ("[session]\napp\n", "lemon.ini:2: \"app\" has no value; expected [section], key = value"),
+        ("# Ours.\n\n[session\nexpires = 30m\n", "lemon.ini:3: the section \"[session\" has no ]; expected"),
+        ("[session]\n\n = 30m\n", "lemon.ini:3: a value without a key; expected"),
+    ] {
+        let all = mistakes(text);
+        assert!(all.len() == 1 && all[0].starts_with(says), "{all:?}");
+    }
 }
 
 #[test]

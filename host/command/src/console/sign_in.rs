@@ -103,7 +103,7 @@ impl Access {
             },
             ..Settings::default()
         };
-        let ctx = SessionCtx::with(Stores::single(Arc::new(Memory::new())), settings)?;
+        let ctx = SessionCtx::builder(Stores::single(Arc::new(Memory::new()))).settings(settings).build()?;
         let sessions = platform.own_sessions(ctx)?;
         Ok(Self { token, sessions, attempts: Attempts::default(), wrong: LogLimit::default() })
     }

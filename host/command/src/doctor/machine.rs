@@ -47,7 +47,7 @@ pub async fn check(config: &Config, report: &mut Report) -> Result<()> {
 /// Starts and saves a session with these settings, in a memory store.
 async fn component(settings: &Settings) -> Result<()> {
     let stores = Stores::single(Arc::new(Memory::new()));
-    let sessions = Sessions::new(SessionCtx::with(stores, settings.clone())?)?;
+    let sessions = Sessions::new(SessionCtx::builder(stores).settings(settings.clone()).build()?)?;
     let session = sessions.start(Options { https: true, ..Options::default() }).await?;
     session.set("probe", true).await?;
     session.save().await?;
@@ -78,7 +78,7 @@ fn cache(report: &mut Report) -> Result<()> {
         Err(error) => {
             let found =
                 format!("there is no cache of compiled code, so every start compiles the applications: {error:#}");
-            report.warning("cache", &found, "set XDG_CACHE_HOME or `serve --cache` to a writable folder")
+            report.warning("cache", &found, "set XDG_CACHE_HOME to a folder that this user may write to")
         }
     }
 }

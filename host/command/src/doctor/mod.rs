@@ -47,8 +47,8 @@ pub async fn findings(storage: &storage::Args) -> Result<Vec<Finding>> {
     Ok(report.into_findings())
 }
 
-async fn check(storage: &storage::Args, report: &mut Report) -> Result<()> {
-    let config = settings::read(storage, report)?;
+async fn check(args: &storage::Args, report: &mut Report) -> Result<()> {
+    let config = settings::read(args, report)?;
     if let Some(config) = &config {
         settings::check(config, report)?;
         let stores = config.stores(&drivers::registry());
@@ -56,7 +56,9 @@ async fn check(storage: &storage::Args, report: &mut Report) -> Result<()> {
         for (name, storage) in std::iter::once((None, &config.storage)).chain(named) {
             for table in tables(storage) {
                 let location = Location { storage: name.cloned(), table };
-                store::check(&stores, &location, storage, report).await?;
+                let create =
+                    args.command(&["tables", "create"], name.map(String::as_str), location.table.as_deref());
+                store::check(&stores, &location, storage, &create, report).await?;
             }
         }
         // A store that cannot be closed has failed before, and that was reported.

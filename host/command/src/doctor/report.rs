@@ -70,7 +70,12 @@ impl Report {
         match &mut self.to {
             To::Text => {
                 let advice = advice.map_or(String::new(), |advice| format!("; {advice}"));
-                output::line(format_args!("{status:<8} {check:<10} {found}{advice}"))
+                let style = match status {
+                    "ok" => output::OK,
+                    "warning" => output::WARNING,
+                    _ => output::FAILURE,
+                };
+                output::line(format_args!("{style}{status:<8}{style:#} {check:<10} {found}{advice}"))
             }
             To::Json => {
                 let status = status.to_lowercase();

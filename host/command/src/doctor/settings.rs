@@ -11,7 +11,7 @@ use lemon_session_host::{
 use super::Report;
 use crate::{
     config::{self, Config, Server},
-    storage,
+    output, storage,
 };
 
 /// Reads the settings. Returns `None` if they contain mistakes.
@@ -42,7 +42,7 @@ pub fn read(args: &storage::Args, report: &mut Report) -> Result<Option<Config>>
 /// Checks that other users can neither change the file nor read passwords in it.
 fn check_file(file: &Path, config: &Config, report: &mut Report) -> Result<()> {
     let Ok(metadata) = fs::metadata(file) else { return Ok(()) };
-    let file = file.display();
+    let (file, advice) = (file.display(), format!("run `chmod o= {}`", output::quoted(&file.to_string_lossy())));
     let has_password = |storage: &Storage| {
         let url = url::Url::parse(&storage.options.url);
         url.is_ok_and(|url| url.password().is_some()) || storage.options.options.contains_key("password")
@@ -50,11 +50,11 @@ fn check_file(file: &Path, config: &Config, report: &mut Report) -> Result<()> {
     let has_password = has_password(&config.storage) || config.storages.values().any(has_password);
     if metadata.mode() & 0o004 != 0 && has_password {
         let found = format!("all users of this machine can read {file}, which contains a password");
-        report.warning("settings", &found, &format!("chmod o= {file}"))?;
+        report.warning("settings", &found, &advice)?;
     }
     if metadata.mode() & 0o002 != 0 {
         let found = format!("all users of this machine can change {file}");
-        report.warning("settings", &found, &format!("chmod o= {file}"))?;
+        report.warning("settings", &found, &advice)?;
     }
     Ok(())
 }
@@ -90,7 +90,7 @@ fn cookie(settings: &Settings, server: &Server) -> Unwise {
     unwise! {
         cookie.secure == Secure::Off =>
             "[session.cookie] secure = off: the cookie is also sent over plain HTTP, where others can read it",
-            "set it to auto, which follows the visitor's request";
+            "set it to on, or to auto, which follows the visitor's request";
         cookie.secure == Secure::Auto && server.trusted_proxies.is_empty() =>
             "[session.cookie] secure = auto: `serve` uses plain HTTP and trusts no proxy, so the cookie is never Secure",
             "add the HTTPS proxy in front of it to [server] trusted-proxies";
@@ -119,7 +119,7 @@ fn sessions<'a>(settings: &Settings, mut storages: impl Iterator<Item = &'a Stor
             "set it to 30d, which ends each session after a month";
         settings.renew_after > 0 && settings.renew_grace == 0 =>
             "[session] renew-grace = 0: requests that a page sends at the same time lose the session when its id is rotated",
-            "set it to 1m";
+            format!("set it to {}s", settings.renew_after.min(60));
         settings.remember_ended == 0 =>
             "[session] remember-ended = 0: the use of an id whose session has ended goes unnoticed",
             "set it to 24h, and `lemon-session stats` counts such uses";
@@ -149,7 +149,7 @@ fn server(server: &Server) -> Unwise {
         server.body_rate == 0 =>
             "[server] body-rate = 0: a client may send the body of a request as slowly as it likes",
             "set it to 500, which every honest client reaches";
-        server.share_of_an_address() >= server.connections && server.trusted_proxies.is_empty() =>
+        server.connections_per_address.is_some_and(|share| share >= server.connections) && server.trusted_proxies.is_empty() =>
             "[server] connections-per-address: one client can have all connections",
             "leave it empty, which limits a client to a quarter of them";
         server.shutdown_time < server.request_time =>

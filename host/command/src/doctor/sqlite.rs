@@ -19,7 +19,8 @@ pub fn check(path: &Path, report: &mut Report) -> Result<()> {
     let file = path.display();
     if metadata.mode() & 0o006 != 0 {
         let found = format!("all users of this machine can open {file} and read or change sessions");
-        report.warning("file", &found, &format!("chmod o= {file}"))?;
+        let advice = format!("run `chmod o= {}`", output::quoted(&path.to_string_lossy()));
+        report.warning("file", &found, &advice)?;
     }
     if is_remote(path) {
         let found = format!("{file} is on a network file system, where SQLite's write-ahead log does not work");
@@ -42,7 +43,7 @@ pub fn check(path: &Path, report: &mut Report) -> Result<()> {
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let found =
         format!("{file} has {}, and the disk has {} of free space", output::bytes(metadata.len()), output::bytes(free));
-    let advice = "free space on the disk, or run `lemon-session cleanup`: without free space, no session can be saved";
+    let advice = "free space on the disk: without it, no session can be saved";
     match free {
         ..NOTHING => report.fail("file", &found, Some(advice)),
         NOTHING..LITTLE => report.warning("file", &found, advice),

@@ -25,7 +25,14 @@ const SLOW: Duration = Duration::from_millis(50);
 /// Clocks that differ by fewer seconds count as equal, because both are read in whole seconds.
 const SAME: u64 = 3;
 
-pub async fn check(stores: &Stores, location: &Location, storage: &Storage, report: &mut Report) -> Result<()> {
+/// Checks one table of a store, which the command line `create` would create.
+pub async fn check(
+    stores: &Stores,
+    location: &Location,
+    storage: &Storage,
+    create: &str,
+    report: &mut Report,
+) -> Result<()> {
     let driver = match stores.driver(location).await {
         Ok(driver) => &**driver,
         Err(error) => return report.fail("storage", &output::causes(&anyhow!(error)), None),
@@ -44,7 +51,7 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
         None => read(driver, now).await,
     };
     match there {
-        Ok(true) => tables(driver, table, report).await?,
+        Ok(true) => tables(driver, table, create, report).await?,
         Ok(false) => {}
         Err(error) if error.is_missing_tables() => {
             let found = format!("{name} does not have the tables of {table}");
@@ -52,11 +59,9 @@ pub async fn check(stores: &Stores, location: &Location, storage: &Storage, repo
                 sqlite::check_folder(path, report)?;
             }
             if location.storage.is_none() && location.table.is_none() {
-                let advice = "`lemon-session tables create` or the first `serve` creates them";
-                return report.warning("tables", &found, advice);
+                return report.warning("tables", &found, &format!("`{create}` or the first `serve` creates them"));
             }
-            let advice = format!("`lemon-session tables create --storage URL --table {table}` creates them");
-            return report.fail("tables", &found, Some(&advice));
+            return report.fail("tables", &found, Some(&format!("`{create}` creates them")));
         }
         Err(error) => return report.fail("storage", &output::causes(&anyhow!(error)), None),
     }
@@ -89,7 +94,7 @@ async fn read(driver: &dyn Store, now: u64) -> store::Result<bool> {
 }
 
 /// Whether the tables are those that this version makes.
-async fn tables(driver: &dyn Store, table: &str, report: &mut Report) -> Result<()> {
+async fn tables(driver: &dyn Store, table: &str, create: &str, report: &mut Report) -> Result<()> {
     let name = driver.summary();
     let Some(schema) = driver.schema() else { return report.ok("tables", &format!("{name} needs no tables")) };
     let differences = match schema.differences().await {
@@ -103,11 +108,9 @@ async fn tables(driver: &dyn Store, table: &str, report: &mut Report) -> Result<
         "the tables of {table} in {name} differ from those that this version creates: {}",
         differences.join(", ")
     );
-    report.fail(
-        "tables",
-        &found,
-        Some("revert the changes, or run `lemon-session tables create` if the tables are of an older version"),
-    )
+    let drop = create.replacen("create", "drop", 1);
+    let advice = format!("undo these changes, or run `{drop}` and `{create}`, which ends all sessions");
+    report.fail("tables", &found, Some(&advice))
 }
 
 /// Writes a session, reads it, changes it and ends it. Returns the time that a load takes.

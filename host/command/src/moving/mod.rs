@@ -9,14 +9,14 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use lemon_session_host::store::{StorageOptions, TableName};
+use lemon_session_host::store::{Store, TableName};
 use serde_json::json;
 
 use self::{
     journal::Journal,
     mover::{Moved, Mover},
 };
-use crate::{Usage, config::Config, drivers, output, storage};
+use crate::{Usage, drivers, output, storage};
 
 /// Copy all live sessions from one store to another, while the source is in use.
 ///
@@ -35,12 +35,12 @@ Example:
 
 Options of a store, a password-file for example, are taken from the section of lemon.ini that has its URL.")]
 pub struct Args {
-    /// The store to copy from.
-    #[arg(long, value_name = "URL")]
+    /// The store to copy from: its URL, or its name in lemon.ini.
+    #[arg(long, value_name = "URL|NAME")]
     from: String,
 
-    /// The store to copy to. Missing tables are created.
-    #[arg(long, value_name = "URL")]
+    /// The store to copy to: its URL, or its name in lemon.ini. Missing tables are created.
+    #[arg(long, value_name = "URL|NAME")]
     to: String,
 
     /// The table in both stores. Default: the table in lemon.ini.
@@ -56,7 +56,7 @@ pub struct Args {
     journal: PathBuf,
 
     /// Stop after this number of passes, even if sessions are still changing.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = output::positive::<u64>)]
     passes: u64,
 
     /// Print JSON.
@@ -66,7 +66,13 @@ pub struct Args {
 
 pub async fn run(args: Args) -> Result<ExitCode> {
     let config = storage::load(args.config.as_deref())?;
-    let open = async |url: &str| drivers::registry().open(options(&config, url, args.table.as_ref())).await;
+    let open = async |store: &str| -> Result<Arc<dyn Store>> {
+        let mut options = storage::named(&config, store)?.options;
+        if let Some(table) = &args.table {
+            options.table.clone_from(table);
+        }
+        Ok(drivers::registry().open(options).await?)
+    };
     let from = open(&args.from).await.context("--from")?;
     let to = open(&args.to).await.context("--to")?;
     let (source, target) = (from.summary(), to.summary());
@@ -103,14 +109,6 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         print(&moved, &source, &target)?;
     }
     Ok(if moved.counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The options to open a store with: those in lemon.ini for the same URL, if any.
-fn options(config: &Config, url: &str, table: Option<&TableName>) -> StorageOptions {
-    let configured = std::iter::once(&config.storage).chain(config.storages.values()).map(|storage| &storage.options);
-    let table = table.unwrap_or(&config.storage.options.table).clone();
-    let options = configured.filter(|options| options.url == url).map(|options| options.options.clone()).next();
-    StorageOptions { url: url.to_owned(), table, options: options.unwrap_or_default() }
 }
 
 fn to_json(Moved { counts, passes, removed, changed }: &Moved, source: &str, target: &str) -> serde_json::Value {

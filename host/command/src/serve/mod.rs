@@ -33,9 +33,11 @@ use crate::{
     Usage,
     application::{Cache, Platform, engine::Engines},
     compose::Modules,
-    config::Config,
+    config::{Config, address},
     console::{self, Console, IsNew, Token},
-    drivers, log, output, storage,
+    drivers, log,
+    output::{self, positive},
+    storage,
 };
 
 /// Serve applications over HTTP.
@@ -66,12 +68,12 @@ pub struct Args {
     dev: bool,
 
     /// The address to listen on; port 0 selects a free port. Default: addr in lemon.ini, or else 127.0.0.1:8080.
-    #[arg(long)]
+    #[arg(long, value_parser = address)]
     addr: Option<SocketAddr>,
 
     /// The address to serve /healthz and /metrics (for Prometheus) on, which visitors should not be able to reach. Port
     /// 0 selects a free port.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     admin_addr: Option<SocketAddr>,
 
     /// Serve the console at the admin address, a site for operators. It needs a token to sign in, which is printed here,
@@ -95,7 +97,7 @@ pub struct Args {
     /// With 1, every request has a fresh instance: data that one visitor's request leaves in memory cannot reach
     /// another visitor's request. Higher numbers are several times as fast, but the application must then separate
     /// visitors itself. CGI programs always get a fresh instance.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive::<u32>)]
     reuse: u32,
 }
 
@@ -157,8 +159,11 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         true => Arc::new(Noted { events: Arc::clone(&events), metrics: metrics.clone() }),
         false => metrics.clone(),
     };
-    let stores = config.stores(&drivers::registry()).observed(observer);
-    let session = SessionCtx::with(stores, config.settings.clone())?.limit_new_sessions(config.new_sessions);
+    let session = SessionCtx::builder(config.stores(&drivers::registry()))
+        .observer(observer)
+        .settings(config.settings.clone())
+        .limit_new_sessions(config.new_sessions)
+        .build()?;
     session.stores().open().await?;
     let store = session.stores().driver(&Location { storage: None, table: None }).await?.clone();
     if let Some(schema) = store.schema()

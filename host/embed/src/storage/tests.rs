@@ -21,7 +21,7 @@ fn at(url: &str) -> SessionCtx {
     let mut drivers = Registry::new();
     drivers.register(&lemon_session_sqlite::SCHEMES).unwrap();
     let stores = Stores::new(Storage::new(url), Default::default(), &drivers);
-    SessionCtx::with(stores, Settings::default()).unwrap()
+    SessionCtx::builder(stores).build().unwrap()
 }
 
 fn here() -> Location {
@@ -126,8 +126,8 @@ impl Observer for Notes {
 #[tokio::test]
 async fn an_observer_is_told_of_every_operation_and_its_outcome() {
     let notes = Arc::new(Notes::default());
-    let stores = Stores::single(Arc::new(Memory::new())).observed(notes.clone());
-    let mut ctx = SessionCtx::with(stores, Settings::default()).unwrap();
+    let stores = Stores::single(Arc::new(Memory::new()));
+    let mut ctx = SessionCtx::builder(stores).observer(notes.clone()).build().unwrap();
     let mut store = SessionCtxView { ctx: &mut ctx };
     let expired = SessionRecord { expires: NOW + 1, ..record() };
     let owned = |owner: &str| SessionRecord { owner: Some(owner.to_owned()), ..record() };
