@@ -13,7 +13,8 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use crate::{
-    faults::{Cluster, Expects, Fault, alone, and_of_disks, create_tables, inject, open},
+    costs::measure,
+    faults::{Cluster, Expects, Fault, alone, and_of_disks, create_tables, inject, open, time},
     process::{Process, assert_off, demoted, find, folder_of, free_port, output, parent, run, wait_until},
     proxy::{self, Proxy},
 };
@@ -121,18 +122,23 @@ impl Postgres {
     pub fn is_synchronous(&self) {
         let states = "SELECT state FROM pg_stat_replication WHERE application_name = 'standby'";
         wait_until("the standby follows", || self.ask(self.primary, states).as_deref() == Some("streaming"));
-        self.tell(self.primary, "ALTER SYSTEM SET synchronous_standby_names = 'standby'");
-        self.tell(self.primary, "SELECT pg_reload_conf()");
+        self.waits(true);
         let states = states.replacen("state", "sync_state", 1);
         wait_until("the standby is synchronous", || self.ask(self.primary, &states).as_deref() == Some("sync"));
+    }
+
+    /// Has saves wait for the standby, or no longer.
+    fn waits(&self, waits: bool) {
+        let names = if waits { "standby" } else { "" };
+        self.tell(self.primary, &format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"));
+        self.tell(self.primary, "SELECT pg_reload_conf()");
     }
 
     /// Makes the standby the primary. It has no standby yet, so its saves wait for none.
     fn promote(&mut self) {
         self.primary = self.other();
         self.tell(self.primary, "SELECT pg_promote(true, 30)");
-        self.tell(self.primary, "ALTER SYSTEM SET synchronous_standby_names = ''");
-        self.tell(self.primary, "SELECT pg_reload_conf()");
+        self.waits(false);
     }
 
     /// A standby whose clock is off becomes the primary. Then one whose clock is right takes its place.
@@ -167,6 +173,15 @@ impl Postgres {
         node.hosts.iter().chain([&node.standby]).for_each(|way| way.fail(proxy::Fault::CUT));
     }
 
+    /// All ways to the primary have a fault, for some time.
+    fn has_faulty_network(&self, fault: proxy::Fault, time: Duration) {
+        sleep(Duration::from_secs(1));
+        let node = &self.nodes[self.primary];
+        node.hosts.iter().chain([&node.standby]).for_each(|way| way.fail(fault));
+        sleep(time);
+        self.heal();
+    }
+
     /// Each host begins at another server.
     fn url(&self, host: usize) -> String {
         let hosts = [host, 1 - host].map(|place| format!("127.0.0.1:{}", self.nodes[place].hosts[host].port));
@@ -184,7 +199,7 @@ impl Cluster for Postgres {
     }
 }
 
-const FAULTS: [Fault<Postgres>; 11] = [
+const FAULTS: [Fault<Postgres>; 12] = [
     Fault {
         name: "primary killed, standby promoted",
         happens: |cluster| {
@@ -287,12 +302,17 @@ const FAULTS: [Fault<Postgres>; 11] = [
     Fault {
         name: "packets are late by 100 ms for 3 s",
         happens: |cluster| {
-            sleep(Duration::from_secs(1));
             let late = proxy::Fault { delay: Duration::from_millis(100), ..proxy::Fault::default() };
-            let node = &cluster.nodes[cluster.primary];
-            node.hosts.iter().chain([&node.standby]).for_each(|way| way.fail(late));
-            sleep(Duration::from_secs(3));
-            cluster.heal();
+            cluster.has_faulty_network(late, Duration::from_secs(3));
+        },
+        expects: Expects::Nothing,
+        short: false,
+    },
+    Fault {
+        name: "one packet in ten is lost for 5 s",
+        happens: |cluster| {
+            let lossy = proxy::Fault { loss: 0.1, ..proxy::Fault::default() };
+            cluster.has_faulty_network(lossy, Duration::from_secs(5));
         },
         expects: Expects::Nothing,
         short: false,
@@ -372,6 +392,12 @@ fn postgres_with_a_synchronous_standby_keeps_what_was_acknowledged() {
         if let Some(mut cluster) = Postgres::start(runtime) {
             let faults = and_of_disks(&cluster.nodes[0].server, FAULTS, FAULTS_OF_DISKS);
             inject(runtime, &mut cluster, &faults);
+            if time().is_some() {
+                measure(runtime, "PostgreSQL, synchronous_standby_names", |waits| {
+                    cluster.waits(waits);
+                    open(runtime, &cluster.url(0))
+                });
+            }
         }
     });
 }
