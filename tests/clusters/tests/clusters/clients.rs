@@ -174,12 +174,7 @@ pub fn run(runtime: &Handle, stores: &[Arc<dyn Store>], seed: u64, faults: impl 
         }
         let stop = Stop(&stopped);
         faults();
-        let healed = begun.elapsed().as_micros() as u64;
-        while saved.iter().any(|saved| saved.load(Relaxed) <= healed) {
-            let waited = begun.elapsed().saturating_sub(Duration::from_micros(healed));
-            assert!(waited < RECOVERY, "not every host saves again {waited:?} after the cluster is whole");
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_for_saves(&saved, begun);
         thread::sleep(Duration::from_millis(500));
         end = begun.elapsed();
         drop(stop);
@@ -198,6 +193,16 @@ pub fn run(runtime: &Handle, stores: &[Arc<dyn Store>], seed: u64, faults: impl 
         }
     });
     outcome(&recorder.take(), stores.len(), seed, end)
+}
+
+/// Waits until every host saves, now that the cluster is whole. `saved` is when each host saved last.
+fn wait_for_saves(saved: &[AtomicU64], begun: Instant) {
+    let healed = begun.elapsed().as_micros() as u64;
+    while saved.iter().any(|saved| saved.load(Relaxed) <= healed) {
+        let waited = begun.elapsed().saturating_sub(Duration::from_micros(healed));
+        assert!(waited < RECOVERY, "not every host saves again {waited:?} after the cluster is whole");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Reads a session. A first attempt may meet a connection that has broken.
@@ -284,22 +289,28 @@ fn outcome(history: &[Operation], hosts: usize, seed: u64, end: Duration) -> Out
             }
         }
     }
-    let is_saved =
-        |operation: &&Operation| matches!(operation.action, Action::Save { answer: Some(Saved::Committed(_)), .. });
-    outcome.saves = history.iter().filter(is_saved).count();
+    outcome.saves = saves(history).count();
     let found = history
         .iter()
         .filter(|operation| matches!(operation.action, Action::Start { answer: Some(Started::Found { .. }), .. }));
     assert!(outcome.saves > 20 && found.count() > 20, "the clients did too little: {outcome:?}");
-    let gap = |of: Option<usize>| {
-        let saves = history.iter().filter(is_saved).filter(|operation| of.is_none_or(|host| operation.host == host));
-        let whole = [0, end.as_micros() as u64];
-        let mut times: Vec<u64> = saves.map(|operation| operation.completed).chain(whole).collect();
-        times.sort_unstable();
-        let gap = times.windows(2).map(|pair| pair[1] - pair[0]).max();
-        Duration::from_micros(gap.unwrap_or_default())
-    };
-    outcome.unavailable = gap(None);
-    outcome.worst = (0..hosts).map(|host| gap(Some(host))).max().unwrap_or_default();
+    let of_host = |host| saves(history).filter(move |operation| operation.host == host);
+    outcome.unavailable = longest_without(saves(history), end);
+    outcome.worst = (0..hosts).map(|host| longest_without(of_host(host), end)).max().unwrap_or_default();
     outcome
+}
+
+/// The saves that were acknowledged.
+fn saves(history: &[Operation]) -> impl Iterator<Item = &Operation> {
+    let is_saved = |action: &Action| matches!(action, Action::Save { answer: Some(Saved::Committed(_)), .. });
+    history.iter().filter(move |operation| is_saved(&operation.action))
+}
+
+/// The longest time without one of these saves, from the beginning of the run to its end.
+fn longest_without<'a>(saves: impl Iterator<Item = &'a Operation>, end: Duration) -> Duration {
+    let whole = [0, end.as_micros() as u64];
+    let mut times: Vec<u64> = saves.map(|operation| operation.completed).chain(whole).collect();
+    times.sort_unstable();
+    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max();
+    Duration::from_micros(longest.unwrap_or_default())
 }

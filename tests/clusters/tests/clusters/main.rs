@@ -15,6 +15,7 @@ mod costs;
 mod faults;
 mod galera;
 mod mariadb;
+mod pair;
 mod peers;
 mod pgbouncer;
 mod postgres;
