@@ -103,6 +103,9 @@ impl SessionCtxView<'_> {
             });
             stores.failed(location, now, is_logged);
             Failure::MissingTables(error.to_string())
+        } else if error.is_clock_off() {
+            stores.warn_of_clock(location, &error);
+            Failure::Unavailable(error.to_string())
         } else {
             let mut is_logged = false;
             log.unavailable.limit(now, |left_out| {

@@ -198,6 +198,13 @@ impl Stores {
         }
     }
 
+    /// Logs that a store's clock is off, unless the log has said so less than a minute ago.
+    pub(crate) fn warn_of_clock(&self, location: &Location, error: &Error) {
+        if let Ok(table) = self.table(location) {
+            table.warn_of_clock(error);
+        }
+    }
+
     /// Starts a background cleanup of expired sessions, unless one is running.
     ///
     /// # Errors
@@ -357,7 +364,7 @@ impl Table {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::store::{
         CLOCK_TOLERANCE, Change, CreateOutcome, DestroyCondition, Digest, Inspect, Listed, LoadOutcome, Record,
@@ -425,9 +432,9 @@ mod tests {
     }
 
     /// A store whose own clock shows this.
-    struct Clocked {
-        memory: Memory,
-        clock: u64,
+    pub(crate) struct Clocked {
+        pub memory: Memory,
+        pub clock: u64,
     }
 
     #[async_trait::async_trait]

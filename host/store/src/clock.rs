@@ -10,8 +10,8 @@ impl dyn Store {
     ///
     /// # Errors
     ///
-    /// Fails if they differ by more than [`CLOCK_TOLERANCE`], with a message for the operator's log, and if the store does not
-    /// answer.
+    /// Fails with [`Error::is_clock_off`] if they differ by more than [`CLOCK_TOLERANCE`], with a message for the operator's log,
+    /// and otherwise if the store does not answer.
     pub async fn check_clock(&self, now: u64) -> Result<()> {
         let Some(inspect) = self.inspect() else { return Ok(()) };
         match inspect.clock().await? {
@@ -27,7 +27,7 @@ fn compare(ours: u64, theirs: u64, store: &str) -> Result<()> {
         return Ok(());
     }
     let side = if ours > theirs { "ahead of" } else { "behind" };
-    Err(Error::unavailable(format!(
+    Err(Error::clock_off(format!(
         "the clock of this host shows {} and is {difference} seconds {side} that of {store}, which shows {}: this host removes no \
          expired sessions until both agree; synchronise them with a time server (chrony, systemd-timesyncd)",
         time_of_day(ours),

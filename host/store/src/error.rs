@@ -19,6 +19,7 @@ enum Kind {
     Invalid,
     Unsupported,
     Unavailable,
+    ClockOff,
 }
 
 impl Error {
@@ -40,6 +41,11 @@ impl Error {
     /// The driver does not implement the trait that the call needs.
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(Kind::Unsupported, message)
+    }
+
+    /// The clock of this host and that of the store differ too much.
+    pub(crate) fn clock_off(message: impl Into<String>) -> Self {
+        Self::new(Kind::ClockOff, message)
     }
 
     /// Anything else: the store cannot be reached, is too busy, is full or is broken.
@@ -71,6 +77,11 @@ impl Error {
     /// Whether the driver lacks what the call needs.
     pub fn is_unsupported(&self) -> bool {
         self.kind == Kind::Unsupported
+    }
+
+    /// Whether the clock of this host and that of the store differ too much for what was asked. The store has not failed.
+    pub fn is_clock_off(&self) -> bool {
+        self.kind == Kind::ClockOff
     }
 
     /// The same error for another caller, without its source.

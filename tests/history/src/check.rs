@@ -64,7 +64,10 @@ pub fn check_each(history: &[Operation], failovers: Failovers) -> impl Iterator<
     sessions(history, failovers).into_iter().map(|(id, operations)| {
         let verdict = match Search::new(&operations, STATES).run() {
             Found::Order => Verdict::Allowed(1),
-            Found::None => Verdict::Violated(Box::new(explain::explain(&id, operations))),
+            Found::None => {
+                let operations = operations.into_iter().cloned().collect();
+                Verdict::Violated(Box::new(explain::explain(&id, operations)))
+            }
             Found::TooMany => Verdict::Undecided(id.clone()),
         };
         (id, verdict)
@@ -72,7 +75,7 @@ pub fn check_each(history: &[Operation], failovers: Failovers) -> impl Iterator<
 }
 
 /// The operations of each session, in the order of their beginning. A session is known by the first of its ids.
-fn sessions(history: &[Operation], failovers: Failovers) -> BTreeMap<Id, Vec<Operation>> {
+fn sessions(history: &[Operation], failovers: Failovers) -> BTreeMap<Id, Vec<&Operation>> {
     let mut first: BTreeMap<&Id, &Id> = BTreeMap::new();
     for operation in history {
         if let [Some(old), Some(new)] = operation.action.ids() {
@@ -85,16 +88,16 @@ fn sessions(history: &[Operation], failovers: Failovers) -> BTreeMap<Id, Vec<Ope
         }
         id.clone()
     };
-    let mut sessions: BTreeMap<Id, Vec<Operation>> = BTreeMap::new();
+    let mut sessions: BTreeMap<Id, Vec<&Operation>> = BTreeMap::new();
     for operation in history {
         if let [Some(id), _] = operation.action.ids() {
-            sessions.entry(root(id)).or_default().push(operation.clone());
+            sessions.entry(root(id)).or_default().push(operation);
         }
     }
     // What concerns all sessions.
     for operation in history.iter().filter(|operation| operation.action.ids()[0].is_none()) {
         if operation.action != Action::Failover || failovers == Failovers::MayLoseTheLast {
-            sessions.values_mut().for_each(|operations| operations.push(operation.clone()));
+            sessions.values_mut().for_each(|operations| operations.push(operation));
         }
     }
     for operations in sessions.values_mut() {
@@ -111,7 +114,7 @@ pub(crate) enum Found {
 
 /// The search for an order of one session's operations.
 pub(crate) struct Search<'a> {
-    operations: &'a [Operation],
+    operations: &'a [&'a Operation],
     failovers: usize,
     /// How many states are looked at before it gives up.
     states: usize,
@@ -122,7 +125,7 @@ pub(crate) struct Search<'a> {
 type Done = Vec<u64>;
 
 impl<'a> Search<'a> {
-    pub fn new(operations: &'a [Operation], states: usize) -> Self {
+    pub fn new(operations: &'a [&'a Operation], states: usize) -> Self {
         let failovers = operations.iter().filter(|operation| operation.action == Action::Failover).count();
         Self { operations, failovers, states, seen: HashSet::new() }
     }
@@ -160,15 +163,16 @@ impl<'a> Search<'a> {
     }
 
     fn branch(&mut self, done: &mut Done, state: &State, latest: u64, bound: u64) -> Option<bool> {
-        if !self.seen.insert((done.clone(), state.clone())) {
+        let mut next: Vec<(usize, &'a Operation)> = self.next(done, bound).collect();
+        next.sort_by_key(|(_, operation)| operation.completed);
+        next.extend(self.optional(done, bound, latest));
+        // Where there is no choice, what comes next is remembered.
+        if next.len() > 1 && !self.seen.insert((done.clone(), state.clone())) {
             return Some(false);
         }
         if self.seen.len() > self.states {
             return None;
         }
-        let mut next: Vec<(usize, &'a Operation)> = self.next(done, bound).collect();
-        next.sort_by_key(|(_, operation)| operation.completed);
-        next.extend(self.optional(done, bound, latest));
         for (index, operation) in next {
             set(done, index, true);
             for after in self.after(state, operation) {
@@ -188,7 +192,7 @@ impl<'a> Search<'a> {
 
     /// The answered operations that are not done.
     fn open(&self, done: &Done) -> impl Iterator<Item = (usize, &'a Operation)> {
-        let operations = self.operations.iter().enumerate();
+        let operations = self.operations.iter().copied().enumerate();
         operations.filter(|(index, operation)| !get(done, *index) && operation.action.is_answered())
     }
 
@@ -205,7 +209,7 @@ impl<'a> Search<'a> {
     /// What may have taken effect next. Without an answer, it may also do so after its client has given up.
     fn optional(&self, done: &Done, bound: u64, latest: u64) -> impl Iterator<Item = (usize, &'a Operation)> {
         let operations =
-            self.operations.iter().enumerate().take_while(move |(_, operation)| operation.invoked <= bound);
+            self.operations.iter().copied().enumerate().take_while(move |(_, operation)| operation.invoked <= bound);
         operations.filter(move |(index, operation)| {
             let is_over = has_end(operation) && operation.completed < latest;
             !get(done, *index) && !operation.action.is_answered() && !is_over

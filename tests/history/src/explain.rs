@@ -79,6 +79,7 @@ fn is_violated(operations: &[Operation], needed: &[bool]) -> bool {
         .zip(needed)
         .map(|(operation, needed)| Operation { action: action(operation, *needed), ..operation.clone() })
         .collect();
+    let operations: Vec<&Operation> = operations.iter().collect();
     matches!(Search::new(&operations, STATES).run(), Found::None)
 }
 

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use crate::operation::{Action, Bounds, Change, Id, NewId, Operation, Saved, Started, Variables};
 
@@ -18,7 +18,8 @@ struct Session {
     stage: Stage,
     /// None: the id was changed to one that no client was told.
     id: Option<Id>,
-    variables: Variables,
+    /// Shared by all states that have the same.
+    variables: Rc<Variables>,
     owner: Option<Arc<str>>,
     version: u64,
     /// When it expires. An answer that did not arrive leaves open whether it was moved.
@@ -39,7 +40,7 @@ impl State {
         let session = Session {
             stage: Stage::Unborn,
             id: None,
-            variables: Variables::new(),
+            variables: Rc::default(),
             owner: None,
             version: 0,
             expires: Bounds::default(),
@@ -105,7 +106,7 @@ impl State {
             Some(Started::Found { variables, owner, version, expires }) => {
                 let is_seen = session.is(id)
                     && session.may_be_live(operation)
-                    && session.variables == *variables
+                    && *session.variables == *variables
                     && session.owner == *owner
                     && version.is_none_or(|version| version == session.version)
                     && (session.expires.least..=session.expires.most).contains(expires);
@@ -172,7 +173,7 @@ impl State {
 
     fn ended(&self) -> Self {
         let mut after = self.clone();
-        after.session = Session { stage: Stage::Ended, variables: Variables::new(), owner: None, ..after.session };
+        after.session = Session { stage: Stage::Ended, variables: Rc::default(), owner: None, ..after.session };
         after
     }
 
@@ -210,14 +211,15 @@ impl Session {
             self.version += u64::from(change.writes());
         }
         if *clears {
-            self.variables.clear();
+            self.variables = Rc::default();
         }
-        self.variables.extend(sets.iter().map(|(name, value)| (name.clone(), *value)));
+        let variables = Rc::make_mut(&mut self.variables);
+        variables.extend(sets.iter().map(|(name, value)| (name.clone(), *value)));
         for (name, delta) in adds {
-            *self.variables.entry(name.clone()).or_default() += delta;
+            *variables.entry(name.clone()).or_default() += delta;
         }
         for name in deletes {
-            self.variables.remove(name);
+            variables.remove(name);
         }
         if let Some(owner) = owner {
             self.owner.clone_from(owner);

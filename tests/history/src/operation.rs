@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
+use bincode::{Decode, Encode};
+
 /// A session's id, as clients know it.
 pub type Id = Arc<str>;
 
@@ -7,7 +9,7 @@ pub type Id = Arc<str>;
 pub type Variables = BTreeMap<Arc<str>, i64>;
 
 /// Something that a client did: what it asked, when, and what it was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Operation {
     /// Who did it. A client does one thing after the other.
     pub client: usize,
@@ -40,7 +42,7 @@ impl Operation {
 
 /// What was asked and answered. An answer of `None` is an error, or none that arrived: the operation has taken effect, or has not, or
 /// will later.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Action {
     /// `start` with an id.
     Start {
@@ -85,7 +87,7 @@ pub enum Action {
 }
 
 /// What a `start` found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Started {
     /// The session is not live: a new one was begun instead.
     Absent,
@@ -103,7 +105,7 @@ pub enum Started {
 }
 
 /// How a `save` ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Saved {
     /// Everything was stored, as this version, where the client can see it.
     Committed(Option<u64>),
@@ -114,7 +116,7 @@ pub enum Saved {
 }
 
 /// What a `save` changes, applied in the order of the fields. What is as it was read is no change, and is left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Change {
     /// Whether all variables are removed first.
     pub clears: bool,
@@ -133,7 +135,7 @@ pub struct Change {
 }
 
 /// The id that a session got.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum NewId {
     /// This one.
     Known(Id),
@@ -142,7 +144,7 @@ pub enum NewId {
 }
 
 /// A time that is known to be in a range, in seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Bounds {
     /// It is not before.
     pub least: u64,

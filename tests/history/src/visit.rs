@@ -1,5 +1,6 @@
 use std::{collections::BTreeMap, ops::RangeInclusive, rc::Rc, sync::Arc};
 
+use bincode::{Decode, Encode};
 use lemon_session_rules::{Error, Session, Value, World, at_once, manager, options::Options, start, types::Location};
 
 use crate::{
@@ -8,7 +9,7 @@ use crate::{
 };
 
 /// What a client asks of a page.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Encode, Decode)]
 pub struct Request {
     /// The id that the client has, if it has one.
     pub id: Option<Id>,
@@ -21,7 +22,7 @@ pub struct Request {
 }
 
 /// What a page does with the session that it has started.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Encode, Decode)]
 pub enum Task {
     /// Reads all variables, and does not save.
     Read,
@@ -36,7 +37,7 @@ pub enum Task {
 }
 
 /// What a page changes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct Changes {
     /// Whether it removes all variables first.
     pub clear: bool,

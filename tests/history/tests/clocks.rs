@@ -2,15 +2,11 @@
 //! is ahead (`wit/storage.wit`): the servers that `LEMON_TEST_MYSQL`, `LEMON_TEST_POSTGRES` and `LEMON_TEST_REDIS` name, or those on
 //! the standard ports of this machine. What such a host still does is why docs/operating.md demands that clocks agree.
 
+mod servers;
+
 use std::{
     cell::{Cell, RefCell},
-    env,
-    future::Future,
-    process,
-    sync::{
-        Arc, LazyLock,
-        atomic::{AtomicU32, Ordering::Relaxed},
-    },
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -18,17 +14,10 @@ use lemon_session_history::{
     Action, Ask, Changes, Failovers, Host, Id, Recorder, Reply, Request, Started, Task, Wire, check, visit,
 };
 use lemon_session_rules::Settings;
-use lemon_session_store::{Registry, Result, StorageOptions, Store, TableName, memory::Memory};
-use tokio::runtime::Runtime;
+use lemon_session_store::{Result, Store, memory::Memory};
+use servers::wait_for;
 
 const HOUR: u64 = 3600;
-
-/// What the connections to servers run on.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
-
-fn wait_for<T>(call: impl Future<Output = T>) -> T {
-    RUNTIME.block_on(call)
-}
 
 /// A connection of a host with this clock.
 struct Clocked {
@@ -81,37 +70,7 @@ impl Site {
 
     /// A site on each server that answers, with tables of its own.
     fn on_servers() -> Vec<Self> {
-        let mut registry = Registry::new();
-        for schemes in
-            [&lemon_session_mysql::SCHEMES[..], &lemon_session_postgres::SCHEMES, &lemon_session_redis::SCHEMES]
-        {
-            registry.register(schemes).expect("no scheme twice");
-        }
-        let servers = [
-            ("LEMON_TEST_MYSQL", "mysql://root@127.0.0.1:3306/test"),
-            ("LEMON_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/postgres"),
-            ("LEMON_TEST_REDIS", "redis://127.0.0.1:6379/"),
-        ];
-        let open = |(variable, standard): (&str, &str)| {
-            static NUMBER: AtomicU32 = AtomicU32::new(0);
-            let name = format!("Clocks_{}_{}", process::id(), NUMBER.fetch_add(1, Relaxed));
-            let mut url = env::var(variable).unwrap_or_else(|_| standard.to_owned());
-            // The variable may name no database.
-            if url.starts_with("mysql") && url.trim_end_matches('/').matches('/').count() == 2 {
-                url = format!("{}/test", url.trim_end_matches('/'));
-            }
-            let table = TableName::new(&name).expect("a table name");
-            match wait_for(registry.open(StorageOptions { table, ..StorageOptions::new(url) })) {
-                Ok(store) => Some(store),
-                Err(error) => {
-                    eprintln!("SKIPPED: the server {variable} does not answer ({error})");
-                    assert!(env::var("CI").as_deref() != Ok("true"), "with CI=true every server is needed");
-                    None
-                }
-            }
-        };
-        let stores = servers.into_iter().filter_map(open);
-        stores.inspect(|store| wait_for(store.set_up()).expect("tables")).map(Self::new).collect()
+        servers::places().into_iter().map(|(_, store)| Self::new(store)).collect()
     }
 
     /// Checks the history, and removes the tables.

@@ -8,7 +8,7 @@ mod broken;
 mod mistakes;
 
 use std::{
-    env,
+    env, fs,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -87,16 +87,19 @@ fn correct_fleets_keep_the_contract() {
     let first = time.map_or(0, |_| u64::from(fastrand::u32(..)) << 24);
     let begun = Instant::now();
     let (next, shown) = (AtomicU64::new(first), Mutex::new(begun));
+    let (finished, worked) = (AtomicU64::new(0), AtomicU64::new(0));
     let run_schedules = || {
         loop {
             let seed = next.fetch_add(1, Relaxed);
             if time.map_or(seed >= SCHEDULES, |time| begun.elapsed() >= time) {
+                worked.fetch_add(processor_time(), Relaxed);
                 return;
             }
             for (setup, failovers) in correct() {
                 if let Some(violation) = run(seed, &setup, failovers) {
                     panic!("seed {seed}, replication {:?}: {violation}", setup.replication);
                 }
+                finished.fetch_add(1, Relaxed);
             }
             let mut shown = shown.lock().expect("no panic while it is held");
             if shown.elapsed() > Duration::from_secs(10) {
@@ -110,8 +113,17 @@ fn correct_fleets_keep_the_contract() {
             scope.spawn(run_schedules);
         }
     });
-    let schedules = correct().len() as u64 * (next.load(Relaxed) - first);
+    let schedules = finished.into_inner();
     println!("{schedules} schedules from seed {first} in {:.1?}", begun.elapsed());
+    if let Some(rate) = (schedules * 1_000_000_000).checked_div(worked.into_inner()) {
+        println!("{rate} schedules in a second of processor time, run and checked");
+    }
+}
+
+/// How long this thread has run, in nanoseconds; zero where that is not known.
+fn processor_time() -> u64 {
+    let times = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    times.split(' ').next().and_then(|time| time.parse().ok()).unwrap_or_default()
 }
 
 /// Prints all of a schedule.

@@ -8,7 +8,7 @@ use crate::{
     Caller, SessionCtx, Settings, Stores,
     observer::Observer,
     store::{Registry, memory::Memory},
-    stores::Storage,
+    stores::{Storage, tests::Clocked},
 };
 
 const NOW: u64 = 1000;
@@ -361,6 +361,24 @@ async fn a_store_that_is_back_is_logged_once() {
     let text = log.text();
     let back: Vec<_> = text.lines().filter(|line| line.contains("the session store answers again")).collect();
     assert!(back.len() == 1 && back[0].contains("INFO") && back[0].contains("SQLite in "), "{text}");
+}
+
+#[tokio::test]
+async fn a_cleanup_that_is_refused_for_the_clock_is_no_failure_of_the_store() {
+    let log = Log::default();
+    let _guard = log.listen();
+    let mut ctx = SessionCtx::new(Arc::new(Clocked { memory: Memory::new(), clock: NOW }));
+    let mut store = SessionCtxView { ctx: &mut ctx };
+    for _ in 0..3 {
+        let refused = store.cleanup(here(), NOW + 3600, 10).await;
+        assert!(
+            matches!(&refused, Err(Failure::Unavailable(why)) if why.contains("3600 seconds ahead")),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(store.cleanup(here(), NOW, 10).await.unwrap(), 0);
+    let text = log.text();
+    assert!(text.lines().count() == 1 && text.contains("WARN") && text.contains("3600 seconds ahead"), "{text}");
 }
 
 #[tokio::test]

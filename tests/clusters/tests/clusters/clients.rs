@@ -16,7 +16,7 @@ use lemon_session_history::{
     Verdict, Wire, check_each, visit,
 };
 use lemon_session_rules::Settings;
-use lemon_session_store::{Result, Store};
+use lemon_session_store::{CreateOutcome, Result, Store, UpdateOutcome};
 use tokio::runtime::Handle;
 
 /// The clients of each host.
@@ -81,19 +81,28 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// A client's connection to the store of its host, which counts the calls that failed.
-struct Counting {
+/// A client's connection to the store of its host, which notes what fails and what is saved.
+struct Noting<'a> {
     direct: Direct,
+    /// How many calls failed.
     failed: Cell<u32>,
+    /// When the host saved last, in microseconds.
+    saved: &'a AtomicU64,
 }
 
-impl Wire for Counting {
+impl Wire for Noting<'_> {
     fn call(&self, ask: Ask) -> Result<Reply> {
         let answer = self.direct.call(ask);
-        if let Err(error) = &answer {
-            self.failed.set(self.failed.get() + 1);
-            if std::env::var_os("LEMON_TEST_ERRORS").is_some() {
-                println!("{:8.3} s: {error}", self.time() as f64 / 1e6);
+        match &answer {
+            Ok(Reply::Create(CreateOutcome::Created) | Reply::Update(UpdateOutcome::Committed(_))) => {
+                self.saved.store(self.time(), Relaxed);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.failed.set(self.failed.get() + 1);
+                if std::env::var_os("LEMON_TEST_ERRORS").is_some() {
+                    println!("{:8.3} s: {error}", self.time() as f64 / 1e6);
+                }
             }
         }
         answer
@@ -136,52 +145,44 @@ pub fn run(runtime: &Handle, stores: &[Arc<dyn Store>], seed: u64, faults: impl 
     let recorder = Recorder::default();
     let visitors: Vec<Mutex<Visitor>> = (0..VISITORS).map(|_| Mutex::default()).collect();
     let (begun, stopped, value) = (Instant::now(), AtomicBool::new(false), AtomicI64::new(1));
-    // When each host saved last, in microseconds.
     let saved: Vec<AtomicU64> = stores.iter().map(|_| AtomicU64::new(0)).collect();
     let client = AtomicUsize::new(0);
-    let wire = |store: &Arc<dyn Store>, seed| {
+    let wire = |number: usize, seed| {
         let settings = Settings { max_lifetime: 0, expires: IDLE, cleanup: 0.0, ..Settings::default() };
         let random = RefCell::new(fastrand::Rng::with_seed(seed));
-        let direct = Direct { store: Arc::clone(store), runtime: runtime.clone(), begun, settings, random };
-        Counting { direct, failed: Cell::new(0) }
+        let direct = Direct { store: Arc::clone(&stores[number]), runtime: runtime.clone(), begun, settings, random };
+        Noting { direct, failed: Cell::new(0), saved: &saved[number] }
     };
+    let mut end = Duration::ZERO;
     thread::scope(|scope| {
-        for (number, store) in stores.iter().enumerate() {
+        for number in 0..stores.len() {
             for _ in 0..CLIENTS {
                 let client = client.fetch_add(1, Relaxed);
                 let seed = seed.wrapping_add(client as u64);
-                let wire = wire(store, seed);
-                let (visitors, recorder, stopped, value, saved) = (&visitors, &recorder, &stopped, &value, &saved);
+                let wire = wire(number, seed);
+                let (visitors, recorder, stopped, value) = (&visitors, &recorder, &stopped, &value);
                 scope.spawn(move || {
                     let host = Host::new(wire, client, number);
                     let mut random = fastrand::Rng::with_seed(!seed);
                     while !stopped.load(Relaxed) {
                         let visitor = &visitors[random.usize(..VISITORS)];
-                        if use_session(&host, recorder, visitor, &mut random, value) {
-                            saved[number].store(host.wire().time(), Relaxed);
-                            thread::sleep(PAUSE);
-                        } else {
-                            thread::sleep(PAUSE_AFTER_FAILURE);
-                        }
+                        let is_well = use_session(&host, recorder, visitor, &mut random, value);
+                        thread::sleep(if is_well { PAUSE } else { PAUSE_AFTER_FAILURE });
                     }
                 });
             }
         }
         let stop = Stop(&stopped);
         faults();
-        let healed = begun.elapsed().as_micros() as u64;
-        while saved.iter().any(|saved| saved.load(Relaxed) <= healed) {
-            let waited = begun.elapsed().saturating_sub(Duration::from_micros(healed));
-            assert!(waited < RECOVERY, "not every host saves again {waited:?} after the cluster is whole");
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_for_saves(&saved, begun);
         thread::sleep(Duration::from_millis(500));
+        end = begun.elapsed();
         drop(stop);
     });
     let ids = recorder.ids();
     thread::scope(|scope| {
-        for (number, store) in stores.iter().enumerate() {
-            let (wire, client) = (wire(store, !seed ^ number as u64), client.fetch_add(1, Relaxed));
+        for number in 0..stores.len() {
+            let (wire, client) = (wire(number, !seed ^ number as u64), client.fetch_add(1, Relaxed));
             let (ids, recorder) = (&ids, &recorder);
             scope.spawn(move || {
                 let host = Host::new(wire, client, number);
@@ -191,11 +192,21 @@ pub fn run(runtime: &Handle, stores: &[Arc<dyn Store>], seed: u64, faults: impl 
             });
         }
     });
-    outcome(&recorder.take(), stores.len(), seed)
+    outcome(&recorder.take(), stores.len(), seed, end)
+}
+
+/// Waits until every host saves, now that the cluster is whole. `saved` is when each host saved last.
+fn wait_for_saves(saved: &[AtomicU64], begun: Instant) {
+    let healed = begun.elapsed().as_micros() as u64;
+    while saved.iter().any(|saved| saved.load(Relaxed) <= healed) {
+        let waited = begun.elapsed().saturating_sub(Duration::from_micros(healed));
+        assert!(waited < RECOVERY, "not every host saves again {waited:?} after the cluster is whole");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Reads a session. A first attempt may meet a connection that has broken.
-fn read(host: &Host<Counting>, recorder: &Recorder, id: &Id) {
+fn read(host: &Host<Noting>, recorder: &Recorder, id: &Id) {
     for _ in 0..10 {
         let (id, failed) = (Some(id.clone()), host.wire().failed.get());
         visit(host, recorder, &Request { id, strict: false, cleanup: 0.0, task: Task::Read });
@@ -218,7 +229,7 @@ impl Drop for Stop<'_> {
 
 /// Does a request of a visitor. Returns whether it did not fail.
 fn use_session(
-    host: &Host<Counting>,
+    host: &Host<Noting>,
     recorder: &Recorder,
     visitor: &Mutex<Visitor>,
     random: &mut fastrand::Rng,
@@ -259,7 +270,7 @@ fn task(random: &mut fastrand::Rng, value: &AtomicI64) -> Task {
     Task::Save(changes)
 }
 
-fn outcome(history: &[Operation], hosts: usize, seed: u64) -> Outcome {
+fn outcome(history: &[Operation], hosts: usize, seed: u64, end: Duration) -> Outcome {
     let mut outcome = Outcome { runs: 1, ..Outcome::default() };
     for (id, verdict) in check_each(history, Failovers::KeepEverything) {
         outcome.sessions += 1;
@@ -278,22 +289,28 @@ fn outcome(history: &[Operation], hosts: usize, seed: u64) -> Outcome {
             }
         }
     }
-    let is_saved =
-        |operation: &&Operation| matches!(operation.action, Action::Save { answer: Some(Saved::Committed(_)), .. });
-    outcome.saves = history.iter().filter(is_saved).count();
+    outcome.saves = saves(history).count();
     let found = history
         .iter()
         .filter(|operation| matches!(operation.action, Action::Start { answer: Some(Started::Found { .. }), .. }));
     assert!(outcome.saves > 20 && found.count() > 20, "the clients did too little: {outcome:?}");
-    let gap = |of: Option<usize>| {
-        let saves = history.iter().filter(is_saved).filter(|operation| of.is_none_or(|host| operation.host == host));
-        // From the beginning on.
-        let mut times: Vec<u64> = saves.map(|operation| operation.completed).chain([0]).collect();
-        times.sort_unstable();
-        let gap = times.windows(2).map(|pair| pair[1] - pair[0]).max();
-        Duration::from_micros(gap.unwrap_or_default())
-    };
-    outcome.unavailable = gap(None);
-    outcome.worst = (0..hosts).map(|host| gap(Some(host))).max().unwrap_or_default();
+    let of_host = |host| saves(history).filter(move |operation| operation.host == host);
+    outcome.unavailable = longest_without(saves(history), end);
+    outcome.worst = (0..hosts).map(|host| longest_without(of_host(host), end)).max().unwrap_or_default();
     outcome
+}
+
+/// The saves that were acknowledged.
+fn saves(history: &[Operation]) -> impl Iterator<Item = &Operation> {
+    let is_saved = |action: &Action| matches!(action, Action::Save { answer: Some(Saved::Committed(_)), .. });
+    history.iter().filter(move |operation| is_saved(&operation.action))
+}
+
+/// The longest time without one of these saves, from the beginning of the run to its end.
+fn longest_without<'a>(saves: impl Iterator<Item = &'a Operation>, end: Duration) -> Duration {
+    let whole = [0, end.as_micros() as u64];
+    let mut times: Vec<u64> = saves.map(|operation| operation.completed).chain(whole).collect();
+    times.sort_unstable();
+    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max();
+    Duration::from_micros(longest.unwrap_or_default())
 }

@@ -172,7 +172,7 @@ impl Cluster for Galera {
     }
 }
 
-const FAULTS: [Fault<Galera>; 7] = [
+const FAULTS: [Fault<Galera>; 8] = [
     Fault {
         name: "node killed",
         happens: |cluster| {
@@ -215,6 +215,18 @@ const FAULTS: [Fault<Galera>; 7] = [
             sleep(Duration::from_secs(1));
             cluster.nodes[0].hosts.iter().for_each(|way| way.fail(proxy::Fault::CUT));
             sleep(Duration::from_secs(4));
+            cluster.heal();
+        },
+        expects: Expects::Nothing,
+        short: false,
+    },
+    Fault {
+        name: "one packet in ten between hosts and nodes is lost for 5 s",
+        happens: |cluster| {
+            sleep(Duration::from_secs(1));
+            let lossy = proxy::Fault { loss: 0.1, ..proxy::Fault::default() };
+            cluster.nodes.iter().flat_map(|node| &node.hosts).for_each(|way| way.fail(lossy));
+            sleep(Duration::from_secs(5));
             cluster.heal();
         },
         expects: Expects::Nothing,

@@ -11,8 +11,11 @@
 //! that seed, and `LEMON_TEST_ERRORS=1` prints the errors that hosts get.
 
 mod clients;
+mod costs;
 mod faults;
 mod galera;
+mod mariadb;
+mod pair;
 mod peers;
 mod pgbouncer;
 mod postgres;

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     faults::{Cluster, Expects, Fault, alone, inject, open},
+    pair::WithStandby as _,
     postgres::{Postgres, USER},
     process::{Process, demoted, find, folder_of, free_port, parent},
 };
@@ -30,7 +31,7 @@ impl PgBouncer {
         let text = format!(
             "[databases]\npostgres = host=127.0.0.1 port={} user=owner pool_size=3\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\nserver_login_retry = 1\n",
-            server.nodes[server.primary].server.port
+            server.pair.nodes[server.pair.primary].server.port
         );
         fs::write(&configuration, text).expect("the folder is ours");
         let program = demoted(USER, &[&pgbouncer, &configuration.display().to_string()]);
@@ -70,10 +71,10 @@ const FAULTS: [Fault<PgBouncer>; 2] = [
         happens: |cluster| {
             sleep(Duration::from_secs(1));
             let server = &mut cluster.server;
-            server.nodes[server.primary].server.kill();
-            server.nodes[server.primary].server.start();
+            server.pair.primary().server.kill();
+            server.pair.primary().server.start();
             server.wait_for_answer();
-            server.is_synchronous();
+            server.is_followed();
         },
         expects: Expects::Nothing,
         short: true,

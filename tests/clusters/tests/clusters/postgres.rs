@@ -13,32 +13,21 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use crate::{
-    faults::{Cluster, Expects, Fault, alone, and_of_disks, create_tables, inject, open},
+    costs::measure,
+    faults::{Cluster, Expects, Fault, alone, and_of_disks, create_tables, inject, open, time},
+    pair::{NOTICE, Node, Pair, WithStandby, faults},
     process::{Process, assert_off, demoted, find, folder_of, free_port, output, parent, run, wait_until},
-    proxy::{self, Proxy},
+    proxy,
 };
-
-/// How long a monitor of the servers takes to notice a fault.
-const NOTICE: Duration = Duration::from_millis(700);
 
 /// Two servers, one of which is the standby of the other.
 pub struct Postgres {
     runtime: Handle,
-    pub nodes: [Node; 2],
-    /// The place of the primary.
-    pub primary: usize,
+    pub pair: Pair,
     initdb: String,
     basebackup: String,
     psql: String,
     _folder: TempDir,
-}
-
-pub struct Node {
-    pub server: Process,
-    /// The way of each host to this server.
-    hosts: [Proxy; 2],
-    /// The way of the standby.
-    standby: Proxy,
 }
 
 /// PostgreSQL refuses to run as root.
@@ -55,17 +44,16 @@ impl Postgres {
             let port_option = port.to_string();
             let program = [&postgres, "-D", &data, "-p", &port_option, "-c", "unix_socket_directories="];
             let program = demoted(USER, &program);
-            let hosts = [0, 1].map(|_| Proxy::to(runtime, port));
-            Node { server: Process::new(port, folder, program), hosts, standby: Proxy::to(runtime, port) }
+            Node::new(runtime, Process::new(port, folder, program))
         });
-        let runtime = runtime.clone();
-        let mut cluster = Self { runtime, nodes, primary: 0, initdb, basebackup, psql, _folder: parent };
+        let (runtime, pair) = (runtime.clone(), Pair { nodes, primary: 0 });
+        let mut cluster = Self { runtime, pair, initdb, basebackup, psql, _folder: parent };
         cluster.create();
         Some(cluster)
     }
 
     fn create(&mut self) {
-        let first = &mut self.nodes[0].server;
+        let first = &mut self.pair.nodes[0].server;
         let data = first.folder.join("data");
         run(&demoted(
             USER,
@@ -84,7 +72,7 @@ impl Postgres {
 
     /// What the server in this place answers to SQL; none if it does not.
     fn ask(&self, place: usize, sql: &str) -> Option<String> {
-        let port = self.nodes[place].server.port.to_string();
+        let port = self.pair.nodes[place].server.port.to_string();
         let psql = [&self.psql, "-h", "127.0.0.1", "-p", &port, "-U", "owner", "-d", "postgres", "-Atqc", sql];
         let output = output(&psql);
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -95,82 +83,47 @@ impl Postgres {
     }
 
     pub fn wait_for_answer(&self) {
-        wait_until("the primary answers", || self.ask(self.primary, "SELECT 1").is_some());
+        wait_until("the primary answers", || self.ask(self.pair.primary, "SELECT 1").is_some());
     }
 
-    fn other(&self) -> usize {
-        1 - self.primary
-    }
-
-    /// Makes the other server a standby, with a copy of the primary's data, whatever it was before.
-    fn follow(&mut self) {
-        let (primary, other) = (self.primary, self.other());
-        self.nodes[other].server.kill();
-        self.heal();
-        let data = self.nodes[other].server.folder.join("data");
-        let _ = fs::remove_dir_all(&data);
-        let way = self.nodes[primary].standby.port;
-        let source = format!("host=127.0.0.1 port={way} user=owner application_name=standby");
-        let data = data.display().to_string();
-        run(&demoted(USER, &[&self.basebackup, "-d", &source, "-D", &data, "-R", "-X", "stream", "-c", "fast"]));
-        self.nodes[other].server.start();
-        self.is_synchronous();
-    }
-
-    /// Has saves wait for the standby, once it has everything.
-    pub fn is_synchronous(&self) {
-        let states = "SELECT state FROM pg_stat_replication WHERE application_name = 'standby'";
-        wait_until("the standby follows", || self.ask(self.primary, states).as_deref() == Some("streaming"));
-        self.tell(self.primary, "ALTER SYSTEM SET synchronous_standby_names = 'standby'");
-        self.tell(self.primary, "SELECT pg_reload_conf()");
-        let states = states.replacen("state", "sync_state", 1);
-        wait_until("the standby is synchronous", || self.ask(self.primary, &states).as_deref() == Some("sync"));
-    }
-
-    /// Makes the standby the primary. It has no standby yet, so its saves wait for none.
-    fn promote(&mut self) {
-        self.primary = self.other();
-        self.tell(self.primary, "SELECT pg_promote(true, 30)");
-        self.tell(self.primary, "ALTER SYSTEM SET synchronous_standby_names = ''");
-        self.tell(self.primary, "SELECT pg_reload_conf()");
+    /// Has saves wait for the standby, or no longer.
+    fn waits(&self, waits: bool) {
+        let names = if waits { "standby" } else { "" };
+        self.tell(self.pair.primary, &format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"));
+        self.tell(self.pair.primary, "SELECT pg_reload_conf()");
     }
 
     /// A standby whose clock is off becomes the primary. Then one whose clock is right takes its place.
     fn has_wrong_clock(&mut self, clock: &'static str) {
-        let wrong = self.other();
-        self.nodes[wrong].server.set_clock(Some(clock));
-        self.nodes[wrong].server.kill();
-        self.nodes[wrong].server.start();
-        self.is_synchronous();
+        let wrong = self.pair.other();
+        self.pair.nodes[wrong].server.set_clock(Some(clock));
+        self.pair.nodes[wrong].server.kill();
+        self.pair.nodes[wrong].server.start();
+        self.is_followed();
         assert_off(clock, self.ask(wrong, "SELECT extract(epoch FROM now())::bigint"));
         for _ in 0..2 {
             sleep(Duration::from_secs(1));
-            self.nodes[self.primary].server.kill();
+            self.pair.nodes[self.pair.primary].server.kill();
             sleep(NOTICE);
             self.promote();
             sleep(Duration::from_secs(1));
-            let old = self.other();
-            self.nodes[old].server.set_clock(None);
+            let old = self.pair.other();
+            self.pair.nodes[old].server.set_clock(None);
             self.follow();
         }
     }
 
-    fn heal(&self) {
-        for node in &self.nodes {
-            node.hosts.iter().chain([&node.standby]).for_each(Proxy::heal);
-        }
+    /// All ways to the primary have a fault, for some time.
+    fn has_faulty_network(&self, fault: proxy::Fault, time: Duration) {
+        sleep(Duration::from_secs(1));
+        self.pair.fail(fault);
+        sleep(time);
+        self.pair.heal();
     }
 
-    /// Cuts a server off, from the hosts and from the other server.
-    fn cut_off(&self, place: usize) {
-        let node = &self.nodes[place];
-        node.hosts.iter().chain([&node.standby]).for_each(|way| way.fail(proxy::Fault::CUT));
-    }
-
-    /// Each host begins at another server.
     fn url(&self, host: usize) -> String {
-        let hosts = [host, 1 - host].map(|place| format!("127.0.0.1:{}", self.nodes[place].hosts[host].port));
-        format!("postgres://owner@{}/postgres?pool-size=4&timeout=2&connect-timeout=1", hosts.join(","))
+        let hosts = self.pair.addresses(host);
+        format!("postgres://owner@{hosts}/postgres?pool-size=4&timeout=2&connect-timeout=1")
     }
 }
 
@@ -184,45 +137,51 @@ impl Cluster for Postgres {
     }
 }
 
-const FAULTS: [Fault<Postgres>; 11] = [
-    Fault {
-        name: "primary killed, standby promoted",
-        happens: |cluster| {
-            sleep(Duration::from_secs(1));
-            cluster.nodes[cluster.primary].server.kill();
-            sleep(NOTICE);
-            cluster.promote();
-            sleep(Duration::from_secs(1));
-            cluster.follow();
-        },
-        expects: Expects::Nothing,
-        short: true,
-    },
-    Fault {
-        name: "primary suspended, killed, standby promoted",
-        happens: |cluster| {
-            sleep(Duration::from_secs(1));
-            let old = cluster.primary;
-            cluster.nodes[old].server.suspend();
-            sleep(NOTICE);
-            cluster.nodes[old].server.kill();
-            cluster.promote();
-            sleep(Duration::from_secs(1));
-            cluster.follow();
-        },
-        expects: Expects::Nothing,
-        short: false,
-    },
+impl WithStandby for Postgres {
+    fn pair(&mut self) -> &mut Pair {
+        &mut self.pair
+    }
+
+    fn promote(&mut self) {
+        self.pair.primary = self.pair.other();
+        self.tell(self.pair.primary, "SELECT pg_promote(true, 30)");
+        self.waits(false);
+    }
+
+    fn follow(&mut self) {
+        let (primary, other) = (self.pair.primary, self.pair.other());
+        self.pair.nodes[other].server.kill();
+        self.pair.heal();
+        let data = self.pair.nodes[other].server.folder.join("data");
+        let _ = fs::remove_dir_all(&data);
+        let way = self.pair.nodes[primary].standby.port;
+        let source = format!("host=127.0.0.1 port={way} user=owner application_name=standby");
+        let data = data.display().to_string();
+        run(&demoted(USER, &[&self.basebackup, "-d", &source, "-D", &data, "-R", "-X", "stream", "-c", "fast"]));
+        self.pair.nodes[other].server.start();
+        self.is_followed();
+    }
+
+    fn is_followed(&self) {
+        let states = "SELECT state FROM pg_stat_replication WHERE application_name = 'standby'";
+        wait_until("the standby follows", || self.ask(self.pair.primary, states).as_deref() == Some("streaming"));
+        self.waits(true);
+        let states = states.replacen("state", "sync_state", 1);
+        wait_until("the standby is synchronous", || self.ask(self.pair.primary, &states).as_deref() == Some("sync"));
+    }
+}
+
+const FAULTS: [Fault<Postgres>; 7] = [
     Fault {
         name: "primary suspended, standby promoted, primary resumed",
         happens: |cluster| {
             sleep(Duration::from_secs(1));
-            let old = cluster.primary;
-            cluster.nodes[old].server.suspend();
+            let old = cluster.pair.primary;
+            cluster.pair.nodes[old].server.suspend();
             sleep(NOTICE);
             cluster.promote();
             sleep(Duration::from_secs(4));
-            cluster.nodes[old].server.resume();
+            cluster.pair.nodes[old].server.resume();
             sleep(Duration::from_secs(2));
             cluster.follow();
         },
@@ -230,56 +189,12 @@ const FAULTS: [Fault<Postgres>; 11] = [
         short: false,
     },
     Fault {
-        name: "primary cut off from all, standby promoted",
-        happens: |cluster| {
-            sleep(Duration::from_secs(1));
-            cluster.cut_off(cluster.primary);
-            sleep(NOTICE);
-            cluster.promote();
-            sleep(Duration::from_secs(4));
-            cluster.follow();
-        },
-        expects: Expects::Nothing,
-        short: true,
-    },
-    Fault {
-        name: "primary and one host cut off, standby promoted",
-        happens: |cluster| {
-            sleep(Duration::from_secs(1));
-            let (old, new) = (cluster.primary, cluster.other());
-            // Host 0 stays with the old primary, host 1 goes to the new one.
-            cluster.nodes[old].hosts[1].fail(proxy::Fault::CUT);
-            cluster.nodes[old].standby.fail(proxy::Fault::CUT);
-            cluster.nodes[new].hosts[0].fail(proxy::Fault::CUT);
-            sleep(NOTICE);
-            cluster.promote();
-            sleep(Duration::from_secs(4));
-            cluster.follow();
-        },
-        expects: Expects::Losses,
-        short: false,
-    },
-    Fault {
-        name: "standby killed and started again",
-        happens: |cluster| {
-            sleep(Duration::from_secs(1));
-            let standby = &mut cluster.nodes[cluster.other()].server;
-            standby.kill();
-            sleep(Duration::from_secs(3));
-            let other = cluster.other();
-            cluster.nodes[other].server.start();
-            cluster.is_synchronous();
-        },
-        expects: Expects::Nothing,
-        short: false,
-    },
-    Fault {
         name: "answers of the primary do not arrive for 3 s",
         happens: |cluster| {
             sleep(Duration::from_secs(1));
-            cluster.nodes[cluster.primary].hosts.iter().for_each(|way| way.fail(proxy::Fault::MUTE));
+            cluster.pair.primary().hosts.iter().for_each(|way| way.fail(proxy::Fault::MUTE));
             sleep(Duration::from_secs(3));
-            cluster.heal();
+            cluster.pair.heal();
         },
         expects: Expects::Nothing,
         short: false,
@@ -287,12 +202,17 @@ const FAULTS: [Fault<Postgres>; 11] = [
     Fault {
         name: "packets are late by 100 ms for 3 s",
         happens: |cluster| {
-            sleep(Duration::from_secs(1));
             let late = proxy::Fault { delay: Duration::from_millis(100), ..proxy::Fault::default() };
-            let node = &cluster.nodes[cluster.primary];
-            node.hosts.iter().chain([&node.standby]).for_each(|way| way.fail(late));
-            sleep(Duration::from_secs(3));
-            cluster.heal();
+            cluster.has_faulty_network(late, Duration::from_secs(3));
+        },
+        expects: Expects::Nothing,
+        short: false,
+    },
+    Fault {
+        name: "one packet in ten is lost for 5 s",
+        happens: |cluster| {
+            let lossy = proxy::Fault { loss: 0.1, ..proxy::Fault::default() };
+            cluster.has_faulty_network(lossy, Duration::from_secs(5));
         },
         expects: Expects::Nothing,
         short: false,
@@ -302,7 +222,7 @@ const FAULTS: [Fault<Postgres>; 11] = [
         happens: |cluster| {
             for _ in 0..2 {
                 sleep(Duration::from_secs(1));
-                cluster.nodes[cluster.primary].server.kill();
+                cluster.pair.primary().server.kill();
                 cluster.promote();
                 cluster.follow();
             }
@@ -329,7 +249,7 @@ const FAULTS_OF_DISKS: [Fault<Postgres>; 3] = [
         name: "disk of the primary is late by 300 ms for 3 s",
         happens: |cluster| {
             sleep(Duration::from_secs(1));
-            let disk = cluster.nodes[cluster.primary].server.slow_disk(Duration::from_millis(300));
+            let disk = cluster.pair.primary().server.slow_disk(Duration::from_millis(300));
             sleep(Duration::from_secs(3));
             disk.end();
         },
@@ -341,7 +261,7 @@ const FAULTS_OF_DISKS: [Fault<Postgres>; 3] = [
         name: "disk of the primary is late by 3 s for 7 s",
         happens: |cluster| {
             sleep(Duration::from_secs(1));
-            let disk = cluster.nodes[cluster.primary].server.slow_disk(Duration::from_secs(3));
+            let disk = cluster.pair.primary().server.slow_disk(Duration::from_secs(3));
             sleep(Duration::from_secs(7));
             disk.end();
         },
@@ -352,9 +272,9 @@ const FAULTS_OF_DISKS: [Fault<Postgres>; 3] = [
         name: "disk of the primary is late by 3 s, primary killed, standby promoted",
         happens: |cluster| {
             sleep(Duration::from_secs(1));
-            let disk = cluster.nodes[cluster.primary].server.slow_disk(Duration::from_secs(3));
+            let disk = cluster.pair.primary().server.slow_disk(Duration::from_secs(3));
             sleep(Duration::from_secs(4));
-            cluster.nodes[cluster.primary].server.kill();
+            cluster.pair.primary().server.kill();
             disk.end();
             sleep(NOTICE);
             cluster.promote();
@@ -370,8 +290,15 @@ const FAULTS_OF_DISKS: [Fault<Postgres>; 3] = [
 fn postgres_with_a_synchronous_standby_keeps_what_was_acknowledged() {
     alone(|runtime| {
         if let Some(mut cluster) = Postgres::start(runtime) {
-            let faults = and_of_disks(&cluster.nodes[0].server, FAULTS, FAULTS_OF_DISKS);
+            let faults: Vec<_> = faults(Expects::Nothing).into_iter().chain(FAULTS).collect();
+            let faults = and_of_disks(&cluster.pair.nodes[0].server, faults, FAULTS_OF_DISKS);
             inject(runtime, &mut cluster, &faults);
+            if time().is_some() {
+                measure(runtime, "PostgreSQL, synchronous_standby_names", |waits| {
+                    cluster.waits(waits);
+                    open(runtime, &cluster.url(0))
+                });
+            }
         }
     });
 }

@@ -15,6 +15,9 @@ use tokio::{
     sync::watch,
 };
 
+/// After this time, Linux sends a packet again that was not acknowledged, at the earliest.
+const RETRANSMISSION: Duration = Duration::from_millis(200);
+
 /// What is wrong with the network.
 #[derive(Clone, Copy, Default)]
 pub struct Fault {
@@ -24,6 +27,8 @@ pub struct Fault {
     pub to_client: bool,
     /// Each packet is late by this much, in both directions.
     pub delay: Duration,
+    /// The share of packets that are lost in both directions. Each of them arrives when it was sent again, as TCP has it.
+    pub loss: f64,
     /// Whom it concerns.
     pub who: Who,
 }
@@ -38,12 +43,17 @@ pub enum Who {
 }
 
 impl Fault {
-    pub const CUT: Self = Self { to_server: true, to_client: true, delay: Duration::ZERO, who: Who::All };
+    pub const CUT: Self = Self { to_server: true, to_client: true, delay: Duration::ZERO, loss: 0.0, who: Who::All };
     /// Requests arrive, answers do not.
     pub const MUTE: Self = Self { to_server: false, ..Self::CUT };
 
     pub const fn of(self, who: Who) -> Self {
         Self { who, ..self }
+    }
+
+    /// By how much the next packet is late.
+    fn delays(&self) -> Duration {
+        if fastrand::f64() < self.loss { self.delay + RETRANSMISSION } else { self.delay }
     }
 
     fn concerns(&self, client: IpAddr) -> bool {
@@ -122,7 +132,7 @@ async fn copy(
         let passes = |faults: &Vec<Fault>| !faults.iter().any(|fault| is_cut(fault) && fault.concerns(client));
         // The end of a connection is a packet too. A proxy that is dropped cuts nothing.
         let _ = faults.wait_for(passes).await;
-        let delay = faults.borrow().iter().filter(|fault| fault.concerns(client)).map(|fault| fault.delay).max();
+        let delay = faults.borrow().iter().filter(|fault| fault.concerns(client)).map(Fault::delays).max();
         tokio::time::sleep(delay.unwrap_or_default()).await;
         if count == 0 || to.write_all(&buffer[..count]).await.is_err() {
             return;

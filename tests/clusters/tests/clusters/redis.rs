@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use crate::{
+    costs::measure,
     faults::{Cluster, Expects, Fault, alone, and_of_disks, create_tables, inject, open, time},
     process::{Process, ask_redis, assert_off, find, folder, free_port, wait_until, words},
     proxy::{self, Proxy, Who},
@@ -187,7 +188,7 @@ impl Cluster for Sentinels {
     }
 }
 
-pub fn faults(replicas: u32) -> [Fault<Sentinels>; 7] {
+pub fn faults(replicas: u32) -> [Fault<Sentinels>; 8] {
     // Without `replicas`, a save counts as made as soon as the primary has it.
     let expects = if replicas == 0 { Expects::Losses } else { Expects::Nothing };
     [
@@ -264,6 +265,19 @@ pub fn faults(replicas: u32) -> [Fault<Sentinels>; 7] {
             short: false,
         },
         Fault {
+            name: "one packet in ten is lost for 5 s",
+            happens: |cluster| {
+                sleep(Duration::from_secs(1));
+                let lossy = proxy::Fault { loss: 0.1, ..proxy::Fault::default() };
+                cluster.servers.iter().for_each(|node| node.way.fail(lossy));
+                sleep(Duration::from_secs(5));
+                cluster.servers.iter().for_each(|node| node.way.heal());
+                cluster.is_whole();
+            },
+            expects,
+            short: false,
+        },
+        Fault {
             name: "replicas two minutes ahead, one promoted, and replaced",
             happens: |cluster| cluster.has_wrong_clock("+120s"),
             expects,
@@ -314,6 +328,9 @@ fn redis_with_sentinels_keeps_what_replicas_have_acknowledged() {
         if let Some(mut cluster) = Sentinels::start(runtime, 1) {
             let faults = and_of_disks(&cluster.servers[0].server, faults(1), faults_of_disks(1));
             inject(runtime, &mut cluster, &faults);
+            if time().is_some() {
+                measure(runtime, "Redis with Sentinel, replicas = 1", |waits| cluster.store_with(waits.into()));
+            }
         }
     });
 }

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use crate::{
+    costs::measure,
     faults::{Cluster, Expects, Fault, alone, create_tables, inject, open, time},
     process::{Process, ask_redis, find, folder, free_port, wait_until, words},
     proxy::{self, Proxy, Who},
@@ -149,7 +150,7 @@ impl Cluster for RedisCluster {
     }
 }
 
-fn faults(replicas: u32) -> [Fault<RedisCluster>; 3] {
+fn faults(replicas: u32) -> [Fault<RedisCluster>; 4] {
     let expects = if replicas == 0 { Expects::Losses } else { Expects::Nothing };
     [
         Fault {
@@ -196,6 +197,19 @@ fn faults(replicas: u32) -> [Fault<RedisCluster>; 3] {
             expects: Expects::Losses,
             short: false,
         },
+        Fault {
+            name: "one packet in ten is lost for 5 s",
+            happens: |cluster| {
+                sleep(Duration::from_secs(1));
+                let lossy = proxy::Fault { loss: 0.1, ..proxy::Fault::default() };
+                cluster.nodes.iter().flat_map(|node| [&node.way, &node.bus]).for_each(|way| way.fail(lossy));
+                sleep(Duration::from_secs(5));
+                cluster.heal();
+                cluster.is_whole();
+            },
+            expects,
+            short: false,
+        },
     ]
 }
 
@@ -204,6 +218,12 @@ fn redis_cluster_keeps_what_replicas_have_acknowledged() {
     alone(|runtime| {
         if let Some(mut cluster) = RedisCluster::start(runtime, 1) {
             inject(runtime, &mut cluster, &faults(1));
+            if time().is_some() {
+                measure(runtime, "Redis Cluster, replicas = 1", |waits| {
+                    cluster.replicas = waits.into();
+                    cluster.store()
+                });
+            }
         }
     });
 }

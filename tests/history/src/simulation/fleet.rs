@@ -1,6 +1,7 @@
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    cmp::Reverse,
+    collections::BinaryHeap,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker},
@@ -39,7 +40,7 @@ pub struct Fleet {
     setup: Setup,
     replicas: Replicas,
     /// What is to happen, by time; what happens at one time happens in the order in which it was planned.
-    events: BTreeMap<(u64, usize), Event>,
+    events: BinaryHeap<Reverse<(u64, usize, Event)>>,
     planned: usize,
     clients: Vec<Stack>,
     /// How many of them have not come to their end.
@@ -57,6 +58,7 @@ pub struct Fleet {
 
 type Stack = Option<Coroutine<Answer, Wish, (), DefaultStack>>;
 
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     /// A client goes on.
     Wake(usize),
@@ -65,7 +67,7 @@ enum Event {
     /// The store goes on with a call.
     Step(usize),
     /// An answer arrives at the host.
-    Answer(usize, Result<Reply>),
+    Answer(usize),
     /// The host gives up waiting for an answer.
     GiveUp(usize),
     /// The store fails over.
@@ -74,7 +76,7 @@ enum Event {
 
 /// A call of the store that is on its way.
 struct Call {
-    ask: Ask,
+    ask: Rc<Ask>,
     /// Who waits for the answer; none for a cleanup in the background.
     client: Option<usize>,
     host: usize,
@@ -83,6 +85,8 @@ struct Call {
     repeated: bool,
     failovers: usize,
     future: Option<Pin<Box<dyn Future<Output = Result<Reply>>>>>,
+    /// The answer that is on its way back.
+    answer: Option<Result<Reply>>,
 }
 
 thread_local! {
@@ -117,7 +121,7 @@ impl Fleet {
             shared,
             setup: *setup,
             replicas: Replicas::new(setup),
-            events: BTreeMap::new(),
+            events: BinaryHeap::new(),
             planned: 0,
             clients: Vec::new(),
             active: 0,
@@ -155,7 +159,7 @@ impl Fleet {
 
     fn go_on(&mut self) {
         while self.active > 0 {
-            let ((at, _), event) = self.events.pop_first().expect("a client waits for something");
+            let Reverse((at, _, event)) = self.events.pop().expect("a client waits for something");
             self.shared.time.set(at);
             self.happen(event);
         }
@@ -166,9 +170,10 @@ impl Fleet {
             Event::Wake(client) => self.resume(client, None),
             Event::Arrive(call) => self.arrive(call),
             Event::Step(call) => self.step(call),
-            Event::Answer(call, answer) => {
+            Event::Answer(call) => {
                 if let Some(client) = self.waits_for(call) {
-                    self.resume(client, Some(answer));
+                    let answer = self.calls[call].answer.take();
+                    self.resume(client, answer);
                 }
             }
             Event::GiveUp(call) => self.give_up(call),
@@ -195,12 +200,12 @@ impl Fleet {
             match stack.resume(answer) {
                 CoroutineResult::Yield(Wish::Sleep(time)) => return self.plan(self.now() + time, Event::Wake(client)),
                 CoroutineResult::Yield(Wish::Call(ask, host)) => {
-                    let call = self.send(ask, Some(client), host, false);
+                    let call = self.send(Rc::new(ask), Some(client), host, false);
                     self.waiting[client] = Some(call);
                     return self.plan(self.now() + PATIENCE, Event::GiveUp(call));
                 }
                 CoroutineResult::Yield(Wish::Later(ask, host)) => {
-                    self.send(ask, None, host, false);
+                    self.send(Rc::new(ask), None, host, false);
                     answer = None;
                 }
                 CoroutineResult::Return(()) => {
@@ -214,11 +219,11 @@ impl Fleet {
     }
 
     /// Sends a call on its way to the store; it may be lost.
-    fn send(&mut self, ask: Ask, client: Option<usize>, host: usize, repeated: bool) -> usize {
+    fn send(&mut self, ask: Rc<Ask>, client: Option<usize>, host: usize, repeated: bool) -> usize {
         let sent = self.now();
         let clock = self.shared.clock(host).as_secs();
         let call = self.calls.len();
-        self.calls.push(Call { ask, client, host, sent, clock, repeated, failovers: 0, future: None });
+        self.calls.push(Call { ask, client, host, sent, clock, repeated, failovers: 0, future: None, answer: None });
         if let Some(at) = self.transmitted() {
             self.plan(at, Event::Arrive(call));
         }
@@ -243,10 +248,10 @@ impl Fleet {
         }
         let call_at = &mut self.calls[call];
         if self.setup.has_clock {
-            call_at.ask = call_at.ask.clone().at_most(true_time(now));
+            call_at.ask = Rc::new(Ask::clone(&call_at.ask).at_most(true_time(now)));
         }
-        let ask = call_at.ask.clone();
-        let store = match ask {
+        let ask = Rc::clone(&call_at.ask);
+        let store = match *ask {
             Ask::Load { .. } if self.setup.reads_replica => self.replicas.replica(now),
             _ => self.replicas.called(now, &ask),
         };
@@ -276,7 +281,8 @@ impl Fleet {
         if self.calls[call].client.is_some()
             && let Some(at) = self.transmitted()
         {
-            self.plan(at, Event::Answer(call, answer));
+            self.calls[call].answer = Some(answer);
+            self.plan(at, Event::Answer(call));
         }
     }
 
@@ -287,8 +293,8 @@ impl Fleet {
     fn give_up(&mut self, call: usize) {
         let Some(client) = self.waits_for(call) else { return };
         let Call { ask, host, repeated, .. } = &self.calls[call];
-        if self.setup.repeats && !repeated && matches!(ask, Ask::Update { .. }) {
-            let (ask, host) = (ask.clone(), *host);
+        if self.setup.repeats && !repeated && matches!(**ask, Ask::Update { .. }) {
+            let (ask, host) = (Rc::clone(ask), *host);
             let again = self.send(ask, Some(client), host, true);
             self.waiting[client] = Some(again);
             return self.plan(self.now() + PATIENCE, Event::GiveUp(again));
@@ -306,7 +312,7 @@ impl Fleet {
 
     fn note_cleanup(&self, call: usize) {
         let Call { ask, sent, clock, host, .. } = &self.calls[call];
-        if let Ask::Cleanup { .. } = ask {
+        if let Ask::Cleanup { .. } = **ask {
             self.note(*sent, *host, *clock, Action::Cleanup);
         }
     }
@@ -321,7 +327,7 @@ impl Fleet {
 
     fn plan(&mut self, at: u64, event: Event) {
         self.planned += 1;
-        self.events.insert((at, self.planned), event);
+        self.events.push(Reverse((at, self.planned, event)));
     }
 
     fn now(&self) -> u64 {

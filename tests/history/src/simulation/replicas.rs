@@ -1,5 +1,6 @@
 use std::{
     pin::pin,
+    rc::Rc,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -19,7 +20,7 @@ pub struct Replicas {
     primary: Arc<dyn Store>,
     replica: Arc<dyn Store>,
     /// The calls that change something, with their times.
-    log: Vec<(u64, Ask)>,
+    log: Vec<(u64, Rc<Ask>)>,
     /// How many of them the replica has.
     applied: usize,
 }
@@ -31,9 +32,9 @@ impl Replicas {
     }
 
     /// The store that a call goes to.
-    pub fn called(&mut self, now: u64, ask: &Ask) -> Arc<dyn Store> {
-        if self.replication != Replication::None && !matches!(ask, Ask::Load { .. } | Ask::Fetch { .. }) {
-            self.log.push((now, ask.clone()));
+    pub fn called(&mut self, now: u64, ask: &Rc<Ask>) -> Arc<dyn Store> {
+        if self.replication != Replication::None && !matches!(**ask, Ask::Load { .. } | Ask::Fetch { .. }) {
+            self.log.push((now, Rc::clone(ask)));
         }
         Arc::clone(&self.primary)
     }

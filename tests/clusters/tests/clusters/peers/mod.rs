@@ -228,6 +228,7 @@ fn failover(site: &dyn Site, happens: impl FnOnce()) -> Failed {
             scope.spawn(move || {
                 let seen = session_by_session(
                     site,
+                    begun,
                     || stopped.load(Relaxed),
                     || {
                         saved.lock().expect("no client panics").push(begun.elapsed());
@@ -242,6 +243,9 @@ fn failover(site: &dyn Site, happens: impl FnOnce()) -> Failed {
         }
         happens();
         let healed = begun.elapsed();
+        if std::env::var_os("LEMON_TEST_ERRORS").is_some() {
+            println!("{:8.3} s: the cluster is whole", healed.as_secs_f64());
+        }
         let waits = || {
             let last = |saved: &Mutex<Vec<Duration>>| saved.lock().expect("no client panics").last().copied();
             saved.iter().filter(|saved| last(saved).is_none_or(|last| last <= healed)).count()
@@ -267,7 +271,7 @@ fn failover(site: &dyn Site, happens: impl FnOnce()) -> Failed {
 }
 
 /// A client that uses one session after the other, and looks afterwards at all that it had.
-fn session_by_session(site: &dyn Site, stopped: impl Fn() -> bool, saved: impl Fn()) -> Failed {
+fn session_by_session(site: &dyn Site, begun: Instant, stopped: impl Fn() -> bool, saved: impl Fn()) -> Failed {
     let mut seen = Failed::default();
     let mut browser = site.browser();
     // The count that was acknowledged last.
@@ -292,6 +296,9 @@ fn session_by_session(site: &dyn Site, stopped: impl Fn() -> bool, saved: impl F
                 None => true,
                 Some(variables) => {
                     let found = variables.get("count").copied().unwrap_or_default();
+                    if found <= count && std::env::var_os("LEMON_TEST_ERRORS").is_some() {
+                        println!("{:8.3} s: {found} after {count}", begun.elapsed().as_secs_f64());
+                    }
                     seen.lost += (count + 1 - found).max(0) + i64::from(!variables.contains_key("user"));
                     seen.saves += 1;
                     count = found;
