@@ -54,7 +54,7 @@ impl Table {
             for slot in numbers(&era)?.into_iter().flatten().take_while(|slot| *slot <= now >> SLOT) {
                 let slot = era.join(format!("{slot:x}"));
                 for name in disk::names(&slot)?.into_iter().flatten() {
-                    let Some(due) = Due::parse(&name?).filter(|due| due.at <= now) else { continue };
+                    let Some(due) = Due::parse(&name).filter(|due| due.at <= now) else { continue };
                     if !each(due)? {
                         return Ok(());
                     }
@@ -115,7 +115,6 @@ impl Table {
     fn remove_abandoned(&self, now: u64, limit: u32) -> Result<()> {
         let folder = self.files.join("new");
         for name in disk::names(&folder)?.into_iter().flatten().take(limit as usize) {
-            let name = name?;
             // Its process has no use for it once it has another name.
             let old = match name.strip_prefix("x-") {
                 Some(_) => folder.join(&name),

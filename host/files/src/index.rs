@@ -95,7 +95,7 @@ impl Table {
         };
         let mut digests = Vec::new();
         for name in names {
-            digests.extend(name::owned_digest(&name?));
+            digests.extend(name::owned_digest(&name));
         }
         digests.sort_unstable();
         digests.dedup();
@@ -166,7 +166,7 @@ pub fn numbers(directory: &Path) -> Result<Option<Vec<u64>>> {
     let Some(names) = disk::names(directory)? else { return Ok(None) };
     let mut numbers = Vec::new();
     for name in names {
-        numbers.extend(name::hex(&name?));
+        numbers.extend(name::hex(&name));
     }
     numbers.sort_unstable();
     Ok(Some(numbers))

@@ -100,8 +100,7 @@ impl Table {
 }
 
 fn sorted(directory: &Path) -> Result<Option<Vec<String>>> {
-    let Some(names) = disk::names(directory)? else { return Ok(None) };
-    let mut names = names.collect::<io::Result<Vec<_>>>()?;
+    let Some(mut names) = disk::names(directory)? else { return Ok(None) };
     names.sort_unstable();
     Ok(Some(names))
 }

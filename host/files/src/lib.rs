@@ -1,7 +1,7 @@
 //! `files:DIR`: sessions as files in a directory, for one machine and any number of processes.
 //!
-//! The driver uses `std::fs` alone, so that the same code runs in a host and, compiled for `wasm32-wasip2`, in a component
-//! that has the directory through wasi:filesystem.
+//! The same code runs in a host and, compiled for `wasm32-wasip2`, in a component that has the directory through
+//! wasi:filesystem.
 //!
 //! Option in the URL or beside it:
 //!

@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashMap,
-    fs,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -57,7 +56,7 @@ impl Table {
     /// The session of a digest, if this process knows its current version.
     pub fn recent(&self, digest: &Digest) -> Result<Option<Arc<Held<Session>>>> {
         let Some(held) = self.recent.get(digest) else { return Ok(None) };
-        if disk::found(fs::metadata(self.folder(digest).join(held.pointer.name())))?.is_some() {
+        if disk::is_there(&self.folder(digest).join(held.pointer.name()))? {
             return Ok(Some(held));
         }
         self.recent.drop(digest);

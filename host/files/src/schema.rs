@@ -115,7 +115,6 @@ pub fn create(directory: &Path, table: &Path, disk: Disk, unique: &Unique) -> Re
 fn check_directory(directory: &Path) -> Result<()> {
     let failed = |error| Error::unavailable(format!("{} cannot be read", directory.display())).with_source(error);
     for name in disk::names(directory).map_err(failed)?.into_iter().flatten() {
-        let name = name.map_err(failed)?;
         // The second is there in each file system of its own.
         if name.starts_with(UNFINISHED) || name == "lost+found" {
             continue;
@@ -141,7 +140,6 @@ pub fn drop(directory: &Path, table: &Path, unique: &Unique) -> Result<()> {
         disk::rename(table, &unfinished).map_err(failed)?;
     }
     for name in disk::names(directory).map_err(failed)?.into_iter().flatten() {
-        let name = name.map_err(failed)?;
         if name.starts_with(UNFINISHED) {
             remove_all(&directory.join(name)).map_err(failed)?;
         }

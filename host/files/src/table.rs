@@ -80,7 +80,6 @@ impl Table {
         };
         let mut listing = Listing::default();
         for name in names {
-            let name = name?;
             if let Some(tag) = Tag::of_data(&name) {
                 listing.data.push(tag);
             } else if let Some(pointer) = Pointer::parse(&name) {

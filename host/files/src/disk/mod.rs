@@ -1,10 +1,16 @@
 //! The few calls of the file system that the driver makes.
 
+#[cfg_attr(not(target_family = "wasm"), path = "native.rs")]
+#[cfg_attr(target_family = "wasm", path = "wasi.rs")]
+mod system;
+
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, ErrorKind, Read as _, Write as _},
+    io::{self, ErrorKind},
     path::Path,
 };
+
+pub use system::{is_there, read};
 
 /// Makes files and directories for their owner alone, where the system has such a thing: in a component, the host's process
 /// and its umask decide.
@@ -30,11 +36,7 @@ impl Disk {
 
     /// Writes a file that is not there yet.
     pub fn write(self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let written = (|| {
-            let mut file = options().create_new(true).open(path)?;
-            file.write_all(bytes)?;
-            if self.fsync { file.sync_all() } else { Ok(()) }
-        })();
+        let written = system::create(path, bytes, self.fsync);
         if written.is_err() {
             // A disk that is full would stay so.
             let _ = fs::remove_file(path);
@@ -61,16 +63,6 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Reads a file of a known length; `None` if it is shorter.
-pub fn read(path: &Path, bytes: usize) -> io::Result<Option<Vec<u8>>> {
-    let mut read = vec![0; bytes];
-    match File::open(path)?.read_exact(&mut read) {
-        Ok(()) => Ok(Some(read)),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// `None` instead of an error if the file is not there.
 pub fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
@@ -90,17 +82,13 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<bool> {
     found(fs::rename(from, to)).map(|renamed| renamed.is_some())
 }
 
-/// The names in a directory; `None` if it is not there. Names that are not UTF-8 are not ours.
-pub fn names(directory: &Path) -> io::Result<Option<impl Iterator<Item = io::Result<String>> + use<>>> {
-    // wasmtime looks at each entry: one that is removed meanwhile ends the list with an error.
+/// The names in a directory; `None` if it is not there.
+pub fn names(directory: &Path) -> io::Result<Option<Vec<String>>> {
+    // wasmtime looks at each entry: one that is removed meanwhile is an error instead of a name.
     for _ in 0..100 {
-        let Some(entries) = found(fs::read_dir(directory))? else { return Ok(None) };
-        let entries: Vec<_> = entries.collect();
-        if !entries.iter().any(|entry| entry.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound)) {
-            return Ok(Some(entries.into_iter().filter_map(|entry| match entry {
-                Ok(entry) => entry.file_name().into_string().ok().map(Ok),
-                Err(error) => Some(Err(error)),
-            })));
+        match system::names(directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            names => return names,
         }
     }
     Err(io::Error::new(ErrorKind::ResourceBusy, "a directory changes faster than it can be read"))
