@@ -588,11 +588,9 @@ fn failures(server: &Server) -> Vec<serde_json::Value> {
 
 #[test]
 fn an_exception_that_is_not_caught_is_one_entry_of_the_log() {
-    for (language, cause) in [
-        ("python", "KeyError: '/nowhere' (File \""),
-        ("js", "TypeError: "),
-        ("go", "panic: nobody is here (values/values.go:40)"),
-    ] {
+    for (language, cause) in
+        [("python", "KeyError: '/nowhere' (File \""), ("js", "TypeError: "), ("go", "panic: nobody is here (")]
+    {
         let server = Launch::new(&format!("values-{language}")).arg("--log-format=json").start();
         assert_eq!(server.get(&Client::new(), "/nowhere").status, 500);
         let [entry] = &failures(&server)[..] else { panic!("{}", server.log()) };
