@@ -42,7 +42,7 @@ $(PAGES)/%-ts.wasm: sdk/js/lemon-session.js sdk/js/lemon-session.d.ts $(PAGES)/w
 # Go makes a core module. The flag lets the runtime of the bindings call a function of Go's own runtime.
 $(PAGES)/%-go.wasm: $(GO) $(shell find sdk/go -name '*.go') $(wildcard sdk/componentize/src/*)
 	cd $(dir $(filter %/$*.go,$(filter-out sdk/%,$^))) && GOOS=wasip1 GOARCH=wasm GOTOOLCHAIN=local GOPROXY=off GOCACHE=$(CURDIR)/$(PAGES)/go/cache \
-	    $(GO) build -buildmode=c-shared -trimpath -ldflags='-checklinkname=0 -s -w' -o $(CURDIR)/$(PAGES)/$*-go.core.wasm $*.go
+	    $(GO) build -buildmode=c-shared -trimpath -ldflags='-checklinkname=0 -s -w' -o $(CURDIR)/$(PAGES)/$*-go.core.wasm
 	$(COMPONENTIZE) $(PAGES)/$*-go.core.wasm -o $@
 
 # Checks that the types for TypeScript accept and refuse what they should.

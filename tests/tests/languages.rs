@@ -396,8 +396,8 @@ fn a_handler_of_go_gets_the_request_and_gives_the_response() {
     let visitor = Client::new();
     let long = "é".repeat(50_000);
     let url = server.url("/echo?a=1&b");
-    // The same instance answers all of them.
-    for _ in 0..3 {
+    // The same instance answers all of them, and its collector runs more than once.
+    for _ in 0..60 {
         let reply =
             visitor.post_with(&url, &[("long", &long)], &[("x-two", "a"), ("x-two", "b"), ("host", "example.org")]);
         let length = "long=".len() + long.len() * 3;
@@ -616,11 +616,9 @@ fn failures(server: &Server) -> Vec<serde_json::Value> {
 
 #[test]
 fn an_exception_that_is_not_caught_is_one_entry_of_the_log() {
-    for (language, cause) in [
-        ("python", "KeyError: '/nowhere' (File \""),
-        ("js", "TypeError: "),
-        ("go", "panic: nobody is here (values/values.go:40)"),
-    ] {
+    for (language, cause) in
+        [("python", "KeyError: '/nowhere' (File \""), ("js", "TypeError: "), ("go", "panic: nobody is here (")]
+    {
         let server = Launch::new(&format!("values-{language}")).arg("--log-format=json").start();
         assert_eq!(server.get(&Client::new(), "/nowhere").status, 500);
         let [entry] = &failures(&server)[..] else { panic!("{}", server.log()) };

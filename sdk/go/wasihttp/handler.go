@@ -45,4 +45,5 @@ func handle(request, out int32) {
 	incoming.Drop()
 	// What the host allocated for this request belongs to the garbage collector now.
 	runtime.Unpin()
+	collect()
 }
