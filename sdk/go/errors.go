@@ -62,12 +62,11 @@ func (e *Error) Unwrap() error {
 	return e.Code
 }
 
-// Status returns the HTTP status code for the response to a request that failed with this error.
+// Status returns the HTTP status code for the response to a request that failed with this error: 500 for a mistake of
+// the program or of the settings.
 func (e *Error) Status() int {
 	switch e.Code {
-	case ErrInvalidName, ErrInvalidValue, ErrInvalidOption:
-		return http.StatusBadRequest
-	case ErrReserved, ErrDenied, ErrCrossSite:
+	case ErrCrossSite:
 		return http.StatusForbidden
 	case ErrConflict, ErrGone:
 		return http.StatusConflict

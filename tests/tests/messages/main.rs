@@ -167,7 +167,8 @@ fn every_mistake_gets_the_message_that_the_page_shows() {
     let file = root().join("docs/messages.md");
     let before = fs::read_to_string(&file).unwrap_or_default();
     let sections: Vec<_> = thread::scope(|scope| {
-        let rendering = |section| scope.spawn(|| render(section, &before));
+        let before = &before;
+        let rendering = |section| scope.spawn(move || render(section, before));
         let rendering: Vec<_> = SECTIONS.iter().map(rendering).collect();
         rendering.into_iter().map(|section| section.join().unwrap()).collect()
     });
