@@ -48,6 +48,7 @@ fn installed(language: &str) -> String {
     match language {
         "python" => tool("COMPONENTIZE_PY", "target/languages/python/bin/componentize-py"),
         "js" => tool("COMPONENTIZE_JS", "target/languages/js/node_modules/.bin/componentize-js"),
+        "go" => format!("{} TOOLS=", tool("GO", &format!("{}/target/languages/go/bin/go", build::root().display()))),
         "c" => {
             let zig = build::made(&format!("{}/target/zig/bin/zig", build::root().display()));
             let js = build::made("target/languages/js/node_modules/.bin/componentize-js");
@@ -171,6 +172,11 @@ async fn a_new_page_in_javascript_builds_with_one_command_and_works() {
 }
 
 #[tokio::test]
+async fn a_new_page_in_go_builds_with_one_command_and_works() {
+    walk("go").await;
+}
+
+#[tokio::test]
 async fn a_new_page_in_c_builds_with_one_command_and_works() {
     walk("c").await;
 }
@@ -206,8 +212,8 @@ fn a_folder_in_use_stays_as_it_is() {
 fn wrong_use_is_refused_with_what_would_be_right() {
     let folder = TempDir::with_prefix("lemon-session-new-").unwrap();
     for (arguments, expected) in [
-        (&["new", "shop"][..], "--language <rust|python|js|c>"),
-        (&["new", "shop", "--language", "perl"], "invalid value 'perl' for '--language <rust|python|js|c>'"),
+        (&["new", "shop"][..], "--language <rust|python|js|go|c>"),
+        (&["new", "shop", "--language", "perl"], "invalid value 'perl' for '--language <rust|python|js|go|c>'"),
         (&["new", "--language", "rust"], "<NAME>"),
         (&["new", "My Shop", "--language", "rust"], "'M' is not a lower-case letter, a digit or a hyphen"),
         (&["new", "../shop", "--language", "rust"], "'.' is not a lower-case letter, a digit or a hyphen"),

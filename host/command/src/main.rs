@@ -8,6 +8,7 @@ mod cgi;
 mod cleanup;
 mod completions;
 mod component;
+mod componentize;
 mod compose;
 mod config;
 mod confirm;
@@ -71,6 +72,7 @@ enum Command {
     Move(moving::Args),
     Compose(compose::Args),
     Component(component::Args),
+    Componentize(componentize::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -104,6 +106,7 @@ fn main() -> ExitCode {
             Command::Move(args) => moving::run(args).await,
             Command::Compose(args) => compose::run(&args),
             Command::Component(args) => component::run(&args),
+            Command::Componentize(args) => componentize::run(&args),
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),
         }

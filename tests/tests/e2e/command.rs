@@ -350,6 +350,7 @@ fn wrong_use_exits_with_2_and_help_has_an_example_each() {
         &["move"],
         &["compose"],
         &["component"],
+        &["componentize"],
         &["doctor"],
         &["completions"],
         &["man"],
@@ -541,7 +542,7 @@ fn every_command_has_a_manual_page_with_its_example() {
     launch.command(&["man", "--output", "pages/man1"]).ok();
     let pages =
         ["serve", "tables-create", "tables-drop", "tables-check", "cleanup", "list", "show", "destroy", "stats"];
-    for page in pages.into_iter().chain(["new", "doctor", "move", "compose", "component", "completions", "man"]) {
+    for page in pages.into_iter().chain(["new", "doctor", "move", "compose", "component", "componentize", "completions", "man"]) {
         let text = fs::read_to_string(launch.folder().join(format!("pages/man1/lemon-session-{page}.1"))).unwrap();
         assert!(text.contains(&format!(".TH lemon-session-{page} 1")), "{text}");
         assert!(text.contains("Example"), "{text}");

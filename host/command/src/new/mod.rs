@@ -25,7 +25,7 @@ pub struct Args {
     name: Name,
 
     /// The language to write it in.
-    #[arg(long, value_enum, value_name = "rust|python|js|c", hide_possible_values = true)]
+    #[arg(long, value_enum, value_name = "rust|python|js|go|c", hide_possible_values = true)]
     language: Language,
 }
 
@@ -34,6 +34,7 @@ pub enum Language {
     Rust,
     Python,
     Js,
+    Go,
     C,
 }
 
@@ -44,6 +45,7 @@ impl Language {
             Self::Rust => "rust",
             Self::Python => "python",
             Self::Js => "js",
+            Self::Go => "go",
             Self::C => "c",
         }
     }
@@ -53,6 +55,7 @@ impl Language {
             Self::Rust => "Rust",
             Self::Python => "Python",
             Self::Js => "JavaScript",
+            Self::Go => "Go",
             Self::C => "C",
         }
     }
