@@ -542,7 +542,9 @@ fn every_command_has_a_manual_page_with_its_example() {
     launch.command(&["man", "--output", "pages/man1"]).ok();
     let pages =
         ["serve", "tables-create", "tables-drop", "tables-check", "cleanup", "list", "show", "destroy", "stats"];
-    for page in pages.into_iter().chain(["new", "doctor", "move", "compose", "component", "componentize", "completions", "man"]) {
+    for page in
+        pages.into_iter().chain(["new", "doctor", "move", "compose", "component", "componentize", "completions", "man"])
+    {
         let text = fs::read_to_string(launch.folder().join(format!("pages/man1/lemon-session-{page}.1"))).unwrap();
         assert!(text.contains(&format!(".TH lemon-session-{page} 1")), "{text}");
         assert!(text.contains("Example"), "{text}");
