@@ -410,7 +410,9 @@ fn servers_that_share_a_store_are_on_one_page() {
 /// Reads a stream of events until it contains a text. `false` if it ends before.
 fn read_until(stream: &mut TcpStream, text: &str, read: &mut String) -> bool {
     let mut buffer = [0; 65536];
+    let until = Instant::now() + Duration::from_secs(60);
     while !read.contains(text) {
+        assert!(Instant::now() < until, "no {text:?}, and no end of {read}");
         match stream.read(&mut buffer) {
             Ok(0) => return false,
             Ok(length) => read.push_str(&String::from_utf8_lossy(&buffer[..length])),
