@@ -99,7 +99,7 @@ pub const SECTIONS: &[Section] = &[
                 "A module that the application does not use",
                 "lemon-session compose visits.wasm --with login.wasm -o site.wasm",
             ),
-            case("An application that is not a component, as CGI", "lemon-session cgi notes.txt"),
+            case("CGI without a web server", "lemon-session cgi notes.txt"),
             case("A cache that is a file", "lemon-session serve core.wasm --cache notes.txt"),
         ],
     },
@@ -150,13 +150,10 @@ pub const SECTIONS: &[Section] = &[
                 needs: Needs::NoRights,
                 ..case("A file that this user may not read", "lemon-session stats --config /etc/shadow")
             },
-            Case {
-                needs: Needs::NoRights,
-                ..case(
-                    "A journal that cannot be written",
-                    "lemon-session move --from memory: --to sqlite:sessions.db --journal /no/such/journal",
-                )
-            },
+            case(
+                "A journal that cannot be written",
+                "lemon-session move --from memory: --to sqlite:sessions.db --journal /no/such/journal",
+            ),
         ],
     },
     Section {
@@ -211,7 +208,10 @@ pub const SECTIONS: &[Section] = &[
             },
             Case {
                 needs: POSTGRES,
-                ..url!("Tables that do not exist in PostgreSQL", "postgres://postgres@127.0.0.1:5432/postgres")
+                ..case(
+                    "Tables that do not exist in PostgreSQL",
+                    "lemon-session stats --storage postgres://postgres@127.0.0.1:5432/postgres --table No_such",
+                )
             },
             Case {
                 needs: MYSQL,
@@ -222,7 +222,13 @@ pub const SECTIONS: &[Section] = &[
                 ..url!("A database of MySQL that does not exist", "mysql://root@127.0.0.1:3306/no_such_shop")
             },
             Case { needs: MYSQL, ..url!("A MySQL that is a PostgreSQL", "mysql://root@127.0.0.1:5432/test") },
-            Case { needs: REDIS, ..url!("Tables that do not exist in Redis", "redis://127.0.0.1:6379/15") },
+            Case {
+                needs: REDIS,
+                ..case(
+                    "Tables that do not exist in Redis",
+                    "lemon-session stats --storage redis://127.0.0.1:6379/15 --table No_such",
+                )
+            },
             Case {
                 needs: REDIS,
                 ..url!("A password that Redis does not know", "redis://lemon:hunter2@127.0.0.1:6379/15")

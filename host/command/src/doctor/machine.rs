@@ -62,7 +62,7 @@ fn memory(config: &Config, report: &mut Report) -> Result<()> {
         Ok(_) => report.ok("memory", &format!("there is enough address space: {what}")),
         Err(error) => {
             let found = format!("there is not enough address space: {what}: {error:#}");
-            report.fail("memory", &found, Some("lower [server] in-flight or memory, or raise `ulimit -v`"))
+            report.fail("memory", &found, Some("raise `ulimit -v`, or lower [server] in-flight"))
         }
     }
 }
