@@ -11,7 +11,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use bytes::Bytes;
-use http::{Method, Response, StatusCode};
+use http::{Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, SizeHint};
 use serde_json::json;
@@ -33,6 +33,8 @@ pub struct Line {
     status: Option<StatusCode>,
     /// Bytes of the body.
     bytes: u64,
+    /// How many there are, if that is known before the end.
+    length: Option<u64>,
     is_complete: bool,
 }
 
@@ -41,12 +43,25 @@ impl Line {
     pub fn begin(subject: &Subject, path: &str, events: Arc<Events>) -> Self {
         events.begin(subject.id.number());
         let (id, method, path) = (subject.id, subject.method, output::name(path));
-        Self { id, method, path, begun: Instant::now(), events, status: None, bytes: 0, is_complete: false }
+        Self {
+            id,
+            method,
+            path,
+            begun: Instant::now(),
+            events,
+            status: None,
+            bytes: 0,
+            length: None,
+            is_complete: false,
+        }
     }
 
     /// The response, whose last byte is the end of the line.
     pub fn answered(mut self, response: Response<WasiBody>, method: &Method) -> Response<WasiBody> {
         self.status = Some(response.status());
+        let header =
+            response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        self.length = header.or_else(|| response.body().size_hint().exact());
         // Such a response is sent without its body.
         self.is_complete = method == Method::HEAD
             || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
@@ -139,8 +154,8 @@ impl Body for Counted {
         match &frame {
             Some(Ok(frame)) => {
                 self.line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                // Then the rest is not asked for.
-                self.line.is_complete = self.body.is_end_stream();
+                // Nothing is asked for behind the last byte.
+                self.line.is_complete = self.body.is_end_stream() || self.line.length == Some(self.line.bytes);
             }
             Some(Err(_)) => {}
             None => self.line.is_complete = true,
