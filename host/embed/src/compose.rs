@@ -49,6 +49,12 @@ pub enum Error {
         "the application imports {0}, which only the session component may import; an application imports lemon:session/sessions"
     )]
     Forbidden(String),
+    /// The application shares sessions with a module that it was not joined with.
+    #[error(
+        "the application imports {0}, and shares sessions with whatever exports it: join it with that module first (`--with \
+         MODULE.wasm`)"
+    )]
+    NeedsModule(String),
     /// The module exports nothing that the application imports.
     #[error("the application imports none of the interfaces that the module exports: {0}")]
     Unused(String),
@@ -116,7 +122,13 @@ pub fn compose(app: &[u8]) -> Result<Vec<u8>, Error> {
         let offered = components.iter().map(|component| offered(&graph, *component)).collect::<Vec<_>>().join(" and ");
         return Err(Error::OtherVersion { import: import.to_owned(), offered });
     }
-    encode(&graph)
+    encode(&graph).map_err(|error| {
+        let of_modules = graph.imports().map(|(name, ..)| name);
+        let mut of_modules: Vec<_> = of_modules.filter(|name| !is_one_of(name, &["wasi:", "lemon:session/"])).collect();
+        of_modules.sort_unstable();
+        // Such an interface refers to the sessions of the component that takes their place, which the graph cannot express.
+        if of_modules.is_empty() { error } else { Error::NeedsModule(of_modules.join(" and ")) }
+    })
 }
 
 /// The session components that an application needs: their names and their bytes.

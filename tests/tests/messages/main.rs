@@ -64,10 +64,11 @@ fn make(case: &Case, taken: u16) -> Option<String> {
         fs::write(folder.path().join("lemon.ini"), case.ini).unwrap();
     }
     let mut shown = String::new();
-    for command in case.commands.lines() {
+    let mut commands = case.commands.lines().peekable();
+    while let Some(command) = commands.next() {
         let (output, status) = run(command, case.needs, folder.path(), taken)?;
         shown += &format!("$ {command}\n{output}");
-        if command == case.commands.lines().last().unwrap() {
+        if commands.peek().is_none() {
             assert_ne!(status, 0, "{}: it is no mistake: {output}", case.title);
             check(case.title, &output);
             shown += &format!("[{status}]\n");

@@ -56,8 +56,7 @@ async fn check(args: &storage::Args, report: &mut Report) -> Result<()> {
         for (name, storage) in std::iter::once((None, &config.storage)).chain(named) {
             for table in tables(storage) {
                 let location = Location { storage: name.cloned(), table };
-                let create =
-                    args.command(&["tables", "create"], name.map(String::as_str), location.table.as_deref());
+                let create = args.command(&["tables", "create"], name.map(String::as_str), location.table.as_deref());
                 store::check(&stores, &location, storage, &create, report).await?;
             }
         }
