@@ -407,6 +407,17 @@ fn a_port_in_use_is_reported_before_anything_is_created() {
 }
 
 #[test]
+fn an_application_that_cannot_be_read_leaves_nothing_behind() {
+    let launch = Launch::new("visits");
+    for (file, why) in [("visit.wasm", "No such file or directory"), (".", "Is a directory")] {
+        let output = launch.command(&["serve", file, "--addr", "127.0.0.1:0", "--cache", "cache"]);
+        assert_eq!(output.status, 1, "{output:?}");
+        assert!(output.stderr.contains(&format!("cannot read {file}: {why}")), "{output:?}");
+        assert_eq!(fs::read_dir(launch.folder()).unwrap().count(), 0);
+    }
+}
+
+#[test]
 fn connections_wait_while_the_application_is_compiled() {
     let port = free_port();
     let address = SocketAddr::from(([127, 0, 0, 1], port));

@@ -10,23 +10,22 @@ mod host;
 mod listener;
 mod metrics;
 mod mounts;
+mod ports;
 mod reload;
 mod unstuck;
 
 use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use lemon_session_host::{Observer, SessionCtx, bindings::lemon::session::types::Location};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use lemon_session_host::{Observer, SessionCtx, bindings::lemon::session::types::Location, store::Store};
+use tokio::signal::unix::{SignalKind, signal};
 
 use admin::Admin;
 use dev::{Dev, Noted};
 use listener::Site;
 use metrics::Metrics;
 use mounts::{Grants, Mount, Mounts};
+use ports::Ports;
 use reload::Loader;
 
 use crate::{
@@ -128,30 +127,13 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let names = names(&args.mounts());
     let settings = Arc::new(config.server.clone());
     files::raise_limit(&settings);
-    // Before anything is created or compiled, so that a port in use is reported immediately. Connections that arrive until
-    // the applications are loaded wait in the backlog.
-    let (listener, addr) = listen(settings.addr).await?;
-    let admin = match settings.admin_addr {
-        Some(addr) => Some(listen(addr).await?),
-        None => None,
-    };
+    // Before anything is created or compiled: what cannot be served leaves nothing behind. Connections that arrive until the
+    // applications are loaded wait in the backlog.
+    if !args.dev {
+        mounts::check_files(&args.mounts())?;
+    }
+    let Ports { site: (listener, addr), admin } = Ports::bind(&settings, args.dev).await?;
     let console = settings.console.then(Token::new).transpose()?;
-    if let Some((_, addr)) = &admin
-        && !addr.ip().is_loopback()
-    {
-        tracing::warn!(
-            "[server] admin-addr is {addr}: everyone who can reach it can read the metrics{}; listen on 127.0.0.1 or on a \
-             private network",
-            if settings.console { " and see the console's traffic, with its token" } else { "" }
-        );
-    }
-
-    if args.dev && !addr.ip().is_loopback() {
-        tracing::warn!(
-            "--dev on {addr}: everyone who can reach it sees why requests fail, with what the application prints; listen on \
-             127.0.0.1, unless a container or your own network needs this"
-        );
-    }
 
     let metrics = Arc::new(Metrics::new()?);
     let events = Arc::default();
@@ -164,14 +146,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         .settings(config.settings.clone())
         .limit_new_sessions(config.new_sessions)
         .build()?;
-    session.stores().open().await?;
-    let store = session.stores().driver(&Location { storage: None, table: None }).await?.clone();
-    if let Some(schema) = store.schema()
-        && !schema.tables_exist().await?
-    {
-        schema.create_tables().await?;
-        tracing::info!("created the tables of {} in {}", config.storage.options.table, store.summary());
-    }
+    let store = open(&session, &config).await?;
 
     let cache = Cache::open(args.cache.as_deref()).inspect_err(|error| {
         tracing::warn!("every start compiles the applications, because there is no cache: {error:#}")
@@ -182,21 +157,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let storages = || loader.config.storages.keys().cloned().collect();
     let dev = loader.args.dev.then(|| Arc::new(Dev::new(session.clone(), storages(), events)));
     let watch = dev.as_ref().map(|_| loader.watch());
-    let mounts = match (loader.load(platform.clone(), Grants::new(&loader.config)).await, &dev) {
-        (Err(error), Some(dev)) => {
-            let why = output::causes(&error);
-            tracing::error!("{names} cannot be loaded, and is waited for: {why}");
-            dev.not_loaded(&why);
-            Mounts::none()
-        }
-        (loaded, dev) => {
-            let mounts = loaded?;
-            if let Some(dev) = dev {
-                dev.loaded();
-            }
-            mounts
-        }
-    };
+    let mounts = load(&loader, &platform, &names, dev.as_deref()).await?;
     let site = Arc::new(Site::new(mounts, settings.clone(), metrics.clone(), dev));
 
     // Before the first line is printed, because a script that waits for it may send a signal immediately.
@@ -242,10 +203,35 @@ fn console_greeting(addr: SocketAddr, token: &Token, IsNew(is_new): IsNew) -> St
     }
 }
 
-async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr}"))?;
-    let addr = listener.local_addr().context("the listener has no address")?;
-    Ok((listener, addr))
+/// The default store, with its tables, which are created if they are missing.
+async fn open(session: &SessionCtx, config: &Config) -> Result<Arc<dyn Store>> {
+    session.stores().open().await?;
+    let store = session.stores().driver(&Location { storage: None, table: None }).await?.clone();
+    if let Some(schema) = store.schema()
+        && !schema.tables_exist().await?
+    {
+        schema.create_tables().await?;
+        tracing::info!("created the tables of {} in {}", config.storage.options.table, store.summary());
+    }
+    Ok(store)
+}
+
+/// The applications, loaded for the first time. In development, none if they cannot be loaded.
+async fn load(loader: &Loader, platform: &Arc<Platform>, names: &str, dev: Option<&Dev>) -> Result<Mounts> {
+    let loaded = loader.load(platform.clone(), Grants::new(&loader.config)).await;
+    let Some(dev) = dev else { return loaded };
+    Ok(match loaded {
+        Ok(mounts) => {
+            dev.loaded();
+            mounts
+        }
+        Err(error) => {
+            let why = output::causes(&error);
+            tracing::error!("{names} cannot be loaded, and is waited for: {why}");
+            dev.not_loaded(&why);
+            Mounts::none()
+        }
+    })
 }
 
 /// The applications as text: `visits.wasm`, or `/shop=shop.wasm, /blog=blog.wasm`.

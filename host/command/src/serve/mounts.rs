@@ -3,6 +3,8 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    fs::File,
+    io::Read as _,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -58,6 +60,16 @@ impl FromStr for Mount {
         }
         Ok(Self { path: format!("/{inner}"), file: file.into() })
     }
+}
+
+/// Checks that the applications' files can be read.
+pub fn check_files(mounts: &[Mount]) -> anyhow::Result<()> {
+    for Mount { file, .. } in mounts {
+        // A folder can be opened, but not read.
+        let read = File::open(file).and_then(|mut opened| opened.read(&mut [0]));
+        read.with_context(|| format!("cannot read {}", file.display()))?;
+    }
+    Ok(())
 }
 
 /// The functions of `lemon:session/manager` that the mounted applications may call.
