@@ -4,7 +4,7 @@
 set -euo pipefail
 folder=$(realpath "${1:?the folder to write to}")
 cd "$(dirname "$0")/../.."
-unset RUSTFLAGS CARGO_BUILD_RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+unset RUSTFLAGS CARGO_BUILD_RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_INCREMENTAL
 build=(--quiet --locked --profile component --target wasm32-wasip2 --target-dir target/component)
 built=target/component/wasm32-wasip2/component
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 folder=$(realpath "${1:?the folder to write to}")
 cd "$(dirname "$0")/../.."
-unset RUSTFLAGS CARGO_BUILD_RUSTFLAGS
+unset RUSTFLAGS CARGO_BUILD_RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_INCREMENTAL
 # The text of a panic names a source file: without the folders of this machine.
 home=$(realpath "${CARGO_HOME:-$HOME/.cargo}")
 CARGO_ENCODED_RUSTFLAGS=$(printf '%s\x1f' "--remap-path-prefix=$home=cargo" "--remap-path-prefix=$PWD=.")

@@ -377,7 +377,7 @@ fn a_session_has_all_methods_in_go() {
         "true, denied: manager.count is refused: this application's grant is 'owners' (the setting manager of [session] and the \
          section [session.manager] in lemon.ini)",
         "true",
-        "true, 403",
+        "true, 500",
         "same true",
         "ended 1",
         "true, gone: the session has ended",

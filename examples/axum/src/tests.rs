@@ -99,14 +99,14 @@ async fn a_strict_session_that_another_request_saved_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn what_the_caller_is_not_granted_is_forbidden() {
+async fn what_the_caller_is_not_granted_is_a_mistake_of_the_site() {
     let (site, _) = site(Settings::default());
     let sessions = site.sessions.for_caller(Caller::default());
     let handler = async move |_: Visitor| {
         sessions.manager().count(&Location::default()).await?;
         Ok::<_, Failure>("never seen")
     };
-    assert_eq!(answer(site, handler).await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(answer(site, handler).await.status(), StatusCode::INTERNAL_SERVER_ERROR);
 }
 
 #[tokio::test]

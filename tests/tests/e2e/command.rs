@@ -483,6 +483,7 @@ fn colours_are_for_terminals_that_want_them() {
     }
     let launch = Launch::new("visits");
     launch.command(&["tables", "create"]).ok();
+    fs::write(launch.folder().join("notes.txt"), "no component").unwrap();
     let on_terminal = |command: &str, no_color: Option<&str>| {
         let line = format!("{} {command}", build::command().display());
         let mut script = Command::new("script");

@@ -217,7 +217,7 @@ async fn open(session: &SessionCtx, config: &Config) -> Result<Arc<dyn Store>> {
 }
 
 /// The applications, loaded for the first time. In development, none if they cannot be loaded.
-async fn load(loader: &Loader, platform: &Arc<Platform>, names: &str, dev: Option<&Dev>) -> Result<Mounts> {
+async fn load(loader: &Arc<Loader>, platform: &Arc<Platform>, names: &str, dev: Option<&Dev>) -> Result<Mounts> {
     let loaded = loader.load(platform.clone(), Grants::new(&loader.config)).await;
     let Some(dev) = dev else { return loaded };
     Ok(match loaded {
