@@ -25,10 +25,12 @@
 
 mod values;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Display};
 
-use example_http::{Request, answer, header};
-use lemon_session::{Error, Headers, Location, Options, Result, Session, manager};
+use lemon_session::{
+    Error, Headers, Location, Options, Result, Session, manager,
+    wasi_http::{Request, Response},
+};
 use wasip2::{
     clocks::monotonic_clock,
     http::types::{IncomingRequest, ResponseOutparam},
@@ -40,14 +42,11 @@ wasip2::http::proxy::export!(Counter);
 
 impl wasip2::exports::http::incoming_handler::Guest for Counter {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        let request = Request::new(&request);
-        match respond(&request) {
-            Ok(Answer { status, headers, body, html }) => {
-                let kind = if html { "text/html; charset=utf-8" } else { "text/plain; charset=utf-8" };
-                answer(out, status, headers.iter().chain([&header("content-type", kind)]), &body);
-            }
-            Err(error) => answer(out, status(&error), &[], &format!("{error}\n")),
-        }
+        let refuse = |error: Error| {
+            let status = status(&error);
+            Response::from(error).status(status)
+        };
+        respond(&Request::new(&request)).unwrap_or_else(refuse).send(out);
     }
 }
 
@@ -59,25 +58,15 @@ fn status(error: &Error) -> u16 {
     }
 }
 
-#[derive(Default)]
-struct Answer {
-    status: u16,
-    headers: Headers,
-    body: String,
-    html: bool,
+fn line(headers: Headers, text: impl Display) -> Response {
+    Response::text(format!("{text}\n")).headers(headers)
 }
 
-impl Answer {
-    fn text(headers: Headers, body: impl Into<String>) -> Self {
-        Self { status: 200, headers, body: body.into() + "\n", html: false }
-    }
-}
-
-fn respond(request: &Request) -> Result<Answer> {
+fn respond(request: &Request) -> Result<Response> {
     match request.path() {
         "/" => count(request),
         "/read" => read(request),
-        "/none" => Ok(Answer { status: 200, headers: Headers::default(), body: html("nobody", 0), html: true }),
+        "/none" => Ok(Response::html(html("nobody", 0))),
         "/set" => set(&start(request)?, request),
         "/slow-set" => slow_set(request),
         "/get" => get(request),
@@ -87,10 +76,10 @@ fn respond(request: &Request) -> Result<Answer> {
         "/increment" => increment(request),
         "/login" => login(request),
         "/regenerate" => regenerate(request),
-        "/destroy" => Ok(Answer::text(start(request)?.destroy()?, "destroyed")),
+        "/destroy" => Ok(line(start(request)?.destroy()?, "destroyed")),
         "/owner/end" => end_owned(request),
         "/app" => application(request),
-        path => Ok(Answer { status: 404, body: format!("there is no route {path}\n"), ..Answer::default() }),
+        path => Ok(Response::text(format!("there is no route {path}\n")).status(404)),
     }
 }
 
@@ -102,32 +91,32 @@ fn start(request: &Request) -> Result<Session> {
     }
 }
 
-fn count(request: &Request) -> Result<Answer> {
+fn count(request: &Request) -> Result<Response> {
     let session = start(request)?;
     if session.created() {
         session.set("variable1", "Python Rules!")?;
     }
     let count = session.add("count", 1)?;
     let variable1 = text(&session, "variable1")?;
-    Ok(Answer { status: 200, headers: session.save()?, body: html(&variable1, count), html: true })
+    Ok(Response::html(html(&variable1, count)).headers(session.save()?))
 }
 
-fn read(request: &Request) -> Result<Answer> {
+fn read(request: &Request) -> Result<Response> {
     let session = start(request)?;
     let variable1 = text(&session, "variable1")?;
-    Ok(Answer { status: 200, headers: session.save()?, body: html(&variable1, 0), html: true })
+    Ok(Response::html(html(&variable1, 0)).headers(session.save()?))
 }
 
-fn set(session: &Session, request: &Request) -> Result<Answer> {
+fn set(session: &Session, request: &Request) -> Result<Response> {
     let key = parameter(request, "key")?;
     session.set_value(&key, &values::parse(request)?)?;
     if let Some(other) = request.parameter("also") {
         session.application(&other)?.set_value(&key, &values::parse(request)?)?;
     }
-    Ok(Answer::text(session.save()?, "set"))
+    Ok(line(session.save()?, "set"))
 }
 
-fn slow_set(request: &Request) -> Result<Answer> {
+fn slow_set(request: &Request) -> Result<Response> {
     let session = start(request)?;
     if let Some(begun) = request.parameter("begun") {
         session.set(&begun, &true)?;
@@ -141,68 +130,68 @@ fn slow_set(request: &Request) -> Result<Answer> {
     set(&session, request)
 }
 
-fn get(request: &Request) -> Result<Answer> {
+fn get(request: &Request) -> Result<Response> {
     let session = start(request)?;
     let value = session.get_value(&parameter(request, "key")?)?;
     let headers = session.save()?;
     Ok(match value {
-        Some(value) => Answer::text(headers, values::show(&value)),
-        None => Answer { status: 404, headers, body: "no such variable\n".to_owned(), html: false },
+        Some(value) => line(headers, values::show(&value)),
+        None => line(headers, "no such variable").status(404),
     })
 }
 
-fn delete(request: &Request) -> Result<Answer> {
+fn delete(request: &Request) -> Result<Response> {
     let session = start(request)?;
     let deleted = session.delete(&parameter(request, "key")?)?;
-    Ok(Answer::text(session.save()?, deleted.to_string()))
+    Ok(line(session.save()?, deleted))
 }
 
-fn keys(request: &Request) -> Result<Answer> {
+fn keys(request: &Request) -> Result<Response> {
     let session = start(request)?;
     let keys = session.keys()?.join("\n");
-    Ok(Answer::text(session.save()?, keys))
+    Ok(line(session.save()?, keys))
 }
 
-fn add(request: &Request) -> Result<Answer> {
+fn add(request: &Request) -> Result<Response> {
     let session = start(request)?;
     let sum = session.add(&parameter(request, "key")?, number(request, "delta")?)?;
-    Ok(Answer::text(session.save()?, sum.to_string()))
+    Ok(line(session.save()?, sum))
 }
 
-fn increment(request: &Request) -> Result<Answer> {
+fn increment(request: &Request) -> Result<Response> {
     let session = start(request)?;
     let key = parameter(request, "key")?;
     let old: Option<i64> = session.get(&key)?;
     let new =
         old.unwrap_or(0).checked_add(1).ok_or_else(|| Error::InvalidValue(format!("{key} is as large as can be")))?;
     session.set(&key, &new)?;
-    Ok(Answer::text(session.save()?, new.to_string()))
+    Ok(line(session.save()?, new))
 }
 
-fn login(request: &Request) -> Result<Answer> {
+fn login(request: &Request) -> Result<Response> {
     let session = start(request)?;
     let user = parameter(request, "user")?;
     session.regenerate_id()?;
     session.set_owner(Some(&user))?;
-    Ok(Answer::text(session.save()?, format!("welcome, {user}")))
+    Ok(line(session.save()?, format!("welcome, {user}")))
 }
 
-fn regenerate(request: &Request) -> Result<Answer> {
+fn regenerate(request: &Request) -> Result<Response> {
     let session = start(request)?;
     session.regenerate_id()?;
-    Ok(Answer::text(session.save()?, "a new id"))
+    Ok(line(session.save()?, "a new id"))
 }
 
-fn end_owned(request: &Request) -> Result<Answer> {
+fn end_owned(request: &Request) -> Result<Response> {
     let session = start(request)?;
     let current = request.parameter("except").filter(|except| except == "current").map(|_| session.digest());
     let ended = manager::destroy_owned(&Location::default(), &parameter(request, "user")?, current.as_deref())?;
     // Without `except` this session may be one of those that were ended, and then has nothing to save.
     let headers = if current.is_some() { session.save()? } else { Headers::default() };
-    Ok(Answer::text(headers, ended.to_string()))
+    Ok(line(headers, ended))
 }
 
-fn application(request: &Request) -> Result<Answer> {
+fn application(request: &Request) -> Result<Response> {
     let session = start(request)?;
     let other = session.application(&parameter(request, "name")?)?;
     if request.parameter("value").is_some() {
@@ -211,8 +200,8 @@ fn application(request: &Request) -> Result<Answer> {
     let value = other.get_value(&parameter(request, "key")?)?;
     let headers = session.save()?;
     Ok(match value {
-        Some(value) => Answer::text(headers, values::show(&value)),
-        None => Answer { status: 404, headers, body: "no such variable\n".to_owned(), html: false },
+        Some(value) => line(headers, values::show(&value)),
+        None => line(headers, "no such variable").status(404),
     })
 }
 

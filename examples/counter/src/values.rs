@@ -1,7 +1,6 @@
 //! Values as parameters and as text.
 
-use example_http::Request;
-use lemon_session::{Error, Result, Value};
+use lemon_session::{Error, Result, Value, wasi_http::Request};
 
 use crate::{number, parameter};
 

@@ -1,7 +1,9 @@
 //! A page that remembers its visitor: the example of Python's `lemon.session`, in WebAssembly.
 
-use example_http::{Request, answer, header};
-use lemon_session::{Headers, Options, Result, check_same_origin};
+use lemon_session::{
+    Options, Result, check_same_origin,
+    wasi_http::{Request, Response},
+};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 struct Visits;
@@ -10,17 +12,11 @@ wasip2::http::proxy::export!(Visits);
 
 impl wasip2::exports::http::incoming_handler::Guest for Visits {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        match page(&Request::new(&request)) {
-            Ok((headers, html)) => {
-                let html = format!("<!DOCTYPE html>\n<title>Visits</title>\n<link rel=icon href=data:,>\n{html}\n");
-                answer(out, 200, headers.iter().chain([&header("content-type", "text/html; charset=utf-8")]), &html);
-            }
-            Err(error) => answer(out, error.status(), &[], &format!("{error}\n")),
-        }
+        page(&Request::new(&request)).unwrap_or_else(Response::from).send(out);
     }
 }
 
-fn page(request: &Request) -> Result<(Headers, String)> {
+fn page(request: &Request) -> Result<Response> {
     check_same_origin(request)?;
     let session = Options::new().app("visits").start(request)?;
 
@@ -31,7 +27,7 @@ fn page(request: &Request) -> Result<(Headers, String)> {
          <p>Refresh this page…</p>"
             .to_owned()
     } else if request.is_post() {
-        return Ok((session.destroy()?, "<h1>Session Deleted</h1>".to_owned()));
+        return Ok(document("<h1>Session Deleted</h1>").headers(session.destroy()?));
     } else {
         let variable1 = session.get("variable1")?.unwrap_or("not set".to_owned());
         format!(
@@ -41,5 +37,9 @@ fn page(request: &Request) -> Result<(Headers, String)> {
             html_escape::encode_text(&variable1)
         )
     };
-    Ok((session.save()?, html))
+    Ok(document(&html).headers(session.save()?))
+}
+
+fn document(html: &str) -> Response {
+    Response::html(format!("<!DOCTYPE html>\n<title>Visits</title>\n<link rel=icon href=data:,>\n{html}\n"))
 }

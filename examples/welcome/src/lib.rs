@@ -4,8 +4,10 @@
 
 mod page;
 
-use example_http::{Request, answer, header};
-use lemon_session::{Error, Headers, Options, Result, Session, Value, check_same_origin};
+use lemon_session::{
+    Error, Headers, Options, Result, Session, Value, check_same_origin,
+    wasi_http::{Form, Request, Response},
+};
 use page::{Page, Visit, explain};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
@@ -18,32 +20,26 @@ wasip2::http::proxy::export!(Welcome);
 
 impl wasip2::exports::http::incoming_handler::Guest for Welcome {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        let (status, headers, html) = match respond(&Request::new(&request)) {
-            Ok(Answer::Page(headers, html)) => (200, headers, html),
-            Ok(Answer::Redirect(headers, to)) => {
-                return answer(out, 303, headers.iter().chain([&header("location", to)]), "");
-            }
-            Ok(Answer::Missing) => (404, Headers::default(), page::refusal("There is no such page.")),
-            Err(error) => (error.status(), Headers::default(), page::refusal(&explain(&error))),
-        };
-        let own = [header("content-type", "text/html; charset=utf-8"), header("content-security-policy", page::POLICY)];
-        answer(out, status, headers.iter().chain(&own), &html);
+        let refuse = |error: Error| html(page::refusal(&explain(&error))).status(error.status());
+        respond(&Request::new(&request)).unwrap_or_else(refuse).send(out);
     }
 }
 
-enum Answer {
-    Page(Headers, String),
-    Redirect(Headers, &'static str),
-    Missing,
+fn html(html: String) -> Response {
+    Response::html(html).header("content-security-policy", page::POLICY)
 }
 
-fn respond(request: &Request) -> Result<Answer> {
+fn redirect(headers: Headers, to: &str) -> Response {
+    Response::text("").status(303).header("location", to).headers(headers)
+}
+
+fn respond(request: &Request) -> Result<Response> {
     check_same_origin(request)?;
     match (request.is_post(), request.path()) {
-        (true, "/destroy") => Ok(Answer::Redirect(start(request)?.destroy()?, "/?destroyed")),
+        (true, "/destroy") => Ok(redirect(start(request)?.destroy()?, "/?destroyed")),
         (true, "/set" | "/delete" | "/count" | "/login" | "/logout") => change(request),
         (false, "/") => show(request),
-        _ => Ok(Answer::Missing),
+        _ => Ok(html(page::refusal("There is no such page.")).status(404)),
     }
 }
 
@@ -51,7 +47,7 @@ fn start(request: &Request) -> Result<Session> {
     Options::new().app("welcome").start(request)
 }
 
-fn show(request: &Request) -> Result<Answer> {
+fn show(request: &Request) -> Result<Response> {
     let session = start(request)?;
     let notes = session.application(NOTES)?;
     let (notice, error) = (notes.take("notice")?, notes.take("error")?);
@@ -70,27 +66,27 @@ fn show(request: &Request) -> Result<Answer> {
         owner: session.owner()?,
         variables: session.entries()?,
     };
-    Ok(Answer::Page(headers, page.html()))
+    Ok(html(page.html()).headers(headers))
 }
 
 /// Does what a form asks for. What the visitor has to correct is a notice too: a save that was refused changes nothing.
-fn change(request: &Request) -> Result<Answer> {
+fn change(request: &Request) -> Result<Response> {
     let session = start(request)?;
-    let form = request.form();
-    let field = |name: &str| form.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value);
+    let form = request.form()?;
     let notes = session.application(NOTES)?;
-    match act(&session, request.path(), field) {
+    match act(&session, request.path(), &form) {
         Ok(notice) => notes.set("notice", &notice)?,
         Err(error @ (Error::InvalidName(_) | Error::InvalidValue(_) | Error::TooLarge(_))) => {
             notes.set("error", &explain(&error))?;
         }
         Err(error) => return Err(error),
     }
-    Ok(Answer::Redirect(save(&session)?, "/"))
+    Ok(redirect(save(&session)?, "/"))
 }
 
 /// Changes the session, or fails before any change; returns what to tell the visitor.
-fn act<'a>(session: &Session, action: &str, field: impl Fn(&str) -> &'a str) -> Result<String> {
+fn act(session: &Session, action: &str, form: &Form) -> Result<String> {
+    let field = |name: &str| form.get(name).unwrap_or_default();
     let name = field("name");
     Ok(match action {
         "/set" => {

@@ -187,6 +187,7 @@ pub fn explain(error: &Error) -> String {
         Error::InvalidName(why) => format!("This name cannot be used: {why}. Nothing was changed."),
         Error::InvalidValue(why) => format!("This value cannot be stored: {why}. Nothing was changed."),
         Error::TooLarge(why) => format!("This is too large: {why}. Nothing was changed."),
+        Error::InvalidForm(why) => format!("This form could not be read: {why}. Nothing was changed."),
         Error::CrossSite(_) => {
             "A page of another site sent this request, so it was refused. Nothing was changed.".to_owned()
         }

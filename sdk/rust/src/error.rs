@@ -17,8 +17,8 @@ pub enum Error {
     InvalidOption(String),
     /// The application's name is reserved, and the caller does not hold the reservation.
     Reserved(String),
-    /// A limit of a variable, of the session or of the `Cookie` header was exceeded. The text names the limit and its
-    /// setting.
+    /// A limit of a variable, of the session or of the `Cookie` header was exceeded, and the text names the limit and its
+    /// setting; or a form is too long.
     TooLarge(String),
     /// The stored bytes are in a format that this version does not know. They are not changed.
     Unreadable(String),
@@ -38,6 +38,8 @@ pub enum Error {
     WrongType(String),
     /// Another site made the visitor's browser send the request: see [`check_same_origin`](crate::check_same_origin).
     CrossSite(String),
+    /// The body of the request is not a form, or not all of it was received: from `wasi_http::Request::form`.
+    InvalidForm(String),
 }
 
 impl Error {
@@ -45,6 +47,7 @@ impl Error {
     /// of the host's settings, which a client can cause only if the program passes on what the client sent without a check.
     pub fn status(&self) -> u16 {
         match self {
+            Self::InvalidForm(_) => 400,
             Self::CrossSite(_) => 403,
             Self::Conflict | Self::Gone => 409,
             Self::TooLarge(_) => 413,
@@ -75,6 +78,7 @@ impl fmt::Display for Error {
             Self::TooMany(why) => ("too many", why),
             Self::WrongType(why) => ("wrong type", why),
             Self::CrossSite(why) => ("cross-site", why),
+            Self::InvalidForm(why) => ("invalid form", why),
             Self::Conflict => return formatter.write_str("conflict: another request saved this session first"),
             Self::Gone => return formatter.write_str("gone: the session has ended"),
         };
@@ -89,7 +93,7 @@ impl From<Error> for types::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::InvalidName(why) => Self::InvalidName(why),
-            Error::InvalidValue(why) => Self::InvalidValue(why),
+            Error::InvalidValue(why) | Error::InvalidForm(why) => Self::InvalidValue(why),
             Error::InvalidOption(why) => Self::InvalidOption(why),
             Error::Reserved(why) => Self::Reserved(why),
             Error::TooLarge(why) => Self::TooLarge(why),
@@ -140,6 +144,7 @@ mod tests {
             assert_eq!(mistake.status(), 500, "{mistake}");
         }
         let others = [
+            (Error::InvalidForm(text()), 400),
             (Error::CrossSite(text()), 403),
             (Error::Conflict, 409),
             (Error::Gone, 409),

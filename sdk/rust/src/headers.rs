@@ -68,6 +68,23 @@ impl Headers {
         Ok(())
     }
 
+    /// Appends them to pairs of a lower-case name and a value, as [`append_to`](Self::append_to) does to fields.
+    #[cfg(feature = "wasi-http")]
+    pub(crate) fn append_to_list(&self, list: &mut Vec<(String, Vec<u8>)>) {
+        for (name, value) in self {
+            let there: Vec<_> =
+                list.iter().filter(|(other, _)| other == name).map(|(_, value)| value.clone()).collect();
+            match self.joined(name, value, &there) {
+                Joined::Kept => {}
+                Joined::Appended => list.push((name.clone(), value.clone().into_bytes())),
+                Joined::Replaced(value) => {
+                    list.retain(|(other, _)| other != name);
+                    list.push((name.clone(), value));
+                }
+            }
+        }
+    }
+
     /// How to merge a header with the existing ones of the same name.
     #[cfg(any(feature = "wasi-http", feature = "async", feature = "http"))]
     fn joined(&self, name: &str, value: &str, there: &[Vec<u8>]) -> Joined {

@@ -16,8 +16,8 @@
 //! ```
 //!
 //! [`Request`] is implemented for the requests of wasi:http, of the crate `http` (with the feature `http`), and for
-//! [`Cgi`]. An application of wasi:http [appends the headers](Headers::append_to) to the fields of its response, a CGI
-//! program prints them:
+//! [`Cgi`]. The module `wasi_http` sends a response of wasi:http 0.2 with the headers. An application without it
+//! [appends them](Headers::append_to) to the fields of its response, and a CGI program prints them:
 //!
 //! ```no_run
 //! use lemon_session::{Cgi, Options};
@@ -65,6 +65,8 @@ mod same_origin;
 mod ser;
 mod session;
 mod value;
+#[cfg(feature = "wasi-http")]
+pub mod wasi_http;
 
 pub use bindings::lemon::session::{
     sessions::Cookie,

@@ -5,7 +5,7 @@ use std::{
     io::{Read as _, Write as _},
 };
 
-use example_http::{Request, answer};
+use lemon_session::wasi_http::{Request, Response};
 use wasip2::{
     clocks::monotonic_clock,
     http::types::{Fields, IncomingRequest, OutgoingResponse, ResponseOutparam},
@@ -23,11 +23,11 @@ impl wasip2::exports::http::incoming_handler::Guest for Rogue {
         let request_of = Request::new(&request);
         let path = request_of.path();
         if let Some(hoard) = path.strip_prefix("/hoard/") {
-            return answer(out, 200, &[], &format!("{} are held\n", hoards::hoard(hoard)));
+            return Response::text(format!("{} are held\n", hoards::hoard(hoard))).send(out);
         }
         // Wherever it is mounted.
         if let Some((_, function)) = path.split_once("/manager/") {
-            return answer(out, 200, &[], &managing::call(function, &request_of));
+            return Response::text(managing::call(function, &request_of)).send(out);
         }
         match path {
             "/trap" => panic!("trapped on purpose"),
@@ -42,13 +42,14 @@ impl wasip2::exports::http::incoming_handler::Guest for Rogue {
                 }
             }
             "/silent" => {}
-            "/read" => answer(out, 200, &[], &format!("{} bytes\n", length_of_body(&request))),
-            "/fields" => answer(out, 200, &[], &fields_of(&request)),
+            "/read" => Response::text(format!("{} bytes\n", length_of_body(&request))).send(out),
+            "/fields" => Response::text(fields_of(&request)).send(out),
             "/flood" => flood(out),
             "/half" => half(out),
             "/no-content" => no_content(out),
-            "/injection" => answer(out, 200, &[], &format!("{} got through\n", injected())),
-            _ => answer(out, 200, &[], "well\n"),
+            "/redirect" => redirect(&request_of).send(out),
+            "/injection" => Response::text(format!("{} got through\n", injected())).send(out),
+            _ => Response::text("well\n").send(out),
         }
     }
 }
@@ -96,6 +97,12 @@ fn no_content(out: ResponseOutparam) {
     let response = OutgoingResponse::new(headers);
     response.set_status_code(204).expect("it is a status");
     ResponseOutparam::set(out, Ok(response));
+}
+
+/// A redirect to where the client says, with the status that it says, neither of which is checked.
+fn redirect(request: &Request) -> Response {
+    let status = request.parameter("status").and_then(|status| status.parse().ok()).unwrap_or_default();
+    Response::text("moved\n").status(status).header("location", request.parameter("to").unwrap_or_default())
 }
 
 /// Tries to have a line break, or what some read as one, in every place of an answer's head; returns how many were

@@ -1,7 +1,6 @@
 //! Calls of `lemon:session/manager`, which the host grants or refuses.
 
-use example_http::Request;
-use lemon_session::{Error, Location, manager};
+use lemon_session::{Error, Location, manager, wasi_http::Request};
 
 /// Calls a function. Returns `ok` and what it answered as a number, or the error.
 pub fn call(function: &str, request: &Request) -> String {

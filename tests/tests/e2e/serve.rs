@@ -94,6 +94,24 @@ fn no_line_break_of_a_guest_enters_the_head_of_an_answer() {
 }
 
 #[test]
+fn a_response_that_http_does_not_allow_fails_its_request_and_the_log_says_why() {
+    let server = Server::start("rogue");
+    let redirect = |query: &str| server.get(&Client::new(), &format!("/redirect?{query}"));
+    let reply = redirect("to=/shop&status=303");
+    assert_eq!((reply.status, &reply.headers("location")[..]), (303, &["/shop"][..]));
+
+    for (query, why) in [
+        ("to=/%0D%0Aevil:+1&status=303", "the response's header location is not one of HTTP"),
+        ("to=/shop&status=1000", "the response's status 1000 is not one of HTTP"),
+    ] {
+        let reply = redirect(query);
+        assert_eq!((reply.status, &reply.headers("location")[..]), (500, &[][..]), "{query}: {reply:?}");
+        assert!(!reply.body.contains("HTTP"), "the client learns nothing of the inside: {reply:?}");
+        assert!(server.log().contains(why), "{query}: {}", server.log());
+    }
+}
+
+#[test]
 fn more_requests_than_are_allowed_wait_and_are_then_refused() {
     let server = Launch::new("rogue").ini("[server]\nin-flight = 2\nqueue-time = 1s\nrequest-time = 20s\n").start();
     // Those that sleep outlive the test; the server ends with them in flight.

@@ -1,6 +1,6 @@
 //! The page that `make run` serves, as a newcomer uses it.
 
-use lemon_session_tests::{Client, Launch, Reply, Server, browser::Browser, client::get_with_cookie};
+use lemon_session_tests::{Client, Launch, Reply, Server, browser::Browser, client::get_with_cookie, raw};
 
 /// Sends a form, and follows the redirect to the page.
 fn act(server: &Server, visitor: &Client, action: &str, form: &[(&str, &str)]) -> Reply {
@@ -153,6 +153,30 @@ fn no_form_of_another_site_changes_anything_and_no_get_does() {
     }
     let page = server.get(&visitor, "/").body;
     assert!(page.contains(">count<td><div class=\"value\">1</div>") && !page.contains("Logged in as"), "{page}");
+}
+
+#[test]
+fn a_form_that_is_too_long_or_is_none_is_refused_with_the_reason() {
+    let server = Server::start("welcome");
+    let visitor = Client::new();
+    act(&server, &visitor, "/count", &[]);
+
+    let long = server.post(&visitor, "/set", &[("name", "count"), ("value", &"x".repeat(64 * 1024))]);
+    assert_eq!(long.status, 413, "{long:?}");
+    assert!(long.body.contains("This is too large: the form has more than 65536 bytes."), "{long:?}");
+    let address = server.address;
+    let post = |head: &str, body: &str| {
+        raw::send(
+            address,
+            format!("POST /set HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{head}\r\n\r\n{body}").as_bytes(),
+        )
+    };
+    let other = post("Content-Type: text/plain\r\nContent-Length: 10", "name=count");
+    assert_eq!(raw::status(&other), 400, "{other}");
+    assert!(other.contains("application/x-www-form-urlencoded; it is text/plain"), "{other}");
+
+    let page = server.get(&visitor, "/").body;
+    assert!(page.contains(">count<td><div class=\"value\">1</div>"), "{page}");
 }
 
 #[test]

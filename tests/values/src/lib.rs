@@ -3,8 +3,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use example_http::{Request, answer};
-use lemon_session::{Bytes, Headers, Options, Result, Session, check_same_origin};
+use lemon_session::{
+    Bytes, Options, Result, Session, check_same_origin,
+    wasi_http::{Request, Response},
+};
 use serde::Serialize;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
@@ -14,33 +16,30 @@ wasip2::http::proxy::export!(Values);
 
 impl wasip2::exports::http::incoming_handler::Guest for Values {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        match respond(&Request::new(&request)) {
-            Ok((headers, body)) => answer(out, 200, &headers, &body),
-            Err(error) => answer(out, error.status(), &[], &format!("{error}\n")),
-        }
+        respond(&Request::new(&request)).unwrap_or_else(Response::from).send(out);
     }
 }
 
-fn page(request: &Request) -> Result<(Headers, String)> {
+fn page(request: &Request) -> Result<Response> {
     let session = Options::new().app("visits").start(request)?;
     let visits: i64 = session.get("visits")?.unwrap_or(0) + 1;
     session.set("visits", &visits)?;
-    Ok((session.save()?, format!("This is your visit no. {visits}\n")))
+    Ok(Response::text(format!("This is your visit no. {visits}\n")).headers(session.save()?))
 }
 
-fn respond(request: &Request) -> Result<(Headers, String)> {
+fn respond(request: &Request) -> Result<Response> {
     if request.path() == "/page" {
         return page(request);
     }
     if request.path() == "/same-origin" {
-        return check_same_origin(request).map(|()| (Headers::default(), "from here\n".to_owned()));
+        return check_same_origin(request).map(|()| Response::text("from here\n"));
     }
     let session = Options::new().app("values").start(request)?;
     let body = match request.path() {
         "/set" => set(&session)?,
         _ => read(&session)?,
     };
-    Ok((session.save()?, body))
+    Ok(Response::text(body).headers(session.save()?))
 }
 
 #[derive(Serialize)]

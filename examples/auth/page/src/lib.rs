@@ -13,9 +13,11 @@ wit_bindgen::generate!({
 });
 
 use example::auth::auth::{self, Outcome};
-use example_http::{Request, answer, header};
 use html_escape::encode_text;
-use lemon_session::{Headers, Options, Result, Session, check_same_origin};
+use lemon_session::{
+    Options, Result, Session, check_same_origin,
+    wasi_http::{Request, Response},
+};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 struct Site;
@@ -24,28 +26,13 @@ wasip2::http::proxy::export!(Site);
 
 impl wasip2::exports::http::incoming_handler::Guest for Site {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        match respond(&Request::new(&request)) {
-            Ok(Page { status, headers, html }) => {
-                let title = "<title>Who are you?</title>\n<link rel=icon href=data:,>";
-                let html = format!("<!DOCTYPE html>\n{title}\n{html}\n");
-                let html_type = header("content-type", "text/html; charset=utf-8");
-                answer(out, status, headers.iter().chain([&html_type]), &html);
-            }
-            Err(error) => answer(out, error.status(), &[header("content-type", "text/plain")], &format!("{error}\n")),
-        }
+        respond(&Request::new(&request)).unwrap_or_else(Response::from).send(out);
     }
 }
 
-struct Page {
-    status: u16,
-    headers: Vec<(String, String)>,
-    html: String,
-}
-
-impl Page {
-    fn new(headers: Headers, html: String) -> Self {
-        Self { status: 200, headers: headers.into_iter().collect(), html }
-    }
+fn page(html: String) -> Response {
+    let title = "<title>Who are you?</title>\n<link rel=icon href=data:,>";
+    Response::html(format!("<!DOCTYPE html>\n{title}\n{html}\n"))
 }
 
 /// The users and what is kept of their passwords: made by the module's `hash`.
@@ -61,22 +48,22 @@ const SIGN_OUT: &str = "<form method=\"post\">\n\
      <button formaction=\"/sign-out-everywhere\">Sign out everywhere</button></p>\n\
      </form>";
 
-fn respond(request: &Request) -> Result<Page> {
+fn respond(request: &Request) -> Result<Response> {
     // A form on another site could sign the visitor in as an attacker's account, which then gets the visitor's data.
     check_same_origin(request)?;
     let session = start(request)?;
     match (request.is_post(), request.path()) {
         (true, "/sign-in") => sign_in(session, request),
-        (true, "/sign-out") => Ok(Page::new(session.destroy()?, format!("<p>Signed out.</p>\n{SIGN_IN}"))),
+        (true, "/sign-out") => Ok(page(format!("<p>Signed out.</p>\n{SIGN_IN}")).headers(session.destroy()?)),
         (true, "/sign-out-everywhere") => {
             let others = if session.owner()?.is_some() { session.destroy_others()? } else { 0 };
             let html = format!("<p>Signed out, and in {others} other places.</p>\n{SIGN_IN}");
-            Ok(Page::new(session.destroy()?, html))
+            Ok(page(html).headers(session.destroy()?))
         }
         // What a page gets that tries to sign a visitor in by itself.
         (_, "/forge") => {
             session.application("auth")?.set("user", "ada")?;
-            Ok(Page::new(session.save()?, "<p>Forged.</p>".to_owned()))
+            Ok(page("<p>Forged.</p>".to_owned()).headers(session.save()?))
         }
         _ => hello(&session),
     }
@@ -86,7 +73,7 @@ fn start(request: &Request) -> Result<Session> {
     Options::new().app("page").start(request)
 }
 
-fn hello(session: &Session) -> Result<Page> {
+fn hello(session: &Session) -> Result<Response> {
     let visits = session.add("visits", 1)?;
     let html = match auth::who(session.as_ref())? {
         None => format!("<p>Visit {visits} of an unknown visitor.</p>\n{SIGN_IN}"),
@@ -97,12 +84,12 @@ fn hello(session: &Session) -> Result<Page> {
             visitor.last_seen
         ),
     };
-    Ok(Page::new(session.save()?, html))
+    Ok(page(html).headers(session.save()?))
 }
 
-fn sign_in(mut session: Session, request: &Request) -> Result<Page> {
-    let form = request.form();
-    let field = |name: &str| form.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value);
+fn sign_in(mut session: Session, request: &Request) -> Result<Response> {
+    let form = request.form()?;
+    let field = |name: &str| form.get(name).unwrap_or_default();
     let (user, password) = (field("user"), field("password"));
     let account = ACCOUNTS.lines().filter_map(|line| line.split_once(':')).find(|(name, _)| *name == user);
     let hash = account.map(|(_, hash)| hash);
@@ -113,17 +100,13 @@ fn sign_in(mut session: Session, request: &Request) -> Result<Page> {
         session = start(request)?;
         outcome = auth::sign_in(session.as_ref(), user, password, hash)?;
     }
-    match outcome {
-        Outcome::SignedIn => {
-            Ok(Page::new(session.save()?, format!("<p>Welcome, {}.</p>\n{SIGN_OUT}", encode_text(user))))
+    let html = match outcome {
+        Outcome::SignedIn => format!("<p>Welcome, {}.</p>\n{SIGN_OUT}", encode_text(user)),
+        Outcome::Early(seconds) => {
+            let html = format!("<p>Too many attempts failed. Try again in {seconds} seconds.</p>\n{SIGN_IN}");
+            return Ok(page(html).status(429).header("retry-after", seconds.to_string()));
         }
-        Outcome::Early(seconds) => Ok(Page {
-            status: 429,
-            headers: vec![header("retry-after", &seconds.to_string())],
-            html: format!("<p>Too many attempts failed. Try again in {seconds} seconds.</p>\n{SIGN_IN}"),
-        }),
-        Outcome::Wrong | Outcome::AnotherUser => {
-            Ok(Page::new(session.save()?, format!("<p>That is not right.</p>\n{SIGN_IN}")))
-        }
-    }
+        Outcome::Wrong | Outcome::AnotherUser => format!("<p>That is not right.</p>\n{SIGN_IN}"),
+    };
+    Ok(page(html).headers(session.save()?))
 }

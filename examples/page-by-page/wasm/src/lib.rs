@@ -5,8 +5,10 @@ mod values;
 
 use std::fmt::Write as _;
 
-use example_http::{Request, answer};
-use lemon_session::{Headers, Result, Session, Value, check_same_origin};
+use lemon_session::{
+    Result, Session, Value, check_same_origin,
+    wasi_http::{Form, Request, Response},
+};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 struct Page;
@@ -15,34 +17,30 @@ wasip2::http::proxy::export!(Page);
 
 impl wasip2::exports::http::incoming_handler::Guest for Page {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        match respond(&Request::new(&request)) {
-            Ok((status, headers, body)) => answer(out, status, &headers, &body),
-            Err(error) => answer(out, error.status(), &[], &format!("{error}\n")),
-        }
+        respond(&Request::new(&request)).unwrap_or_else(Response::from).send(out);
     }
 }
 
-/// The status, the headers of the session and the body of the response.
-fn respond(request: &Request) -> Result<(u16, Headers, String)> {
+fn respond(request: &Request) -> Result<Response> {
     check_same_origin(request)?;
     let session = Session::start(request)?;
     let body = match (request.path(), request.is_post()) {
         ("/", false) => page(&session)?,
         ("/set", true) => {
-            let form = request.form();
+            let form = request.form()?;
             session.set(field(&form, "name"), field(&form, "value"))?;
             "set\n".to_owned()
         }
-        ("/login", true) => login(&session, field(&request.form(), "user"))?,
-        ("/logout", true) => return Ok((200, session.destroy()?, "goodbye\n".to_owned())),
+        ("/login", true) => login(&session, field(&request.form()?, "user"))?,
+        ("/logout", true) => return Ok(Response::text("goodbye\n").headers(session.destroy()?)),
         ("/values", true) => {
             values::values().iter().try_for_each(|(name, value)| session.set_value(name, value))?;
             "set\n".to_owned()
         }
         ("/values", false) => compare_values(&session)?,
-        (path, _) => return Ok((404, Headers::default(), format!("there is no page {path} for this method\n"))),
+        (path, _) => return Ok(Response::text(format!("there is no page {path} for this method\n")).status(404)),
     };
-    Ok((200, session.save()?, body))
+    Ok(Response::text(body).headers(session.save()?))
 }
 
 fn page(session: &Session) -> Result<String> {
@@ -59,8 +57,8 @@ fn page(session: &Session) -> Result<String> {
     Ok(lines)
 }
 
-fn field<'a>(form: &'a [(String, String)], name: &str) -> &'a str {
-    form.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
+fn field<'a>(form: &'a Form, name: &str) -> &'a str {
+    form.get(name).unwrap_or_default()
 }
 
 fn login(session: &Session, user: &str) -> Result<String> {
