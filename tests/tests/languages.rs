@@ -327,7 +327,9 @@ fn go_refuses_what_would_not_come_back_as_it_is() {
         "invalid-option: cleanup: 2 is not a probability: 1 means always, 0 never, 0.01 one start in a hundred",
         "stored: [deep-enough]",
     ];
-    assert_eq!(lines(&Client::new(), &server, "/refuse"), expected);
+    // encoding/json/v2 says either at random, so that nothing depends on its words.
+    let refused = lines(&Client::new(), &server, "/refuse").into_iter().map(|line| line.replace("unable to", "cannot"));
+    assert_eq!(refused.collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn check_links(folder: &Path) {
     assert!(guides.len() > 10, "{guides:?}");
     for guide in guides {
         let text = fs::read_to_string(&guide).unwrap();
-        let prose: String = text.split("```").step_by(2).collect();
+        let prose: String = text.split('`').step_by(2).collect();
         for link in prose.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = link.split('#').next().unwrap_or_default();
             let is_there = file.is_empty() || file.starts_with("https://") || folder.join(file).is_file();

@@ -100,7 +100,12 @@ fn run(line: &str, needs: Needs, folder: &Path, taken: u16) -> Option<(String, i
     // Of the log, only warnings and errors are messages; their times differ.
     let is_news = |line: &&str| !line.contains("Z  INFO ");
     let untimed = |line: &str| line.split_once("Z  WARN ").map_or(line.to_owned(), |(_, said)| format!("WARN {said}"));
-    let text: String = text.lines().filter(is_news).map(|line| untimed(line) + "\n").collect();
+    // The size of a component changes with its sources.
+    let shown = |line: &str| match line.split_once(" (").filter(|_| line.starts_with("wrote ")) {
+        Some((wrote, _)) => format!("{wrote} (…)\n"),
+        None => untimed(line) + "\n",
+    };
+    let text: String = text.lines().filter(is_news).map(shown).collect();
     let text = text.replace(&folder.display().to_string(), SITE).replace(&taken.to_string(), TAKEN);
     Some((text, output.status.code().expect("the command ends by itself")))
 }
