@@ -176,9 +176,9 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def lemon_session(reuse, durable=False, redis=None, application=COUNTER, concurrency=1):
+def lemon_session(reuse, durable=False, redis=None, application=COUNTER, concurrency=1, files=False):
     def commands(folder, port):
-        url = f"redis://127.0.0.1:{REDIS_PORT}\ntable = {redis}" if redis else "sqlite:sessions.db"
+        url = f"redis://127.0.0.1:{REDIS_PORT}\ntable = {redis}" if redis else "files:sessions" if files else "sqlite:sessions.db"
         ini = f"[storage]\nurl = {url}\n" + ("synchronous = FULL\n" if durable else "")
         ini += f"[server]\nconcurrency = {concurrency}\n"
         (folder / "lemon.ini").write_text(ini)
@@ -297,6 +297,7 @@ ALL = {
 REDIS_PORT = free_port()
 REDIS_FRESH = f"{FRESH}, Redis"
 REDIS_REUSED = f"{REUSED}, Redis"
+FILES_REUSED = f"{REUSED}, files"
 FILES_FRESH_STOCK = "wasmtime serve, a fresh instance per request, files"
 FILES_REUSED_STOCK = f"wasmtime serve, reuse {REUSE}, files"
 REDIS_FRESH_STOCK = "wasmtime serve, a fresh instance per request, Redis"
@@ -305,6 +306,7 @@ REDIS_REUSED_STOCK = f"wasmtime serve, reuse {REUSE}, Redis"
 HOSTS = {
     FRESH: lemon_session(1),
     REUSED: lemon_session(REUSE),
+    FILES_REUSED: lemon_session(REUSE, files=True),
     FILES_FRESH_STOCK: wasmtime(1),
     FILES_REUSED_STOCK: wasmtime(REUSE),
     REDIS_FRESH: lemon_session(1, redis="sessions_1"),
