@@ -10,7 +10,7 @@ use crate::store::{CreateOutcome, LoadOutcome, Result, UpdateOutcome};
 /// Receives every storage operation when it ends, whether an application, the native API or a background cleanup called
 /// it.
 ///
-/// The session is never identified. Pass an observer to [`Stores::observed`](crate::Stores::observed).
+/// The session is never identified. Pass an observer to [`SessionCtxBuilder::observer`](crate::SessionCtxBuilder::observer).
 ///
 /// ```
 /// use std::{sync::atomic::{AtomicU64, Ordering}, time::Duration};

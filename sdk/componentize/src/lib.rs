@@ -1,5 +1,7 @@
 //! Makes a component of the core module that Go builds of a page, as Go 1.27 does not build components itself.
 
+#![deny(missing_docs)]
+
 use anyhow::{Context as _, Result, bail};
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
