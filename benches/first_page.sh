@@ -47,9 +47,8 @@ stop
 
 # A page of one's own.
 command=$PWD/checkout/target/quick/lemon-session
-"$command" new visits --language rust
-(cd visits && cargo build --quiet --release --target wasm32-wasip2)
-serve "visit" "$command" serve visits/target/wasm32-wasip2/release/visits.wasm --addr 127.0.0.1:0
+"$command" new visits --language rust >new.log
+serve "<title>visits</title>" make --silent -C visits LEMON_SESSION="$command" ADDR=127.0.0.1:0
 stop
 taken=$(minutes)
 echo "$taken minutes: a page of one's own, on $(nproc) cores"
