@@ -159,7 +159,9 @@ fn render(section: &Section, before: &str) -> String {
             None => {
                 let line = "=".repeat(80);
                 eprintln!("{line}\nSKIPPED: this machine lacks what it takes for {:?}\n{line}", case.title);
-                assert!(env::var("CI").as_deref() != Ok("true"), "with CI=true everything has to be there");
+                // The folder in which the command was built may be closed to other users.
+                let may_lack = matches!(case.needs, Needs::NoRights);
+                assert!(may_lack || env::var("CI").as_deref() != Ok("true"), "with CI=true everything has to be there");
                 let rest = before.split_once(&heading).map_or("", |(_, rest)| rest);
                 text += rest.split("\n##").next().unwrap_or_default();
             }
