@@ -353,7 +353,8 @@ fn on_a_terminal(variables: &[(&str, &str)]) -> Option<String> {
     wait_for("the greeting", || text().contains("Serving"));
     Client::new().get(&format!("http://127.0.0.1:{port}/"));
     wait_for("the line", || text().contains("GET"));
-    let _ = terminal.kill();
+    // It passes SIGTERM on to the server, which would survive it otherwise.
+    assert!(Command::new("kill").arg(terminal.id().to_string()).status().unwrap().success());
     let _ = terminal.wait();
     Some(text())
 }
