@@ -87,7 +87,8 @@ async fn late_answer_is_not_taken_for_that_of_another_call() {
         return;
     }
     let (server, table) = (RedisServer::start(&[]), own_table());
-    let timeout = [("timeout", "1")];
+    // Long enough for a machine that runs all other tests beside this one.
+    let timeout = [("timeout", "2")];
     let driver = open_over(Redis::open_blocking, &server.url(), &table, &timeout).await.expect("the store opens");
     driver.try_schema().expect("schema").create_tables().await.expect("create_tables");
     let key = Digest::of("a");
@@ -105,8 +106,8 @@ async fn late_answer_is_not_taken_for_that_of_another_call() {
         let waited = started.elapsed();
         signal("-CONT");
         let error = error.expect_err("a stopped server does not answer");
-        assert!(error.to_string().contains("did not answer within 1 seconds"), "{error}");
-        assert!((1000..1500).contains(&waited.as_millis()), "{waited:?}");
+        assert!(error.to_string().contains("did not answer within 2 seconds"), "{error}");
+        assert!((2..4).contains(&waited.as_secs()), "{waited:?}");
         assert_eq!(load(&*driver, &Digest::of("another")).await, LoadOutcome::Absent);
         assert_eq!(found(&*driver, &key).await.variables.len(), 1);
     }
@@ -143,7 +144,7 @@ async fn server_that_cannot_be_used_says_what_would_be_right() {
     for (port, why) in [(closed, "check host, port and firewall"), (silent.0, "did not answer within 1 seconds")] {
         let started = Instant::now();
         let refused = refusal(&format!("redis://:secret@127.0.0.1:{port}"), &[("timeout", "1")]).await.to_string();
-        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
         assert!(refused.contains(&format!("127.0.0.1:{port}")) && refused.contains(why), "{refused}");
         assert!(!refused.contains("secret"), "{refused}");
     }
