@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Digest, Error, Grace, Inspect, Listed, LoadOutcome, Loaded, Record,
-    Result, Schema, Snapshot, StorageOptions, Store, Stored, Transfer, UpdateOutcome, Variable, Write, Writes,
+    Change, CreateOutcome, DETAILS, DestroyCondition, Digest, Error, Grace, Inspect, Listed, LoadOutcome, Loaded,
+    Record, Result, Schema, Snapshot, StorageOptions, Store, Stored, Transfer, UpdateOutcome, Variable, Write, Writes,
     registry::{Open, Opening},
 };
 
@@ -62,6 +62,11 @@ struct Ended {
 impl Session {
     fn is_live(&self, now: u64) -> bool {
         now < self.record.expires
+    }
+
+    fn variables_of(&self, app: &str) -> Vec<Variable> {
+        let own = self.variables.iter().filter(|((of, _), _)| of == app);
+        own.map(|((_, name), value)| Variable { name: name.clone(), value: Stored::Inline(value.clone()) }).collect()
     }
 
     /// Applies writes, and keeps the size exact.
@@ -162,14 +167,14 @@ impl State {
         }
 
         let record = &mut session.record;
-        if !change.clears.is_empty() || !change.writes.is_empty() || change.owner.is_some() {
-            record.version += 1;
-        }
+        record.version += u64::from(change.is_counted());
         if let Some(owner) = &change.owner {
             record.owner.clone_from(owner);
         }
         record.accessed = record.accessed.max(now);
-        if let Some(expires) = change.expires {
+        if let Some(lifetime) = change.lifetime {
+            (record.expires, record.absolute_expiry) = (lifetime.expiry(), lifetime.absolute_expiry);
+        } else if let Some(expires) = change.expires {
             record.expires = record.expires.max(expires.min(record.absolute_expiry.unwrap_or(u64::MAX)));
         }
         let (number, version) = (session.number, record.version);
@@ -204,13 +209,12 @@ impl Store for Plain {
     async fn load(&self, digest: &Digest, app: &str, now: u64, _inline_bytes: u32) -> Result<LoadOutcome> {
         let mut state = self.state();
         if let Some((session, nonce)) = state.follow(digest, now) {
-            let own = session.variables.iter().filter(|((of, _), _)| of == app);
-            let variable = |((_, name), value): (&(String, String), &Vec<u8>)| Variable {
-                name: name.clone(),
-                value: Stored::Inline(value.clone()),
-            };
-            let (record, variables) = (session.record.clone(), own.map(variable).collect());
-            return Ok(LoadOutcome::Found(Loaded { record, variables, renewal: nonce.cloned() }));
+            return Ok(LoadOutcome::Found(Loaded {
+                record: session.record.clone(),
+                details: session.variables_of(DETAILS),
+                variables: if app == DETAILS { Vec::new() } else { session.variables_of(app) },
+                renewal: nonce.cloned(),
+            }));
         }
         Ok(match state.entries.get_mut(digest) {
             Some(Entry::Session(_)) => LoadOutcome::Expired,
@@ -344,7 +348,8 @@ impl Transfer for Plain {
             return Ok(false);
         };
         let accessed = old.record.accessed.max(snapshot.record.accessed);
-        let expires = old.record.expires.max(snapshot.record.expires);
+        let latest = snapshot.record.absolute_expiry.unwrap_or(u64::MAX);
+        let expires = old.record.expires.max(snapshot.record.expires).min(latest);
         let record = Record { accessed, expires, ..snapshot.record.clone() };
         let mut session = Session { number: old.number, record, variables: BTreeMap::new() };
         session.write(&snapshot.variables);

@@ -28,9 +28,12 @@ export class Memory {
         const entry = this.#entries.get(hex(digest));
         const session = this.#follow(entry, now);
         if (session) {
-            const own = [...(session.variables.get(app) ?? [])].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-            const variables = own.map(([name, val]) => ({ name, value: { tag: 'inline', val } }));
-            return { tag: 'found', val: { record: { ...session.record }, variables, renewal: entry.nonce } };
+            const of = (app) => [...(session.variables.get(app) ?? [])]
+                .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+                .map(([name, val]) => ({ name, value: { tag: 'inline', val } }));
+            // The application with the empty name has the details, and no variables.
+            const [details, variables] = [of(''), app === '' ? [] : of(app)];
+            return { tag: 'found', val: { record: { ...session.record }, details, variables, renewal: entry.nonce } };
         }
         if (!entry || (!entry.session && entry.expires <= now)) return { tag: 'absent' };
         return { tag: entry.session ? 'expired' : 'ended' };
@@ -68,8 +71,12 @@ export class Memory {
         const record = { ...before, size, accessed: max(before.accessed, now) };
         // `owner` is an option of an option: whether it changes, and whether there is one.
         if (change.owner.tag === 'some') record.owner = change.owner.val;
-        if (change.clears.length || change.writes.length || change.owner.tag === 'some') record.version += 1n;
-        if (change.expires !== undefined) {
+        const { lifetime } = change;
+        if (change.clears.length || change.writes.length || change.owner.tag === 'some' || lifetime) record.version += 1n;
+        if (lifetime) {
+            record.expires = min(lifetime.expires, lifetime.absoluteExpiry ?? lifetime.expires);
+            record.absoluteExpiry = lifetime.absoluteExpiry;
+        } else if (change.expires !== undefined) {
             record.expires = max(before.expires, min(change.expires, before.absoluteExpiry ?? change.expires));
         }
         Object.assign(session, { record, variables });

@@ -30,6 +30,10 @@ class Session:
     def live(self, now):
         return now < self.record['expires']
 
+    def of(self, app):
+        own = self.variables.get(app, {})
+        return [Record({'name': name, 'value': own[name]}) for name in sorted(own, key=str.encode)]
+
 
 class Tombstone:
     def __init__(self, expires, leads=None, until=0, nonce=None):
@@ -44,10 +48,11 @@ class Memory:
         entry = self.entries.get(digest)
         session = self._follow(entry, now)
         if session:
-            own = session.variables.get(app, {})
-            variables = [Record({'name': name, 'value': own[name]}) for name in sorted(own, key=str.encode)]
+            # The application with the empty name has the details, and no variables.
+            details, variables = session.of(''), session.of(app) if app else []
             renewal = entry.nonce if isinstance(entry, Tombstone) else None
-            return OK('found', Record({'record': Record(session.record), 'variables': variables, 'renewal': renewal}))
+            return OK('found', Record({'record': Record(session.record), 'details': details, 'variables': variables,
+                                       'renewal': renewal}))
         if entry is None or (isinstance(entry, Tombstone) and entry.expires <= now):
             return OK('absent')
         return OK('expired' if isinstance(entry, Session) else 'ended')
@@ -87,9 +92,13 @@ class Memory:
         changes_owner = change['owner'].tag == 'some'
         if changes_owner:
             record['owner'] = change['owner'].payload
-        if change['clears'] or change['writes'] or changes_owner:
+        lifetime = change['lifetime'] and fields(change['lifetime'])
+        if change['clears'] or change['writes'] or changes_owner or lifetime:
             record['version'] += 1
-        if change['expires'] is not None:
+        if lifetime:
+            end = record['absolute-expiry'] = lifetime['absolute-expiry']
+            record['expires'] = lifetime['expires'] if end is None else min(lifetime['expires'], end)
+        elif change['expires'] is not None:
             end = change['expires'] if before['absolute-expiry'] is None else before['absolute-expiry']
             record['expires'] = max(before['expires'], min(change['expires'], end))
         session.record, session.variables = record, variables

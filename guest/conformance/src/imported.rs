@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Digest, Error, Grace, Inspect, Listed, LoadOutcome, Loaded, Record,
-    Result, Rotation, Schema, Store, Stored, UpdateOutcome, Variable, Write, Writes,
+    Change, CreateOutcome, DestroyCondition, Digest, Error, Grace, Inspect, Lifetime, Listed, LoadOutcome, Loaded,
+    Record, Result, Rotation, Schema, Store, Stored, UpdateOutcome, Variable, Write, Writes,
 };
 
 use crate::bindings::{
@@ -42,6 +42,7 @@ impl Store for Imported {
         Ok(match outcome {
             wit::LoadOutcome::Found(loaded) => LoadOutcome::Found(Loaded {
                 record: from_wit(loaded.record),
+                details: loaded.details.into_iter().map(variable).collect(),
                 variables: loaded.variables.into_iter().map(variable).collect(),
                 renewal: loaded.renewal,
             }),
@@ -73,6 +74,9 @@ impl Store for Imported {
             writes: written(&change.writes),
             owner: change.owner.clone(),
             expires: change.expires,
+            lifetime: change
+                .lifetime
+                .map(|Lifetime { expires, absolute_expiry }| wit::Lifetime { expires, absolute_expiry }),
             rotation: change.rotation.clone().map(rotation),
             max_size: change.max_size,
             remember: change.remember,

@@ -4,6 +4,9 @@
 
 use alloc::{string::String, vec::Vec};
 
+/// The application of a session's details.
+pub const DETAILS: &str = "";
+
 pub use crate::types::Location;
 use crate::types::wit_enum;
 
@@ -42,6 +45,7 @@ pub struct Variable {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
     pub record: SessionRecord,
+    pub details: Vec<Variable>,
     pub variables: Vec<Variable>,
     pub renewal: Option<Vec<u8>>,
 }
@@ -73,12 +77,19 @@ pub struct Grace {
     pub nonce: Vec<u8>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    pub expires: u64,
+    pub absolute_expiry: Option<u64>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     pub clears: Vec<String>,
     pub writes: Vec<Write>,
     pub owner: Option<Option<String>>,
     pub expires: Option<u64>,
+    pub lifetime: Option<Lifetime>,
     pub rotation: Option<Rotation>,
     pub max_size: u64,
     pub remember: u32,

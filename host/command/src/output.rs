@@ -10,6 +10,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ColumnConstraint, Table, Width, presets};
 use indicatif::{HumanBytes, HumanDuration};
+use lemon_session_host::store::DETAILS;
 
 /// What is in order, what is not recommended, and what is wrong.
 pub const OK: Style = AnsiColor::Green.on_default();
@@ -41,6 +42,11 @@ impl std::error::Error for NobodyReads {}
 pub fn name(text: &str) -> String {
     let escaped = |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };
     text.chars().map(escaped).collect()
+}
+
+/// The name of an application. That without a name is the session component, which keeps the details of a session.
+pub fn application(app: &str) -> String {
+    if app == DETAILS { "(session)".to_owned() } else { name(app) }
 }
 
 /// An error with its causes in one line. A cause is left out whose text the error before it has already, as those of

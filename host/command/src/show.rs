@@ -71,7 +71,7 @@ fn print(key: &Digest, record: &Record, variables: &[(String, String, u64)], now
     let mut table = output::table();
     table.set_header(["APPLICATION", "VARIABLE", "SIZE"]);
     for (app, name, bytes) in variables {
-        table.add_row([output::name(app), output::name(name), output::bytes(*bytes)]);
+        table.add_row([output::application(app), output::name(name), output::bytes(*bytes)]);
     }
     output::line(format_args!("\n{}", output::render(&table)))
 }

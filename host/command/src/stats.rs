@@ -120,7 +120,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             table.set_header(["APPLICATION", "SESSIONS", "VARIABLES", "SIZE"]);
             for (app, Application { sessions, variables, size }) in applications {
                 let [sessions, variables] = [sessions, variables].map(|number| number.to_string());
-                table.add_row([output::name(&app), sessions, variables, output::bytes(size)]);
+                table.add_row([output::application(&app), sessions, variables, output::bytes(size)]);
             }
             output::line(format_args!("\n{}", output::render(&table)))?;
         }

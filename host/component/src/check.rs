@@ -12,11 +12,16 @@ type Result<T> = std::result::Result<T, String>;
 pub fn load(outcome: LoadOutcome, inline_bytes: u32) -> Result<LoadOutcome> {
     let LoadOutcome::Found(loaded) = &outcome else { return Ok(outcome) };
     record(&loaded.record)?;
-    if !loaded.variables.is_sorted_by(|a, b| a.name < b.name) {
-        return Err("load returned variables that are not sorted by name, or one of them twice".into());
+    for (what, of) in [("details", &loaded.details), ("variables", &loaded.variables)] {
+        if !of.is_sorted_by(|a, b| a.name < b.name) {
+            return Err(format!("load returned {what} that are not sorted by name, or one of them twice"));
+        }
+    }
+    if loaded.details.iter().any(|detail| matches!(detail.value, Stored::Large(_))) {
+        return Err("load returned the size of a detail instead of its value".into());
     }
     let mut size = 0_u64;
-    for variable in &loaded.variables {
+    for variable in loaded.details.iter().chain(&loaded.variables) {
         let bytes = match &variable.value {
             Stored::Inline(value) => value.len() as u64,
             Stored::Large(bytes) if *bytes <= inline_bytes.into() => {
@@ -28,7 +33,7 @@ pub fn load(outcome: LoadOutcome, inline_bytes: u32) -> Result<LoadOutcome> {
     }
     if size > loaded.record.size {
         let whole = loaded.record.size;
-        return Err(format!("load returned variables of {size} bytes of a session of {whole} bytes"));
+        return Err(format!("load returned details and variables of {size} bytes of a session of {whole} bytes"));
     }
     Ok(outcome)
 }
@@ -36,8 +41,8 @@ pub fn load(outcome: LoadOutcome, inline_bytes: u32) -> Result<LoadOutcome> {
 pub fn update(outcome: UpdateOutcome, change: &Change, expected: Option<u64>) -> Result<UpdateOutcome> {
     let fits = match outcome {
         UpdateOutcome::Committed(version) => {
-            let grows = !change.clears.is_empty() || !change.writes.is_empty() || change.owner.is_some();
-            version > 0 && expected.is_none_or(|expected| version == expected.saturating_add(grows.into()))
+            let grows = u64::from(change.is_counted());
+            version > 0 && expected.is_none_or(|expected| version == expected.saturating_add(grows))
         }
         UpdateOutcome::Conflict(version) => expected.is_some_and(|expected| version != expected),
         UpdateOutcome::Gone => true,
@@ -83,7 +88,7 @@ fn record(record: &Record) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use lemon_session_store::{Loaded, Variable, Write};
+    use lemon_session_store::{Lifetime, Loaded, Variable, Write};
 
     use super::*;
 
@@ -104,8 +109,17 @@ mod tests {
     }
 
     fn loaded(record: Record, variables: Vec<(&str, Stored)>) -> Result<LoadOutcome> {
-        let variables = variables.into_iter().map(|(name, value)| Variable { name: name.into(), value }).collect();
-        load(LoadOutcome::Found(Loaded { record, variables, renewal: None }), 3)
+        loaded_with(record, vec![], variables)
+    }
+
+    fn loaded_with(
+        record: Record,
+        details: Vec<(&str, Stored)>,
+        variables: Vec<(&str, Stored)>,
+    ) -> Result<LoadOutcome> {
+        let [details, variables] = [details, variables]
+            .map(|of| of.into_iter().map(|(name, value)| Variable { name: name.into(), value }).collect());
+        load(LoadOutcome::Found(Loaded { record, details, variables, renewal: None }), 3)
     }
 
     #[test]
@@ -129,10 +143,26 @@ mod tests {
     }
 
     #[test]
+    fn load_of_details_that_cannot_be_is_refused() {
+        let inline = |bytes: usize| Stored::Inline(vec![0; bytes]);
+        assert!(loaded_with(good(), vec![("a", inline(3)), ("b", inline(1))], vec![("a", inline(2))]).is_ok());
+        for (details, variables, part) in [
+            (vec![("b", inline(1)), ("a", inline(1))], vec![], "details that are not sorted"),
+            (vec![("a", Stored::Large(5))], vec![], "the size of a detail"),
+            (vec![("a", inline(4))], vec![("a", inline(4))], "10 bytes of a session of 9"),
+        ] {
+            let why = loaded_with(good(), details, variables).expect_err("an answer that cannot be");
+            assert!(why.contains(part), "{why}");
+        }
+    }
+
+    #[test]
     fn update_that_does_not_fit_its_change_is_refused() {
         let write = Write { app: "a".into(), name: "b".into(), value: None };
         let writes = Change { writes: [write].into(), max_size: 100, ..Change::default() };
         let touches = Change { max_size: 100, ..Change::default() };
+        let lifetime = Some(Lifetime { expires: NOW, absolute_expiry: None });
+        let lives = Change { lifetime, ..touches.clone() };
         use UpdateOutcome::{Committed, Conflict, Gone, TooLarge};
         for (outcome, change, expected, fits) in [
             (Committed(1), &touches, None, true),
@@ -141,6 +171,8 @@ mod tests {
             (Committed(8), &touches, Some(7), false),
             (Committed(8), &writes, Some(7), true),
             (Committed(7), &writes, Some(7), false),
+            (Committed(8), &lives, Some(7), true),
+            (Committed(7), &lives, Some(7), false),
             (Committed(u64::MAX), &writes, Some(u64::MAX), true),
             (Conflict(8), &writes, Some(7), true),
             (Conflict(7), &writes, Some(7), false),

@@ -1,8 +1,8 @@
 //! The same record or variant in WIT and in Rust, and the failures of a component as errors.
 
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Digest, Error, Listed, LoadOutcome, Loaded, Record, Stored, UpdateOutcome,
-    Variable, Writes,
+    Change, CreateOutcome, DestroyCondition, Digest, Error, Lifetime, Listed, LoadOutcome, Loaded, Record, Stored,
+    UpdateOutcome, Variable, Writes,
 };
 
 use crate::bindings::exports::lemon::session::storage as wit;
@@ -52,6 +52,9 @@ pub fn change(change: &Change) -> wit::Change {
         writes: writes(&change.writes),
         owner: change.owner.clone(),
         expires: change.expires,
+        lifetime: change
+            .lifetime
+            .map(|Lifetime { expires, absolute_expiry }| wit::Lifetime { expires, absolute_expiry }),
         rotation,
         max_size: change.max_size,
         remember: change.remember,
@@ -102,6 +105,7 @@ impl From<wit::Loaded> for Loaded {
         };
         Self {
             record: loaded.record.into(),
+            details: loaded.details.into_iter().map(variable).collect(),
             variables: loaded.variables.into_iter().map(variable).collect(),
             renewal: loaded.renewal,
         }

@@ -8,8 +8,8 @@ use std::{error::Error, future::Future, time::Instant};
 use crate::{
     bindings::lemon::session::{
         storage::{
-            Change, CreateOutcome, DestroyCondition, Failure, Grace, Host, Listed, LoadOutcome, Loaded, Rotation,
-            SessionRecord, Stored, UpdateOutcome, Variable, Write,
+            Change, CreateOutcome, DestroyCondition, Failure, Grace, Host, Lifetime, Listed, LoadOutcome, Loaded,
+            Rotation, SessionRecord, Stored, UpdateOutcome, Variable, Write,
         },
         types::Location,
     },
@@ -308,6 +308,9 @@ fn to_change(change: Change) -> Result<store::Change> {
         writes: change.writes.into_iter().map(store::Write::from).collect(),
         owner: change.owner,
         expires: change.expires,
+        lifetime: change
+            .lifetime
+            .map(|Lifetime { expires, absolute_expiry }| store::Lifetime { expires, absolute_expiry }),
         rotation,
         max_size: change.max_size,
         remember: change.remember,
@@ -355,6 +358,7 @@ impl From<store::Loaded> for Loaded {
         };
         Self {
             record: loaded.record.into(),
+            details: loaded.details.into_iter().map(variable).collect(),
             variables: loaded.variables.into_iter().map(variable).collect(),
             renewal: loaded.renewal,
         }

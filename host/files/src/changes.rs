@@ -255,11 +255,20 @@ impl Table {
         if !self.propose(digest, &pointer, &bytes)? {
             return Ok(false);
         }
-        let due = if is_given { Some(self.note_session(digest, &pointer, &session)?) } else { None };
+        let due = if is_given {
+            Some(self.note_session(digest, &pointer, &session)?)
+        } else if session.expires < before.expires {
+            // Beside the entry for the later expiry, which the index by owner goes with.
+            Some(self.note(digest, &pointer)?)
+        } else {
+            None
+        };
         if !self.decide(digest, old, &pointer)? {
             self.withdraw(digest, &pointer)?;
-            if let Some(due) = due {
-                self.forget_session(&due, &session)?;
+            match due {
+                Some(due) if is_given => self.forget_session(&due, &session)?,
+                Some(due) => self.drop_due(&due)?,
+                None => {}
             }
             return Ok(false);
         }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use bincode::{Decode, Encode, config};
-use lemon_session_store::{Change, Digest, Record, Snapshot, Stored, Variable, Write, Writes};
+use lemon_session_store::{Change, DETAILS, Digest, Record, Snapshot, Stored, Variable, Write, Writes};
 
 use super::name::{Pointer, Tag};
 
@@ -178,7 +178,15 @@ impl Session {
     }
 
     /// The variables of an application, as a load answers them.
-    pub fn application(&self, app: &str, inline_bytes: u32) -> Vec<Variable> {
+    pub fn variables(&self, app: &str, inline_bytes: u32) -> Vec<Variable> {
+        if app == DETAILS { Vec::new() } else { self.application(app, inline_bytes) }
+    }
+
+    pub fn details(&self) -> Vec<Variable> {
+        self.application(DETAILS, u32::MAX)
+    }
+
+    fn application(&self, app: &str, inline_bytes: u32) -> Vec<Variable> {
         let stored = |value: &Vec<u8>| match value.len() {
             bytes if bytes > inline_bytes as usize => Stored::Large(bytes as u64),
             _ => Stored::Inline(value.clone()),
@@ -204,16 +212,16 @@ impl Session {
         self.incoming = None;
         self.variables.retain(|app, _| !change.clears.contains(app));
         self.write(&change.writes);
-        if !change.clears.is_empty() || !change.writes.is_empty() || change.owner.is_some() {
-            self.version += 1;
-        }
+        self.version += u64::from(change.is_counted());
         if let Some(owner) = &change.owner
             && owner.as_deref() != self.owner()
         {
             self.owner = owner.as_ref().map(|name| Owner { name: name.clone(), unique });
         }
         self.accessed = self.accessed.max(now);
-        if let Some(expires) = change.expires {
+        if let Some(lifetime) = change.lifetime {
+            (self.expires, self.absolute_expiry) = (lifetime.expiry(), lifetime.absolute_expiry);
+        } else if let Some(expires) = change.expires {
             self.expires = self.expires.max(expires.min(self.absolute_expiry.unwrap_or(u64::MAX)));
         }
     }
@@ -222,7 +230,7 @@ impl Session {
     pub fn replace(&mut self, snapshot: &Snapshot, unique: u64) {
         let mut copy = Self::new(&snapshot.record, snapshot.record.version, &snapshot.variables, unique);
         copy.accessed = copy.accessed.max(self.accessed);
-        copy.expires = copy.expires.max(self.expires);
+        copy.expires = copy.expires.max(self.expires).min(copy.absolute_expiry.unwrap_or(u64::MAX));
         if copy.owner() == self.owner() {
             copy.owner = self.owner.take();
         }

@@ -4,7 +4,7 @@
 //! killed leaves an entry too many and never one too few. An entry says that something may be there; what is there decides.
 //!
 //! - `due/ERA/SLOT/`: when a digest may have to be removed, in slots of 16 seconds and eras of 4096. A session that is
-//!   extended keeps its entry: the cleanup that finds it moves it to the new expiry.
+//!   extended keeps its entry: the cleanup that finds it moves it to the new expiry. One that is shortened gets a second entry.
 //! - `owners/HA/SH/`: the digests of an owner's sessions, by the hash of the owner.
 
 use std::{

@@ -125,7 +125,8 @@ impl Table {
             false => LoadOutcome::Expired,
             true => LoadOutcome::Found(Loaded {
                 record: session.record(),
-                variables: session.application(app, inline_bytes),
+                details: session.details(),
+                variables: session.variables(app, inline_bytes),
                 renewal,
             }),
         };

@@ -17,8 +17,12 @@ use super::{
 };
 
 /// The steps from each layout to the next. The layout of tables is the number of steps that were taken.
-pub(super) const LAYOUTS: &[&str] =
-    &[include_str!("layout.sql"), include_str!("layout_2.sql"), include_str!("layout_3.sql")];
+pub(super) const LAYOUTS: &[&str] = &[
+    include_str!("layout.sql"),
+    include_str!("layout_2.sql"),
+    include_str!("layout_3.sql"),
+    include_str!("layout_4.sql"),
+];
 
 /// The parts of tables of the last layout.
 const LAYOUT: &str = include_str!("parts.txt");
@@ -151,8 +155,8 @@ mod tests {
 
     /// `ADD COLUMN` fails if it runs twice.
     const NEXT: &[&str] =
-        &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], "ALTER TABLE `{table}` ADD COLUMN device VARBINARY(255)"];
-    const FAILS: &[&str] = &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], "DROP TABLE `{table}_no`"];
+        &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], LAYOUTS[3], "ALTER TABLE `{table}` ADD COLUMN device VARBINARY(255)"];
+    const FAILS: &[&str] = &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], LAYOUTS[3], "DROP TABLE `{table}_no`"];
 
     fn url() -> String {
         std::env::var("LEMON_TEST_MYSQL").unwrap_or_else(|_| "mysql://root@127.0.0.1:3306/test".to_owned())

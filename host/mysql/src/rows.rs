@@ -67,18 +67,21 @@ pub fn pack_clears(clears: &[String]) -> Vec<u8> {
 
 /// The answer of a load that has found a session.
 pub fn loaded(mut rows: Vec<Row>) -> Result<LoadOutcome, ClientError> {
-    let mut variables = Vec::with_capacity(rows.len());
+    let (mut details, mut variables) = (Vec::new(), Vec::with_capacity(rows.len()));
     for row in &mut rows {
-        // A session without variables is a row without a name.
+        // A session without details and variables is a row without a name.
         let Some(name) = column::<Option<Vec<u8>>>(row, 12)? else { continue };
         let value = match column(row, 14)? {
             Some(value) => Stored::Inline(value),
             None => Stored::Large(column(row, 13)?),
         };
-        variables.push(Variable { name: text(name), value });
+        let of = if column(row, 15)? { &mut details } else { &mut variables };
+        of.push(Variable { name: text(name), value });
     }
-    variables.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    for found in [&mut details, &mut variables] {
+        found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    }
     let Some(first) = rows.first_mut() else { return Ok(LoadOutcome::Absent) };
     let (record, renewal) = (record(first)?, column(first, 11)?);
-    Ok(LoadOutcome::Found(Loaded { record, variables, renewal }))
+    Ok(LoadOutcome::Found(Loaded { record, details, variables, renewal }))
 }

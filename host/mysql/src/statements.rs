@@ -59,15 +59,15 @@ impl Statements {
         ];
         Self {
             load: sql("SELECT {record}, s.id IS NOT NULL, k.ended, k.expires <= {moment}, k.nonce,
-                    v.name, LENGTH(v.value), CASE WHEN LENGTH(v.value) <= ? THEN v.value END
-                FROM {follow} LEFT JOIN `{table}_variable` v ON v.session = s.id AND v.app = ?
+                    v.name, LENGTH(v.value), CASE WHEN v.app = '' OR LENGTH(v.value) <= ? THEN v.value END, v.app = ''
+                FROM {follow} LEFT JOIN `{table}_variable` v ON v.session = s.id AND v.app IN ('', ?)
                 WHERE k.digest = ?"),
             count_reuse: sql("UPDATE `{table}` SET reused = reused + 1 WHERE digest = ? AND ended"),
             fetch: sql("SELECT v.value
                 FROM {follow} JOIN `{table}_variable` v ON v.session = s.id AND v.app = ? AND v.name = ?
                 WHERE k.digest = ?"),
             create: sql("CALL `{table}_create`(?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-            update: sql("CALL `{table}_update`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {moment})"),
+            update: sql("CALL `{table}_update`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {moment})"),
             destroy: sql("CALL `{table}_destroy`(?, ?, ?, {moment}, {moment} + ?)"),
             destroy_scope: sql("SELECT COALESCE((SELECT MAX(id) FROM `{table}`), 0),
                 (SELECT s.id FROM {follow} WHERE k.digest = ?), {moment}"),
@@ -92,14 +92,15 @@ impl Statements {
                 WHERE s.digest = ? AND s.ended AND s.expires <= ?"),
             insert: sql(
                 "INSERT INTO `{table}`
-                    (created, accessed, expires, absolute_expiry, rotated, owner, version, size, digest)
+                    (created, accessed, absolute_expiry, expires, rotated, owner, version, size, digest)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             ),
             find: sql("SELECT id FROM `{table}` FORCE INDEX (digest)
                 WHERE digest = ? AND NOT ended AND expires > {moment} AND version = ? FOR UPDATE"),
             clear: sql("DELETE FROM `{table}_variable` WHERE session = ?"),
-            replace: sql("UPDATE `{table}` SET created = ?, accessed = GREATEST(accessed, ?),
-                expires = GREATEST(expires, ?), absolute_expiry = ?, rotated = ?, owner = ?, version = ?, size = ?
+            // Assignments are made from left to right.
+            replace: sql("UPDATE `{table}` SET created = ?, accessed = GREATEST(accessed, ?), absolute_expiry = ?,
+                expires = LEAST(GREATEST(expires, ?), COALESCE(absolute_expiry, 18446744073709551615)), rotated = ?, owner = ?, version = ?, size = ?
                 WHERE id = ?"),
             write: sql("INSERT INTO `{table}_variable` (session, app, name, value) VALUES (?, ?, ?, ?)"),
             columns: sql("SELECT LOWER(SUBSTRING(table_name, CHAR_LENGTH('{table}') + 1)), LOWER(column_name)

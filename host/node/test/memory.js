@@ -12,12 +12,15 @@ export function memoryStore() {
             if (!found) {
                 return { tag: 'absent' };
             }
-            const variables = [...found.variables].filter(([of]) => of.startsWith(`${app}/`));
+            const of = app => [...found.variables]
+                .filter(([of]) => of.startsWith(`${app}/`))
+                .map(([of, val]) => ({ name: of.slice(app.length + 1), value: { tag: 'inline', val } }));
             return {
                 tag: 'found',
                 val: {
                     record: found.record,
-                    variables: variables.map(([of, val]) => ({ name: of.slice(app.length + 1), value: { tag: 'inline', val } })),
+                    details: of(''),
+                    variables: of(app),
                 },
             };
         },

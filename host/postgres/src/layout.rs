@@ -12,8 +12,12 @@ use tokio_postgres::Row;
 use super::Postgres;
 
 /// The steps from each layout to the next. The layout of tables is the number of steps that were taken.
-pub(super) const LAYOUTS: &[&str] =
-    &[include_str!("layout.sql"), include_str!("layout_2.sql"), include_str!("layout_3.sql")];
+pub(super) const LAYOUTS: &[&str] = &[
+    include_str!("layout.sql"),
+    include_str!("layout_2.sql"),
+    include_str!("layout_3.sql"),
+    include_str!("layout_4.sql"),
+];
 
 /// The parts of tables of the last layout.
 const LAYOUT: &str = include_str!("parts.txt");
@@ -105,8 +109,10 @@ mod tests {
     use lemon_session_sql::migrating::{older_layout_is_upgraded, sessions_of_every_older_layout_are_kept};
 
     /// `ADD COLUMN` fails if it runs twice.
-    const NEXT: &[&str] = &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], r#"ALTER TABLE "{table}" ADD COLUMN device bytea"#];
-    const FAILS: &[&str] = &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], r#"DELETE FROM "{table}"; DROP TABLE "{table}_no""#];
+    const NEXT: &[&str] =
+        &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], LAYOUTS[3], r#"ALTER TABLE "{table}" ADD COLUMN device bytea"#];
+    const FAILS: &[&str] =
+        &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], LAYOUTS[3], r#"DELETE FROM "{table}"; DROP TABLE "{table}_no""#];
 
     fn url() -> String {
         let given = std::env::var("LEMON_TEST_POSTGRES");

@@ -176,6 +176,8 @@ impl Store for Postgres {
                             &update.owns,
                             &update.owner,
                             &update.expires,
+                            &update.lives,
+                            &update.absolute_expiry,
                             &renamed,
                             &update.leads_until,
                             &update.nonce,

@@ -74,6 +74,8 @@ pub struct Update {
     pub owns: bool,
     pub owner: Option<Vec<u8>>,
     pub expires: Option<i64>,
+    pub lives: bool,
+    pub absolute_expiry: Option<i64>,
     pub renamed: Option<Digest>,
     pub leads_until: Option<i64>,
     pub nonce: Option<Vec<u8>>,
@@ -92,7 +94,9 @@ impl Update {
             writes: change.writes.iter().collect(),
             owns: change.owner.is_some(),
             owner: change.owner.clone().flatten().map(String::into_bytes),
-            expires: change.expires.map(stored),
+            expires: change.lifetime.map(|lifetime| lifetime.expiry()).or(change.expires).map(stored),
+            lives: change.lifetime.is_some(),
+            absolute_expiry: change.lifetime.and_then(|lifetime| lifetime.absolute_expiry).map(stored),
             renamed: change.rotation.as_ref().map(|rotation| rotation.to),
             leads_until: grace.map(|grace| stored(grace.until)),
             nonce: grace.map(|grace| grace.nonce.clone()),
@@ -105,15 +109,16 @@ impl Update {
 
 /// The answer of a load that has found a session.
 pub fn loaded(rows: &[Row], first: &Row) -> Result<Loaded, tokio_postgres::Error> {
-    let mut variables = Vec::with_capacity(rows.len());
+    let (mut details, mut variables) = (Vec::new(), Vec::with_capacity(rows.len()));
     for row in rows {
-        // A session without variables is a row without a name.
+        // A session without details and variables is a row without a name.
         let Some(name) = row.try_get::<_, Option<&[u8]>>(12)? else { continue };
         let value = match row.try_get::<_, Option<Vec<u8>>>(14)? {
             Some(value) => Stored::Inline(value),
             None => Stored::Large(number(row.try_get(13)?)),
         };
-        variables.push(Variable { name: text(name), value });
+        let of = if row.try_get(15)? { &mut details } else { &mut variables };
+        of.push(Variable { name: text(name), value });
     }
-    Ok(Loaded { record: record(first)?, variables, renewal: first.try_get(11)? })
+    Ok(Loaded { record: record(first)?, details, variables, renewal: first.try_get(11)? })
 }

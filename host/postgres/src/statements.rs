@@ -45,12 +45,13 @@ impl Statements {
         };
         let sql = |text: &str| {
             let text = text.replace("{follow}", follow).replace("{record}", record);
-            server.sql(&[1, 2, 4, 6, 15].into_iter().fold(text, moment))
+            server.sql(&[1, 2, 4, 6, 17].into_iter().fold(text, moment))
         };
         Self {
             load: sql(r#"SELECT {record}, s.id IS NOT NULL, k.ended, k.expires <= {moment $2}, k.nonce,
-                    v.name, octet_length(v.value)::bigint, CASE WHEN octet_length(v.value) <= $4::bigint THEN v.value END
-                FROM {follow} LEFT JOIN "{table}_variable" v ON v.session = s.id AND v.app = $3
+                    v.name, octet_length(v.value)::bigint,
+                    CASE WHEN v.app = '' OR octet_length(v.value) <= $4::bigint THEN v.value END, v.app = ''
+                FROM {follow} LEFT JOIN "{table}_variable" v ON v.session = s.id AND v.app = ANY (ARRAY[''::bytea, $3])
                 WHERE k.digest = $1 ORDER BY v.name"#),
             count_reuse: sql(r#"UPDATE "{table}" SET reused = reused + 1 WHERE digest = $1 AND ended"#),
             fetch: sql(r#"SELECT v.value
@@ -73,7 +74,7 @@ impl Statements {
                 )
                 SELECT id FROM made"#),
             update: sql(r#"SELECT outcome, number
-                FROM "{table}_update"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, {moment $15})"#),
+                FROM "{table}_update"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, {moment $17})"#),
             destroy: sql(r#"SELECT "{table}_destroy"($1, $2, $3, {moment $4}, {moment $4} + $5)"#),
             destroy_scope: sql(r#"SELECT coalesce((SELECT max(id) FROM "{table}"), 0),
                 (SELECT s.id FROM {follow} WHERE k.digest = $1), {moment $2}"#),
@@ -100,7 +101,7 @@ impl Statements {
                 WHERE digest = $1 AND NOT ended AND expires > {moment $2} AND version = $3 FOR UPDATE"#),
             clear: sql(r#"DELETE FROM "{table}_variable" WHERE session = $1"#),
             replace: sql(r#"UPDATE "{table}" SET created = $2, accessed = greatest(accessed, $3),
-                expires = greatest(expires, $4), absolute_expiry = $5, rotated = $6, owner = $7, version = $8,
+                expires = least(greatest(expires, $4), $5), absolute_expiry = $5, rotated = $6, owner = $7, version = $8,
                 size = $9 WHERE id = $1"#),
             write: sql(r#"INSERT INTO "{table}_variable" (session, app, name, value)
                 SELECT $1, w.* FROM unnest($2::bytea[], $3::bytea[], $4::bytea[]) AS w"#),

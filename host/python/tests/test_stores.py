@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from collections.abc import Iterator
 from typing import Any
 
-from lemon_session_host.store import Change, Found, Grace, Record, Rotation, Store, Unavailable, Variable, Write
+from lemon_session_host.store import (
+    Change, Found, Grace, Lifetime, Record, Rotation, Store, Unavailable, Variable, Write
+)
 
 from .support import STORES
 
@@ -21,8 +23,9 @@ def record(owner: str | None = None, expires: int = NOW + 1000, absolute: int | 
 
 
 def change(*writes: Write, clears: tuple[str, ...] = (), owner: tuple[str | None] | None = None, expires: int | None = None,
-           rotation: Rotation | None = None, max_size: int = 10_000, remember: int = 100) -> Change:
-    return Change(clears, writes, owner, expires, rotation, max_size, remember)
+           lifetime: Lifetime | None = None, rotation: Rotation | None = None, max_size: int = 10_000,
+           remember: int = 100) -> Change:
+    return Change(clears, writes, owner, expires, lifetime, rotation, max_size, remember)
 
 
 def on_stores(test: Callable[[Any, Store], None]) -> Callable[[Any], None]:
@@ -111,6 +114,31 @@ class Contract(unittest.TestCase):
         store.create(A, record(absolute=NOW + 1500), [])
         store.update(A, change(expires=NOW + 9000), None, NOW)
         self.assertEqual(self.load(store, A).record.expires, NOW + 1500)
+
+    @on_stores
+    def test_details_are_loaded_whole_beside_the_variables_of_any_application(self, store: Store) -> None:
+        writes = [Write('', 'z', b'1' * 900), Write('', 'é', b'2'), Write('a', 'x', b'3' * 900)]
+        store.create(A, record(), writes)
+        details = [Variable('z', b'1' * 900), Variable('é', b'2')]
+        for app, variables in (('a', [Variable('x', 900)]), ('b', []), ('', [])):
+            found = self.load(store, A, app, inline=100)
+            self.assertEqual((list(found.details), list(found.variables)), (details, variables), app)
+        self.assertEqual(store.update(A, change(Write('', 'z', None), clears=('a',)), None, NOW), ('committed', 2))
+        found = self.load(store, A)
+        self.assertEqual((list(found.details), found.record.size), ([Variable('é', b'2')], 3))
+
+    @on_stores
+    def test_a_lifetime_ends_earlier_or_later(self, store: Store) -> None:
+        store.create(A, record(absolute=NOW + 5000), [])
+        for given, expires, absolute in ((Lifetime(NOW + 10, None), NOW + 10, None),
+                                         (Lifetime(NOW + 90, NOW + 50), NOW + 50, NOW + 50),
+                                         (Lifetime(NOW + 20, NOW + 50), NOW + 20, NOW + 50)):
+            outcome = store.update(A, change(expires=NOW + 9000, lifetime=given), None, NOW)
+            found = self.load(store, A).record
+            self.assertEqual((outcome, found.expires, found.absolute_expiry),
+                             (('committed', found.version), expires, absolute))
+        self.assertEqual(found.version, 4)
+        self.assertEqual(store.load(A, 'a', NOW + 20, 0), 'expired')
 
     @on_stores
     def test_a_rotation_without_grace_ends_the_old_digest(self, store: Store) -> None:

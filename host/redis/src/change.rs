@@ -1,6 +1,6 @@
 //! Changes, as arguments of scripts.
 
-use lemon_session_store::Change;
+use lemon_session_store::{Change, Lifetime};
 
 use super::{
     keys::{field, prefix},
@@ -31,7 +31,7 @@ impl<'a> Changes<'a> {
         let args = Args::at(self.now)
             .text(&self.expected.map_or_else(String::new, |version| version.to_string()))
             .text(&owner)
-            .time_if(change.expires)
+            .time_if(change.lifetime.map(|lifetime| lifetime.expiry()).or(change.expires))
             .number(change.max_size)
             .number(change.remember.into())
             .text(&change.rotation.as_ref().map_or_else(String::new, |rotation| rotation.to.to_hex()))
@@ -39,6 +39,11 @@ impl<'a> Changes<'a> {
             .bytes(grace.map_or(&[], |grace| &grace.nonce))
             .text(indexed)
             .text(token);
+        let args = match change.lifetime {
+            None => args.text(""),
+            Some(Lifetime { absolute_expiry: None, .. }) => args.text("-"),
+            Some(Lifetime { absolute_expiry: Some(end), .. }) => args.time(end),
+        };
 
         let (mut puts, mut removals) = (Vec::new(), Vec::new());
         for write in &change.writes {

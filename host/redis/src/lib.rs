@@ -38,7 +38,7 @@
 //! | `Session:o:OWNER` | The index of an owner: a sorted set of the digests of the owner's sessions, by their expiry. |
 //!
 //! `Session` is the table. The field of a variable is `<length>:<application><name>`, where the length is that of the
-//! application's name, in bytes. Because a session is one Redis key, it is in one slot of a cluster and can only be
+//! application's name, in bytes; that of a detail is `0:<name>`. The fields of the record begin with a letter. Because a session is one Redis key, it is in one slot of a cluster and can only be
 //! evicted as a whole.
 //!
 //! `load`, `fetch`, `update` and `destroy` each run one Lua script, called by the hash of its text: atomic, and one
@@ -138,8 +138,9 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use lemon_session_store::{
-    Change, CreateOutcome, DestroyCondition, Digest, Error, Inspect, Listed, LoadOutcome, Loaded, Record, Result,
-    Schema, Snapshot, StorageOptions, Store, Stored, TableName, Transfer, UpdateOutcome, Variable, Write, Writes,
+    Change, CreateOutcome, DETAILS, DestroyCondition, Digest, Error, Inspect, Listed, LoadOutcome, Loaded, Record,
+    Result, Schema, Snapshot, StorageOptions, Store, Stored, TableName, Transfer, UpdateOutcome, Variable, Write,
+    Writes,
     registry::{Open, Opening},
 };
 use redis::Value;
@@ -262,20 +263,26 @@ impl Store for Redis {
                 Found::Sealed => return Ok(LoadOutcome::Absent),
             };
         let record = reply.record()?;
-        let mut variables = Vec::new();
+        let details_prefix = keys::prefix(DETAILS);
+        let (mut details, mut variables) = (Vec::new(), Vec::new());
         while let Some(field) = reply.next() {
             let field = reply::bytes_if(field)?.unwrap_or_default();
-            let name =
-                field.strip_prefix(prefix.as_slice()).ok_or_else(|| unexpected("another application's variable"))?;
+            let (of, name) = match field.strip_prefix(details_prefix.as_slice()) {
+                Some(name) => (&mut details, Some(name)),
+                None => (&mut variables, field.strip_prefix(prefix.as_slice())),
+            };
+            let name = name.ok_or_else(|| unexpected("another application's variable"))?;
             let value = match reply.next() {
                 Some(Value::BulkString(bytes)) => Stored::Inline(bytes),
                 Some(Value::Int(size)) => Stored::Large(size.unsigned_abs()),
                 _ => return Err(unexpected("a variable without a value")),
             };
-            variables.push(Variable { name: reply::utf8(name.to_vec())?, value });
+            of.push(Variable { name: reply::utf8(name.to_vec())?, value });
         }
-        variables.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(LoadOutcome::Found(Loaded { record, variables, renewal }))
+        for found in [&mut details, &mut variables] {
+            found.sort_by(|a: &Variable, b| a.name.cmp(&b.name));
+        }
+        Ok(LoadOutcome::Found(Loaded { record, details, variables, renewal }))
     }
 
     async fn fetch(&self, key: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {

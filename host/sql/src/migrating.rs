@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use futures::future::join_all;
 use lemon_session_store::{
-    Change, CreateOutcome, Digest, Inspect, LoadOutcome, Loaded, Record, Result, Schema, Snapshot, StorageOptions,
-    Store, Stored, TableName, Transfer, UpdateOutcome, Variable, Write, Writes,
+    Change, CreateOutcome, Digest, Inspect, Lifetime, LoadOutcome, Loaded, Record, Result, Schema, Snapshot,
+    StorageOptions, Store, Stored, TableName, Transfer, UpdateOutcome, Variable, Write, Writes,
 };
 
 const SESSIONS: usize = 50;
@@ -156,14 +156,19 @@ pub async fn sessions_of_every_older_layout_are_kept<D: Store + Inspect + Transf
     let write = Write { app: "shop".to_owned(), name: "x".to_owned(), value: Some(b"yz".to_vec()) };
     let snapshot = Snapshot { record: record.clone(), variables: [write].into() };
     let variables = vec![Variable { name: "x".to_owned(), value: Stored::Inline(b"yz".to_vec()) }];
-    let loaded = Loaded { record: record.clone(), variables, renewal: Some(b"nonce".to_vec()) };
+    let loaded = Loaded { record: record.clone(), details: Vec::new(), variables, renewal: Some(b"nonce".to_vec()) };
 
     for older in 1..layouts.len() {
         // The second filling fails if anything is left by `drop_tables`.
         for is_dropped in [true, false] {
             migrate(&store, &layouts[..older]).await.expect("the older layout");
             for statement in &fill {
-                run(&store, statement.clone()).await.expect("rows");
+                // Layout 3 gave two columns other names.
+                let statement = match older {
+                    1..3 => statement.clone(),
+                    _ => statement.replace(" ends,", " absolute_expiry,").replace(" renewed,", " rotated,"),
+                };
+                run(&store, statement).await.expect("rows");
             }
             if is_dropped {
                 store.drop_tables().await.expect("drop_tables");
@@ -187,8 +192,15 @@ pub async fn sessions_of_every_older_layout_are_kept<D: Store + Inspect + Transf
         let change = Change { expires: Some(now + 100), max_size: u64::MAX, ..Change::default() };
         let saved = store.update(&live, &change, Some(6), now).await.expect("update");
         assert_eq!(saved, UpdateOutcome::Committed(6));
-        let Some(saved) = store.export(&live, now).await.expect("export") else { panic!("the session is live") };
-        assert_eq!(saved.record.expires, now + 90, "no later than the absolute expiry");
+        let expires = async || {
+            let saved = store.export(&live, now).await.expect("export").expect("the session is live");
+            (saved.record.expires, saved.record.absolute_expiry)
+        };
+        assert_eq!(expires().await, (now + 90, Some(now + 90)), "no later than the absolute expiry");
+        let lifetime = Some(Lifetime { expires: now + 20, absolute_expiry: None });
+        let change = Change { lifetime, max_size: u64::MAX, ..Change::default() };
+        let saved = store.update(&live, &change, Some(6), now).await.expect("update");
+        assert_eq!((saved, expires().await), (UpdateOutcome::Committed(7), (now + 20, None)));
         let created = store.create(&new, &record, &Writes::default()).await.expect("create");
         assert_eq!(created, CreateOutcome::Created);
         store.drop_tables().await.expect("drop_tables");

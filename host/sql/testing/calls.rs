@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use lemon_session_store::{
-    Change, DestroyCondition, Grace, LoadOutcome, Rotation, Stored, UpdateOutcome, conformance::clocks,
+    Change, DETAILS, DestroyCondition, Grace, LoadOutcome, Rotation, Stored, UpdateOutcome, Write, conformance::clocks,
 };
 
 use super::{
@@ -21,9 +21,11 @@ pub async fn each_call_is_one_round_trip(url: &str) {
             let (old, new) = (format!("{round} old"), format!("{round} new"));
             let mut trips = Vec::new();
             proxy.trips();
-            create(&*driver, &old, &[write("a", b"1"), write("b", &[1; 5_000])]).await;
+            let detail = Write { app: DETAILS.to_owned(), ..write("a", b"1") };
+            create(&*driver, &old, &[detail, write("a", b"1"), write("b", &[1; 5_000])]).await;
             trips.push(("create", proxy.trips()));
-            found(&*driver, &old).await;
+            let loaded = found(&*driver, &old).await;
+            assert_eq!((loaded.details.len(), loaded.variables.len()), (1, 2));
             trips.push(("load", proxy.trips()));
             driver.fetch(&key(&old), APP, "a", now()).await.expect("fetch");
             trips.push(("fetch", proxy.trips()));

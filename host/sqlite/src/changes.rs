@@ -156,15 +156,17 @@ impl<'a> Changes<'a> {
         for (write, old) in writes.iter().zip(olds) {
             self.write(session, write, old)?;
         }
-        let changes = !change.clears.is_empty() || !change.writes.is_empty() || change.owner.is_some();
-        let version = version + i64::from(changes);
+        let version = version + i64::from(change.is_counted());
         let accessed = accessed.max(seconds(now));
         let later = change
             .expires
             .map(|new| seconds(new).min(absolute_expiry.unwrap_or(i64::MAX)))
             .filter(|new| *new > expires);
         self.prepare(&self.sql.change)?.execute((session, accessed, version, size))?;
-        if let Some(later) = later {
+        if let Some(lifetime) = change.lifetime {
+            let absolute_expiry = lifetime.absolute_expiry.map(seconds);
+            self.prepare(&self.sql.set_lifetime)?.execute((session, seconds(lifetime.expiry()), absolute_expiry))?;
+        } else if let Some(later) = later {
             self.prepare(&self.sql.set_expires)?.execute((session, later))?;
         }
         if let Some(owner) = &change.owner {

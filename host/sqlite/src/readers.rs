@@ -190,20 +190,21 @@ fn load(
     if record.expires <= now {
         return Ok(Some(LoadOutcome::Expired));
     }
-    let mut variables = Vec::new();
+    let (mut details, mut variables) = (Vec::new(), Vec::new());
     let mut next = Some(first);
     while let Some(row) = next {
-        // A session without variables of this application has one row, without a name.
+        // A session without details, and without variables of this application, has one row, without a name.
         if let Some(name) = row.get_ref(8)?.as_str_or_null()? {
             let value = match row.get_ref(10)? {
                 ValueRef::Null => Stored::Large(row.get::<_, i64>(9)? as u64),
                 value => Stored::Inline(value.as_blob()?.to_vec()),
             };
-            variables.push(Variable { name: name.to_owned(), value });
+            let of = if row.get(11)? { &mut details } else { &mut variables };
+            of.push(Variable { name: name.to_owned(), value });
         }
         next = rows.next()?;
     }
-    Ok(Some(LoadOutcome::Found(Loaded { record, variables, renewal: None })))
+    Ok(Some(LoadOutcome::Found(Loaded { record, details, variables, renewal: None })))
 }
 
 /// Reads a record from the first eight columns.

@@ -24,9 +24,10 @@ macro_rules! statements {
 statements! {
     load: r#"SELECT {record}, v.name, v.bytes,
         CASE WHEN v.large IS NULL THEN v.value
-             WHEN v.bytes <= ?3 THEN (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large) END
-        FROM "{t}" s LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app = ?2
-        WHERE s.digest = ?1 ORDER BY v.name"#;
+             WHEN v.bytes <= ?3 OR v.app = '' THEN (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large) END,
+        v.app = ''
+        FROM "{t}" s LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app IN ('', ?2)
+        WHERE s.digest = ?1 ORDER BY v.app, v.name"#;
     digest_of: r#"SELECT digest FROM "{t}" WHERE id = ?1"#;
     leads_to: r#"SELECT id FROM "{t}" WHERE digest = ?1
         UNION ALL SELECT session FROM "{t}_tombstone" WHERE digest = ?1 AND session IS NOT NULL AND until > ?2"#;
@@ -57,11 +58,12 @@ statements! {
     create: r#"INSERT INTO "{t}"
             (digest, created, accessed, expires, absolute_expiry, rotated, owner, version, size)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING"#;
-    replace: r#"UPDATE "{t}" SET created = ?2, accessed = max(accessed, ?3), expires = max(expires, ?4),
+    replace: r#"UPDATE "{t}" SET created = ?2, accessed = max(accessed, ?3), expires = min(max(expires, ?4), coalesce(?5, max(expires, ?4))),
             absolute_expiry = ?5, rotated = ?6, owner = ?7, version = ?8, size = ?9
         WHERE id = ?1"#;
     change: r#"UPDATE "{t}" SET accessed = ?2, version = ?3, size = ?4 WHERE id = ?1"#;
     set_expires: r#"UPDATE "{t}" SET expires = ?2 WHERE id = ?1"#;
+    set_lifetime: r#"UPDATE "{t}" SET expires = ?2, absolute_expiry = ?3 WHERE id = ?1"#;
     set_owner: r#"UPDATE "{t}" SET owner = ?2 WHERE id = ?1"#;
     rotation: r#"UPDATE "{t}" SET digest = ?2, rotated = ?3 WHERE id = ?1"#;
     remove: r#"DELETE FROM "{t}" WHERE id = ?1"#;

@@ -37,7 +37,7 @@ pub use schema::Schema;
 pub use store::Store;
 pub use transfer::Transfer;
 pub use types::{
-    Change, CreateOutcome, DestroyCondition, Digest, Grace, Listed, LoadOutcome, Loaded, Record, Rotation, Snapshot,
-    Stored, TableName, UpdateOutcome, Variable, Write,
+    Change, CreateOutcome, DETAILS, DestroyCondition, Digest, Grace, Lifetime, Listed, LoadOutcome, Loaded, Record,
+    Rotation, Snapshot, Stored, TableName, UpdateOutcome, Variable, Write,
 };
 pub use writes::Writes;

@@ -12,8 +12,8 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    Change, CreateOutcome, DestroyCondition, Digest, Error, Grace, Inspect, Listed, LoadOutcome, Loaded, Record,
-    Result, Schema, Snapshot, StorageOptions, Store, Stored, Transfer, UpdateOutcome, Variable, Write, Writes,
+    Change, CreateOutcome, DETAILS, DestroyCondition, Digest, Error, Grace, Inspect, Listed, LoadOutcome, Loaded,
+    Record, Result, Schema, Snapshot, StorageOptions, Store, Stored, Transfer, UpdateOutcome, Variable, Write, Writes,
     batches::{DESTROY_BATCH, Destroyed, destroy_all},
     registry::{Open, Opening},
 };
@@ -92,6 +92,15 @@ type Variables = BTreeMap<String, BTreeMap<String, Arc<[u8]>>>;
 impl Session {
     fn is_live(&self, now: u64) -> bool {
         now < self.record.expires
+    }
+
+    fn variables_of(&self, app: &str) -> Vec<Variable> {
+        let variables = self.variables.get(app).into_iter().flatten();
+        let stored = |(name, value): (&String, &Arc<[u8]>)| Variable {
+            name: name.clone(),
+            value: Stored::Inline(value.to_vec()),
+        };
+        variables.map(stored).collect()
     }
 }
 
@@ -246,7 +255,7 @@ impl State {
         write(&mut session.variables, variables);
         let mut record = Record { size: size(&session.variables), ..record.clone() };
         record.accessed = record.accessed.max(session.record.accessed);
-        record.expires = record.expires.max(session.record.expires);
+        record.expires = record.expires.max(session.record.expires).min(record.absolute_expiry.unwrap_or(u64::MAX));
         let old = std::mem::replace(&mut session.record, record.clone());
         self.removable.remove(&(old.expires, *digest));
         self.removable.insert((record.expires, *digest));
@@ -283,14 +292,14 @@ impl State {
             }
             variables = Some(changed);
         }
-        if variables.is_some() || change.owner.is_some() {
-            record.version += 1;
-        }
+        record.version += u64::from(change.is_counted());
         if let Some(owner) = &change.owner {
             record.owner.clone_from(owner);
         }
         record.accessed = record.accessed.max(now);
-        if let Some(expires) = change.expires {
+        if let Some(lifetime) = change.lifetime {
+            (record.expires, record.absolute_expiry) = (lifetime.expiry(), lifetime.absolute_expiry);
+        } else if let Some(expires) = change.expires {
             record.expires = record.expires.max(expires.min(record.absolute_expiry.unwrap_or(u64::MAX)));
         }
         let new = change.rotation.as_ref().map_or(*digest, |rotation| rotation.to);
@@ -346,12 +355,10 @@ impl Store for Memory {
     async fn load(&self, digest: &Digest, app: &str, now: u64, _inline_bytes: u32) -> Result<LoadOutcome> {
         let mut state = self.state();
         if let Some((session, nonce)) = state.follow(digest, now) {
-            let variables = session.variables.get(app).into_iter().flatten();
             return Ok(LoadOutcome::Found(Loaded {
                 record: session.record.clone(),
-                variables: variables
-                    .map(|(name, value)| Variable { name: name.clone(), value: Stored::Inline(value.to_vec()) })
-                    .collect(),
+                details: session.variables_of(DETAILS),
+                variables: if app == DETAILS { Vec::new() } else { session.variables_of(app) },
                 renewal: nonce.map(<[u8]>::to_vec),
             }));
         }

@@ -44,9 +44,9 @@ pub trait Store: Send + Sync + 'static {
     /// The name of this store for people, on one line and without passwords: `SQLite in sessions.db`.
     fn summary(&self) -> String;
 
-    /// Returns the session of a digest with the variables of one application, in one round trip.
+    /// Returns the session of a digest with its details, and with the variables of one application, in one round trip.
     ///
-    /// Values longer than `inline_bytes` may be returned as [`Stored::Large`](super::Stored::Large), no others. A former
+    /// Values of the latter longer than `inline_bytes` may be returned as [`Stored::Large`](super::Stored::Large), no others. A former
     /// digest within its grace period leads to its session; [`Loaded::renewal`](super::Loaded::renewal) then holds the nonce
     /// of its own rotation. Every [`LoadOutcome::Ended`] is counted in the store before it is returned
     /// ([`Inspect::reused`]).
@@ -69,8 +69,8 @@ pub trait Store: Send + Sync + 'static {
     /// former digest is not followed. Answers [`UpdateOutcome::Conflict`] if `expected` is given and is not the session's
     /// version. Writes of different variables by concurrent callers all survive; of one variable, the last.
     ///
-    /// The version grows by one if `change` has clears, writes or an owner, even if they change nothing. `accessed` becomes
-    /// the later of itself and `now`.
+    /// The version grows by one if `change` has clears, writes, an owner or a lifetime, even if they change nothing.
+    /// `accessed` becomes the later of itself and `now`.
     ///
     /// # Errors
     ///

@@ -14,6 +14,6 @@ pub trait Transfer: Send + Sync {
     ///
     /// Without `over` it never overwrites what [`Store::create`](super::Store::create) would not overwrite at `now`. With
     /// `over` it replaces the live session of the digest if that has this version: `accessed` and `expires` then only move to
-    /// later times, and former digests still lead to it.
+    /// later times, `expires` not past the copy's absolute expiry, and former digests still lead to it.
     async fn import(&self, digest: &Digest, snapshot: &Snapshot, over: Option<u64>, now: u64) -> Result<bool>;
 }

@@ -74,7 +74,7 @@ pub struct Record {
     pub rotated: u64,
     /// The owner, if it has one.
     pub owner: Option<String>,
-    /// 1 after `create`; grows by one with each update of variables or the owner.
+    /// 1 after `create`; grows by one with each update of variables, the owner or the lifetime.
     pub version: u64,
     /// The bytes of the names and values of all its variables, summed over all applications.
     pub size: u64,
@@ -103,11 +103,17 @@ pub struct Variable {
 pub struct Loaded {
     /// The session.
     pub record: Record,
-    /// The application's variables, sorted by name.
+    /// What the session component itself keeps of the session: the variables of the application with the empty name
+    /// ([`DETAILS`]), sorted by name, always with their values.
+    pub details: Vec<Variable>,
+    /// The application's variables, sorted by name; none for [`DETAILS`].
     pub variables: Vec<Variable>,
     /// Set if the session was found by a former digest within its grace period: the nonce of [`Grace`].
     pub renewal: Option<Vec<u8>>,
 }
+
+/// The application of a session's details. The rules let no other application have the empty name.
+pub const DETAILS: &str = "";
 
 /// The answer of [`load`](super::Store::load).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +157,22 @@ pub struct Rotation {
     pub grace: Option<Grace>,
 }
 
+/// When a session expires, earlier or later than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// The new expiry; the new absolute expiry replaces a later one.
+    pub expires: u64,
+    /// The new absolute expiry; `None` for none.
+    pub absolute_expiry: Option<u64>,
+}
+
+impl Lifetime {
+    /// When the session expires: `expires`, but not after the absolute expiry.
+    pub fn expiry(&self) -> u64 {
+        self.expires.min(self.absolute_expiry.unwrap_or(u64::MAX))
+    }
+}
+
 /// What an update changes, applied in the order of the fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
@@ -160,8 +182,11 @@ pub struct Change {
     pub writes: Writes,
     /// The new owner, if it changes.
     pub owner: Option<Option<String>>,
-    /// The new expiry, if it changes: only moved to a later time, and never past the absolute expiry.
+    /// The new expiry after a use: only moved to a later time, and never past the absolute expiry. Ignored beside a
+    /// `lifetime`.
     pub expires: Option<u64>,
+    /// The new lifetime, if it changes.
+    pub lifetime: Option<Lifetime>,
     /// The new digest, if the id is rotated; the record's `renewed` becomes `now`.
     pub rotation: Option<Rotation>,
     /// The change is refused if it makes the session grow to more bytes than this.
@@ -169,6 +194,13 @@ pub struct Change {
     /// For how many seconds a digest that the change ends has a tombstone; 0 for none. A digest with a grace period has it
     /// for as long after that period.
     pub remember: u32,
+}
+
+impl Change {
+    /// Whether the session's version grows: by every change but that of its expiry after a use, and of its id.
+    pub fn is_counted(&self) -> bool {
+        !self.clears.is_empty() || !self.writes.is_empty() || self.owner.is_some() || self.lifetime.is_some()
+    }
 }
 
 /// The answer of [`create`](super::Store::create).

@@ -39,6 +39,8 @@ lemon_session_store::conformance!(
         import_keeps_the_record_with_its_version,
         import_without_over_never_overwrites,
         import_over_a_version_replaces_everything,
+        import_over_a_session_never_passes_the_copys_end,
+        details_are_copied,
         import_over_another_version_or_no_session_changes_nothing,
         imported_session_is_one_like_any_other,
         import_racing_update_loses_nothing_that_was_committed,

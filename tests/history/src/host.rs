@@ -279,6 +279,9 @@ fn change_of(change: &wit::Change) -> store::Change {
         writes: writes(&change.writes),
         owner: change.owner.clone(),
         expires: change.expires,
+        lifetime: change
+            .lifetime
+            .map(|wit::Lifetime { expires, absolute_expiry }| store::Lifetime { expires, absolute_expiry }),
         rotation: change.rotation.as_ref().map(rotation),
         max_size: change.max_size,
         remember: change.remember,
@@ -299,8 +302,9 @@ fn load_outcome(outcome: store::LoadOutcome) -> wit::LoadOutcome {
                 };
                 wit::Variable { name, value }
             };
+            let details = loaded.details.into_iter().map(variable).collect();
             let variables = loaded.variables.into_iter().map(variable).collect();
-            wit::LoadOutcome::Found(wit::Loaded { record, variables, renewal: loaded.renewal })
+            wit::LoadOutcome::Found(wit::Loaded { record, details, variables, renewal: loaded.renewal })
         }
         store::LoadOutcome::Absent => wit::LoadOutcome::Absent,
         store::LoadOutcome::Expired => wit::LoadOutcome::Expired,

@@ -67,7 +67,7 @@ fn amplified() -> Vec<Variable> {
 
 impl Guest for Rogue {
     fn load(_: Location, _: Vec<u8>, app: String, now: u64, _: u32) -> Result<LoadOutcome, Failure> {
-        let mut loaded = Loaded { record: record(now + 9), variables: Vec::new(), renewal: None };
+        let mut loaded = Loaded { record: record(now + 9), details: Vec::new(), variables: Vec::new(), renewal: None };
         let variable = |name: &str| Variable { name: name.to_owned(), value: Stored::Inline(vec![1]) };
         match app.as_str() {
             "spin" => loop {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use lemon_session_host::store::{DestroyCondition, Digest, Record, Store, Write};
+use lemon_session_host::store::{DETAILS, DestroyCondition, Digest, Record, Store, Write};
 use lemon_session_tests::{Client, Launch, Server, Storage, client::get_with_cookie, command, storage::KINDS};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -67,7 +67,10 @@ async fn fill(store: &dyn Store, count: usize) {
             size: 0,
         };
         let large = if n % 10 == 0 { 60_000 } else { 20 };
-        let writes = [write("shop", "n", n.to_be_bytes().into()), write("forum", "é", vec![n as u8; large])];
+        let mut writes = vec![write("shop", "n", n.to_be_bytes().into()), write("forum", "é", vec![n as u8; large])];
+        if n % 4 == 0 {
+            writes.push(write(DETAILS, "label", n.to_be_bytes().into()));
+        }
         store.create(&Digest::of(&n.to_string()), &record, &writes.into()).await.expect("create");
     }
     let change = lemon_session_host::store::Change {

@@ -101,6 +101,8 @@ macro_rules! conformance {
                 export_never_sees_half_an_update,
                 import_keeps_the_record_with_its_version,
                 import_over_a_version_replaces_everything,
+                import_over_a_session_never_passes_the_copys_end,
+                details_are_copied,
                 import_over_another_version_or_no_session_changes_nothing,
                 import_racing_destroy_never_brings_back,
                 import_racing_update_loses_nothing_that_was_committed,
@@ -123,6 +125,7 @@ conformance!(
     cleanup_removes_what_has_expired_and_nothing_else,
     cleanup_that_removes_fewer_than_the_limit_has_left_none,
     concurrent_cleanups_count_each_session_once,
+    lifetime_that_is_shortened_is_cleaned_up_in_time,
     update_racing_cleanup_never_brings_back,
 );
 conformance!(postgres_as_a_component, postgres);

@@ -27,10 +27,15 @@ pub(crate) fn change(change: wit::Change) -> Result<store::Change> {
         writes: writes(change.writes),
         owner: change.owner,
         expires: change.expires,
+        lifetime: change.lifetime.map(lifetime),
         rotation: change.rotation.map(rotation).transpose()?,
         max_size: change.max_size,
         remember: change.remember,
     })
+}
+
+fn lifetime(wit::Lifetime { expires, absolute_expiry }: wit::Lifetime) -> store::Lifetime {
+    store::Lifetime { expires, absolute_expiry }
 }
 
 pub(crate) fn condition(condition: wit::DestroyCondition) -> store::DestroyCondition {
@@ -45,6 +50,7 @@ pub(crate) fn load_outcome(outcome: store::LoadOutcome) -> wit::LoadOutcome {
     match outcome {
         store::LoadOutcome::Found(loaded) => wit::LoadOutcome::Found(wit::Loaded {
             record: session_record(loaded.record),
+            details: loaded.details.into_iter().map(variable).collect(),
             variables: loaded.variables.into_iter().map(variable).collect(),
             renewal: loaded.renewal,
         }),

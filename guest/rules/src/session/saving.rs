@@ -46,7 +46,7 @@ impl<E: Env> Core<E> {
         let state = self.state.borrow();
         let now = clock.as_secs();
         let mut writes = Vec::new();
-        for application in &state.applications {
+        for application in state.stores() {
             application.writes(&mut writes)?;
         }
         let size =
@@ -144,7 +144,7 @@ impl<E: Env> Core<E> {
             (None, None) => (None, None),
         };
         let mut writes = Vec::new();
-        for application in &state.applications {
+        for application in state.stores() {
             application.writes(&mut writes)?;
         }
         let cleared = state.applications.iter().filter(|application| application.is_cleared());
@@ -153,6 +153,7 @@ impl<E: Env> Core<E> {
             writes,
             owner: state.new_owner.clone(),
             expires: self.parameters.expiry.pushed(state.record.expires, state.record.absolute_expiry, clock),
+            lifetime: None,
             rotation: new_id.as_ref().map(|id| Rotation { to: id::digest(id).to_vec(), grace }),
             max_size: settings.limits.session_bytes.into(),
             remember: settings.remember_ended,
@@ -161,6 +162,7 @@ impl<E: Env> Core<E> {
             && change.writes.is_empty()
             && change.owner.is_none()
             && change.expires.is_none()
+            && change.lifetime.is_none()
             && change.rotation.is_none();
         Ok((!is_empty).then_some((change, new_id)))
     }

@@ -7,7 +7,7 @@ use crate::{
     id::{self, Digest},
     pending::Application,
     settings::Notice,
-    storage::{Loaded, SessionRecord, Write},
+    storage::{DETAILS, Loaded, SessionRecord, Write},
 };
 
 /// What a start knows of its session, and what its next save writes.
@@ -15,6 +15,9 @@ pub(crate) struct State {
     pub(super) id: String,
     pub(super) digest: Digest,
     pub(super) record: SessionRecord,
+    /// What the component itself keeps of the session: the variables of the application with the empty name, which no
+    /// application can have.
+    pub(super) details: Application,
     pub(super) applications: Vec<Application>,
     /// Whether this start created it.
     pub(super) created: bool,
@@ -49,6 +52,7 @@ impl State {
             id,
             digest,
             record: loaded.record,
+            details: Application::new(DETAILS, loaded.details),
             applications: Vec::from([Application::new(app, loaded.variables)]),
             created: false,
             stored: true,
@@ -83,6 +87,7 @@ impl State {
             digest: id::digest(&id),
             id,
             record,
+            details: Application::new(DETAILS, Vec::new()),
             applications: Vec::from([Application::new(app, Vec::new())]),
             created: true,
             stored: false,
@@ -105,7 +110,8 @@ impl State {
     /// A save has stored these writes.
     pub(super) fn committed(&mut self, writes: Vec<Write>) {
         for write in writes {
-            if let Some(application) = self.applications.iter_mut().find(|application| application.name == write.app) {
+            let mut all = self.applications.iter_mut().chain([&mut self.details]);
+            if let Some(application) = all.find(|application| application.name == write.app) {
                 application.committed(&write.name, write.value);
             }
         }
@@ -116,7 +122,9 @@ impl State {
     /// or ended the session, knows that its changes are lost.
     pub(super) fn notice(&self) -> Option<Notice> {
         let changed = match self.applications.iter().find(|application| application.is_changed()) {
-            None if self.new_owner.is_some() || self.new_id.is_some() => self.applications.first(),
+            None if self.new_owner.is_some() || self.new_id.is_some() || self.details.is_changed() => {
+                self.applications.first()
+            }
             changed => changed,
         };
         let app = changed?.name.clone();
@@ -128,8 +136,13 @@ impl State {
         }
     }
 
+    /// All that is stored as variables.
+    pub(super) fn stores(&self) -> impl Iterator<Item = &Application> {
+        self.applications.iter().chain([&self.details])
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.new_owner.as_ref().is_none_or(Option::is_none)
-            && self.applications.iter().all(|application| application.keys().next().is_none())
+            && self.stores().all(|application| application.keys().next().is_none())
     }
 }

@@ -11,8 +11,8 @@ use crate::{
     options::Options,
     settings::{Caller, Grant, Notice, Settings},
     storage::{
-        Change, CreateOutcome, DestroyCondition, Failure, Grace, Listed, LoadOutcome, Loaded, Location, SessionRecord,
-        Stored, UpdateOutcome, Variable, Write,
+        Change, CreateOutcome, DETAILS, DestroyCondition, Failure, Grace, Lifetime, Listed, LoadOutcome, Loaded,
+        Location, SessionRecord, Stored, UpdateOutcome, Variable, Write,
     },
 };
 
@@ -203,13 +203,18 @@ impl Env for Outside {
             Some(Row::Former { .. } | Row::Ended) => LoadOutcome::Ended,
             Some(Row::Session(record, _)) if now >= record.expires => LoadOutcome::Expired,
             Some(Row::Session(record, variables)) => {
-                let variables = variables.iter().filter(|((owner, _), _)| owner == app).map(|((_, name), bytes)| {
-                    let is_large = bytes.len() > inline as usize;
-                    let value =
-                        if is_large { Stored::Large(bytes.len() as u64) } else { Stored::Inline(bytes.clone()) };
-                    Variable { name: name.clone(), value }
-                });
-                LoadOutcome::Found(Loaded { record: record.clone(), variables: variables.collect(), renewal })
+                let of = |app: &str, inline: u32| {
+                    let own = variables.iter().filter(|((owner, _), _)| owner == app);
+                    let variable = |((_, name), bytes): (&(String, String), &Vec<u8>)| {
+                        let is_large = bytes.len() > inline as usize;
+                        let value =
+                            if is_large { Stored::Large(bytes.len() as u64) } else { Stored::Inline(bytes.clone()) };
+                        Variable { name: name.clone(), value }
+                    };
+                    own.map(variable).collect()
+                };
+                let (details, variables) = (of(DETAILS, u32::MAX), of(app, inline));
+                LoadOutcome::Found(Loaded { record: record.clone(), details, variables, renewal })
             }
         })
     }
@@ -288,11 +293,18 @@ impl Env for Outside {
         *variables = after;
         record.size = size;
         record.accessed = record.accessed.max(now);
-        record.expires = change.expires.map_or(record.expires, |expires| expires.max(record.expires));
+        match change.lifetime {
+            Some(Lifetime { expires, absolute_expiry }) => {
+                record.expires = absolute_expiry.map_or(expires, |end| expires.min(end));
+                record.absolute_expiry = absolute_expiry;
+            }
+            None => record.expires = change.expires.map_or(record.expires, |expires| expires.max(record.expires)),
+        }
         if let Some(owner) = &change.owner {
             record.owner = owner.clone();
         }
-        if !(change.clears.is_empty() && change.writes.is_empty() && change.owner.is_none()) {
+        let is_uncounted = change.clears.is_empty() && change.writes.is_empty();
+        if !(is_uncounted && change.owner.is_none() && change.lifetime.is_none()) {
             record.version += 1;
         }
         let version = record.version;

@@ -62,7 +62,7 @@ impl Link {
     }
 
     pub fn to_app(name: &str) -> Self {
-        Self { name: output::name(name), href: link("sessions", &[("app", name)]) }
+        Self { name: output::application(name), href: link("sessions", &[("app", name)]) }
     }
 }
 

@@ -56,6 +56,7 @@ fn change() -> Change {
         writes: vec![write("b", b"2")],
         owner: None,
         expires: Some(2500),
+        lifetime: None,
         rotation: None,
         max_size: 1 << 20,
         remember: 60,
@@ -96,6 +97,26 @@ async fn what_was_written_is_read() {
     assert_eq!(store.destroy_owned(here(), "lemon".into(), None, NOW, 60).await.unwrap(), 1);
     let outcome = store.update(here(), key("a"), change(), None, NOW).await.unwrap();
     assert!(matches!(outcome, UpdateOutcome::Gone), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn details_are_read_and_lifetimes_are_set() {
+    let mut ctx = ctx();
+    let mut store = SessionCtxView { ctx: &mut ctx };
+    let detail = Write { app: String::new(), ..write("label", b"phone") };
+    store.create(here(), key("a"), record(), vec![detail, write("a", b"1")]).await.unwrap();
+    let lifetime = Some(Lifetime { expires: 1500, absolute_expiry: Some(1800) });
+    let outcome = store.update(here(), key("a"), Change { lifetime, ..change() }, None, NOW).await.unwrap();
+    assert!(matches!(outcome, UpdateOutcome::Committed(2)), "{outcome:?}");
+    let LoadOutcome::Found(loaded) = store.load(here(), key("a"), "shop".into(), NOW, 0).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!((loaded.record.expires, loaded.record.absolute_expiry), (1500, Some(1800)));
+    assert!(
+        matches!(&loaded.details[..], [Variable { name, value: Stored::Inline(value) }] if name == "label" && value == b"phone"),
+        "{:?}",
+        loaded.details
+    );
 }
 
 #[tokio::test]

@@ -94,10 +94,14 @@ export function update(db, digest, change, expected, time) {
         db.change('clear', session, app);
     }
     writes.forEach((write, i) => writeVariable(db, session, write, olds[i]));
+    const { lifetime } = change;
     const changes = change.clears.length > 0 || writes.length > 0 || change.owner.tag === 'some';
-    const next = changes ? version + 1n : version;
+    const next = changes || lifetime ? version + 1n : version;
     db.change('change', session, max(accessed, now), next, size);
-    if (change.expires !== undefined) {
+    if (lifetime) {
+        const end = lifetime.absoluteExpiry;
+        db.change('set_lifetime', session, min(seconds(lifetime.expires), seconds(end ?? LATEST)), optionalSeconds(end));
+    } else if (change.expires !== undefined) {
         const later = min(seconds(change.expires), absoluteExpiry ?? LATEST);
         if (later > expires) {
             db.change('set_expires', session, later);

@@ -188,15 +188,16 @@ function loadCurrent(db, digest, app, now, inlineBytes) {
     if (record.expires <= seconds(now)) {
         return { tag: 'expired' };
     }
-    const variables = [];
+    const [details, variables] = [[], []];
     for (const row of rows) {
-        // A session without variables of this application has one row, without a name.
-        const [name, bytes, value] = row.slice(8);
+        // A session without details, and without variables of this application, has one row, without a name.
+        const [name, bytes, value, isDetail] = row.slice(8);
         if (name !== null) {
-            variables.push({ name, value: value === null ? { tag: 'large', val: bytes } : { tag: 'inline', val: value } });
+            const stored = value === null ? { tag: 'large', val: bytes } : { tag: 'inline', val: value };
+            (isDetail ? details : variables).push({ name, value: stored });
         }
     }
-    return { tag: 'found', val: { record, variables, renewal: undefined } };
+    return { tag: 'found', val: { record, details, variables, renewal: undefined } };
 }
 
 function fetch(db, digest, app, name, now) {

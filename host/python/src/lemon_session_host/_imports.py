@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .settings import Settings, as_record
-from .store import Change, Found, Grace, MissingTables, Record, Rotation, Store, Unavailable, Write
+from .store import Change, Found, Grace, Lifetime, MissingTables, Record, Rotation, Store, Unavailable, Write
 
 logger = logging.getLogger('lemon_session_host')
 
@@ -97,9 +97,9 @@ class Storage:
             if found == 'ended':
                 logger.warning('the id of a session that has ended was presented: %s', digest.hex()[:8])
             return found, None
-        variables = [(name, ('large', value) if isinstance(value, int) else ('inline', value))
-                     for name, value in found.variables]
-        return 'found', (found.record, variables, found.renewal)
+        details, variables = ([(name, ('large', value) if isinstance(value, int) else ('inline', value))
+                               for name, value in of] for of in (found.details, found.variables))
+        return 'found', (found.record, details, variables, found.renewal)
 
     def _fetch(self, store: Store, digest: bytes, app: str, name: str, now: int) -> bytes | None:
         return store.fetch(digest, app, name, now)
@@ -109,12 +109,12 @@ class Storage:
         return 'created' if created else 'exists'
 
     def _update(self, store: Store, digest: bytes, change: Any, expected: int | None, now: int) -> tuple[str, Any]:
-        clears, writes, owner, expires, rotation, max_size, remember = change
+        clears, writes, owner, expires, lifetime, rotation, max_size, remember = change
         if rotation is not None:
             to, grace = rotation
             rotation = Rotation(to, grace and Grace(*grace))
-        outcome = store.update(
-            digest, Change(clears, _writes(writes), owner, expires, rotation, max_size, remember), expected, now)
+        changed = Change(clears, _writes(writes), owner, expires, lifetime and Lifetime(*lifetime), rotation, max_size, remember)
+        outcome = store.update(digest, changed, expected, now)
         return (outcome, None) if isinstance(outcome, str) else outcome
 
     def _destroy(self, store: Store, digest: bytes, only: tuple[str, Any], now: int, remember: int) -> bool:

@@ -52,10 +52,14 @@ class Variable(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A live session, with the variables of one application sorted by name. `renewal` is set if the digest is a former one
-    within its grace period: the nonce of its rotation."""
+    """A live session, with its details and the variables of one application, both sorted by name.
+
+    The details are what the session component itself keeps of a session: the variables of the application with the empty
+    name, always with their values. `variables` has none of them. `renewal` is set if the digest is a former one within its
+    grace period: the nonce of its rotation."""
 
     record: Record
+    details: Sequence[Variable]
     variables: Sequence[Variable]
     renewal: bytes | None
 
@@ -74,6 +78,13 @@ class Rotation(NamedTuple):
     grace: Grace | None
 
 
+class Lifetime(NamedTuple):
+    """When a session expires, earlier or later than before. The absolute expiry replaces a later expiry."""
+
+    expires: int
+    absolute_expiry: int | None
+
+
 class Change(NamedTuple):
     """The changes of an update, applied in the order of the fields."""
 
@@ -84,7 +95,10 @@ class Change(NamedTuple):
     owner: tuple[str | None] | None
     """The new owner, if it changes."""
     expires: int | None
-    """The new expiry, if it changes. It is only ever moved to a later time, and never past `absolute_expiry`."""
+    """The new expiry after a use. It is only moved to a later time, and never past `absolute_expiry`. Ignored beside a
+    `lifetime`."""
+    lifetime: Lifetime | None
+    """The new lifetime, if it changes."""
     rotation: Rotation | None
     """The id rotation, if there is one."""
     max_size: int
@@ -114,7 +128,7 @@ class Store(ABC):
 
     @abstractmethod
     def load(self, digest: bytes, app: str, now: int, inline_bytes: int) -> LoadOutcome:
-        """Returns the session of a digest with the variables of one application. A former digest within its grace period
+        """Returns the session of a digest with its details and the variables of one application. A former digest within its grace period
         leads to its session. Every `ended` is counted before it is returned."""
 
     @abstractmethod

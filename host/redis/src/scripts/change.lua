@@ -2,18 +2,18 @@
 --
 -- ARGV: now; the expected version; the owner: empty to keep it, - for none, or + and the new one; the expiry; the
 -- largest size; for how many seconds a tombstone is kept; the new digest; the end of the grace; its nonce; UNTIL:OWNER,
--- until when the owner's index is known to hold the digest; the token of an id rotation in a cluster; the numbers of
--- clears, puts and removals; and then these: for a clear, the prefix of the application's fields; for a put, the field,
+-- until when the owner's index is known to hold the digest; the token of an id rotation in a cluster; empty, or with a
+-- lifetime the end, - for none: the expiry is then set, and otherwise only moved to a later time; the numbers of clears, puts and removals; and then these: for a clear, the prefix of the application's fields; for a put, the field,
 -- the length of the variable's name and the value; for a removal, the field and the length of the name.
 local change = {
   expected = ARGV[2], owner = ARGV[3], expires = ARGV[4], max_size = tonumber(ARGV[5]), remember = tonumber(ARGV[6]),
-  to = ARGV[7], grace = tonumber(ARGV[8]), nonce = ARGV[9], token = ARGV[11],
+  to = ARGV[7], grace = tonumber(ARGV[8]), nonce = ARGV[9], token = ARGV[11], ends = ARGV[12],
 }
 local indexed, indexed_owner = string.match(ARGV[10], '^(%d+):(.*)$')
-local first_clear = 15
-local first_write = first_clear + tonumber(ARGV[12])
-local first_removal = first_write + 3 * tonumber(ARGV[13])
-local after_change = first_removal + 2 * tonumber(ARGV[14])
+local first_clear = 16
+local first_write = first_clear + tonumber(ARGV[13])
+local first_removal = first_write + 3 * tonumber(ARGV[14])
+local after_change = first_removal + 2 * tonumber(ARGV[15])
 
 -- The session after the change, or nil and the answer that refuses it. Writes nothing.
 local function plan(s)
@@ -50,13 +50,15 @@ local function plan(s)
   end
   if size > tonumber(s.size) and size > change.max_size then return nil, {'large', text(size)} end
 
-  local version, owner, expires = tonumber(s.version), s.owner, tonumber(s.expires)
-  if after_change > first_clear or change.owner ~= '' then version = version + 1 end
+  local version, owner, expires, ends = tonumber(s.version), s.owner, tonumber(s.expires), s.ends
+  if after_change > first_clear or change.owner ~= '' or change.ends ~= '' then version = version + 1 end
   if change.owner ~= '' then owner = change.owner ~= '-' and string.sub(change.owner, 2) end
-  if change.expires ~= '' then
+  if change.ends ~= '' then
+    expires, ends = tonumber(change.expires), change.ends ~= '-' and change.ends
+  elseif change.expires ~= '' then
     expires = math.max(expires, math.min(tonumber(change.expires), s.ends and tonumber(s.ends) or math.huge))
   end
-  return {size = size, version = version, owner = owner, expires = expires, removed = removed, set = set}
+  return {size = size, version = version, owner = owner, expires = expires, ends = ends, removed = removed, set = set}
 end
 
 -- In a cluster: until when the owner's index is known to hold the session's digest.
@@ -82,6 +84,8 @@ local function commit(s, p)
   add('version', text(p.version))
   add('size', text(p.size))
   if p.expires ~= tonumber(s.expires) then add('expires', text(p.expires)) end
+  if p.ends and p.ends ~= s.ends then add('ends', p.ends) end
+  if s.ends and not p.ends then call('HDEL', entry, 'ends') end
   if p.owner and p.owner ~= s.owner then add('owner', p.owner) end
   if s.owner and not p.owner then call('HDEL', entry, 'owner') end
   if p.owner and p.owner == indexed_owner then add('indexed', indexed) end

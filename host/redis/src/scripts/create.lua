@@ -12,6 +12,7 @@ else
   if s.pending then return {'pending', s.pending} end
   if not is_live(s) or s.version ~= ARGV[4] then return {'exists'} end
   accessed, expires = math.max(accessed, tonumber(s.accessed)), math.max(expires, tonumber(s.expires))
+  if ends ~= '' then expires = math.min(expires, tonumber(ends)) end
   identity, reach = s.identity, s.reach
   if indexed ~= '' and tonumber(indexed) < expires then return {'index', text(expires)} end
   if layout and s.owner then call('ZREM', prefix .. 'o:' .. s.owner, key) end

@@ -1,5 +1,5 @@
--- The record, and the variables of one application. A value that is too long is answered as its size, a number. Counts
--- the use of an ended digest.
+-- The record, the details, and the variables of one application. A value of the latter that is too long is answered as its
+-- size, a number. Counts the use of an ended digest.
 --
 -- ARGV: now; the identity; the prefix of the application's fields; the size of the longest value to return.
 local s, answer = find(ARGV[2])
@@ -8,11 +8,13 @@ if not s then
   return answer
 end
 
+-- The details are the variables of the application with the empty name.
+local details = '0:'
 local app, inline = ARGV[3], tonumber(ARGV[4])
 local found = {'found', record(s)}
 local fields = {}
 for _, field in ipairs(call('HKEYS', entry)) do
-  if string.sub(field, 1, #app) == app then fields[#fields + 1] = field end
+  if string.sub(field, 1, #app) == app or string.sub(field, 1, 2) == details then fields[#fields + 1] = field end
 end
 
 -- In a small session no value is too long.
@@ -27,8 +29,9 @@ if tonumber(s.size) <= inline then
 else
   for _, field in ipairs(fields) do
     local size = call('HSTRLEN', entry, field)
+    local is_inline = size <= inline or string.sub(field, 1, 2) == details
     found[#found + 1] = field
-    found[#found + 1] = size <= inline and call('HGET', entry, field) or size
+    found[#found + 1] = is_inline and call('HGET', entry, field) or size
   end
 end
 return found

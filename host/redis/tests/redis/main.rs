@@ -41,6 +41,7 @@ lemon_session_store::conformance!(
         cleanup_ends_the_former_keys_of_an_expired_session,
         cleanup_that_removes_fewer_than_the_limit_has_left_none,
         concurrent_cleanups_count_each_session_once,
+        lifetime_that_is_shortened_is_cleaned_up_in_time,
         update_racing_cleanup_never_brings_back,
     ]
 );
@@ -55,6 +56,7 @@ lemon_session_store::conformance!(
         cleanup_ends_the_former_keys_of_an_expired_session,
         cleanup_that_removes_fewer_than_the_limit_has_left_none,
         concurrent_cleanups_count_each_session_once,
+        lifetime_that_is_shortened_is_cleaned_up_in_time,
         update_racing_cleanup_never_brings_back,
     ]
 );
@@ -69,6 +71,7 @@ lemon_session_store::conformance!(
         cleanup_ends_the_former_keys_of_an_expired_session,
         cleanup_that_removes_fewer_than_the_limit_has_left_none,
         concurrent_cleanups_count_each_session_once,
+        lifetime_that_is_shortened_is_cleaned_up_in_time,
         update_racing_cleanup_never_brings_back,
     ]
 );

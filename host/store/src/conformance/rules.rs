@@ -72,6 +72,25 @@ macro_rules! __conformance_rules {
                 load_answers_short_values_inline_and_long_ones_at_least_by_their_size
                 fetch_gets_one_value_or_none
                 fetch_at_the_expiry_gets_none;
+            details:
+                load_answers_the_details_beside_the_variables_of_any_application
+                details_are_answered_whole_whatever_their_size
+                details_follow_a_rename
+                details_count_as_variables_do
+                clears_of_applications_leave_the_details
+                details_are_copied
+                load_sees_details_and_variables_of_one_update;
+            lifetimes:
+                lifetime_moves_the_expiry_and_the_end_both_ways
+                lifetime_is_capped_by_its_own_end
+                lifetime_counts_and_an_expiry_after_a_use_does_not
+                use_never_passes_an_end_that_was_moved
+                lifetime_that_is_over_expires_the_session
+                lifetime_that_is_shortened_is_cleaned_up_in_time
+                lifetime_that_is_lengthened_is_found_in_time
+                lifetime_is_set_with_owner_and_new_key
+                lifetime_of_a_refused_update_changes_nothing
+                import_over_a_session_never_passes_the_copys_end;
             updating:
                 update_of_an_unknown_key_answers_gone_and_creates_nothing
                 update_at_the_expiry_answers_gone

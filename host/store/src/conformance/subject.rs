@@ -4,7 +4,8 @@ use std::{any::Any, sync::Arc, time::SystemTime};
 
 use super::{APP, HOUR, Outcome, WEEK};
 use crate::{
-    CreateOutcome, Digest, Inspect, LoadOutcome, Loaded, Record, Result, Schema, Store, Stored, Transfer, Write,
+    CreateOutcome, Digest, Inspect, LoadOutcome, Loaded, Record, Result, Schema, Store, Stored, Transfer, Variable,
+    Write,
 };
 
 /// A session as `describe` returns it.
@@ -212,6 +213,15 @@ impl Subject {
 /// The time by this machine's clock, in seconds since 1970-01-01T00:00:00Z.
 pub(super) fn machine_time() -> u64 {
     SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
+}
+
+/// Details with their values, which are never answered by their size.
+pub(super) fn inline(details: Vec<Variable>) -> Vec<(String, Vec<u8>)> {
+    let inline = |detail: Variable| match detail.value {
+        Stored::Inline(value) => (detail.name, value),
+        Stored::Large(bytes) => panic!("the detail {:?} is answered by its size, {bytes}", detail.name),
+    };
+    details.into_iter().map(inline).collect()
 }
 
 /// The answer of a call that a driver may not support.

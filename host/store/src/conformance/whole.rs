@@ -12,8 +12,8 @@ use std::{
 
 use super::{APP, HOUR, Subject, change, key, put, put_in, races::race, renaming_to, writing};
 use crate::{
-    Change, DestroyCondition, Digest, Grace, LoadOutcome, Record, Snapshot, Stored, UpdateOutcome, Variable, Write,
-    Writes,
+    Change, DestroyCondition, Digest, Grace, Lifetime, LoadOutcome, Record, Snapshot, Stored, UpdateOutcome, Variable,
+    Write, Writes,
 };
 
 /// How often an update changes everything there is.
@@ -35,7 +35,10 @@ pub async fn load_sees_all_of_an_update_of_everything_or_nothing(store: &Subject
                     let change = Change {
                         clears: vec![APP.to_owned()],
                         owner: Some(Some(n.to_string())),
-                        expires: Some(now + HOUR + n),
+                        lifetime: Some(Lifetime {
+                            expires: now + HOUR + n,
+                            absolute_expiry: Some(absolute_expiry - n),
+                        }),
                         writes: [put("a", &value(n)), put("b", &value(n)), put(&format!("of {n}"), b"")].into(),
                         ..renaming_to(names(n), Some(Grace { until: now + HOUR, nonce: b"n".to_vec() }))
                     };
@@ -55,7 +58,7 @@ pub async fn load_sees_all_of_an_update_of_everything_or_nothing(store: &Subject
                     created: now,
                     accessed: now + n,
                     expires: now + HOUR + n,
-                    absolute_expiry: Some(absolute_expiry),
+                    absolute_expiry: Some(absolute_expiry - n),
                     rotated: now + n,
                     owner: Some(n.to_string()),
                     version: n + 1,

@@ -15,9 +15,9 @@ use lemon_session_store::{
 use store::{
     Broken,
     Mistake::{
-        self, CleansUpLessThanItCould, CleansUpWhatIsLive, CountsListedKeys, CreatesInSteps, DestroysInSteps,
-        EndsListedKeys, EndsOneBatch, ImportsWhatIsGone, LooksAtTheKeyBefore, LooksAtTheSizeBefore, TellsKeys,
-        UpdatesInSteps,
+        self, AnswersDetailsBySize, CleansUpLessThanItCould, CleansUpWhatIsLive, CountsListedKeys, CreatesInSteps,
+        DestroysInSteps, EndsListedKeys, EndsOneBatch, IgnoresLifetimes, ImportsWhatIsGone, LeavesDetailsOut,
+        LooksAtTheKeyBefore, LooksAtTheSizeBefore, OnlyLengthens, TellsKeys, UpdatesInSteps,
     },
 };
 
@@ -44,6 +44,21 @@ fn every_mistake_breaks_the_rule_about_it() {
         (CleansUpLessThanItCould, "cleanup_that_removes_fewer_than_the_limit_has_left_none"),
         (CleansUpWhatIsLive, "cleanup_leaves_what_is_live_or_remembered"),
         (TellsKeys, "errors_tell_no_key_and_no_value"),
+        (LeavesDetailsOut, "load_answers_the_details_beside_the_variables_of_any_application"),
+        (LeavesDetailsOut, "details_follow_a_rename"),
+        (LeavesDetailsOut, "clears_of_applications_leave_the_details"),
+        (LeavesDetailsOut, "details_are_copied"),
+        (LeavesDetailsOut, "any_sequence_of_operations_answers_as_the_model"),
+        (AnswersDetailsBySize, "details_are_answered_whole_whatever_their_size"),
+        (IgnoresLifetimes, "lifetime_counts_and_an_expiry_after_a_use_does_not"),
+        (IgnoresLifetimes, "lifetime_is_set_with_owner_and_new_key"),
+        (IgnoresLifetimes, "lifetime_that_is_over_expires_the_session"),
+        (IgnoresLifetimes, "any_sequence_of_operations_answers_as_the_model"),
+        (OnlyLengthens, "lifetime_moves_the_expiry_and_the_end_both_ways"),
+        (OnlyLengthens, "lifetime_is_capped_by_its_own_end"),
+        (OnlyLengthens, "use_never_passes_an_end_that_was_moved"),
+        (OnlyLengthens, "lifetime_that_is_shortened_is_cleaned_up_in_time"),
+        (OnlyLengthens, "lifetime_that_is_lengthened_is_found_in_time"),
     ] {
         assert!(keeps(Mistake::Nothing, rule), "{rule} holds without a mistake");
         assert!(!keeps(mistake, rule), "{rule} finds the mistake it is about");

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use lemon_session_store::{
     Change, CreateOutcome, DestroyCondition, Digest, Error, Inspect, Listed, LoadOutcome, Record, Result, Schema,
-    Snapshot, Store, Transfer, UpdateOutcome, Write, Writes, memory::Memory,
+    Snapshot, Store, Stored, Transfer, UpdateOutcome, Write, Writes, memory::Memory,
 };
 
 /// What a driver does wrong.
@@ -34,11 +34,20 @@ pub enum Mistake {
     CleansUpWhatIsLive,
     /// Quotes the key in an error.
     TellsKeys,
+    /// Knows nothing of details.
+    LeavesDetailsOut,
+    /// Answers large details by their size.
+    AnswersDetailsBySize,
+    /// Knows nothing of lifetimes.
+    IgnoresLifetimes,
+    /// Moves an expiry only to a later time, as after a use.
+    OnlyLengthens,
 }
 
 use Mistake::{
-    CleansUpLessThanItCould, CleansUpWhatIsLive, CountsListedKeys, CreatesInSteps, DestroysInSteps, EndsListedKeys,
-    EndsOneBatch, ImportsWhatIsGone, LooksAtTheKeyBefore, LooksAtTheSizeBefore, TellsKeys, UpdatesInSteps,
+    AnswersDetailsBySize, CleansUpLessThanItCould, CleansUpWhatIsLive, CountsListedKeys, CreatesInSteps,
+    DestroysInSteps, EndsListedKeys, EndsOneBatch, IgnoresLifetimes, ImportsWhatIsGone, LeavesDetailsOut,
+    LooksAtTheKeyBefore, LooksAtTheSizeBefore, OnlyLengthens, TellsKeys, UpdatesInSteps,
 };
 
 /// A driver in memory that has a mistake.
@@ -76,7 +85,21 @@ impl Store for Broken {
     }
 
     async fn load(&self, key: &Digest, app: &str, now: u64, inline_bytes: u32) -> Result<LoadOutcome> {
-        self.inner.load(key, app, now, inline_bytes).await
+        let mut outcome = self.inner.load(key, app, now, inline_bytes).await?;
+        if let LoadOutcome::Found(loaded) = &mut outcome {
+            match self.mistake {
+                LeavesDetailsOut => loaded.details.clear(),
+                AnswersDetailsBySize => loaded.details.iter_mut().for_each(|detail| {
+                    if let Stored::Inline(value) = &detail.value
+                        && value.len() > inline_bytes as usize
+                    {
+                        detail.value = Stored::Large(value.len() as u64);
+                    }
+                }),
+                _ => {}
+            }
+        }
+        Ok(outcome)
     }
 
     async fn fetch(&self, key: &Digest, app: &str, name: &str, now: u64) -> Result<Option<Vec<u8>>> {
@@ -118,8 +141,17 @@ impl Store for Broken {
                 self.inner.destroy(&to, &DestroyCondition::Any, now, 0).await?;
                 self.inner.update(key, change, expected, now).await
             }
+            IgnoresLifetimes => {
+                let change = Change { lifetime: None, ..change.clone() };
+                self.inner.update(key, &change, expected, now).await
+            }
+            OnlyLengthens => {
+                let expires = change.lifetime.map(|lifetime| lifetime.expires).or(change.expires);
+                let change = Change { lifetime: None, expires, ..change.clone() };
+                self.inner.update(key, &change, expected, now).await
+            }
             UpdatesInSteps => {
-                let first = Change { rotation: None, owner: None, expires: None, ..change.clone() };
+                let first = Change { rotation: None, owner: None, expires: None, lifetime: None, ..change.clone() };
                 let rest = Change { clears: Vec::new(), writes: Writes::default(), ..change.clone() };
                 match self.inner.update(key, &first, expected, now).await? {
                     UpdateOutcome::Committed(version) => {

@@ -81,7 +81,7 @@ async fn look_up(digest: &store::Digest, stores: &Stores, storages: &[String]) -
             let (digest, count) = (digest.to_hex()[..8].to_owned(), variables.len());
             let shown = variables.into_iter().take(VARIABLES);
             let variables =
-                shown.map(|(app, name, bytes)| (output::name(&app), output::name(&name), output::bytes(bytes)));
+                shown.map(|(app, name, bytes)| (output::application(&app), output::name(&name), output::bytes(bytes)));
             return Ok(Session::Live { digest, storage, variables: variables.collect(), count });
         }
     }

@@ -100,8 +100,14 @@ class Redis(Store):
             return found  # type: ignore[return-value]
         reply, renewal = found
         record, fields = _record(reply[:8]), reply[8:]
-        variables = [Variable(field[len(prefix):].decode(), value) for field, value in zip(fields[::2], fields[1::2])]
-        return Found(record, sorted(variables, key=lambda variable: variable.name.encode()), renewal)
+        details: list[Variable] = []
+        variables: list[Variable] = []
+        for field, value in sorted(zip(fields[::2], fields[1::2])):
+            if field.startswith(_DETAILS):
+                details.append(Variable(field[len(_DETAILS):].decode(), value))
+            else:
+                variables.append(Variable(field[len(prefix):].decode(), value))
+        return Found(record, details, variables, renewal)
 
     def fetch(self, digest: bytes, app: str, name: str, now: int) -> bytes | None:
         found = self._find(self._scripts.fetch, digest, now, _field(app, name))
@@ -127,6 +133,11 @@ class Redis(Store):
             keys.append(self._entry(change.rotation.to))
             if change.rotation.grace:
                 until, nonce = _time(change.rotation.grace.until), change.rotation.grace.nonce
+        expires, end = change.expires, ''
+        if change.lifetime:
+            expires, end = change.lifetime.expires, _time(change.lifetime.absolute_expiry) or '-'
+            if change.lifetime.absolute_expiry is not None:
+                expires = min(expires, change.lifetime.absolute_expiry)
         puts: list[Any] = []
         removals: list[Any] = []
         for app, name, value in change.writes:
@@ -137,9 +148,9 @@ class Redis(Store):
                 puts += field, length, value
         clears = [_prefix(app) for app in change.clears]
         word, *rest = self._script(
-            self._scripts.update, keys, now, '' if expected is None else expected, owner, _time(change.expires),
-            change.max_size, change.remember, to, until, nonce, '', '', len(clears), len(puts) // 3, len(removals) // 2,
-            *clears, *puts, *removals)
+            self._scripts.update, keys, now, '' if expected is None else expected, owner, _time(expires),
+            change.max_size, change.remember, to, until, nonce, '', '', end, len(clears), len(puts) // 3,
+            len(removals) // 2, *clears, *puts, *removals)
         if word == b'committed':
             return 'committed', int(rest[0])
         if word == b'conflict':
@@ -349,6 +360,10 @@ class Redis(Store):
 
     def _unexpected(self, what: str) -> Unavailable:
         return Unavailable(f"Redis answered {what}: does another program use keys with the table's name?")
+
+
+# The beginning of the fields of a session's details.
+_DETAILS = b'0:'
 
 
 def _prefix(app: str) -> bytes:

@@ -148,7 +148,7 @@ class Sqlite(Store):
                 sql('DELETE FROM "{t}_variable" WHERE session = ? AND app = ?', session, app)
             for write, old in zip(change.writes, olds):
                 sql.write(session, write, old)
-            if change.clears or change.writes or change.owner:
+            if change.clears or change.writes or change.owner or change.lifetime:
                 version += 1
             later = expires
             if change.expires is not None:
@@ -156,7 +156,11 @@ class Sqlite(Store):
             sql('UPDATE "{t}" SET accessed = ?, version = ?, size = ? WHERE id = ?', max(accessed, now), version, size,
                 session)
             # Columns with an index are left alone if they do not change.
-            if later != expires:
+            if change.lifetime:
+                expires, end = change.lifetime
+                sql('UPDATE "{t}" SET expires = ?, absolute_expiry = ? WHERE id = ?',
+                    expires if end is None else min(expires, end), end, session)
+            elif later != expires:
                 sql('UPDATE "{t}" SET expires = ? WHERE id = ?', later, session)
             if change.owner:
                 sql('UPDATE "{t}" SET owner = ? WHERE id = ?', change.owner[0], session)
@@ -504,17 +508,21 @@ class _Statements:
     def _load(self, digest: bytes, app: str, now: int, inline_bytes: int) -> Found | Literal['expired'] | None:
         rows = self(
             f'SELECT {_RECORD}, v.name, v.bytes, CASE WHEN v.large IS NULL THEN v.value '
-            'WHEN v.bytes <= ? THEN (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large) END '
-            'FROM "{t}" s LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app = ? '
-            'WHERE s.digest = ? ORDER BY v.name', inline_bytes, app, digest).fetchall()
+            'WHEN v.bytes <= ? OR v.app = \'\' THEN (SELECT l.value FROM "{t}_large" l WHERE l.id = v.large) END, v.app = \'\' '
+            'FROM "{t}" s LEFT JOIN "{t}_variable" v ON v.session = s.id AND v.app IN (\'\', ?) '
+            'WHERE s.digest = ? ORDER BY v.app, v.name', inline_bytes, app, digest).fetchall()
         if not rows:
             return None
         record = Record(*rows[0][:8])
         if record.expires <= now:
             return 'expired'
-        # A session without variables of this application has one row, without a name.
-        return Found(record, [Variable(name, size if value is None else value) for *_, name, size, value in rows
-                              if name is not None], None)
+        details: list[Variable] = []
+        variables: list[Variable] = []
+        for *_, name, size, value, is_detail in rows:
+            # A session without details, and without variables of this application, has one row, without a name.
+            if name is not None:
+                (details if is_detail else variables).append(Variable(name, size if value is None else value))
+        return Found(record, details, variables, None)
 
     def _load_former(self, digest: bytes, app: str, now: int, inline_bytes: int) -> LoadOutcome:
         former = self.former(digest, now)

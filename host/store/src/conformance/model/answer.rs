@@ -1,7 +1,7 @@
 //! What a driver answers to an operation.
 
 use super::{
-    super::subject::{Description, supported},
+    super::subject::{Description, inline, supported},
     operation::{Expected, Operation, Written, app_of, key_of, name_of, new_record, owner_of},
 };
 use crate::{CreateOutcome, Digest, LoadOutcome, Record, Snapshot, Store, Stored, UpdateOutcome, Write, Writes};
@@ -10,8 +10,8 @@ use crate::{CreateOutcome, Digest, LoadOutcome, Record, Snapshot, Store, Stored,
 #[derive(Debug, PartialEq)]
 pub enum Answer {
     Nothing,
-    /// The record, the variables with their values, the renewal.
-    Found(Record, Vec<(String, Vec<u8>)>, Option<Vec<u8>>),
+    /// The record, the details and the variables with their values, the renewal.
+    Found(Record, [Vec<(String, Vec<u8>)>; 2], Option<Vec<u8>>),
     Load(LoadOutcome),
     Value(Option<Vec<u8>>),
     Created(CreateOutcome),
@@ -65,7 +65,8 @@ impl Operation {
                             };
                             variables.push((variable.name, value));
                         }
-                        Answer::Found(loaded.record, variables, loaded.renewal)
+                        let details = inline(loaded.details);
+                        Answer::Found(loaded.record, [details, variables], loaded.renewal)
                     }
                     other => Answer::Load(other),
                 }

@@ -3,11 +3,12 @@
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::super::key;
-use crate::{Change, DestroyCondition, Digest, Grace, Record, Rotation, Write};
+use crate::{Change, DETAILS, DestroyCondition, Digest, Grace, Lifetime, Record, Rotation, Write};
 
 /// All times are multiples of it, so that boundaries are met to the second.
 pub const STEP: u64 = 600;
 const KEYS: u8 = 5;
+const APPS: u8 = 3;
 
 /// One call of a driver's method, or the passing of time.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct Changes {
     pub writes: Vec<Written>,
     pub owner: Option<Option<u8>>,
     pub expires: Option<u64>,
+    /// The expiry and the absolute expiry, from now.
+    pub lifetime: Option<(u64, Option<u64>)>,
     pub rotation: Option<(u8, bool)>,
     pub max_size: u64,
     pub remember: u64,
@@ -76,8 +79,8 @@ pub fn operation() -> impl Strategy<Value = Operation> {
     let steps = || (0_u64..5).prop_map(|steps| steps * STEP);
     prop_oneof![
         3 => (1_u64..3).prop_map(|steps| Operation::Pass(steps * STEP)),
-        4 => (key.clone(), 0_u8..2).prop_map(|(key, app)| Operation::Load { key, app }),
-        1 => (key.clone(), 0_u8..2, 0_u8..3).prop_map(|(key, app, name)| Operation::Fetch { key, app, name }),
+        4 => (key.clone(), 0..APPS).prop_map(|(key, app)| Operation::Load { key, app }),
+        1 => (key.clone(), 0..APPS, 0_u8..3).prop_map(|(key, app, name)| Operation::Fetch { key, app, name }),
         4 => (key.clone(), 1_u64..5, option::of(5_u64..8), option::of(0_u8..2), vec(written(), 0..4)).prop_map(
             |(key, expires, absolute_expiry, owner, writes)| Operation::Create {
                 key, expires: expires * STEP, absolute_expiry: absolute_expiry.map(|absolute_expiry| absolute_expiry * STEP), owner, writes
@@ -109,21 +112,24 @@ pub fn only() -> impl Strategy<Value = Only> {
 
 pub fn written() -> impl Strategy<Value = Written> {
     let size = option::of(select(vec![0, 3, 800, 1_500, 9_000]));
-    (0_u8..2, 0_u8..3, size).prop_map(|(app, name, size)| Written { app, name, size })
+    (0..APPS, 0_u8..3, size).prop_map(|(app, name, size)| Written { app, name, size })
 }
 
 pub fn changes() -> impl Strategy<Value = Changes> {
-    let expires = option::of((0_u64..12).prop_map(|steps| steps * STEP));
+    let steps = |from: u64, to| (from..to).prop_map(|steps| steps * STEP);
+    let expires = option::of(steps(0, 12));
+    let lifetime = option::weighted(0.2, (steps(0, 6), option::of(steps(0, 6))));
     let rotation = option::weighted(0.3, (0..KEYS, any::<bool>()));
     let owner = option::weighted(0.3, option::of(0_u8..2));
     let max_size = select(vec![10, 5_000, u64::MAX]);
-    let remember = (0_u64..4).prop_map(|steps| steps * STEP);
-    (vec(0_u8..2, 0..2), vec(written(), 0..4), owner, expires, rotation, max_size, remember).prop_map(
-        |(clears, writes, owner, expires, rotation, max_size, remember)| Changes {
+    let remember = steps(0, 4);
+    (vec(0..APPS, 0..2), vec(written(), 0..4), owner, expires, lifetime, rotation, max_size, remember).prop_map(
+        |(clears, writes, owner, expires, lifetime, rotation, max_size, remember)| Changes {
             clears,
             writes,
             owner,
             expires,
+            lifetime,
             rotation,
             max_size,
             remember,
@@ -136,7 +142,7 @@ pub fn key_of(key_number: u8) -> Digest {
 }
 
 pub fn app_of(app: u8) -> String {
-    ["shop", "forum"][usize::from(app)].to_owned()
+    ["shop", "forum", DETAILS][usize::from(app)].to_owned()
 }
 
 pub fn name_of(name: u8) -> String {
@@ -165,6 +171,10 @@ impl Changes {
             writes: self.writes.iter().map(Written::write).collect(),
             owner: self.owner.map(|owner| owner.map(owner_of)),
             expires: self.expires.map(|after| now + after),
+            lifetime: self.lifetime.map(|(expires, absolute_expiry)| Lifetime {
+                expires: now + expires,
+                absolute_expiry: absolute_expiry.map(|after| now + after),
+            }),
             rotation: self.rotation.map(|(to, grace)| Rotation {
                 to: key_of(to),
                 grace: grace.then(|| Grace { until: now + 2 * STEP, nonce: nonce_of(to) }),

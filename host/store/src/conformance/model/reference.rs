@@ -8,7 +8,7 @@ use super::{
         Changes, Expected, Only, Operation, STEP, Written, app_of, key_of, name_of, new_record, nonce_of, owner_of,
     },
 };
-use crate::{CreateOutcome, Digest, LoadOutcome, Record, UpdateOutcome, Write};
+use crate::{CreateOutcome, DETAILS, Digest, LoadOutcome, Record, UpdateOutcome, Write};
 
 /// The contract in the plainest way: lists that are searched from end to end.
 #[derive(Default)]
@@ -40,6 +40,11 @@ struct Former {
 }
 
 impl Session {
+    fn of(&self, app: &str) -> Vec<(String, Vec<u8>)> {
+        let own = self.variables.iter().filter(|((of, _), _)| of == app);
+        own.map(|((_, name), value)| (name.clone(), value.clone())).collect()
+    }
+
     fn apply(&mut self, writes: &[Written]) {
         for Write { app, name, value } in writes.iter().map(Written::write) {
             match value {
@@ -141,7 +146,8 @@ impl Model {
         {
             return Answer::Error;
         }
-        if !changes.clears.is_empty() || !changes.writes.is_empty() || changes.owner.is_some() {
+        let sets = changes.owner.is_some() || changes.lifetime.is_some();
+        if !changes.clears.is_empty() || !changes.writes.is_empty() || sets {
             session.record.version += 1;
         }
         if let Some(owner) = changes.owner {
@@ -151,6 +157,10 @@ impl Model {
         if let Some(after) = changes.expires {
             let expires = (self.now + after).min(session.record.absolute_expiry.unwrap_or(u64::MAX));
             session.record.expires = expires.max(before.expires);
+        }
+        if let Some((expires, end)) = changes.lifetime {
+            session.record.expires = self.now + expires.min(end.unwrap_or(expires));
+            session.record.absolute_expiry = end.map(|end| self.now + end);
         }
         let version = session.record.version;
         if let Some((to, grace)) = changes.rotation {
@@ -177,9 +187,11 @@ impl Model {
             }
             Operation::Load { key, app } => {
                 if let Some((session, renewal)) = self.follow(*key) {
-                    let own = session.variables.iter().filter(|((of, _), _)| *of == app_of(*app));
-                    let variables = own.map(|((_, name), value)| (name.clone(), value.clone())).collect();
-                    return Answer::Found(session.record.clone(), variables, renewal);
+                    let mut variables = session.of(&app_of(*app));
+                    if app_of(*app) == DETAILS {
+                        variables.clear();
+                    }
+                    return Answer::Found(session.record.clone(), [session.of(DETAILS), variables], renewal);
                 }
                 if let Some(former) = self.former.iter_mut().find(|former| former.key == key_of(*key)) {
                     former.reused += 1;
