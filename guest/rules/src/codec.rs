@@ -7,7 +7,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use bincode::config;
 
-use crate::{Error, Result, Value, json};
+use crate::{Error, Result, Value, json, seal};
 
 /// The format in which values are written.
 pub const VERSION: u8 = 1;
@@ -60,6 +60,9 @@ pub fn encode(value: &Value) -> Result<Vec<u8>> {
 pub fn decode(bytes: &[u8]) -> Result<Value> {
     let (version, bytes) =
         bytes.split_first().ok_or_else(|| Error::Unreadable(String::from("the stored value is empty")))?;
+    if *version == seal::VERSION {
+        return Err(Error::Unreadable(seal::unreadable()));
+    }
     if *version != VERSION {
         return Err(Error::Unreadable(format!(
             "the value is stored in format {version}; this version reads format {VERSION}"

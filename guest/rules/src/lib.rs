@@ -23,6 +23,7 @@ pub mod name;
 pub mod options;
 mod pending;
 pub mod reservation;
+mod seal;
 pub mod session;
 pub mod settings;
 mod start;

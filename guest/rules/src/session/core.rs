@@ -91,6 +91,9 @@ impl<E: Env> Core<E> {
         match env.load(&self.parameters.location, &self.digest(), app, env.now(), INLINE_BYTES).await? {
             LoadOutcome::Found(mut loaded) => {
                 self.follow(&mut loaded);
+                let mut state = self.state.borrow_mut();
+                state.reload_details(loaded.details.split_off(0));
+                loaded.variables = state.opened(app, loaded.variables);
                 Ok(loaded)
             }
             LoadOutcome::Absent | LoadOutcome::Expired | LoadOutcome::Ended => {

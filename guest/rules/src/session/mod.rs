@@ -4,6 +4,7 @@ mod applications;
 mod caching;
 mod core;
 mod saving;
+mod sealing;
 mod state;
 mod variables;
 

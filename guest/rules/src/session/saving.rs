@@ -3,10 +3,11 @@
 use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 use core::time::Duration;
 
-use super::{Core, State};
+use super::{Core, State, sealing::Writes};
 use crate::{
     Env, Error, Result, id,
     pending::Application,
+    seal::Seal,
     storage::{Change, CreateOutcome, Grace, Rotation, SessionRecord, UpdateOutcome, Write},
 };
 
@@ -16,6 +17,10 @@ const ADD_ATTEMPTS: u32 = 1000;
 /// What a save writes.
 struct Due {
     change: Change,
+    /// The writes of the change before they were sealed.
+    plain: Option<Vec<Write>>,
+    /// The key of the session's values after it.
+    seal: Option<Seal>,
     /// The id that it gives the session.
     new_id: Option<String>,
     /// The version that the session has to have.
@@ -25,9 +30,9 @@ struct Due {
 impl<E: Env> Core<E> {
     /// Stores a new session.
     pub(super) async fn create(&self, clock: Duration) -> Result<()> {
-        let (record, writes) = self.creation(clock)?;
+        let (record, Writes { stored, plain, seal, .. }) = self.creation(clock)?;
         let digest = self.digest();
-        let create = self.world.env.create(&self.parameters.location, &digest, &record, &writes);
+        let create = self.world.env.create(&self.parameters.location, &digest, &record, &stored);
         match self.writing(create).await? {
             CreateOutcome::Created => {}
             // 256 random bits do not repeat: the random source of this host is broken.
@@ -37,20 +42,22 @@ impl<E: Env> Core<E> {
         state.stored = true;
         state.record = record;
         state.new_owner = None;
-        state.committed(writes);
+        state.seal = seal;
+        state.committed(plain.unwrap_or(stored));
         Ok(())
     }
 
     /// What a new session is stored as.
-    fn creation(&self, clock: Duration) -> Result<(SessionRecord, Vec<Write>)> {
+    fn creation(&self, clock: Duration) -> Result<(SessionRecord, Writes)> {
         let state = self.state.borrow();
         let now = clock.as_secs();
         let mut writes = Vec::new();
         for application in state.stores() {
             application.writes(&mut writes)?;
         }
-        let size =
-            writes.iter().map(|write| write.name.len() + write.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+        let writes = self.sealed(&state, writes, &state.id, false)?;
+        let stored = writes.stored.iter();
+        let size = stored.map(|write| write.name.len() + write.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
         let limit = self.world.settings().limits.session_bytes;
         if size > limit as usize {
             return Err(too_large(size as u64, limit));
@@ -79,17 +86,18 @@ impl<E: Env> Core<E> {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let Some(Due { change, new_id, expected }) = self.due(clock)? else { return Ok(()) };
+            let Some(Due { change, plain, seal, new_id, expected }) = self.due(clock)? else { return Ok(()) };
             let digest = self.digest();
             let update = self.world.env.update(&self.parameters.location, &digest, &change, expected, now);
             match self.writing(update).await? {
                 UpdateOutcome::Committed(version) => {
-                    self.committed(change, new_id, version, now);
+                    self.state.borrow_mut().seal = seal;
+                    self.committed(Change { writes: plain.unwrap_or(change.writes), ..change }, new_id, version, now);
                     return Ok(());
                 }
                 UpdateOutcome::TooLarge(size) => return Err(too_large(size, settings.limits.session_bytes)),
                 UpdateOutcome::Conflict(_) if !self.parameters.strict && attempts < ADD_ATTEMPTS => {
-                    self.reload_added().await?;
+                    self.reload().await?;
                 }
                 UpdateOutcome::Conflict(_) => {
                     self.state.borrow_mut().ended = true;
@@ -109,10 +117,15 @@ impl<E: Env> Core<E> {
     fn due(&self, clock: Duration) -> Result<Option<Due>> {
         let state = &*self.state.borrow();
         let renewal = self.renewal(state, clock.as_secs());
-        let Some((change, new_id)) = self.change(state, renewal.as_deref(), clock)? else { return Ok(None) };
+        let Some((mut change, new_id)) = self.change(state, renewal.as_deref(), clock)? else { return Ok(None) };
+        let id = new_id.as_ref().unwrap_or(&state.id);
+        let writes = self.sealed(state, change.writes, id, new_id.is_some())?;
+        change.writes = writes.stored;
         let adds = state.applications.iter().any(Application::adds);
-        let expected = (self.parameters.strict || adds).then_some(state.record.version);
-        Ok(Some(Due { change, new_id, expected }))
+        // Only one save may give the session its key, and none may leave it wrapped for an id that it replaces.
+        let is_without_key = writes.is_first || (new_id.is_some() && state.seal.is_none());
+        let expected = (self.parameters.strict || adds || is_without_key).then_some(state.record.version);
+        Ok(Some(Due { change, plain: writes.plain, seal: writes.seal, new_id, expected }))
     }
 
     /// The nonce of an id rotation, if one is due.
@@ -186,15 +199,17 @@ impl<E: Env> Core<E> {
         state.committed(change.writes);
     }
 
-    /// Reads again the variables that are added to. The next update expects the oldest version that was read.
-    async fn reload_added(&self) -> Result<()> {
-        let adding: Vec<(usize, String)> = {
+    /// Reads again the variables that are added to, and the session's key. The next update expects the oldest version that was read.
+    async fn reload(&self) -> Result<()> {
+        let applications: Vec<(usize, String)> = {
             let state = self.state.borrow();
+            let adds = state.applications.iter().any(Application::adds);
             let applications = state.applications.iter().enumerate();
-            applications.filter(|(_, app)| app.adds()).map(|(index, app)| (index, app.name.clone())).collect()
+            let due = applications.filter(|(index, app)| app.adds() || (!adds && *index == 0));
+            due.map(|(index, app)| (index, app.name.clone())).collect()
         };
         let mut version = u64::MAX;
-        for (index, name) in adding {
+        for (index, name) in applications {
             let loaded = self.load(&name).await?;
             self.state.borrow_mut().applications[index].reload(loaded.variables);
             version = version.min(loaded.record.version);

@@ -3,12 +3,17 @@ use core::time::Duration;
 
 use super::caching::Caching;
 use crate::{
+    Value,
     expiry::Expiry,
     id::{self, Digest},
-    pending::Application,
+    pending::{Application, Found},
+    seal::{self, Seal},
     settings::Notice,
-    storage::{DETAILS, Loaded, SessionRecord, Write},
+    storage::{DETAILS, Loaded, SessionRecord, Stored, Variable, Write},
 };
+
+/// The detail that has the key of the session's values, wrapped by its id.
+pub(super) const SEAL: &str = "seal";
 
 /// What a start knows of its session, and what its next save writes.
 pub(crate) struct State {
@@ -18,6 +23,8 @@ pub(crate) struct State {
     /// What the component itself keeps of the session: the variables of the application with the empty name, which no
     /// application can have.
     pub(super) details: Application,
+    /// The key of the session's values, if it has one.
+    pub(super) seal: Option<Seal>,
     pub(super) applications: Vec<Application>,
     /// Whether this start created it.
     pub(super) created: bool,
@@ -53,7 +60,8 @@ impl State {
             digest,
             record: loaded.record,
             details: Application::new(DETAILS, loaded.details),
-            applications: Vec::from([Application::new(app, loaded.variables)]),
+            seal: None,
+            applications: Vec::new(),
             created: false,
             stored: true,
             ended: false,
@@ -67,7 +75,40 @@ impl State {
         if let Some(nonce) = loaded.renewal {
             state.become_id(id::successor(&state.id, &nonce));
         }
+        state.seal = state.stored_seal();
+        state.applications.push(Application::new(app, state.opened(app, loaded.variables)));
         state
+    }
+
+    /// The key of the values that the details have.
+    fn stored_seal(&self) -> Option<Seal> {
+        match self.details.get(SEAL) {
+            Ok(Found::Value(Value::Bytes(wrapped))) => Seal::unwrap(&self.id, &wrapped),
+            _ => None,
+        }
+    }
+
+    /// The details as the store has them now.
+    pub(super) fn reload_details(&mut self, details: Vec<Variable>) {
+        self.details.reload(details);
+        self.seal = self.seal.take().or_else(|| self.stored_seal());
+    }
+
+    /// Loaded variables, with the sealed ones opened. What cannot be opened stays as it is, and is unreadable.
+    pub(super) fn opened(&self, app: &str, mut variables: Vec<Variable>) -> Vec<Variable> {
+        for Variable { name, value } in &mut variables {
+            if let Stored::Inline(bytes) = value
+                && let Some(opened) = self.opened_value(app, name, bytes)
+            {
+                *bytes = opened;
+            }
+        }
+        variables
+    }
+
+    /// The bytes of a sealed variable. `None` if it is not sealed or cannot be opened.
+    pub(super) fn opened_value(&self, app: &str, name: &str, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.seal.as_ref().filter(|_| seal::is_sealed(bytes))?.open(app, name, bytes)
     }
 
     /// A new session.
@@ -88,6 +129,7 @@ impl State {
             id,
             record,
             details: Application::new(DETAILS, Vec::new()),
+            seal: None,
             applications: Vec::from([Application::new(app, Vec::new())]),
             created: true,
             stored: false,

@@ -7,6 +7,7 @@ use super::Session;
 use crate::{
     Env, Error, Result, Value, codec, name,
     pending::{Application, Found},
+    seal,
 };
 
 impl<E: Env> Session<E> {
@@ -32,7 +33,7 @@ impl<E: Env> Session<E> {
         self.check_value(name, bytes.len())?;
         // The stored value may be the same, and setting it is then not a change. If it cannot be fetched, it is set.
         let unloaded = self.application()?.unloaded(name);
-        if unloaded == Some(bytes.len() as u64) {
+        if unloaded.is_some_and(|size| [bytes.len(), bytes.len() + seal::OVERHEAD].contains(&(size as usize))) {
             _ = self.fetch(name).await;
         }
         let mut application = self.application_mut()?;
@@ -133,7 +134,10 @@ impl<E: Env> Session<E> {
         let bytes = env.fetch(location, &digest, &self.app(), name, env.now()).await?;
         let is_there = bytes.is_some();
         if let Some(bytes) = bytes {
-            self.core.state.borrow_mut().applications[self.app].loaded(name, bytes);
+            let app = self.app();
+            let state = &mut *self.core.state.borrow_mut();
+            let opened = state.opened_value(&app, name, &bytes);
+            state.applications[self.app].loaded(name, opened.unwrap_or(bytes));
         }
         Ok(is_there)
     }

@@ -27,6 +27,7 @@ impl Settings {
         keys.read("remember-ended", &mut self.remember_ended, seconds);
         keys.read("lazy", &mut self.lazy, boolean);
         keys.read("strict", &mut self.strict, boolean);
+        keys.read("seal", &mut self.seal, boolean);
         keys.read("cleanup", &mut self.cleanup, probability);
         keys.read("seed", &mut self.seed, text);
         let limiters = [

@@ -39,6 +39,8 @@ pub struct Settings {
     pub lazy: bool,
     /// The default of the parameter `strict`.
     pub strict: bool,
+    /// Whether values are sealed: stored so that only the session's id opens them.
+    pub seal: bool,
     /// The default of the parameter `cleanup`: the probability that a start triggers a cleanup.
     pub cleanup: f64,
     /// The default of the parameter `seed`.
@@ -147,6 +149,7 @@ impl Default for Settings {
             remember_ended: 24 * 60 * 60,
             lazy: false,
             strict: false,
+            seal: false,
             cleanup: 0.01,
             seed: String::new(),
             cache_limiter: CacheLimiter::Nocache,

@@ -28,7 +28,7 @@ struct Inner {
     overtakes: Cell<u32>,
     caller: Cell<Caller>,
     notices: RefCell<Vec<Notice>>,
-    settings: Settings,
+    settings: RefCell<Settings>,
     sessions: RefCell<BTreeMap<Vec<u8>, Row>>,
     calls: RefCell<Vec<&'static str>>,
 }
@@ -59,10 +59,15 @@ impl Outside {
             overtakes: Cell::new(0),
             caller: Cell::new(Caller { request: 0, manager: Grant::All }),
             notices: RefCell::default(),
-            settings,
+            settings: RefCell::new(settings),
             sessions: RefCell::default(),
             calls: RefCell::default(),
         }))
+    }
+
+    /// The host is started again with other settings: new instances have them.
+    pub fn set(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.0.settings.borrow_mut());
     }
 
     /// A new instance of the component.
@@ -130,6 +135,16 @@ impl Outside {
         self.0.sessions.borrow().values().filter(|row| matches!(row, Row::Session(..))).count()
     }
 
+    /// The stored bytes of all variables of all sessions, by application and name.
+    pub fn rows(&self) -> Vec<((String, String), Vec<u8>)> {
+        let sessions = self.0.sessions.borrow();
+        let variables = sessions.values().filter_map(|row| match row {
+            Row::Session(_, variables) => Some(variables.clone()),
+            Row::Former { .. } | Row::Ended => None,
+        });
+        variables.flatten().collect()
+    }
+
     /// Puts bytes where a variable of the only session is.
     pub fn corrupt(&self, app: &str, name: &str, bytes: &[u8]) {
         for row in self.0.sessions.borrow_mut().values_mut() {
@@ -166,7 +181,7 @@ impl Env for Outside {
     }
 
     fn defaults(&self) -> Settings {
-        self.0.settings.clone()
+        self.0.settings.borrow().clone()
     }
 
     fn caller(&self) -> Caller {

@@ -206,6 +206,11 @@ fn compare(rules: Rules, run: &Run, read: impl Fn(&str) -> Option<Variables>, en
 
 /// Runs these requests in every order of their storage calls, and compares each run with the model. Returns the number of orders.
 fn race(rules: Rules, is_one_instance: bool, scripts: &[Script]) -> usize {
+    race_with(|_| (), rules, is_one_instance, scripts)
+}
+
+/// The same, with settings that change after the session was stored.
+fn race_with(setting: fn(&mut Settings), rules: Rules, is_one_instance: bool, scripts: &[Script]) -> usize {
     let mut prefix = Vec::new();
     for explored in 1.. {
         let outside = Outside::new(|settings| {
@@ -219,6 +224,7 @@ fn race(rules: Rules, is_one_instance: bool, scripts: &[Script]) -> usize {
         session.save().unwrap();
         let id = session.id();
         drop(session);
+        outside.set(setting);
 
         let steps = Rc::<Steps>::default();
         let run = Run { outside: outside.clone(), id, steps: Rc::clone(&steps), events: RefCell::default() };
@@ -267,6 +273,19 @@ fn race(rules: Rules, is_one_instance: bool, scripts: &[Script]) -> usize {
         }
     }
     unreachable!("there are finitely many orders")
+}
+
+/// Two requests may both give the session its key, or one the key and the other a new id.
+#[test]
+fn every_order_of_two_requests_answers_as_the_model_when_values_are_sealed_from_now_on() {
+    for rules in kinds() {
+        for (n, first) in ALL.iter().enumerate() {
+            for second in &ALL[n..] {
+                race_with(|settings| settings.seal = true, rules, false, &[*first, *second]);
+                race_with(|settings| settings.seal = true, rules, false, &[Later, *first, *second]);
+            }
+        }
+    }
 }
 
 fn kinds() -> [Rules; 3] {

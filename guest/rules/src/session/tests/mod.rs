@@ -12,6 +12,7 @@ mod owners;
 mod reservations;
 mod rotation;
 mod saving;
+mod sealing;
 mod starting;
 mod variables;
 
@@ -20,7 +21,7 @@ use std::time::Duration;
 use crate::{
     Error, Result, Value, id,
     options::{Cookie, Options},
-    settings::{Grant, Notice, Reservation},
+    settings::{Grant, Notice, Reservation, Settings},
     testing::{
         NOW, Outside, Session, caching, carrying, cookie, manager, one, options, owned, plain, sent_id, sent_value,
         start,
