@@ -23,6 +23,7 @@ macro_rules! bindings {
                 "lemon:session/storage@0.1.0/loaded": lemon_session_rules::storage::Loaded,
                 "lemon:session/storage@0.1.0/load-outcome": lemon_session_rules::storage::LoadOutcome,
                 "lemon:session/storage@0.1.0/write": lemon_session_rules::storage::Write,
+                "lemon:session/storage@0.1.0/lifetime": lemon_session_rules::storage::Lifetime,
                 "lemon:session/storage@0.1.0/rotation": lemon_session_rules::storage::Rotation,
                 "lemon:session/storage@0.1.0/grace": lemon_session_rules::storage::Grace,
                 "lemon:session/storage@0.1.0/change": lemon_session_rules::storage::Change,
