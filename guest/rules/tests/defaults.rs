@@ -23,6 +23,7 @@ struct Defaults {
     remember_ended: u32,
     lazy: bool,
     strict: bool,
+    seal: bool,
     cleanup: f64,
     seed: String,
     #[serde(with = "CacheLimiterCase")]

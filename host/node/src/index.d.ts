@@ -67,6 +67,8 @@ export interface Settings {
     lazy?: boolean;
     /** Whether a save fails with `conflict` if another request saved the session first. */
     strict?: boolean;
+    /** Whether values are sealed: encrypted so that only the visitor's cookie opens them. */
+    seal?: boolean;
     /** The probability that a start triggers a cleanup of expired sessions. */
     cleanup?: number;
     /** Text mixed into new ids. */

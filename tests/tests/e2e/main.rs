@@ -25,6 +25,7 @@ mod packages;
 mod packaging;
 mod races;
 mod reload;
+mod sealing;
 mod serve;
 mod shared;
 mod visits;

@@ -91,6 +91,8 @@ class Settings:
     """Whether a session is stored, and its cookie sent, only once it has a variable or an owner."""
     strict: bool = False
     """The default of the parameter `strict`."""
+    seal: bool = False
+    """Whether values are sealed: encrypted so that only the visitor's cookie opens them."""
     cleanup: float = 0.01
     """The default of the parameter `cleanup`."""
     seed: str = ''
@@ -395,7 +397,7 @@ def as_record(s: Settings) -> tuple[Any, ...]:
     cookie = tuple(getattr(s.cookie, one.name) for one in fields(s.cookie))
     limits = tuple(getattr(s.limits, one.name) for one in fields(s.limits))
     return (s.app, s.expires, s.max_lifetime, s.rolling, s.touch_after, s.renew_after, s.renew_grace, s.remember_ended,
-            s.lazy, s.strict, float(s.cleanup), s.seed, s.cache_limiter, s.cache_expire, cookie, limits,
+            s.lazy, s.strict, s.seal, float(s.cleanup), s.seed, s.cache_limiter, s.cache_expire, cookie, limits,
             list(s.reserved.items()))
 
 
