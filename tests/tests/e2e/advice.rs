@@ -221,6 +221,46 @@ fn limits_of_the_machine_are_kept_to_as_the_doctor_advises() {
     site.is_gone("cache", "no cache");
 }
 
+/// What runs the command with another time.
+fn at(time: &str) -> String {
+    format!("LD_PRELOAD=$(echo /usr/lib/*/faketime/libfaketimeMT.so.1) FAKETIME_DONT_RESET=1 FAKETIME='{time}'")
+}
+
+#[test]
+fn a_clock_that_is_set_is_not_warned_of() {
+    let mut site = Site::new();
+    site.before = at("@2020-01-01 00:00:00");
+    assert!(site.advised("clock", "years behind").contains("synchronise it with a time server"));
+    site.before = String::new();
+    site.is_gone("clock", "years behind");
+
+    let Some(storage) = Storage::new("redis") else { return };
+    let [_, url, _, table] = storage.flags();
+    site.run(&format!("lemon-session tables create --storage '{url}' --table {table}"));
+    site.arguments = format!("--storage '{url}' --table {table}");
+    for off in ["+10s", "+1h"] {
+        site.before = at(off);
+        assert!(site.advised("clock", "differ by").contains("synchronise"), "{off}");
+    }
+    site.before = String::new();
+    site.is_gone("clock", "differ by");
+}
+
+#[test]
+fn a_file_on_a_disk_of_this_machine_is_not_warned_of() {
+    let mut site = Site::new();
+    site.run("lemon-session tables create");
+    // statfs answers as for NFS.
+    site.before = "strace -f -o trace -e trace=statfs -e inject=statfs:poke_exit=@arg2=6969000000000000".to_owned();
+    if !site.run(&format!("{} stat -f -c %t .", site.before)).contains("6969") {
+        eprintln!("\n*** SKIPPED: this user cannot trace a program, or strace is not installed ***\n");
+        return;
+    }
+    assert!(site.advised("file", "network file system").contains("move it to a disk of this machine"));
+    site.before = String::new();
+    site.is_gone("file", "network file system");
+}
+
 #[test]
 fn a_folder_of_the_servers_user_takes_the_database() {
     if !fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
