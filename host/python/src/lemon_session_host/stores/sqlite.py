@@ -69,13 +69,6 @@ class Sqlite(Store):
 
     # Reading
 
-    def foreign(self) -> str | None:
-        """A table with one of the names that is not of a layout."""
-        names = [f'{self._table}{part}' for part in _PARTS]
-        found = [name for name, in self(
-            f'SELECT name FROM sqlite_schema WHERE name COLLATE NOCASE IN ({", ".join("?" * len(names))}) ORDER BY name', *names)]
-        return None if any(name.lower().endswith('_meta') for name in found) else next(iter(found), None)
-
     def load(self, digest: bytes, app: str, now: int, inline_bytes: int) -> LoadOutcome:
         loaded = self._read(lambda sql: sql.load(digest, app, now, inline_bytes))
         if loaded == 'ended':
@@ -511,6 +504,13 @@ class _Statements:
             return 0
         version = self.row('SELECT version FROM "{t}_meta"')
         return int(version[0]) if version else 0
+
+    def foreign(self) -> str | None:
+        """A table with one of the names that is not of a layout."""
+        names = [f'{self._table}{part}' for part in _PARTS]
+        found = [name for name, in self(
+            f'SELECT name FROM sqlite_schema WHERE name COLLATE NOCASE IN ({", ".join("?" * len(names))}) ORDER BY name', *names)]
+        return None if any(name.lower().endswith('_meta') for name in found) else next(iter(found), None)
 
     def load(self, digest: bytes, app: str, now: int, inline_bytes: int) -> LoadOutcome:
         if found := self._load(digest, app, now, inline_bytes):
