@@ -127,6 +127,7 @@ lint: target
 	    -p lemon-session-provider-postgres -- -D warnings
 	$(CARGO) clippy $(WASM) $(COMPONENTS) -- -D warnings
 	$(CARGO) clippy $(WASM) $(FOR_WASI_0_3) -p echo -p service -p service-cgi -p service-sync -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 	$(CARGO) run --quiet -p lemon-session-api
 	$(CARGO) publish --workspace --dry-run --no-verify --allow-dirty --quiet
 

@@ -628,3 +628,13 @@ fn an_exception_that_is_not_caught_is_one_entry_of_the_log() {
         assert!(entry["request"].is_string() && entry["message"].as_str().unwrap().contains(cause), "{entry}");
     }
 }
+
+#[test]
+fn an_exception_in_javascript_is_on_the_page_of_development_mode() {
+    let server = Launch::new("values-js").arg("--dev").start();
+    let failed = |accept| Client::new().get_with(&server.url("/nowhere"), &[("accept", accept)]);
+    let page = failed("text/html");
+    assert_eq!(page.status, 500);
+    assert!(page.body.contains("answered 500 without a page") && page.body.contains("TypeError: "), "{}", page.body);
+    assert!(failed("application/json").body.contains("no fetch-event handler"), "what the runtime answers");
+}

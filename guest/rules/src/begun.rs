@@ -66,6 +66,14 @@ impl<E: Env> Begun<E> {
         }
     }
 
+    /// Whether an earlier start of this visit has handles open that another start does not join: the request's cookies lead to
+    /// their session.
+    pub fn is_open_apart(&self, visit: &Visit, app: &str) -> bool {
+        let known = self.0.borrow();
+        let Some((_, Known::Open(core))) = known.iter().find(|(other, _)| other == visit) else { return false };
+        core.upgrade().is_some_and(|core| !core.has_id_of_its_own() && core.is_of(app))
+    }
+
     /// A start of this visit opened a session.
     pub fn opened(&self, visit: Visit, core: &Rc<Core<E>>) {
         let mut known = self.0.borrow_mut();

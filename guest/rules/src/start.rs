@@ -11,7 +11,7 @@ use crate::{
     options::Options,
     reservation::Reservations,
     session::{Core, Parameters, State},
-    settings::{self, Settings},
+    settings::{self, Notice, Settings},
     storage::{DestroyCondition, LoadOutcome, Loaded},
 };
 
@@ -123,6 +123,9 @@ pub async fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Ses
         cache_limiter: options.cache_limiter.unwrap_or(settings.cache_limiter),
     };
     let app = options.app.as_deref().unwrap_or(&settings.app);
+    if visit.as_ref().is_some_and(|visit| world.begun.is_open_apart(visit, app)) {
+        world.env.notify(&Notice::StartedTwice(app.into()));
+    }
     let state = match found {
         Some(Found { id, is_current, digest, loaded }) => {
             State::resumed(id, digest, loaded, app, is_current && !is_joined, is_joined)

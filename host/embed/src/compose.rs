@@ -117,15 +117,14 @@ pub fn compose(app: &[u8]) -> Result<Vec<u8>, Error> {
         Err(PlugError::GraphError { source }) => return Err(Error::Failed(format!("{source:#}"))),
     }
     let of_sessions = [FOR_APPLICATIONS, FOR_ASYNC_APPLICATIONS].concat();
-    let is_left = |(name, kind): &(&str, ItemKind)| is_one_of(name, &of_sessions) && has_functions(graph.types(), kind);
-    if let Some((import, _)) = graph.imports().map(|(name, kind, _)| (name, kind)).find(is_left) {
+    let left = unplugged(&graph);
+    if let Some(import) = left.iter().find(|import| is_one_of(import, &of_sessions)) {
         let offered = components.iter().map(|component| offered(&graph, *component)).collect::<Vec<_>>().join(" and ");
-        return Err(Error::OtherVersion { import: import.to_owned(), offered });
+        return Err(Error::OtherVersion { import: (*import).to_owned(), offered });
     }
     encode(&graph).map_err(|error| {
-        let of_modules = graph.imports().map(|(name, ..)| name);
-        let mut of_modules: Vec<_> = of_modules.filter(|name| !is_one_of(name, &["wasi:", "lemon:session/"])).collect();
-        of_modules.sort_unstable();
+        let is_of_module = |import: &&str| !is_one_of(import, &["wasi:", "lemon:session/"]);
+        let of_modules: Vec<_> = left.into_iter().filter(is_of_module).collect();
         // Such an interface refers to the sessions of the component that takes their place, which the graph cannot express.
         if of_modules.is_empty() { error } else { Error::NeedsModule(of_modules.join(" and ")) }
     })
@@ -169,15 +168,20 @@ pub fn plug_in_provider(component: &[u8], provider: &[u8]) -> Result<Vec<u8>, Er
         Ok(()) | Err(PlugError::NoPlugHappened) => {}
         Err(PlugError::GraphError { source }) => return Err(Error::Failed(format!("{source:#}"))),
     }
-    // Every host has what is of types alone.
-    let imports = graph.imports().filter(|(_, kind, _)| has_functions(graph.types(), kind)).map(|(import, ..)| import);
-    let mut unplugged: Vec<_> = imports.filter(|import| !is_one_of(import, &OF_EVERY_HOST)).collect();
-    unplugged.sort_unstable();
-    unplugged.dedup();
-    if !unplugged.is_empty() {
-        return Err(Error::Unplugged(unplugged.join(" and ")));
+    let left: Vec<_> = unplugged(&graph).into_iter().filter(|import| !is_one_of(import, &OF_EVERY_HOST)).collect();
+    if !left.is_empty() {
+        return Err(Error::Unplugged(left.join(" and ")));
     }
     encode(&graph)
+}
+
+/// The imports that are left, sorted. Those of types alone do not count: every host has them.
+fn unplugged(graph: &CompositionGraph) -> Vec<&str> {
+    let mut left: Vec<_> =
+        graph.imports().filter(|(_, kind, _)| has_functions(graph.types(), kind)).map(|(import, ..)| import).collect();
+    left.sort_unstable();
+    left.dedup();
+    left
 }
 
 /// What a component imports and exports, sorted: what a runtime has to offer, and what it can call.

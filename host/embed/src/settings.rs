@@ -35,6 +35,10 @@ impl settings::Host for SessionCtxView<'_> {
             Notice::ChangedAfterSave(app) => tracing::warn!(
                 request, app = %shown(&app), "a session was changed after it was saved: these changes are lost"
             ),
+            Notice::StartedTwice(app) => tracing::warn!(
+                request, app = %shown(&app),
+                "a session was started twice in one request: neither handle sees what the other changes; start it once"
+            ),
         }
     }
 }

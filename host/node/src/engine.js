@@ -21,8 +21,12 @@ export async function openStore({ storage, createTables = true, environment, def
         case 'files:':
             return openProvider('files', environment, url, log);
         case 'redis:':
-        case 'rediss:':
             return openProvider('redis', environment, url, log);
+        case 'rediss:':
+            throw new SessionError(
+                'invalid-option',
+                'storage: this package has no TLS: use redis:// and the address of a tunnel on this machine, such as stunnel',
+            );
         default:
             throw new SessionError('invalid-option', `storage: '${scheme || url}' is none of sqlite:PATH, files:DIRECTORY, redis://HOST`);
     }
@@ -35,7 +39,7 @@ export async function openStore({ storage, createTables = true, environment, def
  */
 export function threadsFor(storage) {
     const [scheme] = locate(storage).url.split(':');
-    return { files: 2, redis: 4, rediss: 4 }[scheme] ?? 0;
+    return { files: 2, redis: 4 }[scheme] ?? 0;
 }
 
 /** The pool of a thread, with its store. */

@@ -1,6 +1,12 @@
 import { Instance } from './component.js';
 import { guard } from './guard.js';
 
+const NOTICES = {
+    'unsaved': 'a session was changed and never saved: the changes are lost',
+    'changed-after-save': 'a session was changed after it was saved: these changes are lost',
+    'started-twice': 'a session was started twice in one request: neither handle sees what the other changes',
+};
+
 /**
  * The instances of one thread. A trap takes all sessions of its instance with it, so a request gets an instance of its own
  * while there are fewer than `most`; further requests share.
@@ -14,8 +20,7 @@ export class Pool {
     constructor({ store, defaults, instances: most, log }) {
         const storage = guard(store, log);
         const notify = ({ tag, val: app }) => {
-            const what = tag === 'unsaved' ? 'a session was changed and never saved' : 'a session was changed after it was saved';
-            log(`app=${app}: ${what}: these changes are lost`);
+            log(`app=${app}: ${NOTICES[tag]}`);
         };
         this.#make = () => new Instance({ storage, defaults, notify });
         this.#most = most;

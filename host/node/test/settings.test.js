@@ -28,6 +28,7 @@ test('settings are read and checked as those of lemon.ini', async () => {
 
 test('a store is a URL with options', async () => {
     await refused({ storage: undefined }, /storage is a storage URL/);
+    await refused({ storage: 'rediss://localhost' }, /this package has no TLS: use redis:\/\/ and the address of a tunnel/);
     await refused({ storage: 'mysql://localhost/x' }, /'mysql:' is none of sqlite:PATH, files:DIRECTORY, redis:/);
     await refused({ storage: 'sqlite::memory:' }, /SQLite in memory is not for sessions/);
     await refused({ storage: { url: 'sqlite:x', table: 'a-b' } }, /'a-b' is not a table name/);

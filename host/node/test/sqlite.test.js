@@ -48,6 +48,17 @@ test('tables of a newer layout, and files of another kind, are refused', async (
     assert.match(other.logged.join(), /text\.db is not an SQLite database/);
 });
 
+test('a table of another program is named and left as it is', async () => {
+    const file = `${folder()}/shop.db`;
+    const db = new Database(file);
+    db.exec('CREATE TABLE session (customer TEXT)');
+    const { sessions, logged } = await opened(file);
+    await assert.rejects(sessions.manager().createTables(), /storage: the session store is unavailable/);
+    assert.match(logged.join(), /has a table session that another program made: there is no table Session_meta beside it/);
+    await sessions.manager().dropTables();
+    assert.deepEqual(db.prepare('SELECT name FROM sqlite_schema').pluck().all(), ['session']);
+});
+
 test('without createTables, missing tables are an error that says what creates them', async () => {
     const { sessions, logged } = await opened(`${folder()}/none.db`, { createTables: false });
     await assert.rejects((await sessions.start()).save(), { code: 'storage' });

@@ -130,7 +130,7 @@ test('changes that were never saved are told to the operator', async () => {
     const session = await sessions.start(null, { app: 'shop' });
     session.set('x', 1);
     session.dispose();
-    assert.deepEqual(logged, ['app=shop: a session was changed and never saved: these changes are lost']);
+    assert.deepEqual(logged, ['app=shop: a session was changed and never saved: the changes are lost']);
 });
 
 test('a store that calls its session is refused', async () => {

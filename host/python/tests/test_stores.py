@@ -1,15 +1,19 @@
 """The storage contract, of each store in Python: what its methods answer, and that every race is decided once."""
 
+import sqlite3
+import tempfile
 import unittest
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from lemon_session_host.store import (
     Change, Found, Grace, Lifetime, Record, Rotation, Store, Unavailable, Variable, Write
 )
+from lemon_session_host.stores.sqlite import Sqlite
 
 from .support import STORES
 
@@ -231,6 +235,19 @@ class Contract(unittest.TestCase):
         store.create(A, Record(NOW, NOW, far, far, NOW, None, 1, 0), [])
         self.assertGreater(self.load(store, A).record.expires, NOW + 10**9)
         self.assertEqual(store.update(A, change(expires=far), None, NOW), ('committed', 1))
+
+    def test_a_table_of_another_program_is_named_and_left_as_it_is(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, 'shop.db')
+            with closing(sqlite3.connect(path)) as shop:
+                shop.execute('CREATE TABLE session (customer TEXT)')
+                store = Sqlite(path, 'Session')
+                for call in (store.create_tables, store.drop_tables):
+                    with self.assertRaisesRegex(Unavailable, 'has a table session that another program made: there is no table '
+                                                             'Session_meta beside it'):
+                        call()
+                self.assertEqual(shop.execute('SELECT name FROM sqlite_schema').fetchall(), [('session',)])
+                store.close()
 
 
 if __name__ == '__main__':

@@ -6,12 +6,15 @@ use std::{
     net::{TcpListener, TcpStream},
     os::unix::fs::{PermissionsExt as _, symlink},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
 
-use lemon_session_tests::{Launch, Storage, build};
+use lemon_session_tests::{
+    Launch, Storage, build,
+    proxy::{free_port, is_there},
+};
 use serde_json::Value;
 
 /// A site whose doctor is asked.
@@ -219,6 +222,73 @@ fn limits_of_the_machine_are_kept_to_as_the_doctor_advises() {
     assert!(site.advised("cache", "no cache").contains("set XDG_CACHE_HOME to a folder"));
     site.before = "XDG_CACHE_HOME=$PWD/cache".to_owned();
     site.is_gone("cache", "no cache");
+}
+
+/// A Redis whose clock is off.
+struct Redis(Child);
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+        // What libfaketime leaves behind.
+        for name in ["faketime_shm_", "sem.faketime_sem_"] {
+            let _ = fs::remove_file(format!("/dev/shm/{name}{}", self.0.id()));
+        }
+    }
+}
+
+impl Redis {
+    fn start(folder: &Path, port: u16, off: &str) -> Self {
+        // Its jemalloc asks for the time before libfaketime is ready: it takes the allocator of the C library.
+        let line = format!(
+            "export LD_PRELOAD=\"$(echo /usr/lib/*/faketime/libfaketimeMT.so.1) $(echo /lib/*-linux-gnu/libc.so.6)\"; \
+             FAKETIME={off} FAKETIME_DONT_FAKE_MONOTONIC=1 exec redis-server --port {port} --save '' --bind 127.0.0.1"
+        );
+        let child = Command::new("sh").args(["-c", &line]).current_dir(folder).stdout(Stdio::null()).spawn().unwrap();
+        let server = Self(child);
+        for _ in 0..600 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return server;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("redis-server does not listen");
+    }
+}
+
+#[test]
+fn clocks_that_agree_are_not_warned_of() {
+    if !is_there("redis-server", &["--version"]) {
+        eprintln!("\n*** SKIPPED: redis-server is not installed ***\n");
+        return;
+    }
+    let mut site = Site::new();
+    let port = free_port();
+    site.arguments = format!("--storage redis://127.0.0.1:{port}/");
+    for (off, is_found) in [("+10s", true), ("-1h", true), ("+0s", false)] {
+        let _server = Redis::start(site.folder(), port, off);
+        site.run(&format!("lemon-session tables create {}", site.arguments));
+        match is_found {
+            true => assert!(site.advised("clock", "differ by").contains("synchronise both"), "{off}"),
+            false => site.is_gone("clock", "differ by"),
+        }
+    }
+}
+
+#[test]
+fn a_file_on_a_disk_of_this_machine_is_not_warned_of() {
+    let mut site = Site::new();
+    site.run("lemon-session tables create");
+    // statfs answers as for NFS.
+    site.before = "strace -f -o trace -e trace=statfs -e inject=statfs:poke_exit=@arg2=6969000000000000".to_owned();
+    if !site.run(&format!("{} stat -f -c %t .", site.before)).contains("6969") {
+        eprintln!("\n*** SKIPPED: this user cannot trace a program, or strace is not installed ***\n");
+        return;
+    }
+    assert!(site.advised("file", "network file system").contains("move it to a disk of this machine"));
+    site.before = String::new();
+    site.is_gone("file", "network file system");
 }
 
 #[test]

@@ -91,6 +91,9 @@ impl Provider {
         let (app, what) = match notice {
             Notice::Unsaved(app) => (app, "a session was changed and never saved: the changes are lost"),
             Notice::ChangedAfterSave(app) => (app, "a session was changed after it was saved: these changes are lost"),
+            Notice::StartedTwice(app) => {
+                (app, "a session was started twice in one request: neither handle sees what the other changes")
+            }
         };
         (self.log)(&format!("app={}: {what}", guest::shown(app)));
     }

@@ -70,6 +70,12 @@ impl<E: Env> Core<E> {
         !state.ended && state.has_id_of_its_own
     }
 
+    /// Whether the session is live and was started for this application.
+    pub fn is_of(&self, app: &str) -> bool {
+        let state = self.state.borrow();
+        !state.ended && state.applications[0].name == app
+    }
+
     /// The digest that the store knows the session by.
     pub(super) fn digest(&self) -> Digest {
         self.state.borrow().digest

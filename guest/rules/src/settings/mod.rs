@@ -134,6 +134,9 @@ pub enum Notice {
     Unsaved(String),
     /// This application's variables were changed after the last save.
     ChangedAfterSave(String),
+    /// A request started this application's session again while a handle of its first start was open, which shares no changes
+    /// with the second.
+    StartedTwice(String),
 }
 
 impl Default for Settings {

@@ -35,6 +35,9 @@ pub enum Failure {
     Stopped,
     /// The application returned an invalid response. The reason contains nothing of the response itself.
     BadAnswer(Cow<'static, str>),
+    /// The runtime of the application's language answered 500, as that of JavaScript does after an exception. Only development mode
+    /// takes this for a failure.
+    Exception,
     /// The application's files cannot be loaded. The log had the reason when they were read.
     NotLoaded(Arc<str>),
 }
@@ -50,7 +53,7 @@ impl Failure {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-            Self::Failed(_) | Self::Stopped | Self::NotLoaded(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Failed(_) | Self::Stopped | Self::Exception | Self::NotLoaded(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BadAnswer(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -68,6 +71,7 @@ impl Failure {
             | Self::Failed(_)
             | Self::Stopped
             | Self::BadAnswer(_)
+            | Self::Exception
             | Self::NotLoaded(_) => true,
             Self::BadRequest(_)
             | Self::Misdirected
@@ -91,6 +95,7 @@ impl Failure {
             Self::TimedOut => "The application did not answer in time.",
             Self::Failed(_) | Self::Stopped => "The application failed.",
             Self::BadAnswer(_) => "The application returned an invalid response.",
+            Self::Exception => "The application failed and answered 500 without a page.",
             Self::NotLoaded(_) => "The application cannot be loaded.",
         }
     }
@@ -126,6 +131,7 @@ impl Failure {
             | Self::NotFound
             // The failure has an entry of its own.
             | Self::Stopped
+            | Self::Exception
             | Self::NotLoaded(_) => about!(debug, subject, "{}", self.explanation()),
         }
     }

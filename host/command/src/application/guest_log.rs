@@ -113,7 +113,8 @@ impl State {
 
     fn log(&mut self, stream: Stream, line: &[u8]) {
         let line = String::from_utf8_lossy(line);
-        if let Some(printed) = self.subject.as_ref().and_then(|subject| subject.printed.as_ref()) {
+        let printed = self.subject.as_ref().and_then(|subject| subject.printed.as_ref());
+        if let Some(printed) = printed {
             printed.add(&line);
         }
         if let Stream::Stderr = stream {
@@ -125,6 +126,9 @@ impl State {
                 return;
             }
             if let Some(report) = Report::begin(&line, log::backtraces()) {
+                if let Some(printed) = printed {
+                    printed.note_report();
+                }
                 self.log_report();
                 self.report = Some(report);
                 return;

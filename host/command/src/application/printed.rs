@@ -1,18 +1,24 @@
 //! What guests print while they answer a request, for the page about its failure.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// The most that is kept of one request, in bytes: the end of it. The guest controls it.
 const KEPT: usize = 16 * 1024;
 
 /// The last lines that guests printed while they answered one request.
 #[derive(Default)]
-pub struct Printed(Mutex<String>);
+pub struct Printed {
+    text: Mutex<String>,
+    is_report: AtomicBool,
+}
 
 impl Printed {
     /// Adds a line.
     pub fn add(&self, line: &str) {
-        let mut text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
         text.push_str(line);
         text.push('\n');
         if text.len() > KEPT {
@@ -23,9 +29,19 @@ impl Printed {
         }
     }
 
+    /// One of the lines begins a report of a failure.
+    pub fn note_report(&self) {
+        self.is_report.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the guest has reported a failure.
+    pub fn has_report(&self) -> bool {
+        self.is_report.load(Ordering::Relaxed)
+    }
+
     /// The lines so far.
     pub fn text(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

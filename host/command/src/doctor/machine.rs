@@ -23,11 +23,7 @@ const OWN_FILES: u64 = 256;
 const EARLIEST: u64 = 1_735_689_600;
 
 pub async fn check(config: &Config, report: &mut Report) -> Result<()> {
-    if output::now() < EARLIEST {
-        let advice = "synchronise it with a time server: sessions that start now expire as soon as the clock is set";
-        report.fail("clock", "this machine's clock is years behind", Some(advice))?;
-    }
-
+    clock(output::now(), report)?;
     let begun = Instant::now();
     let progress = Progress::start("compiling the session component");
     let started = component(&config.settings).await;
@@ -42,6 +38,15 @@ pub async fn check(config: &Config, report: &mut Report) -> Result<()> {
     memory(config, report)?;
     cache(report)?;
     files(config, report)
+}
+
+/// Checks that the clock, which says that it is `now`, is set.
+fn clock(now: u64, report: &mut Report) -> Result<()> {
+    if now >= EARLIEST {
+        return Ok(());
+    }
+    let advice = "synchronise it with a time server: sessions that start now expire as soon as the clock is set";
+    report.fail("clock", "this machine's clock is years behind", Some(advice))
 }
 
 /// Starts and saves a session with these settings, in a memory store.
@@ -99,5 +104,20 @@ fn files(config: &Config, report: &mut Report) -> Result<()> {
             report.ok("files", &format!("the limit of open files is {allowed}, and at most {needed} are needed"))
         }
         None => report.ok("files", "there is no limit of open files"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_not_set_is_found() {
+        for (now, status) in [(0, Some("FAIL")), (EARLIEST - 1, Some("FAIL")), (EARLIEST, None), (output::now(), None)]
+        {
+            let mut report = Report::list();
+            clock(now, &mut report).unwrap();
+            assert_eq!(report.into_findings().first().map(|finding| finding.status), status, "{now}");
+        }
     }
 }

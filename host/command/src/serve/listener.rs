@@ -197,7 +197,10 @@ async fn answer(site: &Site, peer: IpAddr, request: Request<Incoming>) -> Respon
     let mut subject = Subject::new(RequestId::next(), request.method());
     let visit = site.dev.as_ref().map(|dev| dev.visit(&request, &mut subject));
     let mut response = match respond(site, &mut subject, peer, request).await {
-        Ok(response) => response,
+        Ok(response) => match &visit {
+            Some(visit) => visit.explained(response, &subject).await,
+            None => response,
+        },
         Err(failure) => {
             let mut response = failure.to_response(&subject);
             if let Some(visit) = &visit

@@ -417,10 +417,12 @@ async fn lost_changes_are_logged_with_the_application_and_the_request() {
     assert_eq!(view.get_caller().request, 4711);
     view.notify(Notice::Unsaved("shop".to_owned()));
     view.notify(Notice::ChangedAfterSave("line\nbreak".repeat(1000)));
+    view.notify(Notice::StartedTwice("shop".to_owned()));
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let lines: Vec<_> = text.lines().collect();
-    assert_eq!(lines.len(), 2, "{text}");
+    assert_eq!(lines.len(), 3, "{text}");
     assert!(lines.iter().all(|line| line.contains("WARN") && line.contains("request=4711")), "{text}");
     assert!(lines[0].contains("shop") && lines[0].contains("never saved"), "{text}");
     assert!(lines[1].contains("after it was saved") && lines[1].len() < 400, "{text}");
+    assert!(lines[2].contains("started twice in one request"), "{text}");
 }

@@ -9,6 +9,9 @@ const CHECK_FILE = 1000;
 /** The length of the write-ahead log, in pages, at which a save copies it back into the database. */
 const LOG_PAGES = 4000;
 
+/** What the names of the tables end with. The table of tombstones was `_former` before layout 3. */
+const PARTS = ['', '_variable', '_large', '_tombstone', '_former', '_meta'];
+
 /** Expected failures as `lemon:session/storage` tells them. */
 const unavailable = val => ({ tag: 'unavailable', val });
 
@@ -152,6 +155,17 @@ export class Database {
         return this.#database.prepare(`SELECT version FROM "${this.#table}_meta"`).pluck().get() ?? 0;
     }
 
+    /** The failure that a table with one of the names is of another program. All of ours are made in one transaction. */
+    #foreign() {
+        const named = `SELECT name FROM sqlite_schema WHERE name COLLATE NOCASE IN (${PARTS.map(() => '?')}) ORDER BY name`;
+        const names = this.#database.prepare(named).pluck().all(PARTS.map(part => `${this.#table}${part}`));
+        if (names.length === 0 || names.some(name => name.toLowerCase().endsWith('_meta'))) {
+            return undefined;
+        }
+        const what = `${this.#path} has a table ${names[0]} that another program made: there is no table ${this.#table}_meta beside it`;
+        return unavailable(`${what}. It is left as it is; give the sessions another table or another file`);
+    }
+
     /** The layout of the tables, as a connection of its own finds it. */
     #found() {
         if (!this.#stat()) {
@@ -181,6 +195,10 @@ export class Database {
             this.close();
             this.#connect();
             this.#transaction('BEGIN IMMEDIATE', () => {
+                const foreign = this.#foreign();
+                if (foreign) {
+                    throw foreign;
+                }
                 const found = this.#layout();
                 if (found > layouts.length) {
                     throw this.#newer(found);
@@ -212,7 +230,7 @@ export class Database {
             this.close();
             this.#connect();
             this.#transaction('BEGIN IMMEDIATE', () => {
-                for (const part of ['', '_variable', '_large', '_tombstone', '_former', '_meta']) {
+                for (const part of PARTS) {
                     this.#database.exec(`DROP TABLE IF EXISTS "${this.#table}${part}"`);
                 }
             });

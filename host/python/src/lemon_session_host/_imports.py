@@ -178,16 +178,20 @@ class Caller(threading.local):
     request = 0
 
 
+_NOTICES = {
+    'unsaved': 'a session of %r was dropped with changes that were not saved',
+    'changed-after-save': 'a session of %r was changed after its last save, and not saved again',
+    'started-twice': 'a session of %r was started twice in one request: neither handle sees what the other changes',
+}
+
+
 def settings_functions(settings: Settings, caller: Caller) -> dict[str, Callable[..., Any]]:
     """The functions of lemon:session/settings."""
     record = as_record(settings)
 
     def notify(notice: tuple[str, str]) -> None:
         kind, app = notice
-        if kind == 'unsaved':
-            logger.warning("a session of %r was dropped with changes that were not saved", app)
-        else:
-            logger.warning("a session of %r was changed after its last save, and not saved again", app)
+        logger.warning(_NOTICES[kind], app)
 
     return {
         'get-defaults': lambda: record,

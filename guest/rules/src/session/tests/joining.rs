@@ -11,6 +11,19 @@ fn start_in(
     start(world, Options { cookies, ..options() }).unwrap()
 }
 
+fn start_of(
+    outside: &Outside,
+    world: &std::rc::Rc<crate::World<Outside>>,
+    request: u64,
+    cookies: &str,
+    app: &str,
+) -> Session<Outside> {
+    outside.call_as(request, Grant::Owners);
+    let named = Cookie { name: Some("session".into()), ..cookie() };
+    start(world, Options { app: Some(app.into()), cookie: Some(named), cookies: vec![cookies.into()], ..options() })
+        .unwrap()
+}
+
 #[test]
 fn two_starts_in_the_first_request_of_a_visitor_are_one_session() {
     let outside = plain();
@@ -80,6 +93,29 @@ fn a_start_joins_no_session_that_was_not_stored_and_none_that_the_cookies_lead_t
         assert!(!session.created());
         assert_eq!(sent_id(&session.save().unwrap()), None, "the visitor has the cookie");
     }
+}
+
+#[test]
+fn a_second_handle_that_does_not_see_the_changes_of_the_first_is_told_to_the_host() {
+    let outside = plain();
+    let world = outside.instance();
+    let cookies = format!("session={}", outside.visited());
+    let twice = [Notice::StartedTwice("session".into())];
+    let (first, second) = (start_in(&outside, &world, 1, &cookies), start_in(&outside, &world, 1, &cookies));
+    assert_eq!(outside.notices(), twice);
+    first.set("a", &Value::Integer(2)).unwrap();
+    assert_eq!(second.get("a").unwrap(), Some(one()));
+    first.save().unwrap();
+    drop((first, second));
+
+    drop(start_in(&outside, &world, 2, &cookies));
+    let shop = start_of(&outside, &world, 2, &cookies, "shop");
+    let again = start_in(&outside, &world, 2, &cookies);
+    let other_request = start_in(&outside, &world, 3, &cookies);
+    assert_eq!(outside.notices(), [], "one after the other, of another application, or in another request");
+    shop.destroy().unwrap();
+    drop((again, other_request, start_of(&outside, &world, 2, &cookies, "shop")));
+    assert_eq!(outside.notices(), [], "the first has ended");
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod watch;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use lemon_session_host::SessionCtx;
 use wasmtime_wasi_http::WasiBody;
 
@@ -101,6 +101,20 @@ impl Visit {
         }
         let cookies = sessions::of(&self.headers, self.dev.session.stores(), &self.dev.storages).await;
         Some(Page::new(failure, subject, self, &cookies))
+    }
+
+    /// A response of the application; in its place the page, if the runtime of the application's language made it after an
+    /// exception: a 500 that is at most plain text.
+    pub async fn explained(&self, mut response: Response<WasiBody>, subject: &Subject) -> Response<WasiBody> {
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        let is_of_runtime = response.status() == StatusCode::INTERNAL_SERVER_ERROR
+            && self.printed.has_report()
+            && kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
+        let page = if is_of_runtime { self.page(&Failure::Exception, subject).await } else { None };
+        if let Some(page) = page {
+            page.replace_body(&mut response);
+        }
+        response
     }
 
     /// The response, of which the line tells.

@@ -27,6 +27,8 @@ from ..store import (
 T = TypeVar('T')
 
 _LAYOUT = 3
+# What the names of the tables end with. The table of tombstones was `_former` before layout 3.
+_PARTS = ('', '_variable', '_large', '_tombstone', '_former', '_meta')
 # The longest value that is kept beside the names.
 _INLINE = 400
 # The latest time that SQLite can store.
@@ -238,6 +240,7 @@ class Sqlite(Store):
         except OSError as error:
             raise Unavailable(f'cannot create {self._path}: {error.strerror}') from None
         with self._failing(), self._alone() as sql:
+            self._refuse_foreign(sql)
             layout = sql.layout()
             if layout > _LAYOUT:
                 raise self._newer(layout)
@@ -253,8 +256,8 @@ class Sqlite(Store):
         if not self._path.exists():
             return
         with self._failing(), self._alone() as sql:
-            # The table of tombstones was `_former` before layout 3.
-            for part in ('', '_variable', '_large', '_tombstone', '_former', '_meta'):
+            self._refuse_foreign(sql)
+            for part in _PARTS:
                 sql(f'DROP TABLE IF EXISTS "{{t}}{part}"')
 
     def tables_exist(self) -> bool:
@@ -380,6 +383,12 @@ class Sqlite(Store):
         return MissingTables(f'the tables of {self._table} are not in {self._path}, or are older than this package: '
                              '`Sessions.manager().create_tables()` creates them, or brings them up to date')
 
+    def _refuse_foreign(self, sql: '_Statements') -> None:
+        """All tables are made in one transaction, so that one without the others is of another program."""
+        if found := sql.foreign():
+            raise Unavailable(f'{self._path} has a table {found} that another program made: there is no table {self._table}_meta '
+                              'beside it. It is left as it is; give the sessions another table or another file')
+
     def _newer(self, layout: int) -> Unavailable:
         return Unavailable(f'the tables of {self._table} in {self._path} have the layout {layout}, which this version does '
                            'not know')
@@ -499,6 +508,13 @@ class _Statements:
             return 0
         version = self.row('SELECT version FROM "{t}_meta"')
         return int(version[0]) if version else 0
+
+    def foreign(self) -> str | None:
+        """A table with one of the names that is not of a layout."""
+        names = [f'{self._table}{part}' for part in _PARTS]
+        found = [name for name, in self(
+            f'SELECT name FROM sqlite_schema WHERE name COLLATE NOCASE IN ({", ".join("?" * len(names))}) ORDER BY name', *names)]
+        return None if any(name.lower().endswith('_meta') for name in found) else next(iter(found), None)
 
     def load(self, digest: bytes, app: str, now: int, inline_bytes: int) -> LoadOutcome:
         if found := self._load(digest, app, now, inline_bytes):
