@@ -96,6 +96,10 @@ impl Outside {
         self.0.clock.set(self.0.clock.get() + time);
     }
 
+    pub fn turn_back(&self, seconds: u64) {
+        self.0.clock.set(self.0.clock.get() - Duration::from_secs(seconds));
+    }
+
     pub fn fail(&self, fails: bool) {
         self.0.fails.set(fails);
     }
@@ -128,6 +132,16 @@ impl Outside {
     /// How many sessions the store has, live or not.
     pub fn stored(&self) -> usize {
         self.0.sessions.borrow().values().filter(|row| matches!(row, Row::Session(..))).count()
+    }
+
+    /// The applications and names of all stored variables.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let sessions = self.0.sessions.borrow();
+        let variables = sessions.values().filter_map(|row| match row {
+            Row::Session(_, variables) => Some(variables.keys().cloned()),
+            _ => None,
+        });
+        variables.flatten().collect()
     }
 
     /// Puts bytes where a variable of the only session is.
