@@ -79,6 +79,30 @@ extern void __wasm_import_lemon_session_sessions_method_session_save(int32_t, ui
 __attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.destroy")))
 extern void __wasm_import_lemon_session_sessions_method_session_destroy(int32_t, uint8_t *);
 
+__attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.set-default")))
+extern void __wasm_import_lemon_session_sessions_method_session_set_default(int32_t, uint8_t *, size_t, int32_t, int64_t, size_t, uint8_t *);
+
+__attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.flash")))
+extern void __wasm_import_lemon_session_sessions_method_session_flash(int32_t, int32_t, int64_t, size_t, uint8_t *);
+
+__attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.flashes")))
+extern void __wasm_import_lemon_session_sessions_method_session_flashes(int32_t, uint8_t *);
+
+__attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.entries-of")))
+extern void __wasm_import_lemon_session_sessions_method_session_entries_of(int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.csrf-token")))
+extern void __wasm_import_lemon_session_sessions_method_session_csrf_token(int32_t, uint8_t *);
+
+__attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.check-csrf")))
+extern void __wasm_import_lemon_session_sessions_method_session_check_csrf(int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.modified")))
+extern int32_t __wasm_import_lemon_session_sessions_method_session_modified(int32_t);
+
+__attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.accessed")))
+extern int32_t __wasm_import_lemon_session_sessions_method_session_accessed(int32_t);
+
 // Imported Functions from `lemon:session/manager@0.1.0`
 
 __attribute__((__import_module__("lemon:session/manager@0.1.0"), __import_name__("create-tables")))
@@ -428,6 +452,41 @@ void lemon_session_sessions_list_header_free(lemon_session_sessions_list_header_
 void lemon_session_sessions_result_list_header_error_free(lemon_session_sessions_result_list_header_error_t *ptr) {
   if (!ptr->is_err) {
     lemon_session_sessions_list_header_free(&ptr->val.ok);
+  } else {
+    lemon_session_sessions_error_free(&ptr->val.err);
+  }
+}
+
+void lemon_session_sessions_result_value_error_free(lemon_session_sessions_result_value_error_t *ptr) {
+  if (!ptr->is_err) {
+    lemon_session_sessions_value_free(&ptr->val.ok);
+  } else {
+    lemon_session_sessions_error_free(&ptr->val.err);
+  }
+}
+
+void lemon_session_sessions_list_value_free(lemon_session_sessions_list_value_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    lemon_session_sessions_value_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      lemon_session_sessions_value_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void lemon_session_sessions_result_list_value_error_free(lemon_session_sessions_result_list_value_error_t *ptr) {
+  if (!ptr->is_err) {
+    lemon_session_sessions_list_value_free(&ptr->val.ok);
+  } else {
+    lemon_session_sessions_error_free(&ptr->val.err);
+  }
+}
+
+void lemon_session_sessions_result_string_error_free(lemon_session_sessions_result_string_error_t *ptr) {
+  if (!ptr->is_err) {
+    application_string_free(&ptr->val.ok);
   } else {
     lemon_session_sessions_error_free(&ptr->val.err);
   }
@@ -2299,6 +2358,596 @@ bool lemon_session_sessions_method_session_destroy(lemon_session_sessions_borrow
     *err = result.val.err;
     return 0;
   }
+}
+
+bool lemon_session_sessions_method_session_set_default(lemon_session_sessions_borrow_session_t self, application_string_t *name, lemon_session_sessions_value_t *value, lemon_session_sessions_value_t *ret, lemon_session_sessions_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(16+2*sizeof(void*))];
+  int32_t variant;
+  int64_t variant6;
+  size_t variant7;
+  switch ((int32_t) (*value).tag) {
+    case 0: {
+      variant = 0;
+      variant6 = 0;
+      variant7 = 0;
+      break;
+    }
+    case 1: {
+      const bool *payload0 = &(*value).val.boolean;
+      variant = 1;
+      variant6 = (int64_t) *payload0;
+      variant7 = 0;
+      break;
+    }
+    case 2: {
+      const int64_t *payload1 = &(*value).val.integer;
+      variant = 2;
+      variant6 = *payload1;
+      variant7 = 0;
+      break;
+    }
+    case 3: {
+      const double *payload2 = &(*value).val.real;
+      variant = 3;
+      variant6 = ((union double_int64){ *payload2 }).b;
+      variant7 = 0;
+      break;
+    }
+    case 4: {
+      const application_string_t *payload3 = &(*value).val.text;
+      variant = 4;
+      variant6 = (int64_t) (uint8_t *) (*payload3).ptr;
+      variant7 = (*payload3).len;
+      break;
+    }
+    case 5: {
+      const application_list_u8_t *payload4 = &(*value).val.bytes;
+      variant = 5;
+      variant6 = (int64_t) (uint8_t *) (*payload4).ptr;
+      variant7 = (*payload4).len;
+      break;
+    }
+    case 6: {
+      const application_string_t *payload5 = &(*value).val.json;
+      variant = 6;
+      variant6 = (int64_t) (uint8_t *) (*payload5).ptr;
+      variant7 = (*payload5).len;
+      break;
+    }
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_lemon_session_sessions_method_session_set_default((self).__handle, (uint8_t *) (*name).ptr, (*name).len, variant, variant6, variant7, ptr);
+  lemon_session_sessions_result_value_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      lemon_session_types_value_t variant8;
+      variant8.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant8.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          variant8.val.boolean = (int32_t) *((uint8_t*) (ptr + 16));
+          break;
+        }
+        case 2: {
+          variant8.val.integer = *((int64_t*) (ptr + 16));
+          break;
+        }
+        case 3: {
+          variant8.val.real = *((double*) (ptr + 16));
+          break;
+        }
+        case 4: {
+          variant8.val.text = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant8.val.bytes = (application_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant8.val.json = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.ok = variant8;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      lemon_session_types_error_t variant9;
+      variant9.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant9.tag) {
+        case 0: {
+          variant9.val.invalid_name = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant9.val.invalid_value = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant9.val.invalid_option = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          variant9.val.reserved = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 4: {
+          variant9.val.too_large = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant9.val.unreadable = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          break;
+        }
+        case 8: {
+          variant9.val.storage = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          variant9.val.denied = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          variant9.val.too_many = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant9;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool lemon_session_sessions_method_session_flash(lemon_session_sessions_borrow_session_t self, lemon_session_sessions_value_t *value, lemon_session_sessions_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  int32_t variant;
+  int64_t variant6;
+  size_t variant7;
+  switch ((int32_t) (*value).tag) {
+    case 0: {
+      variant = 0;
+      variant6 = 0;
+      variant7 = 0;
+      break;
+    }
+    case 1: {
+      const bool *payload0 = &(*value).val.boolean;
+      variant = 1;
+      variant6 = (int64_t) *payload0;
+      variant7 = 0;
+      break;
+    }
+    case 2: {
+      const int64_t *payload1 = &(*value).val.integer;
+      variant = 2;
+      variant6 = *payload1;
+      variant7 = 0;
+      break;
+    }
+    case 3: {
+      const double *payload2 = &(*value).val.real;
+      variant = 3;
+      variant6 = ((union double_int64){ *payload2 }).b;
+      variant7 = 0;
+      break;
+    }
+    case 4: {
+      const application_string_t *payload3 = &(*value).val.text;
+      variant = 4;
+      variant6 = (int64_t) (uint8_t *) (*payload3).ptr;
+      variant7 = (*payload3).len;
+      break;
+    }
+    case 5: {
+      const application_list_u8_t *payload4 = &(*value).val.bytes;
+      variant = 5;
+      variant6 = (int64_t) (uint8_t *) (*payload4).ptr;
+      variant7 = (*payload4).len;
+      break;
+    }
+    case 6: {
+      const application_string_t *payload5 = &(*value).val.json;
+      variant = 6;
+      variant6 = (int64_t) (uint8_t *) (*payload5).ptr;
+      variant7 = (*payload5).len;
+      break;
+    }
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_lemon_session_sessions_method_session_flash((self).__handle, variant, variant6, variant7, ptr);
+  lemon_session_sessions_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      lemon_session_types_error_t variant8;
+      variant8.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant8.tag) {
+        case 0: {
+          variant8.val.invalid_name = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant8.val.invalid_value = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant8.val.invalid_option = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          variant8.val.reserved = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 4: {
+          variant8.val.too_large = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant8.val.unreadable = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          break;
+        }
+        case 8: {
+          variant8.val.storage = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          variant8.val.denied = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          variant8.val.too_many = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant8;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool lemon_session_sessions_method_session_flashes(lemon_session_sessions_borrow_session_t self, lemon_session_sessions_list_value_t *ret, lemon_session_sessions_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_lemon_session_sessions_method_session_flashes((self).__handle, ptr);
+  lemon_session_sessions_result_list_value_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (lemon_session_sessions_list_value_t) { (lemon_session_sessions_value_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      lemon_session_types_error_t variant0;
+      variant0.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant0.tag) {
+        case 0: {
+          variant0.val.invalid_name = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant0.val.invalid_value = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant0.val.invalid_option = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          variant0.val.reserved = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 4: {
+          variant0.val.too_large = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant0.val.unreadable = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          break;
+        }
+        case 8: {
+          variant0.val.storage = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          variant0.val.denied = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          variant0.val.too_many = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant0;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool lemon_session_sessions_method_session_entries_of(lemon_session_sessions_borrow_session_t self, application_string_t *digest, lemon_session_sessions_list_tuple2_string_value_t *ret, lemon_session_sessions_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_lemon_session_sessions_method_session_entries_of((self).__handle, (uint8_t *) (*digest).ptr, (*digest).len, ptr);
+  lemon_session_sessions_result_list_tuple2_string_value_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (lemon_session_sessions_list_tuple2_string_value_t) { (lemon_session_sessions_tuple2_string_value_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      lemon_session_types_error_t variant0;
+      variant0.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant0.tag) {
+        case 0: {
+          variant0.val.invalid_name = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant0.val.invalid_value = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant0.val.invalid_option = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          variant0.val.reserved = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 4: {
+          variant0.val.too_large = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant0.val.unreadable = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          break;
+        }
+        case 8: {
+          variant0.val.storage = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          variant0.val.denied = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          variant0.val.too_many = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant0;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool lemon_session_sessions_method_session_csrf_token(lemon_session_sessions_borrow_session_t self, application_string_t *ret, lemon_session_sessions_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_lemon_session_sessions_method_session_csrf_token((self).__handle, ptr);
+  lemon_session_sessions_result_string_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      lemon_session_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.invalid_name = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant.val.invalid_value = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant.val.invalid_option = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          variant.val.reserved = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 4: {
+          variant.val.too_large = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.unreadable = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          break;
+        }
+        case 8: {
+          variant.val.storage = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          variant.val.denied = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          variant.val.too_many = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool lemon_session_sessions_method_session_check_csrf(lemon_session_sessions_borrow_session_t self, application_string_t *token, bool *ret, lemon_session_sessions_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_lemon_session_sessions_method_session_check_csrf((self).__handle, (uint8_t *) (*token).ptr, (*token).len, ptr);
+  lemon_session_sessions_result_bool_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      lemon_session_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.invalid_name = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant.val.invalid_value = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant.val.invalid_option = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          variant.val.reserved = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 4: {
+          variant.val.too_large = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.unreadable = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          break;
+        }
+        case 8: {
+          variant.val.storage = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          variant.val.denied = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          variant.val.too_many = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool lemon_session_sessions_method_session_modified(lemon_session_sessions_borrow_session_t self) {
+  int32_t ret = __wasm_import_lemon_session_sessions_method_session_modified((self).__handle);
+  return ret;
+}
+
+bool lemon_session_sessions_method_session_accessed(lemon_session_sessions_borrow_session_t self) {
+  int32_t ret = __wasm_import_lemon_session_sessions_method_session_accessed((self).__handle);
+  return ret;
 }
 
 bool lemon_session_manager_create_tables(lemon_session_manager_location_t *location, lemon_session_manager_list_error_t *err) {

@@ -357,6 +357,35 @@ typedef struct {
   } val;
 } lemon_session_sessions_result_list_header_error_t;
 
+typedef struct {
+  bool is_err;
+  union {
+    lemon_session_sessions_value_t ok;
+    lemon_session_sessions_error_t err;
+  } val;
+} lemon_session_sessions_result_value_error_t;
+
+typedef struct {
+  lemon_session_sessions_value_t *ptr;
+  size_t len;
+} lemon_session_sessions_list_value_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    lemon_session_sessions_list_value_t ok;
+    lemon_session_sessions_error_t err;
+  } val;
+} lemon_session_sessions_result_list_value_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    application_string_t ok;
+    lemon_session_sessions_error_t err;
+  } val;
+} lemon_session_sessions_result_string_error_t;
+
 typedef lemon_session_types_error_t lemon_session_manager_error_t;
 
 typedef lemon_session_types_location_t lemon_session_manager_location_t;
@@ -530,6 +559,45 @@ extern bool lemon_session_sessions_method_session_save(lemon_session_sessions_bo
 // Ends the session at once and discards all changes. Returns the headers that delete the cookie, if the visitor may
 // have one.
 extern bool lemon_session_sessions_method_session_destroy(lemon_session_sessions_borrow_session_t self, lemon_session_sessions_list_header_t *ret, lemon_session_sessions_error_t *err);
+// Sets a variable unless it is there already. Returns its value.
+// 
+// Of two requests that both find none, the last save decides.
+// 
+// Fails as `get` and `set` do.
+extern bool lemon_session_sessions_method_session_set_default(lemon_session_sessions_borrow_session_t self, application_string_t *name, lemon_session_sessions_value_t *value, lemon_session_sessions_value_t *ret, lemon_session_sessions_error_t *err);
+// Leaves a flash message: a value that waits for the next call of `flashes`, in this request or a later one.
+// 
+// Requests that leave messages at once keep each other's. At most 100 messages of an application wait; a further one
+// takes the place of the oldest. They count for the limits `variables` and `session-bytes`, `clear` removes them, and
+// no other function shows them.
+// 
+// Fails as `set` does.
+extern bool lemon_session_sessions_method_session_flash(lemon_session_sessions_borrow_session_t self, lemon_session_sessions_value_t *value, lemon_session_sessions_error_t *err);
+// Takes all of the application's flash messages, oldest first. They are gone once this is saved. Two requests that take
+// them at once both get them.
+// 
+// A message stored in a format that this version does not know stays.
+extern bool lemon_session_sessions_method_session_flashes(lemon_session_sessions_borrow_session_t self, lemon_session_sessions_list_value_t *ret, lemon_session_sessions_error_t *err);
+// All variables that this application has in another session of the same owner, sorted by name: for a login that takes
+// over what the user's session on another device has. Empty if the owner has no such session. `manager.list` returns the
+// digests of an owner's sessions.
+// 
+// Fails with `invalid-option` when this session has no owner, and with `invalid-name` for what is no digest.
+extern bool lemon_session_sessions_method_session_entries_of(lemon_session_sessions_borrow_session_t self, application_string_t *digest, lemon_session_sessions_list_tuple2_string_value_t *ret, lemon_session_sessions_error_t *err);
+// A token against forged requests (CSRF), to be put into a form or a header of a script. The text differs with each call.
+// 
+// All tokens of a session are valid until it ends or `regenerate-id` is saved: a token that was known before a login is
+// worth nothing after it. After an id rotation of the setting `renew-after`, tokens of the last id are still valid, and
+// those of earlier ones are not. After `regenerate-id`, the token is one of the new id.
+extern bool lemon_session_sessions_method_session_csrf_token(lemon_session_sessions_borrow_session_t self, application_string_t *ret, lemon_session_sessions_error_t *err);
+// Whether a text is a token of this session. It may come from anybody.
+extern bool lemon_session_sessions_method_session_check_csrf(lemon_session_sessions_borrow_session_t self, application_string_t *token, bool *ret, lemon_session_sessions_error_t *err);
+// Whether there are changes that `save` would write: of a variable or message of any application, the owner or the id.
+// That a use of the session extends it is no such change.
+extern bool lemon_session_sessions_method_session_modified(lemon_session_sessions_borrow_session_t self);
+// Whether a variable, message, token or owner was read or changed since `start`, with any handle: if not, the response
+// does not depend on the visitor's session.
+extern bool lemon_session_sessions_method_session_accessed(lemon_session_sessions_borrow_session_t self);
 
 // Imported Functions from `lemon:session/manager@0.1.0`
 // Creates the tables, or upgrades those of an older version. Existing sessions are kept.
@@ -629,6 +697,14 @@ void lemon_session_sessions_result_u64_error_free(lemon_session_sessions_result_
 void lemon_session_sessions_list_header_free(lemon_session_sessions_list_header_t *ptr);
 
 void lemon_session_sessions_result_list_header_error_free(lemon_session_sessions_result_list_header_error_t *ptr);
+
+void lemon_session_sessions_result_value_error_free(lemon_session_sessions_result_value_error_t *ptr);
+
+void lemon_session_sessions_list_value_free(lemon_session_sessions_list_value_t *ptr);
+
+void lemon_session_sessions_result_list_value_error_free(lemon_session_sessions_result_list_value_error_t *ptr);
+
+void lemon_session_sessions_result_string_error_free(lemon_session_sessions_result_string_error_t *ptr);
 
 void lemon_session_manager_error_free(lemon_session_manager_error_t *ptr);
 

@@ -45,14 +45,33 @@ static bool is_own(const char *origin, const char *host) {
     return false;
 }
 
-bool session_is_same_origin(void) {
+static bool is_safe(void) {
     const char *method = getenv("REQUEST_METHOD"), *safe[] = { "GET", "HEAD", "OPTIONS", "TRACE" };
     for (int i = 0; i < 4; i++) {
         if (method && strcmp(method, safe[i]) == 0) return true;
     }
+    return false;
+}
+
+bool session_is_same_origin(void) {
+    if (is_safe()) return true;
     const char *site = getenv("HTTP_SEC_FETCH_SITE"), *origin = getenv("HTTP_ORIGIN");
     if (site) return strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0;
     return !origin || is_own(origin, getenv("HTTP_HOST"));
+}
+
+bool session_check_csrf(session_t session, const char *token, bool *is_same_origin, session_error_t *error) {
+    *is_same_origin = session_is_same_origin();
+    if (!*is_same_origin || is_safe() || getenv("HTTP_SEC_FETCH_SITE") || getenv("HTTP_ORIGIN")) return true;
+    application_string_t text = borrowed(token ? token : "");
+    return lemon_session_sessions_method_session_check_csrf(session, &text, is_same_origin, error);
+}
+
+bool session_csrf_token(session_t session, char **token, session_error_t *error) {
+    application_string_t text;
+    if (!lemon_session_sessions_method_session_csrf_token(session, &text, error)) return false;
+    *token = copied(text.ptr, text.len);
+    return true;
 }
 
 bool session_start(const char *app, session_t *session, session_error_t *error) {
@@ -91,6 +110,23 @@ bool session_take_text(session_t session, const char *name, char **text, session
     application_string_t key = borrowed(name);
     lemon_session_sessions_option_value_t value;
     return lemon_session_sessions_method_session_take(session, &key, &value, error) && text_of(name, &value, text, error);
+}
+
+bool session_flash_text(session_t session, const char *text, session_error_t *error) {
+    lemon_session_sessions_value_t value = { .tag = LEMON_SESSION_TYPES_VALUE_TEXT, .val.text = borrowed(text) };
+    return lemon_session_sessions_method_session_flash(session, &value, error);
+}
+
+bool session_flash_texts(session_t session, char ***texts, session_error_t *error) {
+    lemon_session_sessions_list_value_t values;
+    if (!lemon_session_sessions_method_session_flashes(session, &values, error)) return false;
+    char **next = *texts = calloc(values.len + 1, sizeof *next);
+    if (!next) abort();
+    for (size_t i = 0; i < values.len; i++) {
+        const lemon_session_sessions_value_t *value = &values.ptr[i];
+        if (value->tag == LEMON_SESSION_TYPES_VALUE_TEXT) *next++ = copied(value->val.text.ptr, value->val.text.len);
+    }
+    return true;
 }
 
 bool session_set_text(session_t session, const char *name, const char *text, session_error_t *error) {

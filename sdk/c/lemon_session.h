@@ -20,6 +20,13 @@ typedef lemon_session_sessions_error_t session_error_t;
  * them. The rules are those of check_same_origin in the other languages. */
 bool session_is_same_origin(void);
 
+/* As session_is_same_origin, but a request with neither Sec-Fetch-Site nor Origin has to bring a token of this session, which may be
+ * NULL: so that browsers that are older than these headers are covered too. */
+bool session_check_csrf(session_t session, const char *token, bool *is_same_origin, session_error_t *error);
+
+/* A token against forged requests, to be put into a form for session_check_csrf. The text differs with each call. */
+bool session_csrf_token(session_t session, char **token, session_error_t *error);
+
 /* Starts the session that the request's cookie names, or a new one, for the variables of an application: NULL for the one that the
  * host's settings name. */
 bool session_start(const char *app, session_t *session, session_error_t *error);
@@ -29,6 +36,13 @@ bool session_get_text(session_t session, const char *name, char **text, session_
 
 /* Reads a text and removes its variable: for messages that are shown once. */
 bool session_take_text(session_t session, const char *name, char **text, session_error_t *error);
+
+/* Leaves a flash message: a text in UTF-8 that waits for the next call of session_flash_texts, in this request or a later one. */
+bool session_flash_text(session_t session, const char *text, session_error_t *error);
+
+/* Takes all flash messages of the application, oldest first: an array of texts that ends with NULL. Messages that are no texts are
+ * dropped. */
+bool session_flash_texts(session_t session, char ***texts, session_error_t *error);
 
 /* Sets a variable to a text in UTF-8. */
 bool session_set_text(session_t session, const char *name, const char *text, session_error_t *error);

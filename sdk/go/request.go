@@ -29,23 +29,30 @@ func isHTTPS(request *http.Request) bool {
 // that the request was sent to; a proxy in front of the server must pass Host on. A request with neither header passes, as
 // it does not come from a browser.
 func CheckSameOrigin(request *http.Request) error {
+	_, err := isKnown(request)
+	return err
+}
+
+// isKnown does what CheckSameOrigin does, and returns whether the request is known to be harmless. If not, it has neither
+// header.
+func isKnown(request *http.Request) (bool, error) {
 	switch request.Method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return nil
+		return true, nil
 	}
 	sites, origins := request.Header.Values("Sec-Fetch-Site"), request.Header.Values("Origin")
 	if len(sites) > 0 {
 		for _, site := range sites {
 			if site != "same-origin" && site != "none" {
-				return &Error{ErrCrossSite, "the request comes from another origin: Sec-Fetch-Site says so"}
+				return false, &Error{ErrCrossSite, "the request comes from another origin: Sec-Fetch-Site says so"}
 			}
 		}
-		return nil
+		return true, nil
 	}
 	if len(origins) == 0 || len(origins) == 1 && isOwn(origins[0], request.Host, isHTTPS(request)) {
-		return nil
+		return len(origins) == 1, nil
 	}
-	return &Error{
+	return false, &Error{
 		ErrCrossSite,
 		"the request comes from another origin: its Origin does not match its Host, which a proxy must pass on",
 	}

@@ -25,9 +25,11 @@ package sessions
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	bindings "github.com/lemon-session/lemon-session/sdk/go/internal/bindings/lemon_session_sessions"
+	stored "github.com/lemon-session/lemon-session/sdk/go/internal/bindings/lemon_session_types"
 	"github.com/lemon-session/lemon-session/sdk/go/internal/handles"
 	types "github.com/lemon-session/lemon-session/sdk/go/wit/types"
 )
@@ -106,7 +108,12 @@ func (s *Session) Keys() ([]string, error) {
 
 // Entries returns all variables, with values as [Session.Get] returns them.
 func (s *Session) Entries() (map[string]any, error) {
-	entries, err := unwrap(s.handle.Entries())
+	return values(s.handle.Entries())
+}
+
+// values returns the variables of a result.
+func values(result result[[]types.Tuple2[string, stored.Value]]) (map[string]any, error) {
+	entries, err := unwrap(result)
 	if err != nil {
 		return nil, err
 	}
@@ -231,4 +238,103 @@ func (s *Session) Save(header http.Header) error {
 // cookie.
 func (s *Session) Destroy(header http.Header) error {
 	return send(header, s.handle.Destroy())
+}
+
+// SetDefault sets a variable unless it is set already, and returns its value as [Session.Get] does.
+func (s *Session) SetDefault(name string, value any) (any, error) {
+	return SetDefault[any](s, name, value)
+}
+
+// SetDefault sets a variable unless it is set already, and returns its value as [Get] does.
+func SetDefault[T any](s *Session, name string, value T) (T, error) {
+	var zero T
+	converted, err := toValue(name, value)
+	if err != nil {
+		return zero, err
+	}
+	current, err := named(name, func(name string) result[stored.Value] { return s.handle.SetDefault(name, converted) })
+	if err != nil {
+		return zero, err
+	}
+	return fromValue[T](name, current)
+}
+
+// Flash leaves a flash message: a value that waits for the next call of Flashes, in this request or a later one.
+//
+// Requests that leave messages at the same time keep each other's. At most 100 messages of an application wait; a further
+// one replaces the oldest. They count for the limits of variables and of the session, Clear removes them, and no other
+// method shows them.
+func (s *Session) Flash(message any) error {
+	converted, err := toValue("flash", message)
+	if err != nil {
+		return err
+	}
+	_, err = unwrap(s.handle.Flash(converted))
+	return err
+}
+
+// Flashes takes all flash messages of the application, oldest first, as [Session.Get] returns values. They are gone once
+// this is saved; two requests that take them at the same time both get them.
+func (s *Session) Flashes() ([]any, error) {
+	return Flashes[any](s)
+}
+
+// Flashes takes all flash messages as [Get] returns values. One that is not a T, such as one that an older version of the
+// application left, is dropped.
+func Flashes[T any](s *Session) ([]T, error) {
+	waiting, err := unwrap(s.handle.Flashes())
+	if err != nil {
+		return nil, err
+	}
+	messages := make([]T, 0, len(waiting))
+	for _, value := range waiting {
+		if message, err := fromValue[T]("flash", value); err == nil {
+			messages = append(messages, message)
+		}
+	}
+	return messages, nil
+}
+
+// EntriesOf returns all variables of the application in another session of the same owner, as Entries does; none if the
+// owner has no such session. A login takes over with it what the user's session on another device has.
+func (s *Session) EntriesOf(digest string) (map[string]any, error) {
+	if err := wellFormed("a digest", digest); err != nil {
+		return nil, err
+	}
+	return values(s.handle.EntriesOf(digest))
+}
+
+// CSRFToken returns a token against forged requests, to be put into a form or a header for CheckCSRF. The text differs with
+// each call. It is valid until the session ends or RegenerateID is saved; after that call, this returns a token of the new
+// id.
+func (s *Session) CSRFToken() (string, error) {
+	return unwrap(s.handle.CsrfToken())
+}
+
+// CheckCSRF returns [ErrCrossSite] for a request that another site made the visitor's browser send, as [CheckSameOrigin]
+// does, and for a request with neither Sec-Fetch-Site nor Origin unless it brings a token of this session. Browsers that are
+// older than these headers are covered too.
+func (s *Session) CheckCSRF(request *http.Request, token string) error {
+	if known, err := isKnown(request); known || err != nil {
+		return err
+	}
+	if valid, err := unwrap(s.handle.CheckCsrf(strings.ToValidUTF8(token, ""))); valid || err != nil {
+		return err
+	}
+	return &Error{
+		ErrCrossSite,
+		"the request has neither Sec-Fetch-Site nor Origin, and no valid token of this session",
+	}
+}
+
+// Modified returns whether there are changes that Save would write: of a variable or message of any application, the owner
+// or the id. That a use of the session extends it is no such change.
+func (s *Session) Modified() bool {
+	return s.handle.Modified()
+}
+
+// Accessed returns whether a variable, message, token or owner was read or changed since Start, with any handle. If not,
+// the response does not depend on the visitor's session.
+func (s *Session) Accessed() bool {
+	return s.handle.Accessed()
 }

@@ -143,6 +143,16 @@ func why(err error) string {
 	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "json: "), "jsontext: ")
 }
 
+// whyAndWhere says what is wrong with a stored value, and with which of its fields.
+func whyAndWhere(err error) string {
+	text := why(err)
+	semantic, ok := errors.AsType[*json.SemanticError](err)
+	if ok && semantic.Err != nil && semantic.JSONPointer != "" {
+		text += fmt.Sprintf(" within %q", semantic.JSONPointer)
+	}
+	return text
+}
+
 // optional converts what Get and Take of the session component return.
 func optional[T any](name string, value types.Option[bindings.Value], err error) (T, error) {
 	if err != nil || value.IsNone() {
@@ -159,7 +169,7 @@ func fromValue[T any](name string, value bindings.Value) (T, error) {
 	err := assign(reflect.ValueOf(&to).Elem(), value)
 	if err != nil {
 		var zero T
-		return zero, &Error{ErrWrongType, fmt.Sprintf("%s cannot be read as %v: %s", name, reflect.TypeFor[T](), why(err))}
+		return zero, &Error{ErrWrongType, fmt.Sprintf("%s cannot be read as %v: %s", name, reflect.TypeFor[T](), whyAndWhere(err))}
 	}
 	return to, nil
 }

@@ -161,6 +161,25 @@ export class Session implements Iterable<[string, Value]> {
     save(headers?: ResponseHeaders): Header[];
     /** Ends the session immediately and discards unsaved changes. Returns the headers that delete the cookie. */
     destroy(headers?: ResponseHeaders): Header[];
+    /** Sets a variable unless it is set already, and returns its value. The type `T` is not checked. */
+    setDefault<T extends Value = Value>(key: string, value: T): T;
+    /** Leaves a flash message: a value that waits for the next call of `flashes`. At most 100 of an application wait. */
+    flash(message: Value): void;
+    /** Takes all flash messages of the application, oldest first. The type `T` is not checked. */
+    flashes<T = Value>(): T[];
+    /** All variables of the application in another session of the same owner, sorted by name. */
+    entriesOf(digest: string): [string, Value][];
+    /** A token against forged requests, for `checkCsrf`. */
+    csrfToken(): string;
+    /**
+     * Throws `cross-site` for a forged request, as `checkSameOrigin` does, and for one with neither Sec-Fetch-Site nor
+     * Origin unless it brings a token of this session.
+     */
+    checkCsrf(request: FetchRequest | IncomingRequest, token?: string | null): void;
+    /** Whether there are changes that `save` would write. */
+    readonly modified: boolean;
+    /** Whether anything of the session was read or changed since `start`. */
+    readonly accessed: boolean;
 }
 
 /** A stored session without its variables. Times are in seconds since 1970, the size is in bytes. */

@@ -177,9 +177,14 @@ const isHttps = forwarded => forwarded.split(',').at(-1).trim().toLowerCase() ==
  * header passes, as it does not come from a browser.
  */
 export function checkSameOrigin(request) {
+    isKnown(request);
+}
+
+/** As checkSameOrigin. Returns whether the request is known to be harmless; if not, it has neither header. */
+function isKnown(request) {
     const { method, host, header } = sent(request);
     if (['GET', 'HEAD', 'OPTIONS', 'TRACE'].includes(method)) {
-        return;
+        return true;
     }
     const [sites, origins] = [header('sec-fetch-site'), header('origin')];
     if (sites.length > 0) {
@@ -190,7 +195,14 @@ export function checkSameOrigin(request) {
         const why = 'its Origin does not match its Host, which a proxy must pass on';
         throw new SessionError('cross-site', `the request comes from another origin: ${why}`);
     }
+    return sites.length > 0 || origins.length > 0;
 }
+
+const withoutToken = () =>
+    new SessionError('cross-site', 'the request has neither Sec-Fetch-Site nor Origin, and no valid token of this session');
+
+/** A token that a client may have sent: anything else than a text is none. */
+const tokenOf = token => (typeof token === 'string' && token.isWellFormed() ? token : '');
 
 /**
  * The method of a request, the host it was sent to, and a function that returns the values of the fields with a name.
@@ -387,6 +399,77 @@ export class Session {
      */
     destroy(headers) {
         return append(call(() => this.#session.destroy()), headers);
+    }
+
+    /** Sets a variable unless it is set already, and returns its value. */
+    setDefault(key, value) {
+        variable(key);
+        const stored = toValue(key, value);
+        return fromValue(callWithNumber(() => this.#session.setDefault(key, stored)));
+    }
+
+    /**
+     * Leaves a flash message: a value that waits for the next call of `flashes`, in this request or a later one.
+     *
+     * Requests that leave messages at the same time keep each other's. At most 100 messages of an application wait; a
+     * further one replaces the oldest. They count for the limits of variables and of the session, `clear` removes them,
+     * and no other method shows them.
+     */
+    flash(message) {
+        const stored = toValue('flash', message);
+        callWithNumber(() => this.#session.flash(stored));
+    }
+
+    /**
+     * Takes all flash messages of the application, oldest first. They are gone once this is saved; two requests that take
+     * them at the same time both get them.
+     */
+    flashes() {
+        return call(() => this.#session.flashes()).map(fromValue);
+    }
+
+    /**
+     * All variables of the application in another session of the same owner, sorted by name; empty if the owner has no
+     * such session. A login takes over with it what the user's session on another device has.
+     */
+    entriesOf(digest) {
+        return call(() => this.#session.entriesOf(text('a digest', digest))).map(([key, value]) => [key, fromValue(value)]);
+    }
+
+    /**
+     * A token against forged requests, to be put into a form or a header for `checkCsrf`. The text differs with each
+     * call. It is valid until the session ends or `regenerateId` is saved; after that call, this returns a token of the
+     * new id.
+     */
+    csrfToken() {
+        return call(() => this.#session.csrfToken());
+    }
+
+    /**
+     * Throws `cross-site` for a request that another site made the visitor's browser send, as `checkSameOrigin` does, and
+     * for a request with neither Sec-Fetch-Site nor Origin unless it brings a token of this session. Browsers that are
+     * older than these headers are covered too.
+     */
+    checkCsrf(request, token) {
+        if (!isKnown(request) && !call(() => this.#session.checkCsrf(tokenOf(token)))) {
+            throw withoutToken();
+        }
+    }
+
+    /**
+     * Whether there are changes that `save` would write: of a variable or message of any application, the owner or the
+     * id. That a use of the session extends it is no such change.
+     */
+    get modified() {
+        return this.#session.modified();
+    }
+
+    /**
+     * Whether a variable, message, token or owner was read or changed since `start`, with any handle. If not, the
+     * response does not depend on the visitor's session.
+     */
+    get accessed() {
+        return this.#session.accessed();
     }
 }
 

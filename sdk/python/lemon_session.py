@@ -223,15 +223,29 @@ def check_same_origin(request):
     and port that the request was sent to; a proxy in front of the server must pass Host on. A request with neither
     header passes, as it does not come from a browser.
     """
+    _is_known(request)
+
+
+def _is_known(request):
+    """As check_same_origin. Returns whether the request is known to be harmless; if not, it has neither header."""
     method, host, header = _sent(request)
     if method in ('GET', 'HEAD', 'OPTIONS', 'TRACE'):
-        return
+        return True
     sites, origins = header('sec-fetch-site'), header('origin')
     if sites:
         if not all(site in ('same-origin', 'none') for site in sites):
             raise CrossSite('the request comes from another origin: Sec-Fetch-Site says so')
     elif origins and not (len(origins) == 1 and _is_own(origins[0], host, _of_request(request)[1])):
         raise CrossSite('the request comes from another origin: its Origin does not match its Host, which a proxy must pass on')
+    return bool(sites or origins)
+
+
+_WITHOUT_TOKEN = 'the request has neither Sec-Fetch-Site nor Origin, and no valid token of this session'
+
+
+def _token(token):
+    """A token that a client may have sent: anything else than a text is none."""
+    return token if isinstance(token, str) and token.isascii() else ''
 
 
 def _sent(request):
@@ -432,6 +446,48 @@ class Session(MutableMapping):
         headers = _call(self._session.destroy)
         self._ended = True
         return self._send(headers, fields)
+
+    def flash(self, message):
+        """Leaves a flash message: a value that waits for the next call of flashes, in this request or a later one.
+
+        Requests that leave messages at the same time keep each other's. At most 100 messages of an application wait; a
+        further one replaces the oldest. They count for the limits of variables and of the session, clear removes them, and
+        no other method shows them.
+        """
+        _call(self._session.flash, _value('flash', message))
+
+    def flashes(self):
+        """Takes all flash messages of the application, oldest first. They are gone once this is saved; two requests that
+        take them at the same time both get them."""
+        return [_plain(message) for message in _call(self._session.flashes)]
+
+    def entries_of(self, digest):
+        """All variables of the application in another session of the same owner, sorted by name; empty if the owner has no
+        such session. A login takes over with it what the user's session on another device has."""
+        return [(key, _plain(value)) for key, value in _call(self._session.entries_of, _text('a digest', digest))]
+
+    def csrf_token(self):
+        """A token against forged requests, to be put into a form or a header for check_csrf. The text differs with each
+        call. It is valid until the session ends or regenerate_id is saved; after that call, this returns a token of the new
+        id."""
+        return _call(self._session.csrf_token)
+
+    def check_csrf(self, request, token=None):
+        """Raises CrossSite for a request that another site made the visitor's browser send, as check_same_origin does, and
+        for a request with neither Sec-Fetch-Site nor Origin unless it brings a token of this session. Browsers that are
+        older than these headers are covered too."""
+        if not _is_known(request) and not _call(self._session.check_csrf, _token(token)):
+            raise CrossSite(_WITHOUT_TOKEN)
+
+    def modified(self):
+        """Whether there are changes that save would write: of a variable or message of any application, the owner or the
+        id. That a use of the session extends it is no such change."""
+        return self._session.modified()
+
+    def accessed(self):
+        """Whether a variable, message, token or owner was read or changed since the start, with any handle. If not, the
+        response does not depend on the visitor's session."""
+        return self._session.accessed()
 
     def _send(self, headers, fields):
         self.headers += headers

@@ -20,8 +20,8 @@ A session is not a dictionary here, as `session['visits'] = 1` cannot be awaited
 from componentize_py_types import Err
 from lemon_session import (
     Conflict, CrossSite, Denied, Error, Gone, InvalidName, InvalidOption, InvalidValue, Reserved, Storage, TooLarge,
-    TooMany, Unreadable, _append, _check_delta, _location, _option, _options, _plain, _raised, _text, _value, _variable,
-    check_same_origin
+    TooMany, Unreadable, _WITHOUT_TOKEN, _append, _check_delta, _is_known, _location, _option, _options, _plain, _raised,
+    _text, _token, _value, _variable, check_same_origin
 )
 from wit_world.imports import manager_async as _manager, sessions_async as _sessions
 
@@ -157,6 +157,40 @@ class Session:
         headers = await _call(self._session.destroy)
         self._ended = True
         return self._send(headers, fields)
+
+    async def set_default(self, key, value):
+        """Sets a variable unless it is set already, and returns its value."""
+        return _plain(await _call(self._session.set_default, _variable(key), _value(key, value)))
+
+    async def flash(self, message):
+        """Leaves a flash message for the next call of flashes."""
+        await _call(self._session.flash, _value('flash', message))
+
+    async def flashes(self):
+        """Takes all flash messages of the application, oldest first."""
+        return [_plain(message) for message in await _call(self._session.flashes)]
+
+    async def entries_of(self, digest):
+        """All variables of the application in another session of the same owner, sorted by name."""
+        return [(key, _plain(value)) for key, value in await _call(self._session.entries_of, _text('a digest', digest))]
+
+    async def csrf_token(self):
+        """A token against forged requests, for check_csrf."""
+        return await _call(self._session.csrf_token)
+
+    async def check_csrf(self, request, token=None):
+        """Raises CrossSite for a forged request, and for one that cannot be told from it unless it brings a token of this
+        session."""
+        if not _is_known(request) and not await _call(self._session.check_csrf, _token(token)):
+            raise CrossSite(_WITHOUT_TOKEN)
+
+    def modified(self):
+        """Whether there are changes that save would write."""
+        return self._session.modified()
+
+    def accessed(self):
+        """Whether anything of the session was read or changed since the start."""
+        return self._session.accessed()
 
     def _send(self, headers, fields):
         self.headers += headers

@@ -416,6 +416,81 @@ fn a_handler_of_go_gets_the_request_and_gives_the_response() {
     assert!(reply.headers("connection").is_empty(), "the connection is the host's");
 }
 
+/// What the pages in all languages say of defaults, flash messages, changes and another session of the owner.
+const HANDY: [&str; 8] = [
+    "false false",
+    "default 1 1",
+    "keys 1, true true",
+    "saved false",
+    "flashes saved error, then 0",
+    "of the other 1",
+    "of none 0",
+    "InvalidName",
+];
+
+#[test]
+fn defaults_flash_messages_and_other_sessions_are_the_same_in_all_languages() {
+    for page in ["values", "values-python", "values-go", "values-js"] {
+        let server = Server::start(page);
+        assert_eq!(lines(&Client::new(), &server, "/handy"), HANDY, "{page}");
+    }
+}
+
+#[test]
+fn a_form_needs_a_token_where_the_request_does_not_tell_its_origin_in_all_languages() {
+    for page in ["values", "values-python", "values-go", "values-js"] {
+        let server = Server::start(page);
+        let visitor = Client::new();
+        let token = server.get(&visitor, "/form").body.trim().to_owned();
+        let post = |visitor: &Client, fields: &[(&str, &str)]| {
+            let reply = visitor.post_with(&server.url("/form"), &[], fields);
+            (reply.status, reply.body)
+        };
+        let accepted = (200, "accepted\n".to_owned());
+        assert_eq!(post(&visitor, &[("x-token", &token)]), accepted, "{page}");
+        assert_eq!(post(&visitor, &[("sec-fetch-site", "same-origin")]), accepted, "{page}");
+        for (visitor, fields) in [
+            (&visitor, &[("x-token", "")][..]),
+            (&visitor, &[]),
+            (&Client::new(), &[("x-token", &token)]),
+            (&visitor, &[("x-token", &token), ("sec-fetch-site", "cross-site")]),
+            (&visitor, &[("x-token", &token), ("origin", "https://evil.example")]),
+        ] {
+            let (status, body) = post(visitor, fields);
+            assert_eq!(status, 403, "{page}: {fields:?}");
+            assert!(body.contains("cross-site: the request"), "{page}: {body}");
+        }
+        // What a client can send is no error of the page.
+        assert_eq!(post(&visitor, &[("x-token", "\u{e9}".repeat(43).as_str())]).0, 403, "{page}");
+    }
+}
+
+#[test]
+fn a_variable_that_an_older_version_set_is_completed() {
+    // encoding/json/v2 says either at random.
+    let cannot = |line: String| line.replace("unable to", "cannot");
+    let evolved =
+        |page| -> Vec<_> { lines(&Client::new(), &Server::start(page), "/evolve").into_iter().map(cannot).collect() };
+    assert_eq!(
+        evolved("values-python"),
+        [
+            "Cart(items=['tea'], total=2, currency='EUR')",
+            "{'items': ['tea'], 'total': 2, 'currency': 'EUR'}",
+            "Cart.__init__() missing 1 required positional argument: 'total'",
+        ]
+    );
+    let completed = r#"{"items":["tea"],"total":2,"currency":"EUR"}"#;
+    assert_eq!(evolved("values-js"), [completed, completed]);
+    assert_eq!(
+        evolved("values-go"),
+        [
+            "{Items:[tea] Total:2 Currency:EUR}",
+            "map[currency:EUR items:[tea] total:2]",
+            "wrong-type: cart cannot be read as main.Cart: cannot unmarshal JSON string into Go int within \"/total\"",
+        ]
+    );
+}
+
 /// The header fields of a POST, and the status of the response. `HERE` stands for the server's address.
 #[rustfmt::skip]
 const SENT: [(&[(&str, &str)], u16); 24] = [

@@ -7,6 +7,14 @@ export function page(request: Request): Response {
     const n: number = session.get<number>('n') ?? 0;
     const v: Value | undefined = session.get('x');
     session.set('n', n + 1).set('r', real(1)).set('b', new Uint8Array(2)).set('l', [1, { a: null, d: real(2) }, 2n]);
+    const d: number = session.setDefault<number>('n', 1);
+    session.flash({ level: 'error' });
+    const [message]: string[] = session.flashes<string>();
+    session.checkCsrf(request, session.csrfToken());
+    const changed: boolean = session.modified && session.accessed;
+    for (const [key, value] of session.entriesOf(session.digest)) console.log(key, value, d, message, changed);
+    // @ts-expect-error undefined is no message
+    session.flash(undefined);
     // @ts-expect-error undefined is no plain data
     session.set('u', undefined);
     // @ts-expect-error bytes are not nested

@@ -27,6 +27,9 @@ func init() {
 		"/refuse":      refuse,
 		"/types":       otherTypes,
 		"/session":     session,
+		"/handy":       handy,
+		"/form":        form,
+		"/evolve":      evolve,
 		"/echo":        echo,
 		"/headers":     headers,
 	} {
@@ -318,6 +321,102 @@ func session(w http.ResponseWriter, r *http.Request) error {
 		say("%v %v", found.Code, found.Status())
 	}
 	_, err = io.WriteString(w, text.String())
+	return err
+}
+
+// handy shows defaults, flash messages, changes and the variables of another session.
+func handy(w http.ResponseWriter, r *http.Request) error {
+	var text strings.Builder
+	say := func(format string, arguments ...any) { fmt.Fprintf(&text, format+"\n", arguments...) }
+	session, err := sessions.Start(r, sessions.Options{App: "handy"})
+	if err != nil {
+		return err
+	}
+	say("%v %v", session.Modified(), session.Accessed())
+	say("default %v %v", must(sessions.SetDefault(session, "a", 1)), must(session.SetDefault("a", 2)))
+	if err := errors.Join(session.Flash("saved"), session.Flash(map[string]any{"level": "error"})); err != nil {
+		return err
+	}
+	say("keys %d, %v %v", len(must(session.Keys())), session.Modified(), session.Accessed())
+	if err := errors.Join(session.SetOwner("me"), session.Save(w.Header())); err != nil {
+		return err
+	}
+	say("saved %v", session.Modified())
+	messages := must(session.Flashes())
+	level := messages[1].(map[string]any)["level"]
+	say("flashes %v %v, then %d", messages[0], level, len(must(sessions.Flashes[string](session))))
+	again, err := sessions.Start(nil, sessions.Options{App: "handy", SessionID: new("")})
+	if err != nil {
+		return err
+	}
+	if err := again.SetOwner("me"); err != nil {
+		return err
+	}
+	say("of the other %v", must(again.EntriesOf(session.Digest()))["a"])
+	say("of none %d", len(must(again.EntriesOf(strings.Repeat("0", 64)))))
+	if _, err = again.EntriesOf("none"); errors.Is(err, sessions.ErrInvalidName) {
+		say("InvalidName")
+	}
+	_, err = io.WriteString(w, text.String())
+	return err
+}
+
+// form needs a token if the request does not tell where it comes from.
+func form(w http.ResponseWriter, r *http.Request) error {
+	session, err := sessions.Start(r, sessions.Options{App: "form"})
+	if err != nil {
+		return err
+	}
+	text := "accepted"
+	if r.Method == http.MethodPost {
+		err = session.CheckCSRF(r, r.Header.Get("X-Token"))
+	} else {
+		text, err = session.CSRFToken()
+	}
+	if err != nil {
+		return err
+	}
+	if err := session.Save(w.Header()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, text)
+	return err
+}
+
+// Cart is what is in the cart. Version 2 has a currency.
+type Cart struct {
+	Items    []string `json:"items"`
+	Total    int      `json:"total"`
+	Currency string   `json:"currency"`
+}
+
+func cartOf(session *sessions.Session) (Cart, error) {
+	cart, err := sessions.Get[Cart](session, "cart")
+	if cart.Currency == "" {
+		cart.Currency = "EUR"
+	}
+	return cart, err
+}
+
+// evolve reads a variable that an older version of the page has set.
+func evolve(w http.ResponseWriter, r *http.Request) error {
+	session, err := sessions.Start(r, sessions.Options{App: "evolve"})
+	if err != nil {
+		return err
+	}
+	if err := session.Set("cart", map[string]any{"items": []string{"tea"}, "total": 2}); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "%+v\n", must(cartOf(session)))
+	if err := session.Set("cart", must(cartOf(session))); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "%v\n", must(session.Get("cart")))
+	if err := session.Set("cart", map[string]any{"items": []string{"tea"}, "total": "2"}); err != nil {
+		return err
+	}
+	_, err = cartOf(session)
+	_, err = fmt.Fprintln(w, err)
 	return err
 }
 

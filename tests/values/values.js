@@ -13,6 +13,9 @@ function answer(request) {
     if (pathname === '/same-origin') {
         return sameOrigin(request);
     }
+    if (pathname === '/form') {
+        return form(request);
+    }
     const lines = [];
     const headers = ROUTES[pathname](request, line => lines.push(line)) ?? [];
     return new Response(lines.map(line => `${line}\n`).join(''), { headers });
@@ -167,4 +170,57 @@ function map(request, say) {
     return headers;
 }
 
-const ROUTES = { '/read': read, '/change': change, '/refuse': refuse, '/map': map };
+/** Defaults, flash messages, changes and the variables of another session. */
+function handy(request, say) {
+    const session = start(request, { app: 'handy' });
+    say(`${session.modified} ${session.accessed}`);
+    say(`default ${session.setDefault('a', 1)} ${session.setDefault('a', 2)}`);
+    session.flash('saved');
+    session.flash({ level: 'error' });
+    say(`keys ${session.size}, ${session.modified} ${session.accessed}`);
+    session.setOwner('me');
+    const headers = session.save();
+    say(`saved ${session.modified}`);
+    const [first, second] = session.flashes();
+    say(`flashes ${first} ${second.level}, then ${session.flashes().length}`);
+    const again = start(null, { app: 'handy', sessionId: '' });
+    again.setOwner('me');
+    say(`of the other ${Object.fromEntries(again.entriesOf(session.digest)).a}`);
+    say(`of none ${again.entriesOf('0'.repeat(64)).length}`);
+    try {
+        again.entriesOf('none');
+    } catch (error) {
+        say(error.code === 'invalid-name' ? 'InvalidName' : error);
+    }
+    return headers;
+}
+
+/** A form, which needs a token if the request does not tell where it comes from. */
+function form(request) {
+    const session = start(request, { app: 'form' });
+    try {
+        if (request.method === 'POST') {
+            session.checkCsrf(request, request.headers.get('x-token'));
+            return new Response('accepted\n', { headers: session.save() });
+        }
+        return new Response(`${session.csrfToken()}\n`, { headers: session.save() });
+    } catch (error) {
+        return new Response(`${error.message}\n`, { status: error.status });
+    }
+}
+
+/** What is in the cart. Version 2 has a currency. */
+function cartOf(session) {
+    return { items: [], total: 0, currency: 'EUR', ...session.get('cart') };
+}
+
+/** A variable that an older version of the page has set. */
+function evolve(request, say) {
+    const session = start(request, { app: 'evolve' });
+    session.set('cart', { items: ['tea'], total: 2 });
+    say(JSON.stringify(cartOf(session)));
+    session.set('cart', cartOf(session));
+    say(JSON.stringify(session.get('cart')));
+}
+
+const ROUTES = { '/read': read, '/change': change, '/refuse': refuse, '/map': map, '/handy': handy, '/evolve': evolve };

@@ -1,12 +1,15 @@
 """What tests/tests/languages.rs asks of the Python side: the page of docs/languages.md, where a request comes from, reading,
 refusing, and a session as a dictionary."""
 
+from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
 from componentize_py_types import Ok
 from lemon_session import CrossSite, Denied, Error, Gone, InvalidOption, Manager, check_same_origin, start
 from wit_world import exports
-from wit_world.imports.wasi_http_types import Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam
+from wit_world.imports.wasi_http_types import (
+    Fields, IncomingRequest, Method_Post, OutgoingBody, OutgoingResponse, ResponseOutparam
+)
 
 
 class IncomingHandler(exports.IncomingHandler):
@@ -163,6 +166,68 @@ def same_origin(request, fields):
     yield 'from here'
 
 
+def handy(request, fields):
+    """Defaults, flash messages, changes and the variables of another session."""
+    session = start(request, app='handy')
+    yield f'{session.modified()} {session.accessed()}'.lower()
+    yield f"default {session.setdefault('a', 1)} {session.setdefault('a', 2)}"
+    session.flash('saved')
+    session.flash({'level': 'error'})
+    yield f'keys {len(session)}, {session.modified()} {session.accessed()}'.lower()
+    session.set_owner('me')
+    session.save(fields)
+    yield f'saved {session.modified()}'.lower()
+    first, second = session.flashes()
+    yield f"flashes {first} {second['level']}, then {len(session.flashes())}"
+    again = start(app='handy', session_id='')
+    again.set_owner('me')
+    yield f'of the other {dict(again.entries_of(session.digest()))["a"]}'
+    for digest in '0' * 64, 'none':
+        try:
+            yield f'of none {len(again.entries_of(digest))}'
+        except Error as error:
+            yield type(error).__name__
+
+
+def form(request, fields):
+    """A form, which needs a token if the request does not tell where it comes from."""
+    session = start(request, app='form')
+    if request.method() == Method_Post():
+        tokens = request.headers().get('x-token')
+        session.check_csrf(request, tokens[0].decode('latin-1') if tokens else None)
+        yield 'accepted'
+    else:
+        yield session.csrf_token()
+    session.save(fields)
+
+
+@dataclass
+class Cart:
+    """What is in the cart. Version 2 has a currency."""
+    items: list[str]
+    total: int
+    currency: str = 'EUR'
+
+
+def cart_of(session):
+    stored = session.get('cart', {'items': [], 'total': 0})
+    return Cart(**stored)
+
+
+def evolve(request, fields):
+    """A variable that an older version of the page has set."""
+    session = start(request, app='evolve')
+    session['cart'] = {'items': ['tea'], 'total': 2}
+    yield repr(cart_of(session))
+    session['cart'] = asdict(cart_of(session))
+    yield repr(session['cart'])
+    session['cart'] = {'items': ['tea']}
+    try:
+        yield repr(cart_of(session))
+    except TypeError as error:
+        yield str(error)
+
+
 def page(request, fields):
     session = start(request, app='visits')
     session['visits'] = session.get('visits', 0) + 1
@@ -177,4 +242,7 @@ ROUTES = {
     '/write': write,
     '/refuse': refuse,
     '/dictionary': dictionary,
+    '/handy': handy,
+    '/form': form,
+    '/evolve': evolve,
 }

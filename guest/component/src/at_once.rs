@@ -250,6 +250,38 @@ impl sessions::GuestSession for Session<Imports> {
     fn destroy(&self) -> Result<Vec<Header>, Error> {
         at_once(self.destroy())
     }
+
+    fn set_default(&self, key: String, value: Value) -> Result<Value, Error> {
+        at_once(self.set_default(&key, &value))
+    }
+
+    fn flash(&self, value: Value) -> Result<(), Error> {
+        self.flash(&value)
+    }
+
+    fn flashes(&self) -> Result<Vec<Value>, Error> {
+        at_once(self.flashes())
+    }
+
+    fn entries_of(&self, digest: String) -> Result<Vec<(String, Value)>, Error> {
+        at_once(self.entries_of(&digest))
+    }
+
+    fn csrf_token(&self) -> Result<String, Error> {
+        self.csrf_token()
+    }
+
+    fn check_csrf(&self, token: String) -> Result<bool, Error> {
+        at_once(self.check_csrf(&token))
+    }
+
+    fn modified(&self) -> bool {
+        self.modified()
+    }
+
+    fn accessed(&self) -> bool {
+        self.accessed()
+    }
 }
 
 impl manager::Guest for Component {

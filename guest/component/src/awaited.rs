@@ -250,6 +250,38 @@ impl sessions::GuestSession for Session<Imports> {
     async fn destroy(&self) -> Result<Vec<Header>, Error> {
         self.turn().await.destroy().await
     }
+
+    async fn set_default(&self, key: String, value: Value) -> Result<Value, Error> {
+        self.turn().await.set_default(&key, &value).await
+    }
+
+    async fn flash(&self, value: Value) -> Result<(), Error> {
+        self.turn().await.flash(&value)
+    }
+
+    async fn flashes(&self) -> Result<Vec<Value>, Error> {
+        self.turn().await.flashes().await
+    }
+
+    async fn entries_of(&self, digest: String) -> Result<Vec<(String, Value)>, Error> {
+        self.turn().await.entries_of(&digest).await
+    }
+
+    async fn csrf_token(&self) -> Result<String, Error> {
+        self.turn().await.csrf_token()
+    }
+
+    async fn check_csrf(&self, token: String) -> Result<bool, Error> {
+        self.turn().await.check_csrf(&token).await
+    }
+
+    fn modified(&self) -> bool {
+        self.modified()
+    }
+
+    fn accessed(&self) -> bool {
+        self.accessed()
+    }
 }
 
 impl manager::Guest for Component {

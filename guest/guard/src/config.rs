@@ -4,18 +4,14 @@ use std::fmt;
 
 use lemon_session_rules::{
     Settings,
+    path::{Paths, Readings},
     settings::{
         CookieSettings, Keys as _, Secure,
         parse::{number, optional, seconds, text},
     },
 };
 
-use crate::{
-    environment::Environment,
-    owner::OwnerHeader,
-    path::{Paths, Readings},
-    rate::Rate,
-};
+use crate::{environment::Environment, owner::OwnerHeader, rate::Rate};
 
 /// The settings of the guard.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,6 @@ mod component;
 pub mod config;
 mod environment;
 pub mod owner;
-pub mod path;
 pub mod rate;
 pub mod refusal;
 pub mod response;

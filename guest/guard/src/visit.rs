@@ -1,10 +1,10 @@
 //! A request on its way to the application: the rules in their order.
 
 use lemon_session::{Cookie, Error, Headers, Options, Request, Result, asynchronous, check_same_origin};
+use lemon_session_rules::path::Readings;
 
 use crate::{
     config::Config,
-    path::Readings,
     rate::{Rate, Window},
     refusal::Refusal,
 };

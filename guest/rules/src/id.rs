@@ -1,9 +1,11 @@
 //! Session ids: 256 random bits as 43 characters of base64url (OWASP asks for 64 bits, ASVS 7.2.3 for 128).
 
-use alloc::string::String;
+use alloc::{format, string::String};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
+
+use crate::{Error, Result, name::shown};
 
 /// The length of an id in characters.
 pub const LENGTH: usize = 43;
@@ -58,6 +60,17 @@ pub fn to_hex(digest: &[u8]) -> String {
         }
     }
     text
+}
+
+/// Reads the digest that a caller names a session by.
+///
+/// # Errors
+///
+/// Fails with `invalid-name`.
+pub(crate) fn parse_digest(text: &str) -> Result<Digest> {
+    from_hex(text).ok_or_else(|| {
+        Error::InvalidName(format!("'{}' is not the digest of a session, which has 64 hexadecimal digits", shown(text)))
+    })
 }
 
 /// Reads a digest of 64 hexadecimal digits.

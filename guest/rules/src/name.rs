@@ -7,6 +7,29 @@ use crate::{Error, Result};
 /// The longest owner, in characters.
 pub const OWNER_LENGTH: u32 = 255;
 
+/// The character with which the names of variables begin that a session keeps for itself. As no name may contain it, an application
+/// can neither read nor write them.
+pub const HIDDEN: char = '\u{1}';
+
+/// Whether a name is that of a variable that a session keeps for itself.
+pub fn is_hidden(name: &str) -> bool {
+    name.starts_with(HIDDEN)
+}
+
+/// The application of what a session keeps for itself as a whole.
+pub const SESSION: &str = "\u{1}";
+/// What the names of flash messages begin with.
+pub const FLASH: &str = "\u{1}flash";
+
+/// What the name of an application or a variable stands for that a session keeps for itself.
+pub fn meaning(name: &str) -> Option<&'static str> {
+    match name {
+        SESSION => Some("session"),
+        name if name.starts_with(FLASH) => Some("flash message"),
+        _ => None,
+    }
+}
+
 /// The beginning of a caller's text without control characters, for an error message.
 pub fn shown(text: &str) -> String {
     text.chars().take(64).map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()

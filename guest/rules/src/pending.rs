@@ -3,7 +3,7 @@
 use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
 use crate::{
-    Error, Result, Value, codec,
+    Error, Result, Value, codec, name,
     storage::{Stored, Variable, Write},
 };
 
@@ -79,10 +79,16 @@ impl Application {
 
     /// Whether the application would have at most `limit` variables after setting `key`.
     pub fn has_room(&self, key: &str, limit: usize) -> bool {
-        self.variables.len() < limit || self.has(key) || self.keys().count() < limit
+        self.variables.len() < limit || self.has(key) || self.all_names().count() < limit
     }
 
+    /// The names of the application's variables.
     pub fn keys(&self) -> impl Iterator<Item = &String> {
+        self.all_names().filter(|name| !name::is_hidden(name))
+    }
+
+    /// The names of all variables, also of those that the session keeps for itself.
+    pub fn all_names(&self) -> impl Iterator<Item = &String> {
         self.variables.iter().filter(|slot| slot.is_there()).map(|slot| &slot.name)
     }
 

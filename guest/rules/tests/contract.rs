@@ -7,7 +7,7 @@ use wit_parser::{Function, Handle, Interface, Resolve, Stability, Type, TypeDefK
 /// An interface, its twin, and the functions of the twin that are not async, since they never wait.
 const TWINS: [(&str, &str, &[&str]); 3] = [
     // What a handle can tell of itself at any time. All others wait for the store, or for the calls before them.
-    ("sessions", "sessions-async", &["id", "digest", "app", "created", "expires-at"]),
+    ("sessions", "sessions-async", &["id", "digest", "app", "created", "expires-at", "modified", "accessed"]),
     ("manager", "manager-async", &[]),
     // Only requests the cleanup.
     ("storage", "storage-async", &["cleanup-later"]),

@@ -11,6 +11,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{ColumnConstraint, Table, Width, presets};
 use indicatif::{HumanBytes, HumanDuration};
 use lemon_session_host::store::DETAILS;
+use lemon_session_rules::name::meaning;
 
 /// What is in order, what is not recommended, and what is wrong.
 pub const OK: Style = AnsiColor::Green.on_default();
@@ -38,8 +39,12 @@ impl Display for NobodyReads {
 
 impl std::error::Error for NobodyReads {}
 
-/// A name stored by an application, with control characters escaped for the terminal.
+/// A name stored by an application, with control characters escaped for the terminal, or what a name stands for that the session
+/// keeps for itself.
 pub fn name(text: &str) -> String {
+    if let Some(meaning) = meaning(text) {
+        return format!("({meaning})");
+    }
     let escaped = |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };
     text.chars().map(escaped).collect()
 }
@@ -179,6 +184,14 @@ mod tests {
             command(["tables", "check", "--storage", "sqlite:a b.db"]),
             "lemon-session tables check --storage 'sqlite:a b.db'"
         );
+    }
+
+    #[test]
+    fn names_of_the_session_s_own_are_told_in_words_and_no_others() {
+        assert_eq!(name("\u{1}flash0000000000000000"), "(flash message)");
+        assert_eq!(name("\u{1}"), "(session)");
+        assert_eq!(name("\u{1}new"), "\\u{1}new", "of a later version");
+        assert_eq!(name("flash"), "flash");
     }
 
     #[test]

@@ -353,3 +353,30 @@ async fn sessions_of_many_tasks_do_not_meet() {
     assert_eq!(session.keys().await.unwrap().len(), 51);
     assert_eq!(session.get("count").await.unwrap(), Some(Value::Integer(50)));
 }
+
+#[tokio::test]
+async fn messages_defaults_tokens_and_other_sessions_are_there_natively_too() {
+    let host = Host::new().await;
+    let first = host.start(&[]).await;
+    assert!(!first.modified().await.unwrap() && !first.accessed().await.unwrap());
+    assert_eq!(first.set_default("a", 1).await.unwrap(), Value::from(1));
+    assert_eq!(first.set_default("a", 2).await.unwrap(), Value::from(1));
+    assert!(first.modified().await.unwrap() && first.accessed().await.unwrap());
+    first.flash("saved").await.unwrap();
+    first.set_owner(Some("ann")).await.unwrap();
+    let token = first.csrf_token().await.unwrap();
+    let headers = first.save().await.unwrap();
+    let digest = first.digest().await.unwrap();
+    drop(first);
+
+    let second = host.start(&cookies(&headers)).await;
+    assert_eq!(second.flashes().await.unwrap(), [Value::from("saved")]);
+    assert!(second.check_csrf(&token).await.unwrap() && !second.check_csrf("x").await.unwrap());
+    let other = host.start(&[]).await;
+    assert!(!other.check_csrf(&token).await.unwrap());
+    other.set_owner(Some("ann")).await.unwrap();
+    assert_eq!(other.entries_of(&digest).await.unwrap(), [("a".to_owned(), Value::from(1))]);
+    let large = "x".repeat((Settings::default().limits.value_bytes + 1) as usize);
+    assert!(matches!(other.flash(large.as_str()).await, Err(Error::TooLarge(_))));
+    assert!(matches!(other.set_default("large", large).await, Err(Error::TooLarge(_))));
+}

@@ -12,7 +12,17 @@ type Store = typeof import('../dist/session/interfaces/lemon-session-storage.js'
 /** Why a store could not complete a call: what its functions may throw beside an `Error`. */
 export type Failure = import('../dist/session/interfaces/lemon-session-storage.js').Failure;
 
-type Asynchronous = 'application' | 'reserve' | 'release' | 'destroyOthers' | 'save' | 'destroy';
+type Asynchronous =
+    | 'application'
+    | 'reserve'
+    | 'release'
+    | 'destroyOthers'
+    | 'save'
+    | 'destroy'
+    | 'flashes'
+    | 'entriesOf'
+    | 'csrfToken'
+    | 'checkCsrf';
 
 /**
  * One application's view of a session: a map of its variables, as that of the SDK for applications. What may have to wait for the
@@ -28,6 +38,17 @@ export interface Session extends Omit<Variables, Asynchronous> {
     release(name: string): Promise<void>;
     /** Ends all other live sessions of this session's owner immediately and returns their number. */
     destroyOthers(): Promise<number>;
+    /** Takes all flash messages of the application, oldest first. The type `T` is not checked. */
+    flashes<T = Value>(): Promise<T[]>;
+    /** All variables of the application in another session of the same owner, sorted by name. */
+    entriesOf(digest: string): Promise<[string, Value][]>;
+    /** A token against forged requests, for `checkCsrf`. */
+    csrfToken(): Promise<string>;
+    /**
+     * Rejects with `cross-site` for a forged request, as `checkSameOrigin` throws it, and for one with neither Sec-Fetch-Site nor
+     * Origin unless it brings a token of this session.
+     */
+    checkCsrf(request: Request | IncomingMessage, token?: string | null): Promise<void>;
     /**
      * Stores all changes in one transaction and returns the headers to send with the response, which middleware adds by itself.
      * If `headers` are given, they are appended there instead.

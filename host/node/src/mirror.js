@@ -33,9 +33,11 @@ const collected = new FinalizationRegistry(({ thread, number }) => thread.call('
 
 /** Methods that read the mirror, and those that change it as well. */
 const READS = ['get', 'hasKey', 'keys', 'entries', 'owner'];
-const WRITES = ['set', 'add', 'delete', 'take', 'clear', 'regenerateId', 'setOwner'];
-/** Methods that reach the store. */
-const COMMITS = ['save', 'destroy', 'destroyOthers', 'release'];
+const WRITES = ['set', 'add', 'delete', 'take', 'clear', 'regenerateId', 'setOwner', 'setDefault', 'flash'];
+/** Methods that reach the store, or read what is not mirrored: messages, and the id. */
+const COMMITS = ['save', 'destroy', 'destroyOthers', 'release', 'flashes', 'entriesOf', 'csrfToken', 'checkCsrf'];
+/** Of these, those that are no access to what is stored. */
+const ENDS = ['save', 'destroy'];
 
 export class Mirror {
     #thread;
@@ -45,7 +47,7 @@ export class Mirror {
     #shared;
 
     /** `shared` is what all handles of one start have in common: the changes, and why they cannot be made. */
-    constructor(thread, scratch, { entries, ...about }, shared = { changes: [] }) {
+    constructor(thread, scratch, { entries, ...about }, shared = { changes: [], isModified: false, isAccessed: false }) {
         this.#thread = thread;
         this.#scratch = scratch;
         this.#about = about;
@@ -80,13 +82,25 @@ export class Mirror {
         return this.#about.expiresAt;
     }
 
+    /** Whether there was a change since the last save, or messages were taken. */
+    modified() {
+        return this.#shared.isModified;
+    }
+
+    accessed() {
+        return this.#shared.isAccessed;
+    }
+
     read(method, args) {
+        this.#shared.isAccessed = true;
         return this.#session[method](...args);
     }
 
     write(method, args) {
+        this.#shared.isAccessed = true;
         const answer = this.#session[method](...args);
         this.#shared.changes.push([this.#about.number, method, args]);
+        this.#shared.isModified = true;
         return answer;
     }
 
@@ -99,6 +113,12 @@ export class Mirror {
         try {
             const { answer, about } = await this.#thread.call('commit', this.#about.number, changes, method, args);
             Object.assign(this.#about, about);
+            if (ENDS.includes(method)) {
+                this.#shared.isModified = false;
+            } else {
+                this.#shared.isAccessed = true;
+                this.#shared.isModified ||= method === 'flashes' && answer.length > 0;
+            }
             return answer;
         } catch (error) {
             // Some of the changes were made: no later save may store those without the rest.

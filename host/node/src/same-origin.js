@@ -2,8 +2,11 @@ import { checkSameOrigin as check } from '../dist/sdk.js';
 
 /** Throws `cross-site` for a request with a method such as POST that another site made the visitor's browser send. */
 export function checkSameOrigin(request) {
-    check(typeof request.headers?.get === 'function' ? request : ofNode(request));
+    check(readable(request));
 }
+
+/** A request as the check reads it. */
+export const readable = request => (typeof request.headers?.get === 'function' ? request : ofNode(request));
 
 /** What the check reads, of a request of node:http or express. */
 function ofNode({ method, headers, secure, socket }) {

@@ -1,4 +1,7 @@
-import { SessionError, Session as Variables, append, call, errorOf, text } from '../dist/sdk.js';
+import {
+    SessionError, Session as Variables, append, call, errorOf, fromValue, isKnown, text, tokenOf, withoutToken,
+} from '../dist/sdk.js';
+import { readable } from './same-origin.js';
 
 /** Waits for the answer of the component. The SDK's functions do the same for what is answered at once. */
 async function settled(action) {
@@ -53,6 +56,25 @@ export class Session extends Variables {
 
     async destroyOthers() {
         return Number(await settled(() => this.#raw.destroyOthers()));
+    }
+
+    async flashes() {
+        return (await settled(() => this.#raw.flashes())).map(fromValue);
+    }
+
+    async entriesOf(digest) {
+        text('a digest', digest);
+        return (await settled(() => this.#raw.entriesOf(digest))).map(([key, value]) => [key, fromValue(value)]);
+    }
+
+    async csrfToken() {
+        return settled(() => this.#raw.csrfToken());
+    }
+
+    async checkCsrf(request, token) {
+        if (!isKnown(readable(request)) && !(await settled(() => this.#raw.checkCsrf(tokenOf(token))))) {
+            throw withoutToken();
+        }
     }
 
     async save(headers) {

@@ -85,3 +85,41 @@ test('sessions whose changes cannot be made in the other thread are not saved in
     assert.equal((await again.application('b')).size, 0);
     await sessions.close();
 });
+
+test('messages, defaults, tokens and sessions of the owner are the same in this thread and in another', async () => {
+    for (const threads of [0, 1]) {
+        const sessions = await Sessions.open({ storage: `sqlite:${folder()}/sessions.db`, threads });
+        const first = await sessions.start();
+        assert.deepEqual([first.modified, first.accessed], [false, false]);
+        assert.deepEqual([first.setDefault('a', 1), first.setDefault('a', 2)], [1, 1]);
+        first.flash('saved');
+        first.flash({ level: 'error' });
+        first.setOwner('ann');
+        assert.deepEqual([first.modified, first.accessed, first.keys()], [true, true, ['a']]);
+        await first.save();
+        assert.equal(first.modified, false);
+        const token = await first.csrfToken();
+        const { id, digest } = first;
+        first.dispose();
+
+        const again = await sessions.start(null, { sessionId: id });
+        assert.equal(again.accessed, false);
+        assert.deepEqual(await again.flashes(), ['saved', { level: 'error' }]);
+        assert.equal(again.modified, true);
+        assert.deepEqual(await again.flashes(), []);
+        await again.save();
+        const post = headers => ({ method: 'POST', url: '/', headers });
+        await again.checkCsrf(post({}), token);
+        await again.checkCsrf(post({ 'sec-fetch-site': 'same-origin' }));
+        for (const [headers, given] of [[{}], [{}, 'x'], [{ origin: 'https://evil.example', host: 'a' }, token]]) {
+            await assert.rejects(again.checkCsrf(post(headers), given), { code: 'cross-site', status: 403 });
+        }
+        const other = await sessions.start();
+        other.setOwner('ann');
+        assert.deepEqual(await other.entriesOf(digest), [['a', 1]]);
+        await assert.rejects(other.entriesOf('none'), { code: 'invalid-name' });
+        again.dispose();
+        other.dispose();
+        await sessions.close();
+    }
+});

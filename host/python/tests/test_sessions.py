@@ -8,7 +8,7 @@ import unittest
 from concurrent.futures import ThreadPoolExecutor
 
 from lemon_session_host import (
-    Conflict, Denied, Error, Failed, Gone, InvalidName, InvalidOption, InvalidValue, Reserved, Sessions, Settings, Storage,
+    Conflict, CrossSite, Denied, Error, Failed, Gone, InvalidName, InvalidOption, InvalidValue, Reserved, Sessions, Settings, Storage,
     TooLarge
 )
 from lemon_session_host.stores.sqlite import Sqlite
@@ -53,6 +53,34 @@ class EveryStore(unittest.TestCase):
             session['bytes'] = b'short'
         with sessions.start(visitor(cookie)) as session:
             self.assertEqual((session['bytes'], 'long' in session), (b'short', False))
+
+    @on_every_store
+    def test_messages_tokens_and_other_sessions_of_an_owner(self, place: Place) -> None:
+        sessions = place.sessions()
+        with sessions.start({}) as session:
+            self.assertEqual((session.modified(), session.accessed()), (False, False))
+            self.assertEqual((session.setdefault('a', 1), session.setdefault('a', 2)), (1, 1))
+            session.flash('saved')
+            session.flash({'level': 'error'})
+            session.set_owner('ann')
+            self.assertEqual((session.modified(), session.accessed(), list(session)), (True, True, ['a']))
+            token, digest = session.csrf_token(), session.digest()
+        cookie = cookie_of(session.headers)
+        with sessions.start(visitor(cookie)) as session:
+            self.assertEqual(session.flashes(), ['saved', {'level': 'error'}])
+            self.assertEqual(session.flashes(), [])
+            post = {'REQUEST_METHOD': 'POST', 'HTTP_HOST': 'a'}
+            session.check_csrf(post, token)
+            session.check_csrf({**post, 'HTTP_SEC_FETCH_SITE': 'same-origin'})
+            for request, given in ((post, None), (post, 'x'), (post, '\u00e9'),
+                                   ({**post, 'HTTP_ORIGIN': 'https://evil.example'}, token)):
+                self.assertRaises(CrossSite, session.check_csrf, request, given)
+        with sessions.start(visitor(cookie)) as session:
+            self.assertEqual(session.flashes(), [])
+        with sessions.start({}) as other:
+            other.set_owner('ann')
+            self.assertEqual(other.entries_of(digest), [('a', 1)])
+            self.assertRaises(InvalidName, other.entries_of, 'none')
 
     @on_every_store
     def test_fifty_parallel_requests_keep_fifty_variables(self, place: Place) -> None:

@@ -18,19 +18,29 @@ use crate::{Error, Request, Result};
 ///
 /// [`CrossSite`](Error::CrossSite), whose status is 403.
 pub fn check_same_origin(request: &impl Request) -> Result<()> {
+    is_known(request).map(drop)
+}
+
+/// As [`check_same_origin`]; returns whether the request is known to be harmless. If not, it has neither header.
+pub(crate) fn is_known(request: &impl Request) -> Result<bool> {
     if matches!(request.method().as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE") {
-        return Ok(());
+        return Ok(true);
     }
     let sites = request.header("sec-fetch-site");
     if !sites.is_empty() {
         let is_own = |site: &Vec<u8>| matches!(site.as_slice(), b"same-origin" | b"none");
-        return if sites.iter().all(is_own) { Ok(()) } else { Err(refused("Sec-Fetch-Site says so")) };
+        return if sites.iter().all(is_own) { Ok(true) } else { Err(refused("Sec-Fetch-Site says so")) };
     }
     match &request.header("origin")[..] {
-        [] => Ok(()),
-        [origin] if is_own(origin, request) => Ok(()),
+        [] => Ok(false),
+        [origin] if is_own(origin, request) => Ok(true),
         _ => Err(refused("its Origin does not match its Host, which a proxy must pass on")),
     }
+}
+
+/// Why a request with neither header is refused.
+pub(crate) fn without_token() -> Error {
+    Error::CrossSite("the request has neither Sec-Fetch-Site nor Origin, and no valid token of this session".to_owned())
 }
 
 fn refused(why: &str) -> Error {
@@ -100,6 +110,15 @@ mod tests {
     fn is_refused(request: &Sent) {
         let error = check_same_origin(request).unwrap_err();
         assert!(matches!(error, Error::CrossSite(_)) && error.status() == 403, "{error:?}");
+    }
+
+    #[test]
+    fn a_request_is_known_by_its_method_or_by_one_of_the_headers() {
+        assert_eq!(is_known(&Sent { method: "GET", ..post(&[]) }), Ok(true));
+        assert_eq!(is_known(&post(&[("sec-fetch-site", "none")])), Ok(true));
+        assert_eq!(is_known(&post(&[("origin", "http://example.org")])), Ok(true));
+        assert_eq!(is_known(&post(&[])), Ok(false));
+        assert!(is_known(&post(&[("origin", "null")])).is_err());
     }
 
     #[test]

@@ -1,7 +1,11 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Error, Headers, Options, Request, Result, Value, bindings::lemon::session::sessions, from_value, to_value,
+    Error, Headers, Options, Request, Result, Value,
+    bindings::lemon::session::sessions,
+    from_value,
+    same_origin::{is_known, without_token},
+    to_value,
 };
 
 /// One application's view of a session.
@@ -260,6 +264,88 @@ impl Session {
     /// [`Storage`](Error::Storage) when the store fails: the session may then still be live.
     pub fn destroy(&self) -> Result<Headers> {
         Ok(Headers(self.0.destroy()?))
+    }
+
+    /// Sets a variable unless it is set already, and returns its value. Of two requests that both set it, the last save
+    /// decides.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get) and [`set`](Self::set).
+    pub fn set_default<T: Serialize + DeserializeOwned>(&self, key: &str, default: &T) -> Result<T> {
+        let default = to_value(default).map_err(|error| of(key, error))?;
+        typed(key, self.0.set_default(key, &default)?)
+    }
+
+    /// Leaves a flash message: a value that waits for the next call of [`flashes`](Self::flashes), in this request or a
+    /// later one.
+    ///
+    /// Requests that leave messages at the same time keep each other's. At most 100 messages of an application wait; a
+    /// further one replaces the oldest. They count for the limits of variables and of the session, [`clear`](Self::clear)
+    /// removes them, and no other method shows them.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`](Error::InvalidValue) for a value that cannot be stored, and [`TooLarge`](Error::TooLarge) past a
+    /// limit.
+    pub fn flash<T: Serialize + ?Sized>(&self, message: &T) -> Result<()> {
+        Ok(self.0.flash(&to_value(message).map_err(|error| of("flash", error))?)?)
+    }
+
+    /// Takes all flash messages of the application, oldest first. They are gone once this is saved; two requests that take
+    /// them at the same time both get them. A message that is not a `T`, such as one that an older version of the
+    /// application left, is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`](Error::Gone), and [`Storage`](Error::Storage) for a large message that cannot be loaded.
+    pub fn flashes<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
+        Ok(self.0.flashes()?.into_iter().filter_map(|message| from_value(message).ok()).collect())
+    }
+
+    /// All variables of the application in another session of the same owner, sorted by name; empty if the owner has no such
+    /// session. A login takes over with it what the user's session on another device has.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOption`](Error::InvalidOption) when this session has no owner, and [`InvalidName`](Error::InvalidName) for
+    /// a text that is not a digest.
+    pub fn entries_of(&self, digest: &str) -> Result<Vec<(String, Value)>> {
+        Ok(self.0.entries_of(digest)?)
+    }
+
+    /// A token against forged requests, to be put into a form or a header for [`check_csrf`](Self::check_csrf). The text
+    /// differs with each call. It is valid until the session ends or [`regenerate_id`](Self::regenerate_id) is saved; after
+    /// that call, this returns a token of the new id.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`](Error::Gone).
+    pub fn csrf_token(&self) -> Result<String> {
+        Ok(self.0.csrf_token()?)
+    }
+
+    /// Refuses a request that another site made the visitor's browser send, as
+    /// [`check_same_origin`](crate::check_same_origin) does, and a request with neither `Sec-Fetch-Site` nor `Origin` unless
+    /// it brings a [token](Self::csrf_token) of this session. Browsers that are older than these headers are covered too.
+    ///
+    /// # Errors
+    ///
+    /// [`CrossSite`](Error::CrossSite), whose status is 403.
+    pub fn check_csrf(&self, request: &impl Request, token: Option<&str>) -> Result<()> {
+        if is_known(request)? || self.0.check_csrf(token.unwrap_or_default())? { Ok(()) } else { Err(without_token()) }
+    }
+
+    /// Whether there are changes that [`save`](Self::save) would write: of a variable or message of any application, the
+    /// owner or the id. That a use of the session extends it is no such change.
+    pub fn modified(&self) -> bool {
+        self.0.modified()
+    }
+
+    /// Whether a variable, message, token or owner was read or changed since the start, with any handle. If not, the
+    /// response does not depend on the visitor's session.
+    pub fn accessed(&self) -> bool {
+        self.0.accessed()
     }
 }
 

@@ -107,7 +107,7 @@ impl wasip3::exports::http::handler::Guest for Service {
                 http::text(200, &none, "well\n")
             }
             path if path.starts_with("/hoard/") => hoard::hoard(&path["/hoard/".len()..]).await,
-            "/count" | "/twice" | "/many" | "/order" | "/cancel" | "/cut" | "/open" | "/manager" => {
+            "/count" | "/handy" | "/twice" | "/many" | "/order" | "/cancel" | "/cut" | "/open" | "/manager" => {
                 match with_sessions(&request, &target).await {
                     Ok((headers, body)) => http::text(200, &headers, &body),
                     Err(error) => http::text(500, &none, &format!("{error:?}\n")),
@@ -171,6 +171,21 @@ async fn with_sessions(request: &Request, target: &Target) -> Result<(Headers, S
             let count = session.add("count".to_owned(), 1).await?;
             wait(target.number("ms")).await;
             Ok((session.save().await?, format!("{count}\n")))
+        }
+        "/handy" => {
+            let session = sessions_async::start(options(cookies, None)).await?;
+            let untouched = (session.modified(), session.accessed());
+            session.set_default("a".to_owned(), Value::Integer(1)).await?;
+            let kept = session.set_default("a".to_owned(), Value::Integer(2)).await?;
+            session.flash(Value::Text("saved".to_owned())).await?;
+            session.set_owner(Some("me".to_owned())).await?;
+            let headers = session.save().await?;
+            let messages = session.flashes().await?;
+            let token = session.csrf_token().await?;
+            let checked = (session.check_csrf(token).await?, session.check_csrf("x".to_owned()).await?);
+            let entries = session.entries_of(session.digest()).await?;
+            let touched = (session.modified(), session.accessed());
+            Ok((headers, format!("{untouched:?} {kept:?} {messages:?} {checked:?} {entries:?} {touched:?}\n")))
         }
         "/twice" => {
             let first = sessions_async::start(options(cookies.clone(), None)).await?;

@@ -43,6 +43,20 @@ fn both_kinds_of_applications_print_the_same_pages() {
 }
 
 #[test]
+fn a_request_of_another_site_runs_no_application() {
+    let forged = |path| rogue(path).variable("REQUEST_METHOD", "POST").variable("HTTP_ORIGIN", "https://evil.example");
+    let ini = "[server]\nsame-origin = on\ncross-site = /hooks\n";
+    let outcome = forged("/trap").ini(ini).run(b"");
+    assert!(outcome.stderr.contains("refused, because of [server] same-origin"), "{outcome:?}");
+    assert!(!outcome.stderr.contains("on purpose"), "{outcome:?}");
+    assert_eq!(outcome.reply().status, 403);
+    let own = forged("/deaf").variable("HTTP_ORIGIN", "https://example.org").variable("HTTP_HOST", "example.org");
+    assert_eq!(own.clone().variable("HTTPS", "on").ini(ini).get().status, 200);
+    assert_eq!(own.variable("HTTP_ORIGIN", "http://example.org").variable("HTTPS", "on").ini(ini).get().status, 403);
+    assert_eq!(forged("/deaf").get().status, 200, "it is off unless configured");
+}
+
+#[test]
 fn a_response_without_a_body_has_no_length() {
     for status in ["204 No Content", "304 Not Modified"] {
         let reply = printing(&format!("Status: {status}\nContent-Length: 5\nX-A: 1\n\n")).get();

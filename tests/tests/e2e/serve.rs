@@ -46,6 +46,47 @@ fn a_guest_that_misbehaves_fails_its_own_request_alone() {
 }
 
 #[test]
+fn a_request_of_another_site_is_refused_before_an_application_runs() {
+    const FORGED: (&str, &str) = ("origin", "https://evil.example");
+    let launch = Launch::new("rogue").mount("/program", "rogue-cgi").mount("/async", "service");
+    let server = launch.ini("[server]\nsame-origin = on\ncross-site = /hooks\ntrusted-proxies = 127.0.0.1\n").start();
+    let post = |path: &str, fields: &[(&str, &str)]| Client::new().post_with(&server.url(path), &[], fields);
+    let own = format!("http://{}", server.address);
+
+    // An instance would have trapped.
+    for path in ["/trap", "/program/trap", "/async/trap", "/hooks/../trap"] {
+        let reply = post(path, &[FORGED]);
+        assert_eq!(reply.status, 403, "{path}: {reply:?}");
+        assert!(reply.body.contains("comes from another site") && reply.body.contains("Request "), "{reply:?}");
+    }
+    for site in ["cross-site", "same-site", "SAME-ORIGIN"] {
+        assert_eq!(post("/trap", &[("sec-fetch-site", site), ("origin", &own)]).status, 403, "{site}");
+    }
+    assert_eq!(post("/trap", &[("origin", "null")]).status, 403);
+    assert_eq!(post("/trap", &[("origin", &own), ("x-forwarded-proto", "https")]).status, 403, "it was not HTTPS");
+    let forwarded = [FORGED, ("x-forwarded-host", "evil.example")];
+    assert_eq!(post("/trap", &forwarded).status, 403, "the host is that of Host");
+    let log = server.log();
+    assert!(!log.contains("on purpose"), "{log}");
+    assert_eq!(log.matches("refused, because of [server] same-origin").count(), 1, "not a line for each: {log}");
+
+    for fields in
+        [&[][..], &[("origin", &own)], &[("sec-fetch-site", "same-origin"), FORGED], &[("sec-fetch-site", "none")]]
+    {
+        assert_eq!(post("/", fields).status, 200, "{fields:?}");
+    }
+    let https = format!("https://{}", server.address);
+    assert_eq!(post("/", &[("origin", &https), ("x-forwarded-proto", "https")]).status, 200);
+    assert_eq!(post("/hooks", &[FORGED]).status, 200);
+    assert_eq!(Client::new().get_with(&server.url("/"), &[FORGED]).status, 200, "a link may be on any site");
+    let preflight = "OPTIONS / HTTP/1.1\r\nHost: a\r\nOrigin: https://evil.example\r\nConnection: close\r\n\r\n";
+    assert_eq!(raw::status(&raw::send(server.address, preflight.as_bytes())), 200, "the application answers it");
+
+    let off = Server::start("rogue");
+    assert_eq!(Client::new().post_with(&off.url("/"), &[], &[FORGED]).status, 200, "it is off unless configured");
+}
+
+#[test]
 fn guests_that_spin_do_not_hold_up_those_after_them() {
     let server = Launch::new("rogue").ini("[server]\nrequest-time = 1s\n").start();
     thread::scope(|scope| {

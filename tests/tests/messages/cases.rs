@@ -361,6 +361,7 @@ pub const SECTIONS: &[Section] = &[
             ini("A time that is too long", "[server]\nrequest-time = 30d\n"),
             ini("Memory that is too small", "[server]\nmemory = 64K\n"),
             ini("A host with a scheme", "[server]\nhosts = https://example.org\n"),
+            ini("A path that can be read as another one", "[server]\nsame-origin = on\ncross-site = /hooks/..\n"),
             ini("A proxy by its name", "[server]\ntrusted-proxies = proxy.example.org\n"),
             ini(
                 "Several mistakes",

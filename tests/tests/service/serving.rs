@@ -29,6 +29,13 @@ fn visitors_have_sessions_that_survive_a_restart() {
 }
 
 #[test]
+fn defaults_messages_tokens_and_other_sessions_can_be_awaited() {
+    let reply = get(&Server::start("service"), "/handy");
+    let answers = r#"(false, false) Value::Integer(1) [Value::Text("saved")] (true, false) [("a", Value::Integer(1))] (true, true)"#;
+    assert_eq!(reply.body.trim(), answers, "{reply:?}");
+}
+
+#[test]
 fn services_of_both_versions_and_programs_are_mounted_beside_each_other() {
     let server = Launch::mounted()
         .mount("/async", "service")

@@ -4,10 +4,10 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use lemon_session::{
-    Bytes, Options, Result, Session, check_same_origin,
+    Bytes, Error, Options, Request as _, Result, Session, check_same_origin, from_value,
     wasi_http::{Request, Response},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 struct Values;
@@ -31,6 +31,12 @@ fn respond(request: &Request) -> Result<Response> {
     if request.path() == "/page" {
         return page(request);
     }
+    if request.path() == "/handy" {
+        return handy(request);
+    }
+    if request.path() == "/form" {
+        return form(request);
+    }
     if request.path() == "/same-origin" {
         return check_same_origin(request).map(|()| Response::text("from here\n"));
     }
@@ -40,6 +46,54 @@ fn respond(request: &Request) -> Result<Response> {
         _ => read(&session)?,
     };
     Ok(Response::text(body).headers(session.save()?))
+}
+
+/// Defaults, flash messages, changes and the variables of another session.
+fn handy(request: &Request) -> Result<Response> {
+    let session = Options::new().app("handy").start(request)?;
+    let mut body = format!("{} {}\n", session.modified(), session.accessed());
+    let mut say = |line: String| body.extend([line.as_str(), "\n"]);
+    say(format!("default {} {}", session.set_default("a", &1)?, session.set_default("a", &2)?));
+    session.flash("saved")?;
+    session.flash(&BTreeMap::from([("level", "error")]))?;
+    say(format!("keys {}, {} {}", session.keys()?.len(), session.modified(), session.accessed()));
+    session.set_owner(Some("me"))?;
+    let headers = session.save()?;
+    say(format!("saved {}", session.modified()));
+    let messages: Vec<Message> = session.flashes()?;
+    let [Message::Text(first), Message::Level { level }] = &messages[..] else {
+        return Err(Error::WrongType(format!("{messages:?}")));
+    };
+    say(format!("flashes {first} {level}, then {}", session.flashes::<String>()?.len()));
+    let again = Options::new().app("handy").session_id("").start(&())?;
+    again.set_owner(Some("me"))?;
+    let other: BTreeMap<_, _> = again.entries_of(&session.digest())?.into_iter().collect();
+    say(format!("of the other {}", from_value::<i64>(other["a"].clone())?));
+    say(format!("of none {}", again.entries_of(&"0".repeat(64))?.len()));
+    if let Err(Error::InvalidName(_)) = again.entries_of("none") {
+        say("InvalidName".to_owned());
+    }
+    Ok(Response::text(body).headers(headers))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Message {
+    Text(String),
+    Level { level: String },
+}
+
+/// A form, which needs a token if the request does not tell where it comes from.
+fn form(request: &Request) -> Result<Response> {
+    let session = Options::new().app("form").start(request)?;
+    let body = if request.method() == "POST" {
+        let tokens = request.header("x-token");
+        session.check_csrf(request, tokens.first().and_then(|token| str::from_utf8(token).ok()))?;
+        "accepted".to_owned()
+    } else {
+        session.csrf_token()?
+    };
+    Ok(Response::text(format!("{body}\n")).headers(session.save()?))
 }
 
 #[derive(Serialize)]

@@ -4,8 +4,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use crate::{
     Env, Error, Result, World,
-    id::{self, Digest},
-    name::shown,
+    id::{self, parse_digest},
     settings::Grant,
     storage::{DestroyCondition, Failure, Listed, Location},
 };
@@ -83,7 +82,7 @@ pub async fn list<E: Env>(
         Some(_) => allow(world, "list with an owner", Needs::Owner)?,
         None => allow(world, "list without an owner", Needs::All)?,
     }
-    let after = after.map(digest).transpose()?;
+    let after = after.map(parse_digest).transpose()?;
     let limit = limit.clamp(1, PAGE);
     let after = after.as_ref().map(|digest| &digest[..]);
     let listed = world.env.list(location, world.env.now(), owner, after, limit).await?;
@@ -110,7 +109,7 @@ pub async fn destroy<E: Env>(
             DestroyCondition::Any
         }
     };
-    let digest = digest(session)?;
+    let digest = parse_digest(session)?;
     Ok(world.env.destroy(location, &digest, &only, world.env.now(), world.settings().remember_ended).await?)
 }
 
@@ -122,7 +121,7 @@ pub async fn destroy_owned<E: Env>(
     except: Option<&str>,
 ) -> Result<u64> {
     allow(world, "destroy-owned", Needs::Owner)?;
-    let except = except.map(digest).transpose()?;
+    let except = except.map(parse_digest).transpose()?;
     let except = except.as_ref().map(|digest| &digest[..]);
     Ok(world.env.destroy_owned(location, owner, except, world.env.now(), world.settings().remember_ended).await?)
 }
@@ -154,12 +153,6 @@ fn allow<E: Env>(world: &World<E>, function: &str, needs: Needs) -> Result<()> {
 
 fn errors(failure: Failure) -> Vec<Error> {
     Vec::from([failure.into()])
-}
-
-fn digest(text: &str) -> Result<Digest> {
-    id::from_hex(text).ok_or_else(|| {
-        Error::InvalidName(format!("'{}' is not the digest of a session, which has 64 hexadecimal digits", shown(text)))
-    })
 }
 
 fn entry(listed: Listed) -> Entry {

@@ -3,6 +3,8 @@
 mod applications;
 mod caching;
 mod core;
+mod csrf;
+mod flashes;
 mod saving;
 mod sealing;
 mod state;
@@ -12,6 +14,7 @@ use ::core::cell::{Ref, RefCell, RefMut};
 use alloc::{rc::Rc, string::String, vec::Vec};
 
 use self::caching::Caching;
+pub use self::flashes::MAX_FLASHES;
 pub(crate) use self::{
     core::{Core, Parameters},
     state::State,
@@ -63,7 +66,7 @@ impl<E: Env> Session<E> {
         world.reservations().opened(&state.digest);
         let (world, state) = (world.clone(), RefCell::new(state));
         let session = Self::of(Rc::new(Core { world, parameters, state, turns: Turns::default() }));
-        drop(session.application()?);
+        drop(session.permitted()?);
         if let Some(visit) = visit {
             session.core.world.begun.opened(visit, &session.core);
         }
@@ -100,6 +103,16 @@ impl<E: Env> Session<E> {
         self.core.state.borrow().created
     }
 
+    /// Whether there are changes that a save would write, of any application, its owner or its id.
+    pub fn modified(&self) -> bool {
+        self.core.state.borrow().is_modified()
+    }
+
+    /// Whether a handle of this start has read or changed a variable, the owner, a message or a token.
+    pub fn accessed(&self) -> bool {
+        self.core.state.borrow().accessed.get()
+    }
+
     /// When the session expires unless it is used again.
     pub fn expires_at(&self) -> u64 {
         self.core.state.borrow().record.expires
@@ -123,6 +136,7 @@ impl<E: Env> Session<E> {
             name::check("the owner", owner, name::OWNER_LENGTH)?;
         }
         let mut state = self.live_mut()?;
+        state.accessed.set(true);
         state.new_owner = (owner != state.record.owner).then_some(owner);
         Ok(())
     }
@@ -130,6 +144,7 @@ impl<E: Env> Session<E> {
     /// The owner of the session.
     pub fn owner(&self) -> Result<Option<String>> {
         let state = self.live()?;
+        state.accessed.set(true);
         Ok(state.new_owner.as_ref().unwrap_or(&state.record.owner).clone())
     }
 

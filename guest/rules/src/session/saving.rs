@@ -160,6 +160,9 @@ impl<E: Env> Core<E> {
         for application in state.stores() {
             application.writes(&mut writes)?;
         }
+        if let (Some(id), Some(_)) = (&new_id, &grace) {
+            writes.extend(self.keep_secret(state, id, &writes)?);
+        }
         let cleared = state.applications.iter().filter(|application| application.is_cleared());
         let change = Change {
             clears: cleared.map(|application| application.name.clone()).collect(),

@@ -1,5 +1,5 @@
 use alloc::{string::String, vec::Vec};
-use core::time::Duration;
+use core::{cell::Cell, time::Duration};
 
 use super::caching::Caching;
 use crate::{
@@ -36,6 +36,10 @@ pub(crate) struct State {
     pub(super) saved: Option<bool>,
     pub(super) new_id: Option<String>,
     pub(super) new_owner: Option<Option<String>>,
+    /// Whether a handle has read or changed anything.
+    pub(super) accessed: Cell<bool>,
+    /// Whether the session has to be stored although it is empty.
+    pub(super) is_needed: bool,
     /// Whether the next save has to send the cookie.
     pub(super) cookie_due: bool,
     /// Whether this request gave the session its id, so that the request's cookies do not lead to it.
@@ -68,6 +72,8 @@ impl State {
             saved: None,
             new_id: None,
             new_owner: None,
+            accessed: Cell::new(false),
+            is_needed: false,
             cookie_due: !is_current,
             has_id_of_its_own,
             caching: Caching::Due,
@@ -137,6 +143,8 @@ impl State {
             saved: None,
             new_id: None,
             new_owner: None,
+            accessed: Cell::new(false),
+            is_needed: false,
             cookie_due: true,
             has_id_of_its_own: true,
             caching: Caching::Due,
@@ -183,8 +191,15 @@ impl State {
         self.applications.iter().chain([&self.details])
     }
 
+    /// Whether a save would write what an application changed.
+    pub(super) fn is_modified(&self) -> bool {
+        let is_changed = self.stores().any(Application::is_changed);
+        !self.ended && (is_changed || self.new_owner.is_some() || self.new_id.is_some())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.new_owner.as_ref().is_none_or(Option::is_none)
-            && self.stores().all(|application| application.keys().next().is_none())
+        !self.is_needed
+            && self.new_owner.as_ref().is_none_or(Option::is_none)
+            && self.stores().all(|application| application.all_names().next().is_none())
     }
 }

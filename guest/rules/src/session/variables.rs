@@ -5,15 +5,22 @@ use core::cell::{Ref, RefMut};
 
 use super::Session;
 use crate::{
-    Env, Error, Result, Value, codec, name,
+    Env, Error, Result, Value, codec, id, name,
     pending::{Application, Found},
     seal,
+    start::INLINE_BYTES,
+    storage::LoadOutcome,
 };
 
 impl<E: Env> Session<E> {
     /// The value of a variable.
     pub async fn get(&self, name: &str) -> Result<Option<Value>> {
         self.check_name(name)?;
+        self.read(name).await
+    }
+
+    /// The value of a variable, whose name may be one that the session keeps for itself.
+    pub(super) async fn read(&self, name: &str) -> Result<Option<Value>> {
         let mut found = self.application()?.get(name)?;
         if matches!(found, Found::InStore) && self.fetch(name).await? {
             found = self.application()?.get(name)?;
@@ -40,6 +47,15 @@ impl<E: Env> Session<E> {
         self.check_room(&application, name)?;
         application.set(name, bytes);
         Ok(())
+    }
+
+    /// The value of a variable, which is set if it is not there.
+    pub async fn set_default(&self, name: &str, value: &Value) -> Result<Value> {
+        if let Some(value) = self.get(name).await? {
+            return Ok(value);
+        }
+        self.set(name, value).await?;
+        Ok(value.clone())
     }
 
     /// Adds to an integer; returns the sum.
@@ -78,6 +94,35 @@ impl<E: Env> Session<E> {
         Ok(entries)
     }
 
+    /// All variables of this application in another session of this session's owner, sorted by name; none if there is no such
+    /// session.
+    pub async fn entries_of(&self, digest: &str) -> Result<Vec<(String, Value)>> {
+        drop(self.application()?);
+        let owner = self.owner()?.ok_or_else(|| {
+            Error::InvalidOption(String::from("entries-of needs the session's owner: call set-owner first"))
+        })?;
+        let digest = id::parse_digest(digest)?;
+        let (env, location, app) = (&self.core.world.env, &self.core.parameters.location, self.app());
+        let loaded = match env.load(location, &digest, &app, env.now(), INLINE_BYTES).await? {
+            LoadOutcome::Found(loaded) if loaded.record.owner.as_ref() == Some(&owner) => loaded,
+            _ => return Ok(Vec::new()),
+        };
+        let stored = Application::new(&app, loaded.variables);
+        let mut entries = Vec::new();
+        for name in stored.keys() {
+            let value = match stored.get(name)? {
+                Found::Value(value) => Some(value),
+                Found::Nothing => None,
+                Found::InStore => {
+                    let bytes = env.fetch(location, &digest, &app, name, env.now()).await?;
+                    bytes.as_deref().map(codec::decode).transpose()?
+                }
+            };
+            entries.extend(value.map(|value| (name.clone(), value)));
+        }
+        Ok(entries)
+    }
+
     /// Reads a variable and removes it.
     pub async fn take(&self, name: &str) -> Result<Option<Value>> {
         let value = self.get(name).await?;
@@ -93,12 +138,19 @@ impl<E: Env> Session<E> {
 
     /// The application's variables, if this handle may see them.
     pub(super) fn application(&self) -> Result<Ref<'_, Application>> {
+        let application = self.permitted()?;
+        self.core.state.borrow().accessed.set(true);
+        Ok(application)
+    }
+
+    /// As `application`, but without access to them.
+    pub(super) fn permitted(&self) -> Result<Ref<'_, Application>> {
         let state = self.live()?;
         self.core.world.reservations().check(&state.digest, &state.applications[self.app].name, self.token)?;
         Ok(Ref::map(state, |state| &state.applications[self.app]))
     }
 
-    fn application_mut(&self) -> Result<RefMut<'_, Application>> {
+    pub(super) fn application_mut(&self) -> Result<RefMut<'_, Application>> {
         drop(self.application()?);
         Ok(RefMut::map(self.live_mut()?, |state| &mut state.applications[self.app]))
     }
@@ -107,7 +159,7 @@ impl<E: Env> Session<E> {
         name::check("the variable's name", name, self.core.world.settings().limits.key_length)
     }
 
-    fn check_value(&self, name: &str, length: usize) -> Result<()> {
+    pub(super) fn check_value(&self, name: &str, length: usize) -> Result<()> {
         let limit = self.core.world.settings().limits.value_bytes;
         if length > limit as usize {
             return Err(Error::TooLarge(format!(
@@ -117,7 +169,7 @@ impl<E: Env> Session<E> {
         Ok(())
     }
 
-    fn check_room(&self, application: &Application, name: &str) -> Result<()> {
+    pub(super) fn check_room(&self, application: &Application, name: &str) -> Result<()> {
         let limit = self.core.world.settings().limits.variables;
         if !application.has_room(name, limit as usize) {
             return Err(Error::TooLarge(format!(

@@ -44,6 +44,10 @@ macro_rules! methods {
 methods! {
     get(name: &str) -> Option<Value>;
     set(name: &str, value: &Value) -> ();
+    set_default(name: &str, value: &Value) -> Value;
+    flashes() -> Vec<Value>;
+    check_csrf(token: &str) -> bool;
+    entries_of(digest: &str) -> Vec<(String, Value)>;
     entries() -> Vec<(String, Value)>;
     take(name: &str) -> Option<Value>;
     destroy_others() -> u64;

@@ -101,6 +101,10 @@ impl Outside {
         self.0.clock.set(self.0.clock.get() + time);
     }
 
+    pub fn turn_back(&self, seconds: u64) {
+        self.0.clock.set(self.0.clock.get() - Duration::from_secs(seconds));
+    }
+
     pub fn fail(&self, fails: bool) {
         self.0.fails.set(fails);
     }
@@ -143,6 +147,11 @@ impl Outside {
             Row::Former { .. } | Row::Ended => None,
         });
         variables.flatten().collect()
+    }
+
+    /// The applications and names of all stored variables.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        self.rows().into_iter().map(|(place, _)| place).collect()
     }
 
     /// Puts bytes where a variable of the only session is.

@@ -17,6 +17,8 @@ pub enum Failure {
     BadRequest(&'static str),
     /// It is for a host that is not configured.
     Misdirected,
+    /// Another site made the visitor's browser send it.
+    CrossSite,
     /// Its method is not passed to applications.
     NotImplemented,
     /// Its body exceeds the size limit.
@@ -47,6 +49,7 @@ impl Failure {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::CrossSite => StatusCode::FORBIDDEN,
             Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -75,6 +78,7 @@ impl Failure {
             | Self::NotLoaded(_) => true,
             Self::BadRequest(_)
             | Self::Misdirected
+            | Self::CrossSite
             | Self::NotImplemented
             | Self::BodyTooLarge
             | Self::BodyTooSlow
@@ -87,6 +91,7 @@ impl Failure {
         match self {
             Self::BadRequest(why) => why,
             Self::Misdirected => "This server does not serve the host that the request names.",
+            Self::CrossSite => "The request comes from another site, and this server takes it only from its own pages.",
             Self::NotImplemented => "This server does not implement the method of the request.",
             Self::BodyTooLarge => "The body of the request is larger than this server accepts.",
             Self::BodyTooSlow => "The body of the request arrived too slowly.",
@@ -129,7 +134,8 @@ impl Failure {
             | Self::BodyTooLarge
             | Self::BodyTooSlow
             | Self::NotFound
-            // The failure has an entry of its own.
+            // These have entries of their own.
+            | Self::CrossSite
             | Self::Stopped
             | Self::Exception
             | Self::NotLoaded(_) => about!(debug, subject, "{}", self.explanation()),

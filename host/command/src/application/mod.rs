@@ -23,6 +23,7 @@ mod printed;
 mod remedy;
 mod report;
 mod request_id;
+pub mod same_origin;
 
 use std::{net::IpAddr, path::Path, sync::Arc};
 

@@ -15,6 +15,7 @@ use crate::{
     Usage,
     application::{
         Application, Cache, Failure, Platform, RequestId, Subject, cgi::Variables, engine::Engines, forwarded,
+        same_origin,
     },
     compose::{Modules, Unused},
     drivers, storage,
@@ -149,6 +150,7 @@ async fn answer(
     if variables.https() {
         forwarded::set_https(request.headers_mut(), true);
     }
+    same_origin::check(&request, &platform.settings, &subject)?;
     let headers = request.headers().clone();
     application
         .answer(subject, client, request, |_| {

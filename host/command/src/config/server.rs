@@ -6,7 +6,7 @@ use std::{
 
 use http::uri::Authority;
 use ipnet::IpNet;
-use lemon_session_rules::settings::Keys as _;
+use lemon_session_rules::{path::Paths, settings::Keys as _};
 
 use super::{
     Section,
@@ -59,6 +59,10 @@ pub struct Server {
     pub shutdown_time: Duration,
     /// The hosts to accept requests for; empty means any.
     pub hosts: Vec<HostPattern>,
+    /// Whether to refuse requests that another site made the visitor's browser send.
+    pub same_origin: bool,
+    /// The paths that take such requests nevertheless.
+    pub cross_site: Paths,
     /// The proxies whose statements about a visitor's address and HTTPS are trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// The address that serves health and metrics, if any.
@@ -90,6 +94,8 @@ impl Default for Server {
             request_memory: 64 * 1024 * 1024,
             shutdown_time: Duration::from_secs(30),
             hosts: Vec::new(),
+            same_origin: false,
+            cross_site: Paths::default(),
             trusted_proxies: Vec::new(),
             admin_addr: None,
             console: false,
@@ -138,6 +144,8 @@ impl Server {
         section.read("request-memory", &mut self.request_memory, sized(4 << 20..=u32::MAX));
         section.read("shutdown-time", &mut self.shutdown_time, time);
         section.read("hosts", &mut self.hosts, hosts);
+        section.read("same-origin", &mut self.same_origin, boolean);
+        section.read("cross-site", &mut self.cross_site, Paths::parse);
         section.read("trusted-proxies", &mut self.trusted_proxies, networks);
         section.read("admin-addr", &mut self.admin_addr, optional(address));
         section.read("console", &mut self.console, boolean);

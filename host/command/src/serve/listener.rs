@@ -33,7 +33,7 @@ use crate::{
     application::{
         Failure, RequestId, Subject,
         cgi::{LocalRedirect, Place, Variables},
-        forwarded,
+        forwarded, same_origin,
     },
     config::Server,
 };
@@ -238,6 +238,7 @@ async fn respond(
         dev.check(&request)?;
     }
     let client = forwarded::normalise(request.headers_mut(), Some(peer), &site.settings).unwrap_or(peer);
+    same_origin::check(&request, &site.settings, subject)?;
     let request = request.map(|body| body.map_err(wasmtime_wasi_http::Error::Hyper).boxed_unsync());
     let response = site.answer(subject, client, request).await?;
     tracing::debug!(request = %id, status = response.status().as_u16(), "answered");

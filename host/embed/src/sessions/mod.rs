@@ -376,4 +376,87 @@ impl Session {
     pub async fn destroy(&self) -> Result<Vec<Header>> {
         Ok(session_call!(self, call_destroy)??)
     }
+
+    /// Sets a variable unless it is set already, and returns its value.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`get`](Self::get) and [`set`](Self::set) do.
+    pub async fn set_default(&self, key: &str, value: impl Into<Value>) -> Result<Value> {
+        let value = value.into();
+        value::check_size(key, &value, self.lease.limits().value_bytes)?;
+        Ok(session_call!(self, call_set_default, key, &value)??)
+    }
+
+    /// Leaves a flash message: a value that waits for the next call of [`flashes`](Self::flashes), in this request or a
+    /// later one. Requests that leave messages at the same time keep each other's. At most 100 messages of an application
+    /// wait; a further one replaces the oldest.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`set`](Self::set) does.
+    pub async fn flash(&self, value: impl Into<Value>) -> Result<()> {
+        let value = value.into();
+        value::check_size("flash", &value, self.lease.limits().value_bytes)?;
+        Ok(session_call!(self, call_flash, &value)??)
+    }
+
+    /// Takes all flash messages of the application, oldest first. They are gone once this is saved.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::Gone`] after the session has ended.
+    pub async fn flashes(&self) -> Result<Vec<Value>> {
+        Ok(session_call!(self, call_flashes)??)
+    }
+
+    /// All variables of the application in another session of the same owner, sorted by name: for a login that takes over
+    /// what the user's session on another device has. Empty if the owner has no such session.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::InvalidOption`] when this session has no owner, and with [`Error::InvalidName`] for a text
+    /// that is not a digest.
+    pub async fn entries_of(&self, digest: &str) -> Result<Vec<(String, Value)>> {
+        Ok(session_call!(self, call_entries_of, digest)??)
+    }
+
+    /// A token against forged requests (CSRF), to be put into a form. The text differs with each call. A token is valid
+    /// until [`regenerate_id`](Self::regenerate_id) is saved; after that call, this returns one of the new id.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::Gone`] after the session has ended.
+    pub async fn csrf_token(&self) -> Result<String> {
+        Ok(session_call!(self, call_csrf_token)??)
+    }
+
+    /// Whether a text, which may come from anybody, is a token of this session.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::Gone`] after the session has ended.
+    pub async fn check_csrf(&self, token: &str) -> Result<bool> {
+        Ok(session_call!(self, call_check_csrf, token)??)
+    }
+
+    /// Whether there are changes that [`save`](Self::save) would write: of a variable or message of any application, the
+    /// owner or the id.
+    ///
+    /// # Errors
+    ///
+    /// Fails only when the session component does.
+    pub async fn modified(&self) -> Result<bool> {
+        session_call!(self, call_modified)
+    }
+
+    /// Whether a variable, message, token or owner was read or changed since the start, with any handle. If not, the
+    /// response does not depend on the visitor's session.
+    ///
+    /// # Errors
+    ///
+    /// Fails only when the session component does.
+    pub async fn accessed(&self) -> Result<bool> {
+        session_call!(self, call_accessed)
+    }
 }

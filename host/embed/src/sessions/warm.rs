@@ -304,6 +304,46 @@ impl HostSession for WarmCtxView<'_> {
         method!(self, handle, call_destroy)
     }
 
+    async fn set_default(&mut self, handle: Resource<Handle>, key: String, value: Value) -> Answer<Value> {
+        let limit = self.table.get(&handle)?.lease.limits().value_bytes;
+        if let Err(error) = check_size(&key, &value, limit) {
+            return Ok(Err(error));
+        }
+        method!(self, handle, call_set_default, &key, &value)
+    }
+
+    async fn flash(&mut self, handle: Resource<Handle>, value: Value) -> Answer<()> {
+        let limit = self.table.get(&handle)?.lease.limits().value_bytes;
+        if let Err(error) = check_size("flash", &value, limit) {
+            return Ok(Err(error));
+        }
+        method!(self, handle, call_flash, &value)
+    }
+
+    async fn flashes(&mut self, handle: Resource<Handle>) -> Answer<Vec<Value>> {
+        method!(self, handle, call_flashes)
+    }
+
+    async fn entries_of(&mut self, handle: Resource<Handle>, digest: String) -> Answer<Vec<(String, Value)>> {
+        method!(self, handle, call_entries_of, &digest)
+    }
+
+    async fn csrf_token(&mut self, handle: Resource<Handle>) -> Answer<String> {
+        method!(self, handle, call_csrf_token)
+    }
+
+    async fn check_csrf(&mut self, handle: Resource<Handle>, token: String) -> Answer<bool> {
+        method!(self, handle, call_check_csrf, &token)
+    }
+
+    async fn modified(&mut self, handle: Resource<Handle>) -> wasmtime::Result<bool> {
+        method!(self, handle, call_modified)
+    }
+
+    async fn accessed(&mut self, handle: Resource<Handle>) -> wasmtime::Result<bool> {
+        method!(self, handle, call_accessed)
+    }
+
     async fn drop(&mut self, handle: Resource<Handle>) -> wasmtime::Result<()> {
         let Handle { session, lease } = self.table.delete(handle)?;
         lease.drop_handle(session).await;

@@ -50,10 +50,15 @@ def check_same_origin(request: Any) -> None:
     and port that the request was sent to; a proxy in front of the server must pass Host on. A request with neither
     header passes, as it does not come from a browser.
     """
+    is_known(request)
+
+
+def is_known(request: Any) -> bool:
+    """As check_same_origin. Returns whether the request is known to be harmless; if not, it has neither header."""
     environment = _environment(request)
     method, header = _sent(environment)
     if method in ('GET', 'HEAD', 'OPTIONS', 'TRACE'):
-        return
+        return True
     sites, origins, hosts = header('sec-fetch-site'), header('origin'), header('host')
     if sites:
         if not all(site in ('same-origin', 'none') for site in sites):
@@ -63,6 +68,7 @@ def check_same_origin(request: Any) -> None:
         if not is_own:
             raise CrossSite('the request comes from another origin: its Origin does not match its Host, which a proxy must '
                             'pass on')
+    return bool(sites or origins)
 
 
 def _sent(environment: Mapping[str, Any]) -> tuple[str, Callable[[str], list[str]]]:

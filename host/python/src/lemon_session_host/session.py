@@ -5,7 +5,8 @@ from typing import Any
 
 from . import values
 from ._instances import MANAGER, SESSIONS, Lease, Pool
-from .errors import Error, InvalidValue
+from .errors import CrossSite, Error, InvalidValue
+from .requests import is_known
 
 Header = tuple[str, str]
 Location = tuple[str | None, str | None]
@@ -216,6 +217,60 @@ class Session(MutableMapping[str, Any]):
         headers = self._call('destroy')
         self._ended = True
         return self._send(headers)
+
+    def flash(self, message: Any) -> None:
+        """Leaves a flash message: a value that waits for the next call of flashes, in this request or a later one.
+
+        Requests that leave messages at the same time keep each other's. At most 100 messages of an application wait; a
+        further one replaces the oldest. They count for the limits of variables and of the session, clear removes them, and
+        no other method shows them.
+        """
+        converted = values.of_plain('flash', message)
+        if isinstance(content := converted[1], (str, bytes)):
+            self._lease().carry('flash', len(content if isinstance(content, bytes) else content.encode()))
+        self._call('flash', converted)
+
+    def flashes(self) -> list[Any]:
+        """Takes all flash messages of the application, oldest first. They are gone once this is saved; two requests that
+        take them at the same time both get them."""
+        return [self._plain(message) for message in self._call('flashes')]
+
+    def entries_of(self, digest: str) -> list[tuple[str, Any]]:
+        """All variables of the application in another session of the same owner, sorted by name; empty if the owner has no
+        such session. A login takes over with it what the user's session on another device has."""
+        entries = self._call('entries-of', values.text('a digest', digest))
+        return [(key, self._plain(value)) for key, value in entries]
+
+    def csrf_token(self) -> str:
+        """A token against forged requests, to be put into a form or a header for check_csrf. The text differs with each
+        call. It is valid until the session ends or regenerate_id is saved; after that call, this returns a token of the new
+        id."""
+        return str(self._call('csrf-token'))
+
+    def check_csrf(self, request: Any, token: str | None = None) -> None:
+        """Raises CrossSite for a request that another site made the visitor's browser send, as check_same_origin does, and
+        for a request with neither Sec-Fetch-Site nor Origin unless it brings a token of this session. Browsers that are
+        older than these headers are covered too."""
+        if is_known(request):
+            return
+        # It comes from the client, which can send anything.
+        given = token if isinstance(token, str) and token.isascii() else ''
+        if not self._call('check-csrf', given):
+            raise CrossSite('the request has neither Sec-Fetch-Site nor Origin, and no valid token of this session')
+
+    def modified(self) -> bool:
+        """Whether there are changes that save would write: of a variable or message of any application, the owner or the
+        id. That a use of the session extends it is no such change."""
+        return self._handle_or_none is not None and bool(self._of_handle('modified'))
+
+    def accessed(self) -> bool:
+        """Whether a variable, message, token or owner was read or changed since the start, with any handle. If not, the
+        response does not depend on the visitor's session."""
+        return self._handle_or_none is not None and bool(self._of_handle('accessed'))
+
+    def _of_handle(self, method: str) -> Any:
+        """Asks without using the session."""
+        return self._lease().call(SESSIONS, f'[method]session.{method}', self._handle_or_none)
 
     @property
     def has_ended(self) -> bool:

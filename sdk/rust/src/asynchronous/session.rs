@@ -2,7 +2,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::bindings::lemon::session::sessions_async as sessions;
 use crate::{
-    Headers, Options, Request, Result, Value,
+    Headers, Options, Request, Result, Value, from_value,
+    same_origin::{is_known, without_token},
     session::{of, typed},
     to_value,
 };
@@ -244,6 +245,72 @@ impl Session {
     /// Those of [`Session::destroy`](crate::Session::destroy).
     pub async fn destroy(&self) -> Result<Headers> {
         Ok(Headers(self.0.destroy().await?))
+    }
+
+    /// Sets a variable unless it is [set already](crate::Session::set_default), and returns its value.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::set_default`](crate::Session::set_default).
+    pub async fn set_default<T: Serialize + DeserializeOwned>(&self, key: &str, default: &T) -> Result<T> {
+        let default = to_value(default).map_err(|error| of(key, error))?;
+        typed(key, self.0.set_default(key.to_owned(), default).await?)
+    }
+
+    /// Leaves a [flash message](crate::Session::flash) for the next call of [`flashes`](Self::flashes).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::flash`](crate::Session::flash).
+    pub async fn flash<T: Serialize + ?Sized>(&self, message: &T) -> Result<()> {
+        Ok(self.0.flash(to_value(message).map_err(|error| of("flash", error))?).await?)
+    }
+
+    /// Takes [all flash messages](crate::Session::flashes) of the application, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::flashes`](crate::Session::flashes).
+    pub async fn flashes<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
+        Ok(self.0.flashes().await?.into_iter().filter_map(|message| from_value(message).ok()).collect())
+    }
+
+    /// All variables of the application in [another session](crate::Session::entries_of) of the same owner.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::entries_of`](crate::Session::entries_of).
+    pub async fn entries_of(&self, digest: &str) -> Result<Vec<(String, Value)>> {
+        Ok(self.0.entries_of(digest.to_owned()).await?)
+    }
+
+    /// A [token](crate::Session::csrf_token) against forged requests.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::csrf_token`](crate::Session::csrf_token).
+    pub async fn csrf_token(&self) -> Result<String> {
+        Ok(self.0.csrf_token().await?)
+    }
+
+    /// Refuses a [forged request](crate::Session::check_csrf), and one that cannot be told from it without a token.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::check_csrf`](crate::Session::check_csrf).
+    pub async fn check_csrf(&self, request: &impl Request, token: Option<&str>) -> Result<()> {
+        let is_valid = is_known(request)? || self.0.check_csrf(token.unwrap_or_default().to_owned()).await?;
+        if is_valid { Ok(()) } else { Err(without_token()) }
+    }
+
+    /// Whether there are [changes](crate::Session::modified) that [`save`](Self::save) would write.
+    pub fn modified(&self) -> bool {
+        self.0.modified()
+    }
+
+    /// Whether anything of the session was [read or changed](crate::Session::accessed) since the start.
+    pub fn accessed(&self) -> bool {
+        self.0.accessed()
     }
 }
 

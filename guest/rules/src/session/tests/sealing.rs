@@ -167,3 +167,13 @@ fn a_session_without_values_has_no_key() {
     session.save().unwrap();
     assert_eq!(outside.rows(), []);
 }
+
+#[test]
+fn what_another_session_has_sealed_is_not_read_by_a_login() {
+    let outside = sealing();
+    let older = owned(&outside, "ann");
+    older.set("cart", &one()).unwrap();
+    older.save().unwrap();
+    let session = owned(&outside, "ann");
+    assert!(matches!(session.entries_of(&older.digest()), Err(Error::Unreadable(_))));
+}

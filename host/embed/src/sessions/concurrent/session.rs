@@ -105,6 +105,11 @@ macro_rules! blocking {
     }};
 }
 
+/// The limit of a value's size in a session.
+fn value_bytes<T>(accessor: &Accessor<T, HasConcurrent>, handle: &Resource<Handle>) -> wasmtime::Result<u32> {
+    accessor.with(|mut access| Ok(access.get().table.get(handle)?.start.lease.limits().value_bytes))
+}
+
 /// Passes a handle to the guest.
 fn kept<T>(accessor: &Accessor<T, HasConcurrent>, opened: Result<Handle, Error>) -> Answer<Resource<Handle>> {
     match opened {
@@ -146,11 +151,7 @@ impl<T> HostSessionWithStore<T> for HasConcurrent {
     }
 
     async fn set(accessor: &Accessor<T, Self>, handle: Resource<Handle>, name: String, value: Value) -> Answer<()> {
-        let limit = accessor.with(|mut access| {
-            let limit = access.get().table.get(&handle)?.start.lease.limits().value_bytes;
-            wasmtime::error::Ok(limit)
-        })?;
-        if let Err(error) = check_size(&name, &value, limit) {
+        if let Err(error) = check_size(&name, &value, value_bytes(accessor, &handle)?) {
             return Ok(Err(error));
         }
         method!(accessor, handle, name.size() + value.size(), call_set, &name, &value)
@@ -228,6 +229,45 @@ impl<T> HostSessionWithStore<T> for HasConcurrent {
     async fn destroy(accessor: &Accessor<T, Self>, handle: Resource<Handle>) -> Answer<Vec<Header>> {
         writing!(accessor, handle, call_destroy)
     }
+
+    async fn set_default(
+        accessor: &Accessor<T, Self>,
+        handle: Resource<Handle>,
+        name: String,
+        value: Value,
+    ) -> Answer<Value> {
+        if let Err(error) = check_size(&name, &value, value_bytes(accessor, &handle)?) {
+            return Ok(Err(error));
+        }
+        method!(accessor, handle, name.size() + value.size(), call_set_default, &name, &value)
+    }
+
+    async fn flash(accessor: &Accessor<T, Self>, handle: Resource<Handle>, value: Value) -> Answer<()> {
+        if let Err(error) = check_size("flash", &value, value_bytes(accessor, &handle)?) {
+            return Ok(Err(error));
+        }
+        method!(accessor, handle, value.size(), call_flash, &value)
+    }
+
+    async fn flashes(accessor: &Accessor<T, Self>, handle: Resource<Handle>) -> Answer<Vec<Value>> {
+        method!(accessor, handle, 0, call_flashes)
+    }
+
+    async fn entries_of(
+        accessor: &Accessor<T, Self>,
+        handle: Resource<Handle>,
+        digest: String,
+    ) -> Answer<Vec<(String, Value)>> {
+        method!(accessor, handle, digest.size(), call_entries_of, &digest)
+    }
+
+    async fn csrf_token(accessor: &Accessor<T, Self>, handle: Resource<Handle>) -> Answer<String> {
+        method!(accessor, handle, 0, call_csrf_token)
+    }
+
+    async fn check_csrf(accessor: &Accessor<T, Self>, handle: Resource<Handle>, token: String) -> Answer<bool> {
+        method!(accessor, handle, token.size(), call_check_csrf, &token)
+    }
 }
 
 impl Host for ConcurrentCtxView<'_> {}
@@ -251,6 +291,14 @@ impl HostSession for ConcurrentCtxView<'_> {
 
     async fn expires_at(&mut self, handle: Resource<Handle>) -> wasmtime::Result<u64> {
         blocking!(self, handle, call_expires_at)
+    }
+
+    async fn modified(&mut self, handle: Resource<Handle>) -> wasmtime::Result<bool> {
+        blocking!(self, handle, call_modified)
+    }
+
+    async fn accessed(&mut self, handle: Resource<Handle>) -> wasmtime::Result<bool> {
+        blocking!(self, handle, call_accessed)
     }
 
     fn drop(&mut self, handle: Resource<Handle>) -> wasmtime::Result<()> {

@@ -2424,3 +2424,789 @@ result11 := result10;
 return result11
 
 }
+
+//go:wasmimport lemon:session/sessions@0.1.0 [method]session.set-default
+func wasm_import_method_session_set_default(arg0 int32, arg1 uintptr, arg2 uint32, arg3 int32, arg4 int64, arg5 uint32, arg6 uintptr) 
+
+func (self *Session) SetDefault(name string, value lemon_session_types.Value) witTypes.Result[lemon_session_types.Value, lemon_session_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (16+2*4), 8))
+        utf8 := unsafe.Pointer(unsafe.StringData(name))
+pinner.Pin(utf8)
+var variant int32
+var variant2 int64
+var variant3 uint32
+switch value.Tag() {
+case lemon_session_types.ValueNull:
+        
+        
+        variant = int32(0)
+variant2 = 0
+variant3 = 0
+
+case lemon_session_types.ValueBoolean:
+        payload := value.Boolean()
+        var result int32
+if payload {
+        result = 1
+} else {
+        result = 0
+}
+
+        variant = int32(1)
+variant2 = int64(result)
+variant3 = 0
+
+case lemon_session_types.ValueInteger:
+        payload := value.Integer()
+        
+        variant = int32(2)
+variant2 = payload
+variant3 = 0
+
+case lemon_session_types.ValueReal:
+        payload := value.Real()
+        
+        variant = int32(3)
+variant2 = int64(math.Float64bits(payload))
+variant3 = 0
+
+case lemon_session_types.ValueText:
+        payload := value.Text()
+        utf80 := unsafe.Pointer(unsafe.StringData(payload))
+pinner.Pin(utf80)
+
+        variant = int32(4)
+variant2 = int64(uintptr(utf80))
+variant3 = uint32(len(payload))
+
+case lemon_session_types.ValueBytes:
+        payload := value.Bytes()
+        data := unsafe.Pointer(unsafe.SliceData(payload))
+pinner.Pin(data)
+
+        variant = int32(5)
+variant2 = int64(uintptr(data))
+variant3 = uint32(len(payload))
+
+case lemon_session_types.ValueJson:
+        payload := value.Json()
+        utf81 := unsafe.Pointer(unsafe.StringData(payload))
+pinner.Pin(utf81)
+
+        variant = int32(6)
+variant2 = int64(uintptr(utf81))
+variant3 = uint32(len(payload))
+
+default:
+        panic("unreachable")
+}
+wasm_import_method_session_set_default((self).Handle(), uintptr(utf8), uint32(len(name)), variant, variant2, variant3, returnArea)
+var result18 witTypes.Result[lemon_session_types.Value, lemon_session_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        var variant7 lemon_session_types.Value
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 8))) {
+case 0:
+        
+        variant7 = lemon_session_types.MakeValueNull()
+
+case 1:
+        
+        variant7 = lemon_session_types.MakeValueBoolean((uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 16))) != 0))
+
+case 2:
+        
+        variant7 = lemon_session_types.MakeValueInteger(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), 16)))
+
+case 3:
+        
+        variant7 = lemon_session_types.MakeValueReal(*(*float64)(unsafe.Add(unsafe.Pointer(returnArea), 16)))
+
+case 4:
+        value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 16))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (16+1*4))))
+
+        variant7 = lemon_session_types.MakeValueText(value4)
+
+case 5:
+        value5 := unsafe.Slice((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 16))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (16+1*4))))
+
+        variant7 = lemon_session_types.MakeValueBytes(value5)
+
+case 6:
+        value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 16))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (16+1*4))))
+
+        variant7 = lemon_session_types.MakeValueJson(value6)
+
+default:
+        panic("unreachable")
+}
+
+        result18 = witTypes.Ok[lemon_session_types.Value, lemon_session_types.Error](variant7)
+case 1:
+        var variant17 lemon_session_types.Error
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 8))) {
+case 0:
+        value8 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant17 = lemon_session_types.MakeErrorInvalidName(value8)
+
+case 1:
+        value9 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant17 = lemon_session_types.MakeErrorInvalidValue(value9)
+
+case 2:
+        value10 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant17 = lemon_session_types.MakeErrorInvalidOption(value10)
+
+case 3:
+        value11 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant17 = lemon_session_types.MakeErrorReserved(value11)
+
+case 4:
+        value12 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant17 = lemon_session_types.MakeErrorTooLarge(value12)
+
+case 5:
+        value13 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant17 = lemon_session_types.MakeErrorUnreadable(value13)
+
+case 6:
+        
+        variant17 = lemon_session_types.MakeErrorConflict()
+
+case 7:
+        
+        variant17 = lemon_session_types.MakeErrorGone()
+
+case 8:
+        value14 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant17 = lemon_session_types.MakeErrorStorage(value14)
+
+case 9:
+        value15 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant17 = lemon_session_types.MakeErrorDenied(value15)
+
+case 10:
+        value16 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant17 = lemon_session_types.MakeErrorTooMany(value16)
+
+default:
+        panic("unreachable")
+}
+
+        result18 = witTypes.Err[lemon_session_types.Value, lemon_session_types.Error](variant17)
+default:
+        panic("unreachable")
+}
+result19 := result18;
+return result19
+
+}
+
+//go:wasmimport lemon:session/sessions@0.1.0 [method]session.flash
+func wasm_import_method_session_flash(arg0 int32, arg1 int32, arg2 int64, arg3 uint32, arg4 uintptr) 
+
+func (self *Session) Flash(value lemon_session_types.Value) witTypes.Result[witTypes.Unit, lemon_session_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        var variant int32
+var variant1 int64
+var variant2 uint32
+switch value.Tag() {
+case lemon_session_types.ValueNull:
+        
+        
+        variant = int32(0)
+variant1 = 0
+variant2 = 0
+
+case lemon_session_types.ValueBoolean:
+        payload := value.Boolean()
+        var result int32
+if payload {
+        result = 1
+} else {
+        result = 0
+}
+
+        variant = int32(1)
+variant1 = int64(result)
+variant2 = 0
+
+case lemon_session_types.ValueInteger:
+        payload := value.Integer()
+        
+        variant = int32(2)
+variant1 = payload
+variant2 = 0
+
+case lemon_session_types.ValueReal:
+        payload := value.Real()
+        
+        variant = int32(3)
+variant1 = int64(math.Float64bits(payload))
+variant2 = 0
+
+case lemon_session_types.ValueText:
+        payload := value.Text()
+        utf8 := unsafe.Pointer(unsafe.StringData(payload))
+pinner.Pin(utf8)
+
+        variant = int32(4)
+variant1 = int64(uintptr(utf8))
+variant2 = uint32(len(payload))
+
+case lemon_session_types.ValueBytes:
+        payload := value.Bytes()
+        data := unsafe.Pointer(unsafe.SliceData(payload))
+pinner.Pin(data)
+
+        variant = int32(5)
+variant1 = int64(uintptr(data))
+variant2 = uint32(len(payload))
+
+case lemon_session_types.ValueJson:
+        payload := value.Json()
+        utf80 := unsafe.Pointer(unsafe.StringData(payload))
+pinner.Pin(utf80)
+
+        variant = int32(6)
+variant1 = int64(uintptr(utf80))
+variant2 = uint32(len(payload))
+
+default:
+        panic("unreachable")
+}
+wasm_import_method_session_flash((self).Handle(), variant, variant1, variant2, returnArea)
+var result13 witTypes.Result[witTypes.Unit, lemon_session_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        result13 = witTypes.Ok[witTypes.Unit, lemon_session_types.Error](witTypes.Unit{})
+case 1:
+        var variant12 lemon_session_types.Error
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) {
+case 0:
+        value3 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorInvalidName(value3)
+
+case 1:
+        value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorInvalidValue(value4)
+
+case 2:
+        value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorInvalidOption(value5)
+
+case 3:
+        value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorReserved(value6)
+
+case 4:
+        value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorTooLarge(value7)
+
+case 5:
+        value8 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorUnreadable(value8)
+
+case 6:
+        
+        variant12 = lemon_session_types.MakeErrorConflict()
+
+case 7:
+        
+        variant12 = lemon_session_types.MakeErrorGone()
+
+case 8:
+        value9 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorStorage(value9)
+
+case 9:
+        value10 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorDenied(value10)
+
+case 10:
+        value11 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorTooMany(value11)
+
+default:
+        panic("unreachable")
+}
+
+        result13 = witTypes.Err[witTypes.Unit, lemon_session_types.Error](variant12)
+default:
+        panic("unreachable")
+}
+result14 := result13;
+return result14
+
+}
+
+//go:wasmimport lemon:session/sessions@0.1.0 [method]session.flashes
+func wasm_import_method_session_flashes(arg0 int32, arg1 uintptr) 
+
+func (self *Session) Flashes() witTypes.Result[[]lemon_session_types.Value, lemon_session_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        wasm_import_method_session_flashes((self).Handle(), returnArea)
+var result12 witTypes.Result[[]lemon_session_types.Value, lemon_session_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        result := make([]lemon_session_types.Value, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4))))
+for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))); index++ {
+        base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), index * (8+2*4))
+        var variant lemon_session_types.Value
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))) {
+case 0:
+        
+        variant = lemon_session_types.MakeValueNull()
+
+case 1:
+        
+        variant = lemon_session_types.MakeValueBoolean((uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 8))) != 0))
+
+case 2:
+        
+        variant = lemon_session_types.MakeValueInteger(*(*int64)(unsafe.Add(unsafe.Pointer(base), 8)))
+
+case 3:
+        
+        variant = lemon_session_types.MakeValueReal(*(*float64)(unsafe.Add(unsafe.Pointer(base), 8)))
+
+case 4:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 8))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (8+1*4))))
+
+        variant = lemon_session_types.MakeValueText(value)
+
+case 5:
+        value0 := unsafe.Slice((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 8))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (8+1*4))))
+
+        variant = lemon_session_types.MakeValueBytes(value0)
+
+case 6:
+        value1 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 8))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (8+1*4))))
+
+        variant = lemon_session_types.MakeValueJson(value1)
+
+default:
+        panic("unreachable")
+}
+
+        result = append(result, variant)
+}
+
+
+        result12 = witTypes.Ok[[]lemon_session_types.Value, lemon_session_types.Error](result)
+case 1:
+        var variant11 lemon_session_types.Error
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) {
+case 0:
+        value2 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant11 = lemon_session_types.MakeErrorInvalidName(value2)
+
+case 1:
+        value3 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant11 = lemon_session_types.MakeErrorInvalidValue(value3)
+
+case 2:
+        value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant11 = lemon_session_types.MakeErrorInvalidOption(value4)
+
+case 3:
+        value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant11 = lemon_session_types.MakeErrorReserved(value5)
+
+case 4:
+        value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant11 = lemon_session_types.MakeErrorTooLarge(value6)
+
+case 5:
+        value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant11 = lemon_session_types.MakeErrorUnreadable(value7)
+
+case 6:
+        
+        variant11 = lemon_session_types.MakeErrorConflict()
+
+case 7:
+        
+        variant11 = lemon_session_types.MakeErrorGone()
+
+case 8:
+        value8 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant11 = lemon_session_types.MakeErrorStorage(value8)
+
+case 9:
+        value9 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant11 = lemon_session_types.MakeErrorDenied(value9)
+
+case 10:
+        value10 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant11 = lemon_session_types.MakeErrorTooMany(value10)
+
+default:
+        panic("unreachable")
+}
+
+        result12 = witTypes.Err[[]lemon_session_types.Value, lemon_session_types.Error](variant11)
+default:
+        panic("unreachable")
+}
+result13 := result12;
+return result13
+
+}
+
+//go:wasmimport lemon:session/sessions@0.1.0 [method]session.entries-of
+func wasm_import_method_session_entries_of(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr) 
+
+func (self *Session) EntriesOf(digest string) witTypes.Result[[]witTypes.Tuple2[string, lemon_session_types.Value], lemon_session_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        utf8 := unsafe.Pointer(unsafe.StringData(digest))
+pinner.Pin(utf8)
+wasm_import_method_session_entries_of((self).Handle(), uintptr(utf8), uint32(len(digest)), returnArea)
+var result13 witTypes.Result[[]witTypes.Tuple2[string, lemon_session_types.Value], lemon_session_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        result := make([]witTypes.Tuple2[string, lemon_session_types.Value], 0, *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4))))
+for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))); index++ {
+        base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), index * (8+4*4))
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+var variant lemon_session_types.Value
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2*4)))) {
+case 0:
+        
+        variant = lemon_session_types.MakeValueNull()
+
+case 1:
+        
+        variant = lemon_session_types.MakeValueBoolean((uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (8+2*4)))) != 0))
+
+case 2:
+        
+        variant = lemon_session_types.MakeValueInteger(*(*int64)(unsafe.Add(unsafe.Pointer(base), (8+2*4))))
+
+case 3:
+        
+        variant = lemon_session_types.MakeValueReal(*(*float64)(unsafe.Add(unsafe.Pointer(base), (8+2*4))))
+
+case 4:
+        value0 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (8+2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (8+3*4))))
+
+        variant = lemon_session_types.MakeValueText(value0)
+
+case 5:
+        value1 := unsafe.Slice((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (8+2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (8+3*4))))
+
+        variant = lemon_session_types.MakeValueBytes(value1)
+
+case 6:
+        value2 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (8+2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (8+3*4))))
+
+        variant = lemon_session_types.MakeValueJson(value2)
+
+default:
+        panic("unreachable")
+}
+
+        result = append(result, witTypes.Tuple2[string, lemon_session_types.Value]{F0: value, F1: variant})
+}
+
+
+        result13 = witTypes.Ok[[]witTypes.Tuple2[string, lemon_session_types.Value], lemon_session_types.Error](result)
+case 1:
+        var variant12 lemon_session_types.Error
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) {
+case 0:
+        value3 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorInvalidName(value3)
+
+case 1:
+        value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorInvalidValue(value4)
+
+case 2:
+        value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorInvalidOption(value5)
+
+case 3:
+        value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorReserved(value6)
+
+case 4:
+        value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorTooLarge(value7)
+
+case 5:
+        value8 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorUnreadable(value8)
+
+case 6:
+        
+        variant12 = lemon_session_types.MakeErrorConflict()
+
+case 7:
+        
+        variant12 = lemon_session_types.MakeErrorGone()
+
+case 8:
+        value9 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorStorage(value9)
+
+case 9:
+        value10 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorDenied(value10)
+
+case 10:
+        value11 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant12 = lemon_session_types.MakeErrorTooMany(value11)
+
+default:
+        panic("unreachable")
+}
+
+        result13 = witTypes.Err[[]witTypes.Tuple2[string, lemon_session_types.Value], lemon_session_types.Error](variant12)
+default:
+        panic("unreachable")
+}
+result14 := result13;
+return result14
+
+}
+
+//go:wasmimport lemon:session/sessions@0.1.0 [method]session.csrf-token
+func wasm_import_method_session_csrf_token(arg0 int32, arg1 uintptr) 
+
+func (self *Session) CsrfToken() witTypes.Result[string, lemon_session_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        wasm_import_method_session_csrf_token((self).Handle(), returnArea)
+var result witTypes.Result[string, lemon_session_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4))))
+
+        result = witTypes.Ok[string, lemon_session_types.Error](value)
+case 1:
+        var variant lemon_session_types.Error
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) {
+case 0:
+        value0 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidName(value0)
+
+case 1:
+        value1 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidValue(value1)
+
+case 2:
+        value2 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidOption(value2)
+
+case 3:
+        value3 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorReserved(value3)
+
+case 4:
+        value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooLarge(value4)
+
+case 5:
+        value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorUnreadable(value5)
+
+case 6:
+        
+        variant = lemon_session_types.MakeErrorConflict()
+
+case 7:
+        
+        variant = lemon_session_types.MakeErrorGone()
+
+case 8:
+        value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorStorage(value6)
+
+case 9:
+        value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorDenied(value7)
+
+case 10:
+        value8 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooMany(value8)
+
+default:
+        panic("unreachable")
+}
+
+        result = witTypes.Err[string, lemon_session_types.Error](variant)
+default:
+        panic("unreachable")
+}
+result9 := result;
+return result9
+
+}
+
+//go:wasmimport lemon:session/sessions@0.1.0 [method]session.check-csrf
+func wasm_import_method_session_check_csrf(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr) 
+
+func (self *Session) CheckCsrf(token string) witTypes.Result[bool, lemon_session_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        utf8 := unsafe.Pointer(unsafe.StringData(token))
+pinner.Pin(utf8)
+wasm_import_method_session_check_csrf((self).Handle(), uintptr(utf8), uint32(len(token)), returnArea)
+var result witTypes.Result[bool, lemon_session_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        result = witTypes.Ok[bool, lemon_session_types.Error]((uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) != 0))
+case 1:
+        var variant lemon_session_types.Error
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) {
+case 0:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidName(value)
+
+case 1:
+        value0 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidValue(value0)
+
+case 2:
+        value1 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidOption(value1)
+
+case 3:
+        value2 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorReserved(value2)
+
+case 4:
+        value3 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooLarge(value3)
+
+case 5:
+        value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorUnreadable(value4)
+
+case 6:
+        
+        variant = lemon_session_types.MakeErrorConflict()
+
+case 7:
+        
+        variant = lemon_session_types.MakeErrorGone()
+
+case 8:
+        value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorStorage(value5)
+
+case 9:
+        value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorDenied(value6)
+
+case 10:
+        value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooMany(value7)
+
+default:
+        panic("unreachable")
+}
+
+        result = witTypes.Err[bool, lemon_session_types.Error](variant)
+default:
+        panic("unreachable")
+}
+result8 := result;
+return result8
+
+}
+
+//go:wasmimport lemon:session/sessions@0.1.0 [method]session.modified
+func wasm_import_method_session_modified(arg0 int32) int32
+
+func (self *Session) Modified() bool {
+        
+        
+        result := wasm_import_method_session_modified((self).Handle())
+return (result != 0)
+
+}
+
+//go:wasmimport lemon:session/sessions@0.1.0 [method]session.accessed
+func wasm_import_method_session_accessed(arg0 int32) int32
+
+func (self *Session) Accessed() bool {
+        
+        
+        result := wasm_import_method_session_accessed((self).Handle())
+return (result != 0)
+
+}

@@ -1,5 +1,7 @@
 //! Paths, and what an application may take a request's path for.
 
+use alloc::{format, string::String, vec::Vec};
+
 use percent_encoding::percent_decode;
 
 /// The names between the slashes of a path.
@@ -21,7 +23,7 @@ impl Paths {
     }
 
     /// The first path that is in `others` too.
-    pub(crate) fn first_in(&self, others: &Self) -> Option<String> {
+    pub fn first_in(&self, others: &Self) -> Option<String> {
         self.0.iter().find(|path| others.0.contains(path)).map(shown)
     }
 
