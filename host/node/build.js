@@ -54,7 +54,7 @@ async function sdk() {
     );
     await writeFile(
         join(dist, 'sdk.js'),
-        `${withoutSessions}\nexport { COOKIE, OPTIONS, append, call, check, errorOf, text };\n`,
+        `${withoutSessions}\nexport { COOKIE, OPTIONS, append, call, check, errorOf, numbers, text, whole };\n`,
     );
     await cp(join(root, 'sdk/js/lemon-session.d.ts'), join(dist, 'sdk.d.ts'));
 }

@@ -18,6 +18,7 @@ mod env;
 pub mod expiry;
 pub mod id;
 pub mod json;
+mod lifetime;
 pub mod manager;
 pub mod name;
 pub mod options;

@@ -6,6 +6,10 @@ use crate::{Error, Result};
 
 /// The longest owner, in characters.
 pub const OWNER_LENGTH: u32 = 255;
+/// The longest authentication method, in characters.
+pub const METHOD_LENGTH: u32 = 64;
+/// The longest label of a session, in characters.
+pub const LABEL_LENGTH: u32 = 255;
 
 /// The beginning of a caller's text without control characters, for an error message.
 pub fn shown(text: &str) -> String {

@@ -1,9 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import type { Entry, Header, Options, ResponseHeaders, Session as Variables, SessionError, Value } from '../dist/sdk.js';
+import type { Entry, Header, Metadata, Options, ResponseHeaders, Session as Variables, SessionError, Value } from '../dist/sdk.js';
 
 export { SessionError, real } from '../dist/sdk.js';
-export type { Code, Cookie, Dictionary, Entry, Header, List, Nested, Options, ResponseHeaders, Value } from '../dist/sdk.js';
+export type {
+    Code,
+    Cookie,
+    Dictionary,
+    Entry,
+    Header,
+    Lifetime,
+    List,
+    Metadata,
+    Nested,
+    Options,
+    ResponseHeaders,
+    Value,
+} from '../dist/sdk.js';
 export type { Store };
 
 /** The functions of `lemon:session/storage`: what a store of your own has. Each has to answer synchronously. */
@@ -12,7 +25,15 @@ type Store = typeof import('../dist/session/interfaces/lemon-session-storage.js'
 /** Why a store could not complete a call: what its functions may throw beside an `Error`. */
 export type Failure = import('../dist/session/interfaces/lemon-session-storage.js').Failure;
 
-type Asynchronous = 'application' | 'reserve' | 'release' | 'destroyOthers' | 'save' | 'destroy';
+type Asynchronous =
+    | 'application'
+    | 'reserve'
+    | 'release'
+    | 'destroyOthers'
+    | 'freshWithin'
+    | 'metadata'
+    | 'save'
+    | 'destroy';
 
 /**
  * One application's view of a session: a map of its variables, as that of the SDK for applications. What may have to wait for the
@@ -28,6 +49,10 @@ export interface Session extends Omit<Variables, Asynchronous> {
     release(name: string): Promise<void>;
     /** Ends all other live sessions of this session's owner immediately and returns their number. */
     destroyOthers(): Promise<number>;
+    /** Whether the owner has logged in within the last `seconds`. */
+    freshWithin(seconds: number): Promise<boolean>;
+    /** What is known of the session, for its user. */
+    readonly metadata: Promise<Metadata>;
     /**
      * Stores all changes in one transaction and returns the headers to send with the response, which middleware adds by itself.
      * If `headers` are given, they are appended there instead.
@@ -53,6 +78,10 @@ export interface Settings {
     expires?: Time;
     /** The absolute expiry: the longest life of a session even if it is used; 0: no such limit. */
     maxLifetime?: Time;
+    /** The longest idle time that can be given to a session; 0: as long as the absolute expiry allows. */
+    maxExpires?: Time;
+    /** The absolute expiry of a session whose owner has logged in, counted from the login; 0: a login has none of its own. */
+    loginLifetime?: Time;
     /** Whether `expires` counts from the last use; if not, from the creation. */
     rolling?: boolean;
     /** How much of the idle time may pass before a use is stored. */
@@ -141,6 +170,7 @@ export interface Manager {
     cleanup(limit?: number): Promise<number>;
     count(): Promise<number>;
     list(owner?: string): AsyncGenerator<Entry, void>;
+    get(digest: string, owner?: string): Promise<Entry | undefined>;
     destroy(digest: string, owner?: string): Promise<boolean>;
     destroyOwned(owner: string, except?: string): Promise<number>;
 }

@@ -33,9 +33,9 @@ const collected = new FinalizationRegistry(({ thread, number }) => thread.call('
 
 /** Methods that read the mirror, and those that change it as well. */
 const READS = ['get', 'hasKey', 'keys', 'entries', 'owner'];
-const WRITES = ['set', 'add', 'delete', 'take', 'clear', 'regenerateId', 'setOwner'];
+const WRITES = ['set', 'add', 'delete', 'take', 'clear', 'regenerateId', 'setOwner', 'authenticate', 'setLifetime', 'remember', 'setLabel'];
 /** Methods that reach the store. */
-const COMMITS = ['save', 'destroy', 'destroyOthers', 'release'];
+const COMMITS = ['save', 'destroy', 'destroyOthers', 'release', 'freshWithin', 'metadata'];
 
 export class Mirror {
     #thread;

@@ -1,4 +1,4 @@
-import { SessionError, Session as Variables, append, call, errorOf, text } from '../dist/sdk.js';
+import { SessionError, Session as Variables, append, call, errorOf, numbers, text, whole } from '../dist/sdk.js';
 
 /** Waits for the answer of the component. The SDK's functions do the same for what is answered at once. */
 async function settled(action) {
@@ -53,6 +53,15 @@ export class Session extends Variables {
 
     async destroyOthers() {
         return Number(await settled(() => this.#raw.destroyOthers()));
+    }
+
+    async freshWithin(seconds) {
+        whole('seconds', seconds);
+        return settled(() => this.#raw.freshWithin(seconds));
+    }
+
+    get metadata() {
+        return settled(() => this.#raw.metadata()).then(numbers);
     }
 
     async save(headers) {

@@ -5,9 +5,10 @@ use super::caching::Caching;
 use crate::{
     expiry::Expiry,
     id::{self, Digest},
+    lifetime::Details,
     pending::Application,
     settings::Notice,
-    storage::{DETAILS, Loaded, SessionRecord, Write},
+    storage::{Loaded, SessionRecord, Write},
 };
 
 /// What a start knows of its session, and what its next save writes.
@@ -15,9 +16,9 @@ pub(crate) struct State {
     pub(super) id: String,
     pub(super) digest: Digest,
     pub(super) record: SessionRecord,
-    /// What the component itself keeps of the session: the variables of the application with the empty name, which no
-    /// application can have.
-    pub(super) details: Application,
+    pub(super) details: Details,
+    /// Whether the next save sets the lifetime anew, and after how many seconds the session then ends at the latest.
+    pub(super) new_lifetime: Option<Option<u32>>,
     pub(super) applications: Vec<Application>,
     /// Whether this start created it.
     pub(super) created: bool,
@@ -52,7 +53,8 @@ impl State {
             id,
             digest,
             record: loaded.record,
-            details: Application::new(DETAILS, loaded.details),
+            details: Details::new(loaded.details),
+            new_lifetime: None,
             applications: Vec::from([Application::new(app, loaded.variables)]),
             created: false,
             stored: true,
@@ -76,7 +78,7 @@ impl State {
         let record = SessionRecord {
             created: now,
             accessed: now,
-            expires: expiry.first(clock),
+            expires: expiry.first(expiry.absolute_expiry(clock), clock),
             absolute_expiry: expiry.absolute_expiry(clock),
             rotated: now,
             owner: None,
@@ -87,7 +89,8 @@ impl State {
             digest: id::digest(&id),
             id,
             record,
-            details: Application::new(DETAILS, Vec::new()),
+            details: Details::new(Vec::new()),
+            new_lifetime: None,
             applications: Vec::from([Application::new(app, Vec::new())]),
             created: true,
             stored: false,
@@ -110,7 +113,7 @@ impl State {
     /// A save has stored these writes.
     pub(super) fn committed(&mut self, writes: Vec<Write>) {
         for write in writes {
-            let mut all = self.applications.iter_mut().chain([&mut self.details]);
+            let mut all = self.applications.iter_mut().chain([&mut self.details.0]);
             if let Some(application) = all.find(|application| application.name == write.app) {
                 application.committed(&write.name, write.value);
             }
@@ -122,7 +125,11 @@ impl State {
     /// or ended the session, knows that its changes are lost.
     pub(super) fn notice(&self) -> Option<Notice> {
         let changed = match self.applications.iter().find(|application| application.is_changed()) {
-            None if self.new_owner.is_some() || self.new_id.is_some() || self.details.is_changed() => {
+            None if self.new_owner.is_some()
+                || self.new_id.is_some()
+                || self.new_lifetime.is_some()
+                || self.details.0.is_changed() =>
+            {
                 self.applications.first()
             }
             changed => changed,
@@ -136,9 +143,13 @@ impl State {
         }
     }
 
+    pub(super) fn owner(&self) -> &Option<String> {
+        self.new_owner.as_ref().unwrap_or(&self.record.owner)
+    }
+
     /// All that is stored as variables.
     pub(super) fn stores(&self) -> impl Iterator<Item = &Application> {
-        self.applications.iter().chain([&self.details])
+        self.applications.iter().chain([&self.details.0])
     }
 
     pub(super) fn is_empty(&self) -> bool {

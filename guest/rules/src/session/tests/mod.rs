@@ -1,3 +1,4 @@
+mod accounts;
 mod applications;
 mod caching;
 mod cleanup;
@@ -7,6 +8,7 @@ mod ending;
 mod expiry;
 mod interleavings;
 mod joining;
+mod lifetimes;
 mod overlapping;
 mod owners;
 mod reservations;
@@ -25,7 +27,7 @@ use crate::{
         NOW, Outside, Session, caching, carrying, cookie, manager, one, options, owned, plain, sent_id, sent_value,
         start,
     },
-    types::{CacheLimiter, SameSite},
+    types::{CacheLimiter, Header, Lifetime, SameSite},
 };
 
 fn renewing() -> Outside {
