@@ -54,7 +54,7 @@ async function sdk() {
     );
     await writeFile(
         join(dist, 'sdk.js'),
-        `${withoutSessions}\nexport { COOKIE, OPTIONS, append, call, check, errorOf, fromValue, isKnown, text, tokenOf, withoutToken };\n`,
+        `${withoutSessions}\nexport { COOKIE, OPTIONS, append, call, check, errorOf, fromValue, isKnown, numbers, text, tokenOf, whole, withoutToken };\n`,
     );
     await cp(join(root, 'sdk/js/lemon-session.d.ts'), join(dist, 'sdk.d.ts'));
 }

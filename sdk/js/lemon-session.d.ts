@@ -152,7 +152,22 @@ export class Session implements Iterable<[string, Value]> {
     readonly owner: string | undefined;
     /** Ends all other live sessions of this session's owner immediately and returns their number. */
     destroyOthers(): number;
-    /** The time at which the session expires unless it is used again. */
+    /**
+     * Notes that the owner has logged in, now and by this method, such as 'password', and rotates the session's id when it is
+     * saved. Call this at each login, and each time that the owner has proved again who it is.
+     */
+    authenticate(owner: string, method: string): void;
+    /** Whether the owner has logged in within the last `seconds`. */
+    freshWithin(seconds: number): boolean;
+    /** Sets how long the session lasts. This is stored with the session and applies to all later requests. */
+    setLifetime(lifetime?: Lifetime): void;
+    /** "Remember me": the session and its cookie last this many seconds after each use. */
+    remember(seconds: number): void;
+    /** Sets what the owner calls the session, or with undefined removes it. */
+    setLabel(label: string | undefined): void;
+    /** What is known of the session, for its user. */
+    readonly metadata: Metadata;
+    /** The time at which the session expires unless it is used again. A new lifetime shows after `save`. */
     readonly expiresAt: Date;
     /**
      * Stores all changes in one transaction and returns the headers to send with the response. If `headers` are given,
@@ -182,6 +197,26 @@ export class Session implements Iterable<[string, Value]> {
     readonly accessed: boolean;
 }
 
+/** How long a session lasts, in seconds. What is not given is as the host's settings say. */
+export interface Lifetime {
+    /** The idle time. */
+    expires?: number;
+    /** The time from now after which the session ends however often it is used. */
+    maxLifetime?: number;
+    /** The lifetime of the cookie; 0 means until the browser closes. It follows `expires` if only that is given. */
+    cookie?: number;
+}
+
+/** What is known of a session, for its user. Times are in seconds since 1970. */
+export interface Metadata {
+    created: number;
+    accessed: number;
+    absoluteExpiry?: number;
+    authenticatedAt?: number;
+    method?: string;
+    label?: string;
+}
+
 /** A stored session without its variables. Times are in seconds since 1970, the size is in bytes. */
 export interface Entry {
     digest: string;
@@ -190,6 +225,10 @@ export interface Entry {
     expires: number;
     owner?: string;
     size: number;
+    /** This and the following are told by `get`, and by a list of one owner's sessions. */
+    authenticatedAt?: number;
+    method?: string;
+    label?: string;
 }
 
 /** Manages tables and the sessions of all visitors. */
@@ -201,6 +240,7 @@ export class Manager {
     cleanup(limit?: number): number;
     count(): number;
     list(owner?: string): Generator<Entry, void>;
+    get(digest: string, owner?: string): Entry | undefined;
     destroy(digest: string, owner?: string): boolean;
     destroyOwned(owner: string, except?: string): number;
 }

@@ -378,7 +378,48 @@ export class Session {
         return Number(call(() => this.#session.destroyOthers()));
     }
 
-    /** The time at which the session expires unless it is used again. */
+    /**
+     * Notes that the owner has logged in, now and by this method, such as 'password' or 'passkey', and rotates the session's
+     * id: it gets a new one when it is saved. Call this at each login, and each time that the owner has proved again who it is.
+     */
+    authenticate(owner, method) {
+        call(() => this.#session.authenticate(text('an owner', owner), text('a method', method)));
+    }
+
+    /** Whether the owner has logged in within the last `seconds`: for pages that ask for the password again. */
+    freshWithin(seconds) {
+        return call(() => this.#session.freshWithin(whole('seconds', seconds)));
+    }
+
+    /**
+     * Sets how long the session lasts, in seconds, shorter or longer than before, from its next save on. This is stored with
+     * the session and applies to all later requests; what is not given is as the host's settings say. `expires` is the idle
+     * time, `maxLifetime` the time from now after which the session ends however often it is used, `cookie` the lifetime of
+     * the cookie, where 0 means until the browser closes.
+     */
+    setLifetime(lifetime = {}) {
+        check('setLifetime', lifetime, ['expires', 'maxLifetime', 'cookie']);
+        const given = Object.entries(lifetime).filter(([, seconds]) => seconds !== undefined);
+        const checked = Object.fromEntries(given.map(([name, seconds]) => [name, whole(name, seconds)]));
+        call(() => this.#session.setLifetime(checked));
+    }
+
+    /** "Remember me": the session and its cookie last this many seconds after each use, also when the browser is closed. */
+    remember(seconds) {
+        call(() => this.#session.remember(whole('seconds', seconds)));
+    }
+
+    /** Sets what the owner calls the session, such as the name of the device, or with undefined removes it. */
+    setLabel(label) {
+        call(() => this.#session.setLabel(label === undefined ? undefined : text('a label', label)));
+    }
+
+    /** What is known of the session, for its user. Times are in seconds since 1970. */
+    get metadata() {
+        return numbers(call(() => this.#session.metadata()));
+    }
+
+    /** The time at which the session expires unless it is used again. A new lifetime shows after `save`. */
     get expiresAt() {
         return new Date(Number(this.#session.expiresAt()) * 1000);
     }
@@ -473,6 +514,20 @@ export class Session {
     }
 }
 
+/** A record whose integers are numbers. */
+function numbers(record) {
+    const plain = value => (typeof value === 'bigint' ? Number(value) : value);
+    return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, plain(value)]));
+}
+
+/** Checks a number of seconds, which has to be given. */
+function whole(name, seconds) {
+    if (!(Number.isInteger(seconds) && seconds >= 0 && seconds < 2 ** 32)) {
+        throw new SessionError('invalid-option', `${name} must be a whole number of seconds from 0 to 2 ** 32 - 1`);
+    }
+    return seconds;
+}
+
 /** Appends pairs to Headers, if they are given, merging existing ones. Returns the pairs. */
 function append(pairs, headers) {
     const setsCookie = pairs.some(([name]) => name === 'set-cookie');
@@ -498,8 +553,8 @@ function append(pairs, headers) {
 /**
  * Manages tables and the sessions of all visitors. Times are in seconds since 1970.
  *
- * The host's configuration grants each application a set of these methods: by default `list` and `destroy` with an
- * owner, and `destroyOwned`. Every other call throws `denied`.
+ * The host's configuration grants each application a set of these methods: by default `list`, `get` and `destroy`
+ * with an owner, and `destroyOwned`. Every other call throws `denied`.
  */
 export class Manager {
     #location;
@@ -538,12 +593,18 @@ export class Manager {
         let after;
         do {
             const page = call(() => manager.list(this.#location, owner, after, 1000));
-            for (const { created, accessed, expires, size, ...entry } of page.entries) {
-                const numbers = { created, accessed, expires, size };
-                yield { ...entry, ...Object.fromEntries(Object.entries(numbers).map(([name, big]) => [name, Number(big)])) };
-            }
+            yield* page.entries.map(numbers);
             after = page.next;
         } while (after !== undefined);
+    }
+
+    /**
+     * The session with this digest if it is live, provided that it belongs to `owner` if one is given; else undefined.
+     */
+    get(digest, owner) {
+        const of = owner === undefined ? undefined : text('an owner', owner);
+        const entry = call(() => manager.get(this.#location, text('a digest', digest), of));
+        return entry && numbers(entry);
     }
 
     /**

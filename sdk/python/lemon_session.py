@@ -169,6 +169,17 @@ def _option(name, value, kind):
     return value
 
 
+def _seconds(name, value):
+    if value is None:
+        raise InvalidOption(f'{name} must be an int, not NoneType')
+    return _option(name, value, int)
+
+
+def _lifetime(expires, max_lifetime, cookie):
+    return _sessions.Lifetime(_option('expires', expires, int), _option('max_lifetime', max_lifetime, int),
+                              _option('cookie', cookie, int))
+
+
 def _a(kind):
     return f'an {kind.__name__}' if kind is int else f'a {kind.__name__}'
 
@@ -427,8 +438,43 @@ class Session(MutableMapping):
         password changes."""
         return _call(self._session.destroy_others)
 
+    def authenticate(self, owner, method):
+        """Notes that the owner has logged in, now and by this method, such as 'password' or 'passkey', and rotates the
+        session's id: it gets a new one when it is saved. Call this at each login, and each time that the owner has proved
+        again who it is."""
+        _call(self._session.authenticate, _text('an owner', owner), _text('a method', method))
+
+    def fresh_within(self, seconds):
+        """Whether the owner has logged in within the last `seconds`: for pages that ask for the password again."""
+        return _call(self._session.fresh_within, _seconds('seconds', seconds))
+
+    def set_lifetime(self, *, expires=None, max_lifetime=None, cookie=None):
+        """Sets how long the session lasts, in seconds, shorter or longer than before, from its next save on. This is stored
+        with the session and applies to all later requests; what is None is as the host's settings say.
+
+        expires: the idle time.
+        max_lifetime: after how many seconds from now the session ends however often it is used.
+        cookie: the cookie's lifetime; 0 means until the browser closes. It follows `expires` if only that is given.
+        """
+        _call(self._session.set_lifetime, _lifetime(expires, max_lifetime, cookie))
+
+    def remember(self, seconds):
+        """"Remember me": the session and its cookie last this many seconds after each use, also when the browser is
+        closed."""
+        _call(self._session.remember, _seconds('seconds', seconds))
+
+    def set_label(self, label):
+        """Sets what the owner calls the session, such as the name of the device, or with None removes it."""
+        _call(self._session.set_label, None if label is None else _text('a label', label))
+
+    def metadata(self):
+        """What is known of the session, for its user: created, accessed, absolute_expiry, authenticated_at, method and label.
+        Times are in seconds since 1970."""
+        return _call(self._session.metadata)
+
     def expires_at(self):
-        """The time at which the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z."""
+        """The time at which the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z. A new
+        lifetime shows after save."""
         return self._session.expires_at()
 
     def save(self, fields=None):
@@ -518,8 +564,8 @@ def _append(headers, fields):
 class Manager:
     """Manages tables and the sessions of all visitors.
 
-    The host's configuration grants each application a set of these methods: by default list and destroy with an owner,
-    and destroy_owned. Every other call raises Denied.
+    The host's configuration grants each application a set of these methods: by default list, get and destroy with an
+    owner, and destroy_owned. Every other call raises Denied.
     """
 
     def __init__(self, storage=None, table=None):
@@ -547,7 +593,8 @@ class Manager:
 
     def list(self, owner=None):
         """Yields the live sessions, optionally only those of one owner, with digest, created, accessed, expires, owner
-        and size. Times are in seconds since 1970, sizes in bytes."""
+        and size; of one owner also with authenticated_at, method and label. Times are in seconds since 1970, sizes in
+        bytes."""
         owner = None if owner is None else _text('an owner', owner)
         after = None
         while True:
@@ -556,6 +603,11 @@ class Manager:
             after = page.next
             if after is None:
                 return
+
+    def get(self, digest, owner=None):
+        """The session with this digest if it is live, provided that it belongs to `owner` if one is given; else None."""
+        owner = None if owner is None else _text('an owner', owner)
+        return _call(_manager.get, self._location, _text('a digest', digest), owner)
 
     def destroy(self, digest, owner=None):
         """Ends the session with this digest, provided that it belongs to `owner` if one is given. Returns whether a

@@ -20,8 +20,8 @@ A session is not a dictionary here, as `session['visits'] = 1` cannot be awaited
 from componentize_py_types import Err
 from lemon_session import (
     Conflict, CrossSite, Denied, Error, Gone, InvalidName, InvalidOption, InvalidValue, Reserved, Storage, TooLarge,
-    TooMany, Unreadable, _WITHOUT_TOKEN, _append, _check_delta, _is_known, _location, _option, _options, _plain, _raised,
-    _text, _token, _value, _variable, check_same_origin
+    TooMany, Unreadable, _WITHOUT_TOKEN, _append, _check_delta, _is_known, _lifetime, _location, _option, _options, _plain, _raised,
+    _seconds, _text, _token, _value, _variable, check_same_origin
 )
 from wit_world.imports import manager_async as _manager, sessions_async as _sessions
 
@@ -143,6 +143,30 @@ class Session:
         """Ends all other live sessions of this session's owner immediately and returns their number."""
         return await _call(self._session.destroy_others)
 
+    async def authenticate(self, owner, method):
+        """Notes that the owner has logged in, and rotates the session's id when it is saved."""
+        await _call(self._session.authenticate, _text('an owner', owner), _text('a method', method))
+
+    async def fresh_within(self, seconds):
+        """Whether the owner has logged in within the last `seconds`."""
+        return await _call(self._session.fresh_within, _seconds('seconds', seconds))
+
+    async def set_lifetime(self, *, expires=None, max_lifetime=None, cookie=None):
+        """Sets how long the session lasts."""
+        await _call(self._session.set_lifetime, _lifetime(expires, max_lifetime, cookie))
+
+    async def remember(self, seconds):
+        """"Remember me": the session and its cookie last this many seconds after each use."""
+        await _call(self._session.remember, _seconds('seconds', seconds))
+
+    async def set_label(self, label):
+        """Sets what the owner calls the session, or with None removes it."""
+        await _call(self._session.set_label, None if label is None else _text('a label', label))
+
+    async def metadata(self):
+        """What is known of the session, for its user."""
+        return await _call(self._session.metadata)
+
     def expires_at(self):
         """The time at which the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z."""
         return self._session.expires_at()
@@ -236,6 +260,11 @@ class Manager:
             after = page.next
             if after is None:
                 return
+
+    async def get(self, digest, owner=None):
+        """The session with this digest if it is live; else None."""
+        owner = None if owner is None else _text('an owner', owner)
+        return await _call(_manager.get, self._location, _text('a digest', digest), owner)
 
     async def destroy(self, digest, owner=None):
         """Ends the session with this digest and returns whether a live session was ended."""

@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use lemon_session_rules::{
     Env, Error, Session, Settings, Value, at_once,
-    manager::{self as rules, Page},
+    manager::{self as rules, Entry, Page},
     options::Options,
     settings::{Caller, Notice},
     start,
@@ -20,7 +20,7 @@ use lemon_session_rules::{
         Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome,
         Write,
     },
-    types::Header,
+    types::{Header, Lifetime, Metadata},
 };
 
 use crate::world;
@@ -239,6 +239,30 @@ impl sessions::GuestSession for Session<Imports> {
         at_once(self.destroy_others())
     }
 
+    fn authenticate(&self, owner: String, method: String) -> Result<(), Error> {
+        self.authenticate(&owner, &method)
+    }
+
+    fn fresh_within(&self, seconds: u32) -> Result<bool, Error> {
+        self.fresh_within(seconds)
+    }
+
+    fn set_lifetime(&self, lifetime: Lifetime) -> Result<(), Error> {
+        self.set_lifetime(&lifetime)
+    }
+
+    fn remember(&self, seconds: u32) -> Result<(), Error> {
+        self.remember(seconds)
+    }
+
+    fn set_label(&self, label: Option<String>) -> Result<(), Error> {
+        self.set_label(label)
+    }
+
+    fn metadata(&self) -> Result<Metadata, Error> {
+        self.metadata()
+    }
+
     fn expires_at(&self) -> u64 {
         self.expires_at()
     }
@@ -272,7 +296,7 @@ impl sessions::GuestSession for Session<Imports> {
     }
 
     fn check_csrf(&self, token: String) -> Result<bool, Error> {
-        at_once(self.check_csrf(&token))
+        self.check_csrf(&token)
     }
 
     fn modified(&self) -> bool {
@@ -307,6 +331,10 @@ impl manager::Guest for Component {
 
     fn list(location: Location, owner: Option<String>, after: Option<String>, limit: u32) -> Result<Page, Error> {
         at_once(rules::list(world(), &location, owner.as_deref(), after.as_deref(), limit))
+    }
+
+    fn get(location: Location, digest: String, owner: Option<String>) -> Result<Option<Entry>, Error> {
+        at_once(rules::get(world(), &location, &digest, owner.as_deref()))
     }
 
     fn destroy(location: Location, digest: String, owner: Option<String>) -> Result<bool, Error> {

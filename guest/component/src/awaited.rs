@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use lemon_session_rules::{
     Env, Error, Session, Settings, Value,
-    manager::{self as rules, Page},
+    manager::{self as rules, Entry, Page},
     options::Options,
     settings::{Caller, Notice},
     start,
@@ -20,7 +20,7 @@ use lemon_session_rules::{
         Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome,
         Write,
     },
-    types::Header,
+    types::{Header, Lifetime, Metadata},
 };
 
 use crate::world;
@@ -239,6 +239,30 @@ impl sessions::GuestSession for Session<Imports> {
         self.turn().await.destroy_others().await
     }
 
+    async fn authenticate(&self, owner: String, method: String) -> Result<(), Error> {
+        self.turn().await.authenticate(&owner, &method)
+    }
+
+    async fn fresh_within(&self, seconds: u32) -> Result<bool, Error> {
+        self.turn().await.fresh_within(seconds)
+    }
+
+    async fn set_lifetime(&self, lifetime: Lifetime) -> Result<(), Error> {
+        self.turn().await.set_lifetime(&lifetime)
+    }
+
+    async fn remember(&self, seconds: u32) -> Result<(), Error> {
+        self.turn().await.remember(seconds)
+    }
+
+    async fn set_label(&self, label: Option<String>) -> Result<(), Error> {
+        self.turn().await.set_label(label)
+    }
+
+    async fn metadata(&self) -> Result<Metadata, Error> {
+        self.turn().await.metadata()
+    }
+
     fn expires_at(&self) -> u64 {
         self.expires_at()
     }
@@ -272,7 +296,7 @@ impl sessions::GuestSession for Session<Imports> {
     }
 
     async fn check_csrf(&self, token: String) -> Result<bool, Error> {
-        self.turn().await.check_csrf(&token).await
+        self.turn().await.check_csrf(&token)
     }
 
     fn modified(&self) -> bool {
@@ -307,6 +331,10 @@ impl manager::Guest for Component {
 
     async fn list(location: Location, owner: Option<String>, after: Option<String>, limit: u32) -> Result<Page, Error> {
         rules::list(world(), &location, owner.as_deref(), after.as_deref(), limit).await
+    }
+
+    async fn get(location: Location, digest: String, owner: Option<String>) -> Result<Option<Entry>, Error> {
+        rules::get(world(), &location, &digest, owner.as_deref()).await
     }
 
     async fn destroy(location: Location, digest: String, owner: Option<String>) -> Result<bool, Error> {

@@ -33,6 +33,8 @@ macro_rules! bindings {
                 "lemon:session/storage@0.1.0/listed": lemon_session_rules::storage::Listed,
                 "lemon:session/sessions@0.1.0/cookie": lemon_session_rules::options::Cookie,
                 "lemon:session/sessions@0.1.0/options": lemon_session_rules::options::Options,
+                "lemon:session/sessions@0.1.0/lifetime": lemon_session_rules::types::Lifetime,
+                "lemon:session/sessions@0.1.0/metadata": lemon_session_rules::types::Metadata,
                 "lemon:session/manager@0.1.0/entry": lemon_session_rules::manager::Entry,
                 "lemon:session/manager@0.1.0/page": lemon_session_rules::manager::Page,
             },

@@ -30,10 +30,17 @@ impl Expiry {
         self.max_lifetime.map(|lifetime| next_second(now).saturating_add(lifetime))
     }
 
-    /// The expiry to store for a session that is created now.
-    pub fn first(&self, now: Duration) -> u64 {
+    /// The expiry to store for a session that begins now, or gets this idle time now.
+    pub fn first(&self, absolute_expiry: Option<u64>, now: Duration) -> u64 {
         let slice = if self.rolling { self.slice } else { 0 };
-        cap(next_second(now).saturating_add(self.idle + slice), self.absolute_expiry(now))
+        cap(next_second(now).saturating_add(self.idle + slice), absolute_expiry)
+    }
+
+    /// The latest expiry that a session can have whose last use was stored at `accessed`. A later one was stored by a request
+    /// that did not know yet that another had shortened the idle time.
+    pub fn latest(&self, accessed: u64) -> u64 {
+        // `accessed` is in whole seconds.
+        accessed.saturating_add(1 + self.idle + self.slice)
     }
 
     /// The expiry to store for a session used now; `None` while the stored expiry leaves it its idle time.
@@ -49,7 +56,7 @@ impl Expiry {
 }
 
 /// A fraction of a second counts as a whole one: otherwise a session would expire up to a second early.
-fn next_second(now: Duration) -> u64 {
+pub fn next_second(now: Duration) -> u64 {
     now.as_secs().saturating_add((now.subsec_nanos() > 0).into())
 }
 
@@ -74,9 +81,9 @@ mod tests {
 
     #[test]
     fn a_new_session_gets_its_idle_time_and_the_slice() {
-        assert_eq!(expiry(|_| ()).first(at(1000)), 1105);
-        assert_eq!(expiry(|s| s.touch_after = Some(0)).first(at(1000)), 1100);
-        assert_eq!(expiry(|s| s.rolling = false).first(at(1000)), 1100);
+        assert_eq!(expiry(|_| ()).first(None, at(1000)), 1105);
+        assert_eq!(expiry(|s| s.touch_after = Some(0)).first(None, at(1000)), 1100);
+        assert_eq!(expiry(|s| s.rolling = false).first(None, at(1000)), 1100);
     }
 
     #[test]
@@ -90,7 +97,7 @@ mod tests {
     #[test]
     fn a_session_lasts_at_least_its_idle_time_after_every_use() {
         let expiry = expiry(|_| ());
-        let mut expires = expiry.first(at(0));
+        let mut expires = expiry.first(None, at(0));
         for now in 0..1000 {
             expires = expiry.pushed(expires, None, at(now)).unwrap_or(expires);
             assert!(expires >= now + 100, "used at {now}, expires at {expires}");
@@ -98,10 +105,22 @@ mod tests {
     }
 
     #[test]
+    fn no_expiry_that_a_use_stores_is_later_than_the_latest() {
+        let expiry = expiry(|_| ());
+        for nanoseconds in [0, 1, 999_999_999] {
+            let now = Duration::new(1000, nanoseconds);
+            assert!(expiry.first(None, now) <= expiry.latest(1000));
+            assert!(expiry.pushed(0, None, now) <= Some(expiry.latest(1000)));
+        }
+        assert_eq!(expiry.latest(1000), 1106);
+    }
+
+    #[test]
     fn max_lifetime_caps_every_expiry_and_then_nothing_is_written_any_more() {
         let expiry = expiry(|s| s.max_lifetime = 150);
         assert_eq!(expiry.absolute_expiry(at(1000)), Some(1150));
-        assert_eq!(expiry.first(at(1000)), 1105);
+        assert_eq!(expiry.first(Some(1150), at(1000)), 1105);
+        assert_eq!(expiry.first(Some(1104), at(1000)), 1104);
         assert_eq!(expiry.pushed(1105, Some(1150), at(1060)), Some(1150));
         assert_eq!(expiry.pushed(1150, Some(1150), at(1100)), None);
     }
@@ -114,7 +133,8 @@ mod tests {
     #[test]
     fn nothing_overflows_at_the_end_of_time() {
         let expiry = expiry(|_| ());
-        assert_eq!(expiry.first(at(u64::MAX)), u64::MAX);
+        assert_eq!(expiry.first(None, at(u64::MAX)), u64::MAX);
+        assert_eq!(expiry.latest(u64::MAX), u64::MAX);
         assert_eq!(expiry.pushed(0, None, at(u64::MAX)), Some(u64::MAX));
     }
 
@@ -124,7 +144,7 @@ mod tests {
             let expiry = expiry(|s| (s.rolling, s.touch_after, s.max_lifetime) = (rolling, Some(0), 100));
             for nanoseconds in [0, 1, 500_000_000, 999_999_999] {
                 let created = Duration::new(1000, nanoseconds);
-                let expires = expiry.first(created);
+                let expires = expiry.first(expiry.absolute_expiry(created), created);
                 assert!(at(expires) >= created + at(100), "created at {created:?}, expires at {expires}");
                 assert!(at(expires) < created + at(101), "created at {created:?}, expires at {expires}");
             }

@@ -14,6 +14,7 @@ mod at_once;
 mod begun;
 pub mod codec;
 pub mod cookie;
+mod details;
 mod env;
 pub mod expiry;
 pub mod id;

@@ -6,6 +6,10 @@ use crate::{Error, Result};
 
 /// The longest owner, in characters.
 pub const OWNER_LENGTH: u32 = 255;
+/// The longest authentication method, in characters.
+pub const METHOD_LENGTH: u32 = 64;
+/// The longest label of a session, in characters.
+pub const LABEL_LENGTH: u32 = 255;
 
 /// The character with which the names of variables begin that a session keeps for itself. As no name may contain it, an application
 /// can neither read nor write them.
@@ -16,18 +20,12 @@ pub fn is_hidden(name: &str) -> bool {
     name.starts_with(HIDDEN)
 }
 
-/// The application of what a session keeps for itself as a whole.
-pub const SESSION: &str = "\u{1}";
 /// What the names of flash messages begin with.
 pub const FLASH: &str = "\u{1}flash";
 
-/// What the name of an application or a variable stands for that a session keeps for itself.
+/// What the name of a variable stands for that a session keeps for itself.
 pub fn meaning(name: &str) -> Option<&'static str> {
-    match name {
-        SESSION => Some("session"),
-        name if name.starts_with(FLASH) => Some("flash message"),
-        _ => None,
-    }
+    name.starts_with(FLASH).then_some("flash message")
 }
 
 /// The beginning of a caller's text without control characters, for an error message.

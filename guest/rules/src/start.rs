@@ -5,6 +5,7 @@ use crate::{
     Env, Error, Result, Session,
     begun::{Begun, Joined, Visit},
     cookie::{self, Candidate, Cookie, Presented},
+    details,
     expiry::Expiry,
     id::{self, Digest},
     name,
@@ -61,7 +62,8 @@ pub async fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Ses
     name::check("the application's name", app, settings.limits.app_length)?;
     let idle = options.expires.unwrap_or(settings.expires);
     let impossible = |option: &str, message| Error::InvalidOption(format!("{option}: {message}"));
-    settings::expires(idle, settings.max_lifetime).map_err(|message| impossible("expires", message))?;
+    settings::expires(idle, settings.max_lifetime, settings.max_expires)
+        .map_err(|message| impossible("expires", message))?;
     let cleanup = options.cleanup.unwrap_or(settings.cleanup);
     settings::cleanup(cleanup).map_err(|message| impossible("cleanup", message))?;
     let cookie = match options.session_id {
@@ -195,7 +197,10 @@ async fn find<E: Env>(
     now: u64,
 ) -> Result<Option<Loaded>> {
     match world.env.load(&options.location, digest, app, now, INLINE_BYTES).await? {
-        LoadOutcome::Found(loaded) => Ok(Some(loaded)),
+        LoadOutcome::Found(mut loaded) => {
+            details::limit(&mut loaded, world.settings());
+            Ok((now < loaded.record.expires).then_some(loaded))
+        }
         LoadOutcome::Absent | LoadOutcome::Ended => Ok(None),
         LoadOutcome::Expired => {
             world.env.destroy(&options.location, digest, &DestroyCondition::Expired, now, 0).await?;

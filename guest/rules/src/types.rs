@@ -71,6 +71,34 @@ pub enum Error {
     TooMany(String),
 }
 
+/// How long a session lasts. What is `None` is as the settings say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lifetime {
+    /// The idle time in seconds.
+    pub expires: Option<u32>,
+    /// The seconds from now after which the session ends however often it is used.
+    pub max_lifetime: Option<u32>,
+    /// The cookie's `Max-Age` in seconds; 0 means until the browser closes. `None`: follows `expires`, if that is given.
+    pub cookie: Option<u32>,
+}
+
+/// What is known of a session, for its user. Times are in seconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// When it was created.
+    pub created: u64,
+    /// When it was last used, as precisely as the setting `touch-after` has uses written.
+    pub accessed: u64,
+    /// When it expires however often it is used.
+    pub absolute_expiry: Option<u64>,
+    /// When its owner last logged in.
+    pub authenticated_at: Option<u64>,
+    /// How its owner logged in.
+    pub method: Option<String>,
+    /// What its owner calls it.
+    pub label: Option<String>,
+}
+
 /// A response header: its name in lower case, and its value.
 pub type Header = (String, String);
 

@@ -16,6 +16,8 @@ struct Defaults {
     app: String,
     expires: u32,
     max_lifetime: u32,
+    max_expires: u32,
+    login_lifetime: u32,
     rolling: bool,
     touch_after: Option<u32>,
     renew_after: u32,

@@ -1,6 +1,6 @@
 //! The same record or enum in another module: the rules define it, and wasmtime generates it for each world.
 
-use lemon_session_rules::{options, settings};
+use lemon_session_rules::{options, settings, types as types_of};
 
 use crate::{
     bindings::{
@@ -57,7 +57,7 @@ fn list<A, B: From<A>>(from: Vec<A>) -> Vec<B> {
 
 record! {
     settings::Settings => wit::Defaults: {
-        app, expires, max_lifetime, rolling, touch_after, renew_after, renew_grace, remember_ended, lazy, strict, seal, cleanup,
+        app, expires, max_lifetime, max_expires, login_lifetime, rolling, touch_after, renew_after, renew_grace, remember_ended, lazy, strict, seal, cleanup,
         seed, cache_limiter: Into::into, cache_expire, cookie: Into::into, limits: Into::into, reserved: list,
     }
 }
@@ -105,9 +105,19 @@ record! {
 }
 
 record! {
+    types_of::Lifetime, imported::Lifetime => exported::Lifetime: { expires, max_lifetime, cookie }
+}
+
+record! {
+    exported::Metadata => imported::Metadata: { created, accessed, absolute_expiry, authenticated_at, method, label }
+}
+
+record! {
     exported_manager::Page => imported_manager::Page: { entries: list, next }
 }
 
 record! {
-    exported_manager::Entry => imported_manager::Entry: { digest, created, accessed, expires, owner, size }
+    exported_manager::Entry => imported_manager::Entry: {
+        digest, created, accessed, expires, owner, size, authenticated_at, method, label,
+    }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use lemon_session_host::{
     SessionCtx, Sessions, Settings, Stores,
-    sessions::{Error, Header, Location, Options, PoolOptions, Value},
+    sessions::{Error, Header, Lifetime, Location, Options, PoolOptions, Value},
     store::{StorageOptions, Store, memory::Memory},
 };
 use lemon_session_sqlite::Sqlite;
@@ -63,6 +63,40 @@ fn options(cookies: &[Vec<u8>]) -> Options {
 fn cookies(headers: &[Header]) -> Vec<Vec<u8>> {
     let set = headers.iter().find(|(name, _)| name == "set-cookie").map(|(_, value)| value);
     set.map(|value| value.split(';').next().unwrap().as_bytes().to_vec()).into_iter().collect()
+}
+
+#[tokio::test]
+async fn a_login_is_stored_with_its_lifetime_and_told_to_its_owner() {
+    let host = Host::new().await;
+    let session = host.start(&[]).await;
+    session.authenticate("ann", "password").await.unwrap();
+    session.remember(100_000).await.unwrap();
+    session.set_label(Some("phone")).await.unwrap();
+    let headers = session.save().await.unwrap();
+    assert!(headers.iter().any(|(_, value)| value.contains("; Max-Age=105000")), "{headers:?}");
+    drop(session);
+
+    host.pass(100_000);
+    let session = host.start(&cookies(&headers)).await;
+    assert!(!session.created().await.unwrap());
+    assert!(session.fresh_within(100_000).await.unwrap());
+    assert!(!session.fresh_within(99_999).await.unwrap());
+    let metadata = session.metadata().await.unwrap();
+    assert_eq!((metadata.created, metadata.authenticated_at), (1_000_000, Some(1_000_000)));
+    assert_eq!((metadata.method.as_deref(), metadata.label.as_deref()), (Some("password"), Some("phone")));
+    let (manager, here) = (host.sessions.manager(), Location::default());
+    let digest = session.digest().await.unwrap();
+    let entry = manager.get(&here, &digest, Some("ann")).await.unwrap().expect("it is live");
+    assert_eq!((entry.label.as_deref(), entry.authenticated_at), (Some("phone"), Some(1_000_000)));
+    assert_eq!(manager.list(&here, Some("ann"), None, 10).await.unwrap().entries[0].label.as_deref(), Some("phone"));
+    assert!(manager.get(&here, &digest, Some("bob")).await.unwrap().is_none());
+
+    session.set_lifetime(Lifetime { expires: Some(60), cookie: Some(0), ..Lifetime::default() }).await.unwrap();
+    let headers = session.save().await.unwrap();
+    assert!(headers.iter().all(|(_, value)| !value.contains("Max-Age")), "{headers:?}");
+    drop(session);
+    host.pass(63);
+    assert!(host.start(&cookies(&headers)).await.created().await.unwrap());
 }
 
 #[tokio::test]

@@ -156,7 +156,8 @@ export class Instance {
 /** The methods of a session in WIT. */
 export const METHODS = [
     'id', 'digest', 'app', 'created', 'get', 'set', 'add', 'delete', 'hasKey', 'keys', 'entries', 'take', 'clear', 'release',
-    'regenerateId', 'setOwner', 'owner', 'destroyOthers', 'expiresAt', 'save', 'destroy', 'setDefault', 'flash', 'flashes',
+    'regenerateId', 'setOwner', 'owner', 'destroyOthers', 'authenticate', 'freshWithin', 'setLifetime', 'remember', 'setLabel',
+    'metadata', 'expiresAt', 'save', 'destroy', 'setDefault', 'flash', 'flashes',
     'entriesOf', 'csrfToken', 'checkCsrf', 'modified', 'accessed',
 ];
 

@@ -1,9 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import type { Entry, Header, Options, ResponseHeaders, Session as Variables, SessionError, Value } from '../dist/sdk.js';
+import type { Entry, Header, Metadata, Options, ResponseHeaders, Session as Variables, SessionError, Value } from '../dist/sdk.js';
 
 export { SessionError, real } from '../dist/sdk.js';
-export type { Code, Cookie, Dictionary, Entry, Header, List, Nested, Options, ResponseHeaders, Value } from '../dist/sdk.js';
+export type {
+    Code,
+    Cookie,
+    Dictionary,
+    Entry,
+    Header,
+    Lifetime,
+    List,
+    Metadata,
+    Nested,
+    Options,
+    ResponseHeaders,
+    Value,
+} from '../dist/sdk.js';
 export type { Store };
 
 /** The functions of `lemon:session/storage`: what a store of your own has. Each has to answer synchronously. */
@@ -17,6 +30,8 @@ type Asynchronous =
     | 'reserve'
     | 'release'
     | 'destroyOthers'
+    | 'freshWithin'
+    | 'metadata'
     | 'save'
     | 'destroy'
     | 'flashes'
@@ -38,6 +53,10 @@ export interface Session extends Omit<Variables, Asynchronous> {
     release(name: string): Promise<void>;
     /** Ends all other live sessions of this session's owner immediately and returns their number. */
     destroyOthers(): Promise<number>;
+    /** Whether the owner has logged in within the last `seconds`. */
+    freshWithin(seconds: number): Promise<boolean>;
+    /** What is known of the session, for its user. */
+    readonly metadata: Promise<Metadata>;
     /** Takes all flash messages of the application, oldest first. The type `T` is not checked. */
     flashes<T = Value>(): Promise<T[]>;
     /** All variables of the application in another session of the same owner, sorted by name. */
@@ -74,6 +93,10 @@ export interface Settings {
     expires?: Time;
     /** The absolute expiry: the longest life of a session even if it is used; 0: no such limit. */
     maxLifetime?: Time;
+    /** The longest idle time that can be given to a session; 0: as long as the absolute expiry allows. */
+    maxExpires?: Time;
+    /** The absolute expiry of a session whose owner has logged in, counted from the login; 0: a login has none of its own. */
+    loginLifetime?: Time;
     /** Whether `expires` counts from the last use; if not, from the creation. */
     rolling?: boolean;
     /** How much of the idle time may pass before a use is stored. */
@@ -164,6 +187,7 @@ export interface Manager {
     cleanup(limit?: number): Promise<number>;
     count(): Promise<number>;
     list(owner?: string): AsyncGenerator<Entry, void>;
+    get(digest: string, owner?: string): Promise<Entry | undefined>;
     destroy(digest: string, owner?: string): Promise<boolean>;
     destroyOwned(owner: string, except?: string): Promise<number>;
 }

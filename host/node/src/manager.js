@@ -1,4 +1,4 @@
-import { errorOf, text } from '../dist/sdk.js';
+import { errorOf, numbers, text } from '../dist/sdk.js';
 
 /** Manages tables and the sessions of all visitors: the manager of the SDK for applications, asynchronous. */
 export class Manager {
@@ -44,17 +44,15 @@ export class Manager {
         let after;
         do {
             const { entries, next } = await this.#call('list', owner, after, 1000);
-            for (const { created, accessed, expires, size, ...entry } of entries) {
-                yield {
-                    ...entry,
-                    created: Number(created),
-                    accessed: Number(accessed),
-                    expires: Number(expires),
-                    size: Number(size),
-                };
-            }
+            yield* entries.map(numbers);
             after = next;
         } while (after !== undefined);
+    }
+
+    async get(digest, owner) {
+        const of = owner === undefined ? undefined : text('an owner', owner);
+        const entry = await this.#call('get', text('a digest', digest), of);
+        return entry && numbers(entry);
     }
 
     destroy(digest, owner) {

@@ -33,9 +33,14 @@ const collected = new FinalizationRegistry(({ thread, number }) => thread.call('
 
 /** Methods that read the mirror, and those that change it as well. */
 const READS = ['get', 'hasKey', 'keys', 'entries', 'owner'];
-const WRITES = ['set', 'add', 'delete', 'take', 'clear', 'regenerateId', 'setOwner', 'setDefault', 'flash'];
-/** Methods that reach the store, or read what is not mirrored: messages, and the id. */
-const COMMITS = ['save', 'destroy', 'destroyOthers', 'release', 'flashes', 'entriesOf', 'csrfToken', 'checkCsrf'];
+const WRITES = [
+    'set', 'add', 'delete', 'take', 'clear', 'regenerateId', 'setOwner', 'authenticate', 'setLifetime', 'remember', 'setLabel',
+    'setDefault', 'flash',
+];
+/** Methods that reach the store, or read what is not mirrored: messages, the id and the details. */
+const COMMITS = [
+    'save', 'destroy', 'destroyOthers', 'release', 'freshWithin', 'metadata', 'flashes', 'entriesOf', 'csrfToken', 'checkCsrf',
+];
 /** Of these, those that are no access to what is stored. */
 const ENDS = ['save', 'destroy'];
 

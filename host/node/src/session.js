@@ -1,5 +1,5 @@
 import {
-    SessionError, Session as Variables, append, call, errorOf, fromValue, isKnown, text, tokenOf, withoutToken,
+    SessionError, Session as Variables, append, call, errorOf, fromValue, isKnown, numbers, text, tokenOf, whole, withoutToken,
 } from '../dist/sdk.js';
 import { readable } from './same-origin.js';
 
@@ -75,6 +75,15 @@ export class Session extends Variables {
         if (!isKnown(readable(request)) && !(await settled(() => this.#raw.checkCsrf(tokenOf(token))))) {
             throw withoutToken();
         }
+    }
+
+    async freshWithin(seconds) {
+        whole('seconds', seconds);
+        return settled(() => this.#raw.freshWithin(seconds));
+    }
+
+    get metadata() {
+        return settled(() => this.#raw.metadata()).then(numbers);
     }
 
     async save(headers) {

@@ -134,6 +134,30 @@ class EveryStore(unittest.TestCase):
             self.assertEqual((session.owner(), session['kept']), ('ada', 'x' * 1000))
 
     @on_every_store
+    def test_a_login_is_stored_with_its_lifetime_and_told_to_its_owner(self, place: Place) -> None:
+        sessions = place.sessions()
+        with sessions.start({}) as session:
+            session.authenticate('ada', 'password')
+            session.remember(100_000)
+            session.set_label('phone')
+        # The idle time and its slice, and a second where the clock is between two.
+        self.assertRegex(dict(session.headers)['set-cookie'], '; Max-Age=10500[01]$')
+        with sessions.start(visitor(cookie_of(session.headers))) as session:
+            self.assertTrue(session.fresh_within(60))
+            metadata, digest, manager = session.metadata(), session.digest(), sessions.manager()
+            self.assertEqual((metadata.method, metadata.label), ('password', 'phone'))
+            entry = manager.get(digest, 'ada')
+            assert entry is not None
+            self.assertEqual((entry.label, entry.authenticated_at), ('phone', metadata.authenticated_at))
+            self.assertEqual([entry.label for entry in manager.list('ada')], ['phone'])
+            self.assertIsNone(manager.get(digest, 'bob'))
+            session.set_lifetime(expires=60, cookie=0)
+            for wrong in (None, -1, 2**32, '60', True):
+                with self.assertRaises(InvalidOption):
+                    session.remember(wrong)  # type: ignore[arg-type]
+        self.assertNotIn('Max-Age', dict(session.headers)['set-cookie'])
+
+    @on_every_store
     def test_an_id_that_is_renewed_still_leads_to_the_session(self, place: Place) -> None:
         sessions = place.sessions(Settings(app='test', renew_after=1, renew_grace=1))
         with sessions.start({}) as session:

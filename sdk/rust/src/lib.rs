@@ -69,7 +69,7 @@ mod value;
 pub mod wasi_http;
 
 pub use bindings::lemon::session::{
-    sessions::Cookie,
+    sessions::{Cookie, Lifetime, Metadata},
     types::{CacheLimiter, Location, SameSite, Secure, Value},
 };
 pub use bytes::Bytes;

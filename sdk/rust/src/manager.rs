@@ -3,8 +3,8 @@
 //!
 //! `Location::default()` is the host's default store and table.
 //!
-//! The host's configuration grants each application a set of these functions: by default [`list`] and [`destroy`] with
-//! an owner, and [`destroy_owned`]. Every other call fails with [`Denied`](Error::Denied).
+//! The host's configuration grants each application a set of these functions: by default [`list`], [`get`] and
+//! [`destroy`] with an owner, and [`destroy_owned`]. Every other call fails with [`Denied`](Error::Denied).
 
 use crate::{Error, Location, Result, bindings::lemon::session::manager};
 
@@ -55,7 +55,7 @@ pub fn count(location: &Location) -> Result<u64> {
     Ok(manager::count(location)?)
 }
 
-/// Lists at most `limit` live sessions, optionally only those of one owner. `after` is [`Page::next`] of the previous
+/// Lists at most `limit` live sessions, optionally only those of one owner: a page has at most 1000, and 100 of an owner. `after` is [`Page::next`] of the previous
 /// page.
 ///
 /// # Errors
@@ -63,6 +63,15 @@ pub fn count(location: &Location) -> Result<u64> {
 /// [`InvalidName`](Error::InvalidName) for an `after` that no page returned, and [`Storage`](Error::Storage).
 pub fn list(location: &Location, owner: Option<&str>, after: Option<&str>, limit: u32) -> Result<Page> {
     Ok(manager::list(location, owner, after, limit)?)
+}
+
+/// The session with this digest if it is live, provided that it belongs to `owner` if one is given.
+///
+/// # Errors
+///
+/// [`InvalidName`](Error::InvalidName) when `digest` is not a digest, and [`Storage`](Error::Storage).
+pub fn get(location: &Location, digest: &str, owner: Option<&str>) -> Result<Option<Entry>> {
+    Ok(manager::get(location, digest, owner)?)
 }
 
 /// Ends the session with this digest, provided that it belongs to `owner` if one is given. Returns whether a live

@@ -1,7 +1,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Error, Headers, Options, Request, Result, Value,
+    Error, Headers, Lifetime, Metadata, Options, Request, Result, Value,
     bindings::lemon::session::sessions,
     from_value,
     same_origin::{is_known, without_token},
@@ -235,7 +235,66 @@ impl Session {
         Ok(self.0.destroy_others()?)
     }
 
-    /// The time at which the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z.
+    /// Notes that the owner has logged in, now and by this method, such as `password` or `passkey`, and rotates the
+    /// session's id: it gets a new one when it is saved. Call this at each login, and each time that the owner has proved
+    /// again who it is. With the setting `login-lifetime`, the session's absolute expiry counts from now.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidName`](Error::InvalidName) for an owner of more than 255 characters, and a method of more than 64.
+    pub fn authenticate(&self, owner: &str, method: &str) -> Result<()> {
+        Ok(self.0.authenticate(owner, method)?)
+    }
+
+    /// Whether the owner has logged in within the last `seconds`: for pages that ask for the password again. False if
+    /// nobody has logged in, or if the owner has changed since.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`](Error::Gone).
+    pub fn fresh_within(&self, seconds: u32) -> Result<bool> {
+        Ok(self.0.fresh_within(seconds)?)
+    }
+
+    /// Sets how long the session lasts, shorter or longer than before, from its next save on. This is stored with the
+    /// session and applies to all later requests; a field that is `None` is as the host's settings say.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOption`](Error::InvalidOption) if the session would last 0 seconds.
+    pub fn set_lifetime(&self, lifetime: Lifetime) -> Result<()> {
+        Ok(self.0.set_lifetime(lifetime)?)
+    }
+
+    /// "Remember me": the session and its cookie last this many seconds after each use, also when the browser is closed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`set_lifetime`](Self::set_lifetime).
+    pub fn remember(&self, seconds: u32) -> Result<()> {
+        Ok(self.0.remember(seconds)?)
+    }
+
+    /// Sets or removes what the owner calls the session, such as the name of the device.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidName`](Error::InvalidName) for more than 255 characters.
+    pub fn set_label(&self, label: Option<&str>) -> Result<()> {
+        Ok(self.0.set_label(label)?)
+    }
+
+    /// What is known of the session, for its user.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`](Error::Gone).
+    pub fn metadata(&self) -> Result<Metadata> {
+        Ok(self.0.metadata()?)
+    }
+
+    /// The time at which the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z. A new
+    /// lifetime shows after [`save`](Self::save).
     pub fn expires_at(&self) -> u64 {
         self.0.expires_at()
     }

@@ -36,6 +36,8 @@ pub struct Cookie<'a> {
     http_only: bool,
     partitioned: bool,
     lifetime: Option<u32>,
+    /// What the session was given in place of `lifetime`. The mark does not tell it: it changes with a save, which sends the cookie.
+    max_age: Option<Option<u32>>,
 }
 
 impl<'a> Cookie<'a> {
@@ -56,7 +58,17 @@ impl<'a> Cookie<'a> {
             http_only: given.and_then(|cookie| cookie.http_only).unwrap_or(settings.http_only),
             partitioned: given.and_then(|cookie| cookie.partitioned).unwrap_or(settings.partitioned),
             lifetime: given.and_then(|cookie| cookie.lifetime).or(settings.lifetime),
+            max_age: None,
         }
+    }
+
+    /// The cookie with the `Max-Age` that the session was given, if it was; the inner `None` follows the session's expiry.
+    pub fn lasting(self, max_age: Option<Option<u32>>) -> Self {
+        Self { max_age, ..self }
+    }
+
+    fn max_age(&self) -> Option<u32> {
+        self.max_age.unwrap_or(self.lifetime)
     }
 
     /// The cookie's name.
@@ -66,12 +78,12 @@ impl<'a> Cookie<'a> {
 
     /// Whether the cookie has a `Max-Age`, so that it has to be sent again before it expires.
     pub fn is_persistent(&self) -> bool {
-        self.lifetime != Some(0)
+        self.max_age() != Some(0)
     }
 
     /// The `Set-Cookie` value that gives the browser an id. `expires_in` is the remaining life of the session in seconds.
     pub fn set(&self, id: &str, expires_in: u64) -> String {
-        let max_age = match self.lifetime {
+        let max_age = match self.max_age() {
             None => expires_in.clamp(1, MAX_LIFETIME.into()),
             Some(lifetime) => lifetime.into(),
         };

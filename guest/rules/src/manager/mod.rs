@@ -4,9 +4,10 @@ use alloc::{format, string::String, vec::Vec};
 
 use crate::{
     Env, Error, Result, World,
-    id::{self, parse_digest},
+    details::{self, Details},
+    id::{self, Digest, parse_digest},
     settings::Grant,
-    storage::{DestroyCondition, Failure, Listed, Location},
+    storage::{DETAILS, DestroyCondition, Failure, Listed, LoadOutcome, Loaded, Location, SessionRecord},
 };
 
 /// What is known of a stored session. Times are in seconds since 1970-01-01T00:00:00Z.
@@ -24,6 +25,12 @@ pub struct Entry {
     pub owner: Option<String>,
     /// The size of all names and values of its variables, in bytes.
     pub size: u64,
+    /// When its owner last logged in. This and what follows is told of the sessions of one owner, and of a single session.
+    pub authenticated_at: Option<u64>,
+    /// How its owner logged in.
+    pub method: Option<String>,
+    /// What its owner calls it.
+    pub label: Option<String>,
 }
 
 /// One page of a list.
@@ -37,6 +44,8 @@ pub struct Page {
 
 /// The most sessions on one page of a list.
 pub const PAGE: u32 = 1000;
+/// The most sessions on one page of an owner's list, each of which is loaded for its details.
+pub const OWNED_PAGE: u32 = 100;
 /// The most sessions that one call cleans up.
 pub const BATCH: u32 = 10_000;
 
@@ -83,13 +92,72 @@ pub async fn list<E: Env>(
         None => allow(world, "list without an owner", Needs::All)?,
     }
     let after = after.map(parse_digest).transpose()?;
-    let limit = limit.clamp(1, PAGE);
+    let limit = limit.clamp(1, if owner.is_some() { OWNED_PAGE } else { PAGE });
     let after = after.as_ref().map(|digest| &digest[..]);
     let listed = world.env.list(location, world.env.now(), owner, after, limit).await?;
-    let entries: Vec<Entry> = listed.into_iter().map(entry).collect();
-    let is_full = entries.len() >= limit as usize;
-    let next = entries.last().filter(|_| is_full).map(|entry| entry.digest.clone());
+    let is_full = listed.len() >= limit as usize;
+    let next = listed.last().filter(|_| is_full).map(|listed| id::to_hex(&listed.digest));
+    let mut entries = Vec::with_capacity(listed.len());
+    for Listed { digest, record } in listed {
+        match owner {
+            Some(_) => entries.extend(load(world, location, &digest, owner).await?),
+            None => entries.push(entry(&digest, record, &Details::new(Vec::new()))),
+        }
+    }
     Ok(Page { entries, next })
+}
+
+/// One live session; only a session of `owner` if that is given.
+pub async fn get<E: Env>(
+    world: &World<E>,
+    location: &Location,
+    session: &str,
+    owner: Option<&str>,
+) -> Result<Option<Entry>> {
+    match owner {
+        Some(_) => allow(world, "get with an owner", Needs::Owner)?,
+        None => allow(world, "get without an owner", Needs::All)?,
+    }
+    let digest = parse_digest(session)?;
+    if owner.is_some() {
+        // Loading the digest of an ended session would count as a use of its id.
+        let before = predecessor(&digest);
+        let after = before.as_ref().map(|digest| &digest[..]);
+        let listed = world.env.list(location, world.env.now(), owner, after, 1).await?;
+        if listed.first().is_none_or(|listed| listed.digest != digest) {
+            return Ok(None);
+        }
+    }
+    load(world, location, &digest, owner).await
+}
+
+/// A live session with its details, if it is the owner's.
+async fn load<E: Env>(
+    world: &World<E>,
+    location: &Location,
+    digest: &[u8],
+    owner: Option<&str>,
+) -> Result<Option<Entry>> {
+    let now = world.env.now();
+    let LoadOutcome::Found(mut loaded) = world.env.load(location, digest, DETAILS, now, 0).await? else {
+        return Ok(None);
+    };
+    details::limit(&mut loaded, world.settings());
+    let Loaded { record, details, .. } = loaded;
+    let is_theirs = owner.is_none() || record.owner.as_deref() == owner;
+    Ok((is_theirs && now < record.expires).then(|| entry(digest, record, &Details::new(details))))
+}
+
+/// The digest before this one, in the order of lists; none before the first.
+fn predecessor(digest: &Digest) -> Option<Digest> {
+    let mut before = *digest;
+    for byte in before.iter_mut().rev() {
+        *byte = byte.wrapping_sub(1);
+        if *byte != u8::MAX {
+            return Some(before);
+        }
+    }
+    None
 }
 
 /// Ends one session; only a session of `owner` if that is given.
@@ -155,15 +223,17 @@ fn errors(failure: Failure) -> Vec<Error> {
     Vec::from([failure.into()])
 }
 
-fn entry(listed: Listed) -> Entry {
-    let record = listed.record;
+fn entry(digest: &[u8], record: SessionRecord, details: &Details) -> Entry {
     Entry {
-        digest: id::to_hex(&listed.digest),
+        digest: id::to_hex(digest),
         created: record.created,
         accessed: record.accessed,
         expires: record.expires,
         owner: record.owner,
         size: record.size,
+        authenticated_at: details.authenticated_at(),
+        method: details.method(),
+        label: details.label(),
     }
 }
 

@@ -1,5 +1,5 @@
 use alloc::{rc::Rc, string::String};
-use core::{cell::RefCell, mem};
+use core::{cell::RefCell, mem, time::Duration};
 
 use super::State;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     id::{self, Digest},
     options,
     start::INLINE_BYTES,
-    storage::{DestroyCondition, LoadOutcome, Loaded, Location},
+    storage::{DestroyCondition, Lifetime, LoadOutcome, Loaded, Location},
     turns::Turns,
     types::CacheLimiter,
 };
@@ -86,7 +86,21 @@ impl<E: Env> Core<E> {
         let Parameters { has_cookie, ref cookie, https, .. } = self.parameters;
         let settings = &self.world.settings().cookie;
         // The first application is the one that was started, which the cookie may be named after.
-        has_cookie.then(|| Cookie::new(cookie.as_ref(), https, settings, &state.applications[0].name))
+        has_cookie.then(|| {
+            let cookie = Cookie::new(cookie.as_ref(), https, settings, &state.applications[0].name);
+            cookie.lasting(state.details.cookie())
+        })
+    }
+
+    /// The rules of when the session expires.
+    pub(super) fn expiry(&self, state: &State) -> Expiry {
+        state.details.expiry(self.parameters.expiry, self.world.settings())
+    }
+
+    /// What the next save stores as the lifetime, if that changes.
+    pub(super) fn new_lifetime(&self, state: &State, clock: Duration) -> Option<Lifetime> {
+        let (start, settings) = (self.parameters.expiry, self.world.settings());
+        state.new_lifetime.map(|longest| state.details.lifetime(longest, start, &state.record, settings, clock))
     }
 
     /// An application's variables as they are stored now. The session ends here if the store no longer has it.

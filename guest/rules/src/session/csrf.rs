@@ -13,14 +13,12 @@ use subtle::ConstantTimeEq as _;
 use super::{Core, Session, State};
 use crate::{
     Env, Result, Value, codec,
+    details::CSRF,
     id::{self, Digest, sha256},
-    name::SESSION,
-    storage::{Stored, Variable, Write},
+    storage::{DETAILS, Write},
 };
 
-/// The variable that a rotation keeps.
-const KEPT: &str = "csrf";
-/// What the variable adds to the size of a session, at most.
+/// What the detail that a rotation keeps adds to the size of a session, at most.
 const KEPT_BYTES: u64 = 64;
 
 const SECRET: usize = 32;
@@ -43,23 +41,15 @@ impl<E: Env> Session<E> {
     }
 
     /// Whether a text is a token of this session.
-    pub async fn check_csrf(&self, token: &str) -> Result<bool> {
+    pub fn check_csrf(&self, token: &str) -> Result<bool> {
         let state = self.live()?;
         state.accessed.set(true);
         let Some(given) = unmasked(token) else { return Ok(false) };
         let ids = [Some(&state.id), state.new_id.as_ref()];
-        if ids.into_iter().flatten().any(|id| secret(id).ct_eq(&given).into()) {
-            return Ok(true);
-        }
-        let (is_stored, digest) = (state.stored, state.digest);
-        drop(state);
-        if !is_stored || self.core.world.settings().renew_after == 0 {
-            return Ok(false);
-        }
-        let loaded = self.core.load(SESSION).await?;
-        let kept = loaded.variables.iter().find(|variable| variable.name == KEPT);
-        let Some(Variable { value: Stored::Inline(bytes), .. }) = kept else { return Ok(false) };
-        Ok(matches!(codec::decode(bytes)?, Value::Bytes(kept) if kept.ct_eq(&recognition(&given, &digest)).into()))
+        let is_of_id = ids.into_iter().flatten().any(|id| secret(id).ct_eq(&given).into());
+        let is_of_last_id =
+            || state.details.bytes(CSRF).is_some_and(|kept| kept.ct_eq(&recognition(&given, &state.digest)).into());
+        Ok(is_of_id || is_of_last_id())
     }
 }
 
@@ -74,7 +64,7 @@ impl<E: Env> Core<E> {
         }
         let kept = recognition(&secret(&state.id), &id::digest(new_id));
         let value = Some(codec::encode(&Value::Bytes(kept.into()))?);
-        Ok(Some(Write { app: SESSION.into(), name: KEPT.into(), value }))
+        Ok(Some(Write { app: DETAILS.into(), name: CSRF.into(), value }))
     }
 }
 

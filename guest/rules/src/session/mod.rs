@@ -1,5 +1,6 @@
 //! A session: its variables, its id, and what `save` writes.
 
+mod account;
 mod applications;
 mod caching;
 mod core;
@@ -130,13 +131,16 @@ impl<E: Env> Session<E> {
         Ok(())
     }
 
-    /// Sets the owner of the session.
+    /// Sets the owner of the session. Another owner has not logged in.
     pub fn set_owner(&self, owner: Option<String>) -> Result<()> {
         if let Some(owner) = &owner {
             name::check("the owner", owner, name::OWNER_LENGTH)?;
         }
         let mut state = self.live_mut()?;
         state.accessed.set(true);
+        if owner != *state.owner() {
+            state.details.authenticate(None)?;
+        }
         state.new_owner = (owner != state.record.owner).then_some(owner);
         Ok(())
     }
@@ -145,7 +149,7 @@ impl<E: Env> Session<E> {
     pub fn owner(&self) -> Result<Option<String>> {
         let state = self.live()?;
         state.accessed.set(true);
-        Ok(state.new_owner.as_ref().unwrap_or(&state.record.owner).clone())
+        Ok(state.owner().clone())
     }
 
     /// Ends all other live sessions of this session's owner; returns their number.

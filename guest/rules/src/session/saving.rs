@@ -8,7 +8,7 @@ use crate::{
     Env, Error, Result, id,
     pending::Application,
     seal::Seal,
-    storage::{Change, CreateOutcome, Grace, Rotation, SessionRecord, UpdateOutcome, Write},
+    storage::{Change, CreateOutcome, Grace, Lifetime, Rotation, SessionRecord, UpdateOutcome, Write},
 };
 
 /// How often `save` repeats an addition that other saves overtook before it fails with `conflict`.
@@ -41,7 +41,7 @@ impl<E: Env> Core<E> {
         let mut state = self.state.borrow_mut();
         state.stored = true;
         state.record = record;
-        state.new_owner = None;
+        (state.new_owner, state.new_lifetime) = (None, None);
         state.seal = seal;
         state.committed(plain.unwrap_or(stored));
         Ok(())
@@ -62,15 +62,17 @@ impl<E: Env> Core<E> {
         if size > limit as usize {
             return Err(too_large(size as u64, limit));
         }
+        let lifetime = self.new_lifetime(&state, clock).unwrap_or_else(|| {
+            let SessionRecord { expires, absolute_expiry, .. } = state.record;
+            let pushed = self.parameters.expiry.pushed(expires, absolute_expiry, clock);
+            Lifetime { expires: pushed.unwrap_or(expires), absolute_expiry }
+        });
         let record = SessionRecord {
             accessed: now,
             // No client has the id before this save.
             rotated: now,
-            expires: self
-                .parameters
-                .expiry
-                .pushed(state.record.expires, state.record.absolute_expiry, clock)
-                .unwrap_or(state.record.expires),
+            expires: lifetime.expires,
+            absolute_expiry: lifetime.absolute_expiry,
             owner: state.new_owner.clone().unwrap_or_default(),
             version: 1,
             // The store counts the size itself.
@@ -164,12 +166,18 @@ impl<E: Env> Core<E> {
             writes.extend(self.keep_secret(state, id, &writes)?);
         }
         let cleared = state.applications.iter().filter(|application| application.is_cleared());
+        let lifetime = self.new_lifetime(state, clock);
+        let SessionRecord { expires, absolute_expiry, .. } = state.record;
+        let expires = match lifetime {
+            Some(_) => None,
+            None => self.expiry(state).pushed(expires, absolute_expiry, clock),
+        };
         let change = Change {
             clears: cleared.map(|application| application.name.clone()).collect(),
             writes,
             owner: state.new_owner.clone(),
-            expires: self.parameters.expiry.pushed(state.record.expires, state.record.absolute_expiry, clock),
-            lifetime: None,
+            expires,
+            lifetime,
             rotation: new_id.as_ref().map(|id| Rotation { to: id::digest(id).to_vec(), grace }),
             max_size: settings.limits.session_bytes.into(),
             remember: settings.remember_ended,
@@ -189,6 +197,11 @@ impl<E: Env> Core<E> {
         if let Some(owner) = change.owner {
             state.record.owner = owner;
             state.new_owner = None;
+        }
+        if let Some(Lifetime { expires, absolute_expiry }) = change.lifetime {
+            (state.record.expires, state.record.absolute_expiry) = (expires, absolute_expiry);
+            state.new_lifetime = None;
+            state.cookie_due = true;
         }
         if let Some(expires) = change.expires {
             state.record.expires = expires;

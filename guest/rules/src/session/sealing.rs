@@ -2,9 +2,10 @@
 
 use alloc::{borrow::ToOwned, vec::Vec};
 
-use super::{Core, State, state::SEAL};
+use super::{Core, State};
 use crate::{
     Env, Result, Value, codec,
+    details::SEAL,
     seal::Seal,
     storage::{DETAILS, Write},
 };

@@ -3,28 +3,25 @@ use core::{cell::Cell, time::Duration};
 
 use super::caching::Caching;
 use crate::{
-    Value,
+    details::{Details, SEAL},
     expiry::Expiry,
     id::{self, Digest},
-    pending::{Application, Found},
+    pending::Application,
     seal::{self, Seal},
     settings::Notice,
-    storage::{DETAILS, Loaded, SessionRecord, Stored, Variable, Write},
+    storage::{Loaded, SessionRecord, Stored, Variable, Write},
 };
-
-/// The detail that has the key of the session's values, wrapped by its id.
-pub(super) const SEAL: &str = "seal";
 
 /// What a start knows of its session, and what its next save writes.
 pub(crate) struct State {
     pub(super) id: String,
     pub(super) digest: Digest,
     pub(super) record: SessionRecord,
-    /// What the component itself keeps of the session: the variables of the application with the empty name, which no
-    /// application can have.
-    pub(super) details: Application,
+    pub(super) details: Details,
     /// The key of the session's values, if it has one.
     pub(super) seal: Option<Seal>,
+    /// Whether the next save sets the lifetime anew, and after how many seconds the session then ends at the latest.
+    pub(super) new_lifetime: Option<Option<u32>>,
     pub(super) applications: Vec<Application>,
     /// Whether this start created it.
     pub(super) created: bool,
@@ -63,8 +60,9 @@ impl State {
             id,
             digest,
             record: loaded.record,
-            details: Application::new(DETAILS, loaded.details),
+            details: Details::new(loaded.details),
             seal: None,
+            new_lifetime: None,
             applications: Vec::new(),
             created: false,
             stored: true,
@@ -88,15 +86,12 @@ impl State {
 
     /// The key of the values that the details have.
     fn stored_seal(&self) -> Option<Seal> {
-        match self.details.get(SEAL) {
-            Ok(Found::Value(Value::Bytes(wrapped))) => Seal::unwrap(&self.id, &wrapped),
-            _ => None,
-        }
+        Seal::unwrap(&self.id, &self.details.bytes(SEAL)?)
     }
 
     /// The details as the store has them now.
     pub(super) fn reload_details(&mut self, details: Vec<Variable>) {
-        self.details.reload(details);
+        self.details.0.reload(details);
         self.seal = self.seal.take().or_else(|| self.stored_seal());
     }
 
@@ -123,7 +118,7 @@ impl State {
         let record = SessionRecord {
             created: now,
             accessed: now,
-            expires: expiry.first(clock),
+            expires: expiry.first(expiry.absolute_expiry(clock), clock),
             absolute_expiry: expiry.absolute_expiry(clock),
             rotated: now,
             owner: None,
@@ -134,8 +129,9 @@ impl State {
             digest: id::digest(&id),
             id,
             record,
-            details: Application::new(DETAILS, Vec::new()),
+            details: Details::new(Vec::new()),
             seal: None,
+            new_lifetime: None,
             applications: Vec::from([Application::new(app, Vec::new())]),
             created: true,
             stored: false,
@@ -160,7 +156,7 @@ impl State {
     /// A save has stored these writes.
     pub(super) fn committed(&mut self, writes: Vec<Write>) {
         for write in writes {
-            let mut all = self.applications.iter_mut().chain([&mut self.details]);
+            let mut all = self.applications.iter_mut().chain([&mut self.details.0]);
             if let Some(application) = all.find(|application| application.name == write.app) {
                 application.committed(&write.name, write.value);
             }
@@ -172,7 +168,11 @@ impl State {
     /// or ended the session, knows that its changes are lost.
     pub(super) fn notice(&self) -> Option<Notice> {
         let changed = match self.applications.iter().find(|application| application.is_changed()) {
-            None if self.new_owner.is_some() || self.new_id.is_some() || self.details.is_changed() => {
+            None if self.new_owner.is_some()
+                || self.new_id.is_some()
+                || self.new_lifetime.is_some()
+                || self.details.0.is_changed() =>
+            {
                 self.applications.first()
             }
             changed => changed,
@@ -186,9 +186,13 @@ impl State {
         }
     }
 
+    pub(super) fn owner(&self) -> &Option<String> {
+        self.new_owner.as_ref().unwrap_or(&self.record.owner)
+    }
+
     /// All that is stored as variables.
     pub(super) fn stores(&self) -> impl Iterator<Item = &Application> {
-        self.applications.iter().chain([&self.details])
+        self.applications.iter().chain([&self.details.0])
     }
 
     /// Whether a save would write what an application changed.

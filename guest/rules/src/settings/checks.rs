@@ -94,7 +94,7 @@ impl Settings {
 
     fn check_session(&self, checks: &mut Checks) {
         checks.outcome("app", name::verdict("the application's name", &self.app, self.limits.app_length));
-        checks.outcome("expires", expires(self.expires, self.max_lifetime));
+        checks.outcome("expires", expires(self.expires, self.max_lifetime, self.max_expires));
         if let Some(touch_after) = self.touch_after {
             checks.that(touch_after <= self.expires, "touch-after", || {
                 format!("{touch_after} seconds are more than expires, {}, of which it is a part", self.expires)
@@ -139,15 +139,15 @@ impl Limits {
     }
 }
 
-/// Whether an idle time is possible under a `max-lifetime`; if not, why.
-pub(crate) fn expires(expires: u32, max_lifetime: u32) -> Result<(), String> {
+/// Whether an idle time is possible under `max-lifetime` and `max-expires`; if not, why.
+pub(crate) fn expires(expires: u32, max_lifetime: u32, max_expires: u32) -> Result<(), String> {
     if expires == 0 {
         return Err("a session lasts at least 1 second".to_owned());
     }
-    if max_lifetime != 0 && expires > max_lifetime {
-        return Err(format!(
-            "{expires} seconds are more than max-lifetime allows, {max_lifetime}; raise that or set it to 0"
-        ));
+    for (name, most) in [("max-lifetime", max_lifetime), ("max-expires", max_expires)] {
+        if most != 0 && expires > most {
+            return Err(format!("{expires} seconds are more than {name} allows, {most}; raise that or set it to 0"));
+        }
     }
     Ok(())
 }

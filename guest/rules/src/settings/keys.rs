@@ -20,6 +20,8 @@ impl Settings {
         keys.read("app", &mut self.app, text);
         keys.read("expires", &mut self.expires, seconds);
         keys.read("max-lifetime", &mut self.max_lifetime, seconds);
+        keys.read("max-expires", &mut self.max_expires, seconds);
+        keys.read("login-lifetime", &mut self.login_lifetime, seconds);
         keys.read("rolling", &mut self.rolling, boolean);
         keys.read("touch-after", &mut self.touch_after, optional(seconds));
         keys.read("renew-after", &mut self.renew_after, seconds);

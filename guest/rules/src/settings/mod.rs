@@ -25,6 +25,11 @@ pub struct Settings {
     pub expires: u32,
     /// The absolute expiry: how long a session lasts however often it is used. 0: no such limit.
     pub max_lifetime: u32,
+    /// The longest idle time that an application can give a session. 0: as long as its absolute expiry allows.
+    pub max_expires: u32,
+    /// The absolute expiry of a session whose owner has logged in, counted from the login, in place of `max_lifetime`. 0: a login
+    /// has none of its own.
+    pub login_lifetime: u32,
     /// Whether the idle time starts anew with each use. If not, it counts from the creation.
     pub rolling: bool,
     /// How much of the idle time may pass before a use is written to the store. `None`: a twentieth of `expires`.
@@ -145,6 +150,8 @@ impl Default for Settings {
             app: "session".to_owned(),
             expires: 24 * 60,
             max_lifetime: 30 * 24 * 60 * 60,
+            max_expires: 0,
+            login_lifetime: 0,
             rolling: true,
             touch_after: None,
             renew_after: 0,

@@ -46,7 +46,6 @@ methods! {
     set(name: &str, value: &Value) -> ();
     set_default(name: &str, value: &Value) -> Value;
     flashes() -> Vec<Value>;
-    check_csrf(token: &str) -> bool;
     entries_of(digest: &str) -> Vec<(String, Value)>;
     entries() -> Vec<(String, Value)>;
     take(name: &str) -> Option<Value>;
@@ -67,7 +66,7 @@ macro_rules! functions {
 
 pub mod manager {
     use super::*;
-    use crate::manager::Page;
+    use crate::manager::{Entry, Page};
 
     functions! {
         create_tables() -> (), Vec<Error>;
@@ -76,6 +75,7 @@ pub mod manager {
         cleanup(limit: u32) -> u32, Error;
         count() -> u64, Error;
         list(owner: Option<&str>, after: Option<&str>, limit: u32) -> Page, Error;
+        get(session: &str, owner: Option<&str>) -> Option<Entry>, Error;
         destroy(session: &str, owner: Option<&str>) -> bool, Error;
         destroy_owned(owner: &str, except: Option<&str>) -> u64, Error;
     }

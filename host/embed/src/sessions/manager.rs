@@ -72,7 +72,7 @@ impl<'a> Manager<'a> {
         Ok(manager_call!(self, call_count, location)??)
     }
 
-    /// Lists live sessions, optionally only those of one owner, a page at a time: `after` is [`Page::next`] of the
+    /// Lists live sessions, optionally only those of one owner, a page of at most 1000 at a time, or 100 of an owner: `after` is [`Page::next`] of the
     /// previous page.
     ///
     /// # Errors
@@ -86,6 +86,15 @@ impl<'a> Manager<'a> {
         limit: u32,
     ) -> Result<Page> {
         Ok(manager_call!(self, call_list, location, owner, after, limit)??)
+    }
+
+    /// The session with this digest if it is live, provided that it belongs to `owner` if one is given.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::InvalidName`] for what is not a digest, and with [`Error::Storage`].
+    pub async fn get(&self, location: &Location, digest: &str, owner: Option<&str>) -> Result<Option<Entry>> {
+        Ok(manager_call!(self, call_get, location, digest, owner)??)
     }
 
     /// Ends the session with this digest, provided that it belongs to `owner` if one is given. Returns whether a live

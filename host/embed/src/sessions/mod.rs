@@ -33,9 +33,10 @@ use wasmtime::{
     component::{Component, ResourceAny},
 };
 
+pub use crate::bindings::exports::lemon::session::sessions::Metadata;
 pub use error::{Error, Result};
 pub use manager::{Entry, Manager, Page};
-pub use options::{Cookie, Location, Options};
+pub use options::{Cookie, Lifetime, Location, Options};
 pub use pool::PoolOptions;
 pub(crate) use pool::memory_bytes;
 pub use value::Value;
@@ -344,7 +345,66 @@ impl Session {
         Ok(session_call!(self, call_destroy_others)??)
     }
 
-    /// The time at which the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z.
+    /// Notes that the owner has logged in, now and by this method, such as `password` or `passkey`, and rotates the session's
+    /// id: it gets a new one when it is saved. Call this at each login, and each time that the owner has proved again who
+    /// it is. With the setting `login-lifetime`, the session's absolute expiry counts from now.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::InvalidName`] for an owner of more than 255 characters, and a method of more than 64.
+    pub async fn authenticate(&self, owner: &str, method: &str) -> Result<()> {
+        Ok(session_call!(self, call_authenticate, owner, method)??)
+    }
+
+    /// Whether the owner has logged in within the last `seconds`: for pages that ask for the password again. False if
+    /// nobody has logged in, or if the owner has changed since.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::Gone`] after the session has ended.
+    pub async fn fresh_within(&self, seconds: u32) -> Result<bool> {
+        Ok(session_call!(self, call_fresh_within, seconds)??)
+    }
+
+    /// Sets how long the session lasts, shorter or longer than before, from its next save on. This is stored with the
+    /// session and applies to all later requests; a field that is `None` is as the settings say.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::InvalidOption`] if the session would last 0 seconds.
+    pub async fn set_lifetime(&self, lifetime: Lifetime) -> Result<()> {
+        Ok(session_call!(self, call_set_lifetime, lifetime.into())??)
+    }
+
+    /// "Remember me": the session and its cookie last this many seconds after each use, also when the browser is closed.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`set_lifetime`](Self::set_lifetime) does.
+    pub async fn remember(&self, seconds: u32) -> Result<()> {
+        Ok(session_call!(self, call_remember, seconds)??)
+    }
+
+    /// Sets or removes what the owner calls the session, such as the name of the device.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::InvalidName`] for more than 255 characters.
+    pub async fn set_label(&self, label: Option<&str>) -> Result<()> {
+        Ok(session_call!(self, call_set_label, label)??)
+    }
+
+    /// What is known of the session, for its user.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::Gone`] after the session has ended.
+    pub async fn metadata(&self) -> Result<Metadata> {
+        Ok(session_call!(self, call_metadata)??)
+    }
+
+    /// The time at which the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z. A new lifetime
+    /// shows after [`save`](Self::save).
     ///
     /// # Errors
     ///

@@ -3,7 +3,7 @@ use std::fmt;
 use crate::settings::CacheLimiter;
 
 pub use crate::bindings::lemon::session::types::Location;
-pub use lemon_session_rules::options::Cookie;
+pub use lemon_session_rules::{options::Cookie, types::Lifetime};
 
 /// The parameters of [`start`](super::Sessions::start). `None` stands for the value in the settings.
 #[derive(Clone, Default)]
@@ -19,7 +19,8 @@ pub struct Options {
     pub session_id: Option<String>,
     /// The store and table of the session.
     pub location: Location,
-    /// The idle time in seconds: the session lasts at least this long after its last use.
+    /// The idle time in seconds: the session lasts at least this long after this use. It applies to this start alone; the
+    /// idle time that [`set_lifetime`](super::Session::set_lifetime) stored takes precedence.
     pub expires: Option<u32>,
     /// The cookie.
     pub cookie: Option<Cookie>,

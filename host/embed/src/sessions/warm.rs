@@ -55,8 +55,8 @@ use crate::{
     Caller,
     bindings::{
         application::lemon::session::{
-            manager::{self, Page},
-            sessions::{self, HostSession, Options},
+            manager::{self, Entry, Page},
+            sessions::{self, HostSession, Lifetime, Metadata, Options},
         },
         lemon::session::types::{Error, Header, Location, Value},
     },
@@ -292,6 +292,30 @@ impl HostSession for WarmCtxView<'_> {
         method!(self, handle, call_destroy_others)
     }
 
+    async fn authenticate(&mut self, handle: Resource<Handle>, owner: String, by: String) -> Answer<()> {
+        method!(self, handle, call_authenticate, &owner, &by)
+    }
+
+    async fn fresh_within(&mut self, handle: Resource<Handle>, seconds: u32) -> Answer<bool> {
+        method!(self, handle, call_fresh_within, seconds)
+    }
+
+    async fn set_lifetime(&mut self, handle: Resource<Handle>, lifetime: Lifetime) -> Answer<()> {
+        method!(self, handle, call_set_lifetime, lifetime.into())
+    }
+
+    async fn remember(&mut self, handle: Resource<Handle>, seconds: u32) -> Answer<()> {
+        method!(self, handle, call_remember, seconds)
+    }
+
+    async fn set_label(&mut self, handle: Resource<Handle>, label: Option<String>) -> Answer<()> {
+        method!(self, handle, call_set_label, label.as_deref())
+    }
+
+    async fn metadata(&mut self, handle: Resource<Handle>) -> Answer<Metadata> {
+        Ok(method!(self, handle, call_metadata)?.map(Metadata::from))
+    }
+
     async fn expires_at(&mut self, handle: Resource<Handle>) -> wasmtime::Result<u64> {
         method!(self, handle, call_expires_at)
     }
@@ -381,6 +405,11 @@ impl manager::Host for WarmCtxView<'_> {
     ) -> Answer<Page> {
         let page = function!(self, call_list, |busy| busy, &location, owner.as_deref(), after.as_deref(), limit)?;
         Ok(page.map(Page::from))
+    }
+
+    async fn get(&mut self, location: Location, digest: String, owner: Option<String>) -> Answer<Option<Entry>> {
+        let entry = function!(self, call_get, |busy| busy, &location, &digest, owner.as_deref())?;
+        Ok(entry.map(|entry| entry.map(Entry::from)))
     }
 
     async fn destroy(&mut self, location: Location, digest: String, owner: Option<String>) -> Answer<bool> {

@@ -15,13 +15,13 @@ from .errors import (
     Storage, TooLarge, TooMany, Unreadable
 )
 from .requests import check_same_origin
-from .session import Entry, Manager, Session
+from .session import Entry, Manager, Metadata, Session
 from .sessions import Cookie, Sessions
 from .settings import CookieSettings, Limits, Settings
 from .store import Store
 
 __all__ = [
     'Conflict', 'Cookie', 'CookieSettings', 'CrossSite', 'Denied', 'Entry', 'Error', 'Failed', 'Gone', 'InvalidName',
-    'InvalidOption', 'InvalidSettings', 'InvalidValue', 'Limits', 'Manager', 'Reserved', 'Session', 'Sessions', 'Settings',
-    'Storage', 'Store', 'TooLarge', 'TooMany', 'Unreadable', 'check_same_origin',
+    'InvalidOption', 'InvalidSettings', 'InvalidValue', 'Limits', 'Manager', 'Metadata', 'Reserved', 'Session', 'Sessions',
+    'Settings', 'Storage', 'Store', 'TooLarge', 'TooMany', 'Unreadable', 'check_same_origin',
 ]

@@ -1,11 +1,11 @@
 """One request's session, with the methods of the module `lemon_session` for applications."""
 
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import values
 from ._instances import MANAGER, SESSIONS, Lease, Pool
-from .errors import CrossSite, Error, InvalidValue
+from .errors import CrossSite, Error, InvalidOption, InvalidValue
 from .requests import is_known
 
 Header = tuple[str, str]
@@ -198,8 +198,44 @@ class Session(MutableMapping[str, Any]):
         password changes."""
         return int(self._call('destroy-others'))
 
+    def authenticate(self, owner: str, method: str) -> None:
+        """Notes that the owner has logged in, now and by this method, such as 'password' or 'passkey', and rotates the
+        session's id: it gets a new one when it is saved. Call this at each login, and each time that the owner has proved
+        again who it is."""
+        self._call('authenticate', values.text('an owner', owner), values.text('a method', method))
+
+    def fresh_within(self, seconds: int) -> bool:
+        """Whether the owner has logged in within the last `seconds`: for pages that ask for the password again."""
+        return bool(self._call('fresh-within', _seconds('seconds', seconds)))
+
+    def set_lifetime(self, *, expires: int | None = None, max_lifetime: int | None = None,
+                     cookie: int | None = None) -> None:
+        """Sets how long the session lasts, in seconds, shorter or longer than before, from its next save on. This is stored
+        with the session and applies to all later requests; what is None is as the settings say.
+
+        expires: the idle time.
+        max_lifetime: after how many seconds from now the session ends however often it is used.
+        cookie: the cookie's lifetime; 0 means until the browser closes. It follows `expires` if only that is given.
+        """
+        given = (('expires', expires), ('max_lifetime', max_lifetime), ('cookie', cookie))
+        self._call('set-lifetime', tuple(None if value is None else _seconds(name, value) for name, value in given))
+
+    def remember(self, seconds: int) -> None:
+        """"Remember me": the session and its cookie last this many seconds after each use, also when the browser is
+        closed."""
+        self._call('remember', _seconds('seconds', seconds))
+
+    def set_label(self, label: str | None) -> None:
+        """Sets what the owner calls the session, such as the name of the device, or with None removes it."""
+        self._call('set-label', None if label is None else values.text('a label', label))
+
+    def metadata(self) -> 'Metadata':
+        """What is known of the session, for its user."""
+        return Metadata(*self._call('metadata'))
+
     def expires_at(self) -> int:
-        """The time at which the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z."""
+        """The time at which the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z. A new
+        lifetime shows after save."""
         return int(self._call('expires-at'))
 
     def save(self) -> list[Header]:
@@ -288,14 +324,35 @@ class Session(MutableMapping[str, Any]):
         return headers
 
 
+def _seconds(name: str, seconds: object) -> int:
+    if type(seconds) is not int or not 0 <= seconds < 2**32:
+        raise InvalidOption(f'{name} must be an int from 0 to 2**32-1, not {seconds!r}')
+    return seconds
+
+
+class Metadata(NamedTuple):
+    """What is known of a session, for its user. Times are in seconds since 1970-01-01T00:00:00Z."""
+
+    created: int
+    accessed: int
+    absolute_expiry: int | None
+    authenticated_at: int | None
+    method: str | None
+    label: str | None
+
+
 class Entry:
-    """What is known of one stored session. Times are in seconds since 1970-01-01T00:00:00Z, the size is in bytes."""
+    """What is known of one stored session. Times are in seconds since 1970-01-01T00:00:00Z, the size is in bytes.
 
-    __slots__ = ('digest', 'created', 'accessed', 'expires', 'owner', 'size')
+    `authenticated_at`, `method` and `label` are told by `get`, and by a list of one owner's sessions."""
 
-    def __init__(self, digest: str, created: int, accessed: int, expires: int, owner: str | None, size: int):
+    __slots__ = ('digest', 'created', 'accessed', 'expires', 'owner', 'size', 'authenticated_at', 'method', 'label')
+
+    def __init__(self, digest: str, created: int, accessed: int, expires: int, owner: str | None, size: int,
+                 authenticated_at: int | None, method: str | None, label: str | None):
         self.digest, self.created, self.accessed = digest, created, accessed
         self.expires, self.owner, self.size = expires, owner, size
+        self.authenticated_at, self.method, self.label = authenticated_at, method, label
 
     def __repr__(self) -> str:
         return f'Entry(digest={self.digest!r}, owner={self.owner!r}, size={self.size})'
@@ -347,6 +404,12 @@ class Manager:
                 yield Entry(*entry)
             if after is None:
                 return
+
+    def get(self, digest: str, owner: str | None = None) -> Entry | None:
+        """The session with this digest if it is live, provided that it belongs to `owner` if one is given."""
+        owner = None if owner is None else values.text('an owner', owner)
+        entry = self._call('get', values.text('a digest', digest), owner)
+        return None if entry is None else Entry(*entry)
 
     def destroy(self, digest: str, owner: str | None = None) -> bool:
         """Ends the session with this digest, provided that it belongs to `owner` if one is given. Returns whether a

@@ -77,6 +77,11 @@ class Settings:
     """The idle time: how long a session lasts after its last use."""
     max_lifetime: int = 30 * 24 * 60 * 60
     """How long a session lasts however often it is used. 0: no such limit."""
+    max_expires: int = 0
+    """The longest idle time that can be given to a session. 0: as long as the absolute expiry allows."""
+    login_lifetime: int = 0
+    """How long a session lasts whose owner has logged in, counted from the login, in place of `max_lifetime`. 0: a login has
+    none of its own."""
     rolling: bool = True
     """Whether the idle time starts anew with each use. If not, it counts from the creation."""
     touch_after: int | None = None
@@ -175,9 +180,10 @@ def _session(s: Settings) -> list[str]:
         problems.append(f'[session] app: {why}')
     if s.expires == 0:
         problems.append('[session] expires: a session lasts at least 1 second')
-    elif s.max_lifetime and s.expires > s.max_lifetime:
-        problems.append(f'[session] expires: {s.expires} seconds are more than max-lifetime allows, {s.max_lifetime}; raise '
-                        'that or set it to 0')
+    for name, most in (('max-lifetime', s.max_lifetime), ('max-expires', s.max_expires)):
+        if most and s.expires > most:
+            problems.append(f'[session] expires: {s.expires} seconds are more than {name} allows, {most}; raise that or set '
+                            'it to 0')
     if s.touch_after is not None and s.touch_after > s.expires:
         problems.append(f'[session] touch-after: {s.touch_after} seconds are more than expires, {s.expires}, of which it is a '
                         'part')
@@ -285,8 +291,8 @@ def _reserved(s: Settings) -> list[str]:
 
 _UNITS = {'': 1, 's': 1, 'm': 60, 'h': 60 * 60, 'd': 24 * 60 * 60, 'ms': 0.001}
 _BOOLEANS = {'true': True, 'yes': True, 'on': True, 'false': False, 'no': False, 'off': False}
-_TIMES = {'expires', 'max-lifetime', 'touch-after', 'renew-after', 'renew-grace', 'remember-ended', 'cache-expire',
-          'lifetime'}
+_TIMES = {'expires', 'max-lifetime', 'max-expires', 'login-lifetime', 'touch-after', 'renew-after', 'renew-grace',
+          'remember-ended', 'cache-expire', 'lifetime'}
 _SIZES = {'value-bytes', 'session-bytes', 'header-bytes'}
 
 
@@ -396,8 +402,9 @@ def as_record(s: Settings) -> tuple[Any, ...]:
     """The record `defaults` of lemon:session/settings."""
     cookie = tuple(getattr(s.cookie, one.name) for one in fields(s.cookie))
     limits = tuple(getattr(s.limits, one.name) for one in fields(s.limits))
-    return (s.app, s.expires, s.max_lifetime, s.rolling, s.touch_after, s.renew_after, s.renew_grace, s.remember_ended,
-            s.lazy, s.strict, s.seal, float(s.cleanup), s.seed, s.cache_limiter, s.cache_expire, cookie, limits,
+    return (s.app, s.expires, s.max_lifetime, s.max_expires, s.login_lifetime, s.rolling, s.touch_after, s.renew_after,
+            s.renew_grace, s.remember_ended, s.lazy, s.strict, s.seal, float(s.cleanup), s.seed, s.cache_limiter,
+            s.cache_expire, cookie, limits,
             list(s.reserved.items()))
 
 

@@ -60,6 +60,15 @@ pub async fn list(location: &Location, owner: Option<&str>, after: Option<&str>,
     Ok(manager::list(location.clone(), owner.map(str::to_owned), after.map(str::to_owned), limit).await?)
 }
 
+/// The session with this [digest](crate::manager::get), if it is live.
+///
+/// # Errors
+///
+/// Those of [`get`](crate::manager::get).
+pub async fn get(location: &Location, digest: &str, owner: Option<&str>) -> Result<Option<Entry>> {
+    Ok(manager::get(location.clone(), digest.to_owned(), owner.map(str::to_owned)).await?)
+}
+
 /// Ends the session with this [digest](crate::manager::destroy), and returns whether a live session was ended.
 ///
 /// # Errors

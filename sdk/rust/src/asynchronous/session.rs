@@ -2,7 +2,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::bindings::lemon::session::sessions_async as sessions;
 use crate::{
-    Headers, Options, Request, Result, Value, from_value,
+    Headers, Lifetime, Metadata, Options, Request, Result, Value, from_value,
     same_origin::{is_known, without_token},
     session::{of, typed},
     to_value,
@@ -220,6 +220,60 @@ impl Session {
     /// Those of [`Session::destroy_others`](crate::Session::destroy_others).
     pub async fn destroy_others(&self) -> Result<u64> {
         Ok(self.0.destroy_others().await?)
+    }
+
+    /// Notes that the owner has [logged in](crate::Session::authenticate), and rotates the session's id.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`authenticate`](crate::Session::authenticate).
+    pub async fn authenticate(&self, owner: &str, method: &str) -> Result<()> {
+        Ok(self.0.authenticate(owner.to_owned(), method.to_owned()).await?)
+    }
+
+    /// Whether the owner has logged in [within the last `seconds`](crate::Session::fresh_within).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`fresh_within`](crate::Session::fresh_within).
+    pub async fn fresh_within(&self, seconds: u32) -> Result<bool> {
+        Ok(self.0.fresh_within(seconds).await?)
+    }
+
+    /// Sets how long the session [lasts](crate::Session::set_lifetime).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`set_lifetime`](crate::Session::set_lifetime).
+    pub async fn set_lifetime(&self, lifetime: Lifetime) -> Result<()> {
+        Ok(self.0.set_lifetime(lifetime).await?)
+    }
+
+    /// ["Remember me"](crate::Session::remember).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`remember`](crate::Session::remember).
+    pub async fn remember(&self, seconds: u32) -> Result<()> {
+        Ok(self.0.remember(seconds).await?)
+    }
+
+    /// Sets or removes what the owner [calls](crate::Session::set_label) the session.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`set_label`](crate::Session::set_label).
+    pub async fn set_label(&self, label: Option<&str>) -> Result<()> {
+        Ok(self.0.set_label(label.map(str::to_owned)).await?)
+    }
+
+    /// What is [known](crate::Session::metadata) of the session.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`metadata`](crate::Session::metadata).
+    pub async fn metadata(&self) -> Result<Metadata> {
+        Ok(self.0.metadata().await?)
     }
 
     /// The time at which the session [expires](crate::Session::expires_at) unless it is used again.

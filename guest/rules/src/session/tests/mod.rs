@@ -1,3 +1,4 @@
+mod accounts;
 mod applications;
 mod caching;
 mod cleanup;
@@ -10,6 +11,7 @@ mod expiry;
 mod flashes;
 mod interleavings;
 mod joining;
+mod lifetimes;
 mod merging;
 mod overlapping;
 mod owners;
@@ -30,7 +32,7 @@ use crate::{
         NOW, Outside, Session, caching, carrying, cookie, manager, one, options, owned, plain, sent_id, sent_value,
         start,
     },
-    types::{CacheLimiter, SameSite},
+    types::{CacheLimiter, Header, Lifetime, SameSite},
 };
 
 fn renewing() -> Outside {

@@ -13,7 +13,7 @@ use super::{
     visits::lease,
 };
 use crate::bindings::{
-    application::lemon::session::manager::Page,
+    application::lemon::session::manager::{Entry, Page},
     application_async::lemon::session::manager_async::{Host, HostWithStore},
     lemon::session::types::{Error, Location},
 };
@@ -78,6 +78,17 @@ impl<T> HostWithStore<T> for HasConcurrent {
         let page =
             function!(accessor, bytes, call_list, |busy| busy, &location, owner.as_deref(), after.as_deref(), limit)?;
         Ok(page.map(Page::from))
+    }
+
+    async fn get(
+        accessor: &Accessor<T, Self>,
+        location: Location,
+        digest: String,
+        owner: Option<String>,
+    ) -> Answer<Option<Entry>> {
+        let bytes = location.size() + digest.size() + owner.size();
+        let entry = function!(accessor, bytes, call_get, |busy| busy, &location, &digest, owner.as_deref())?;
+        Ok(entry.map(|entry| entry.map(Entry::from)))
     }
 
     async fn destroy(

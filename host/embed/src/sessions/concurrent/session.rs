@@ -19,7 +19,7 @@ use super::{
     unfinished::Share,
 };
 use crate::bindings::{
-    application::lemon::session::sessions::Options,
+    application::lemon::session::sessions::{Lifetime, Metadata, Options},
     application_async::lemon::session::sessions_async::{Host, HostSession, HostSessionWithStore, HostWithStore},
     lemon::session::types::{Error, Header, Value},
 };
@@ -220,6 +220,35 @@ impl<T> HostSessionWithStore<T> for HasConcurrent {
 
     async fn destroy_others(accessor: &Accessor<T, Self>, handle: Resource<Handle>) -> Answer<u64> {
         method!(accessor, handle, 0, call_destroy_others)
+    }
+
+    async fn authenticate(
+        accessor: &Accessor<T, Self>,
+        handle: Resource<Handle>,
+        owner: String,
+        by: String,
+    ) -> Answer<()> {
+        method!(accessor, handle, owner.size() + by.size(), call_authenticate, &owner, &by)
+    }
+
+    async fn fresh_within(accessor: &Accessor<T, Self>, handle: Resource<Handle>, seconds: u32) -> Answer<bool> {
+        method!(accessor, handle, 0, call_fresh_within, seconds)
+    }
+
+    async fn set_lifetime(accessor: &Accessor<T, Self>, handle: Resource<Handle>, lifetime: Lifetime) -> Answer<()> {
+        method!(accessor, handle, 0, call_set_lifetime, lifetime.into())
+    }
+
+    async fn remember(accessor: &Accessor<T, Self>, handle: Resource<Handle>, seconds: u32) -> Answer<()> {
+        method!(accessor, handle, 0, call_remember, seconds)
+    }
+
+    async fn set_label(accessor: &Accessor<T, Self>, handle: Resource<Handle>, label: Option<String>) -> Answer<()> {
+        method!(accessor, handle, label.size(), call_set_label, label.as_deref())
+    }
+
+    async fn metadata(accessor: &Accessor<T, Self>, handle: Resource<Handle>) -> Answer<Metadata> {
+        Ok(method!(accessor, handle, 0, call_metadata)?.map(Metadata::from))
     }
 
     async fn save(accessor: &Accessor<T, Self>, handle: Resource<Handle>) -> Answer<Vec<Header>> {

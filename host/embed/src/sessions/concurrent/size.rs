@@ -4,7 +4,10 @@ use wasmtime::component::ResourceAny;
 
 use crate::bindings::{
     application::lemon::session::sessions::Options,
-    exports::lemon::session::manager::{Entry, Page},
+    exports::lemon::session::{
+        manager::{Entry, Page},
+        sessions::Metadata,
+    },
     lemon::session::types::{Location, Value},
 };
 
@@ -84,6 +87,12 @@ impl Size for Options {
     }
 }
 
+impl Size for Metadata {
+    fn size(&self) -> usize {
+        self.method.size().saturating_add(self.label.size())
+    }
+}
+
 impl Size for Page {
     fn size(&self) -> usize {
         self.entries.size().saturating_add(self.next.size())
@@ -92,6 +101,7 @@ impl Size for Page {
 
 impl Size for Entry {
     fn size(&self) -> usize {
-        self.digest.size().saturating_add(self.owner.size())
+        let texts = [self.digest.size(), self.owner.size(), self.method.size(), self.label.size()];
+        texts.into_iter().fold(0, usize::saturating_add)
     }
 }
