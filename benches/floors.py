@@ -109,7 +109,7 @@ def used():
 
 
 def idle(folder, rounds):
-    """The memory of a server that is idle, after its start and after a load: bytes for each round."""
+    """The memory of a server that is idle, after its start and after a load."""
     found = {"started": [], "loaded": []}
     for number in range(rounds):
         (server,) = servers.servers(folder / str(number), {servers.FRESH: servers.ALL[servers.FRESH]})
@@ -117,13 +117,16 @@ def idle(folder, rounds):
             server.start()
             # What compiling the application took is measured by no round but the first, as the code is kept.
             time.sleep(REST_SECONDS)
-            found["started"].append(server.memory())
+            found["started"].append(memory(server))
             server.seed(1000)
             server.load("/", 5)
             time.sleep(REST_SECONDS)
-            found["loaded"].append(server.memory())
+            found["loaded"].append(memory(server))
         finally:
             server.stop()
         say(f"round {number + 1} of {rounds}")
     return found
 
+
+def memory(server):
+    return {"resident": server.memory(), "own": server.own_memory()}

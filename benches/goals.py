@@ -79,9 +79,10 @@ def on_floors(measured):
         text = f"{by:.2f}× ({number(ours)} against {number(theirs)} {unit})"
         yield what, floor, f"≤ {most:.2g}×", text, by <= most
     for when, sizes in measured["idle"].items():
-        size = statistics.median(sizes)
+        size, own = (statistics.median(one[what] for one in sizes) for what in ["resident", "own"])
         what = {"started": "after its start", "loaded": "after a load of 5 s"}[when]
-        yield f"memory of an idle server {what}", "", f"≤ {megabytes(IDLE_BYTES)}", megabytes(size), size <= IDLE_BYTES
+        text = f"{megabytes(size)}, of which {megabytes(own)} are its own"
+        yield f"resident memory of an idle server {what}", "", f"≤ {megabytes(IDLE_BYTES)}", text, size <= IDLE_BYTES
 
 
 def ratios(ours, theirs):
