@@ -6,6 +6,8 @@ import servers
 
 # How much the memory may grow and still count as the same.
 TOLERANCE = 0.05
+# What a server with one small application may keep while it is idle.
+IDLE_BYTES = 25_000_000
 
 
 def median(measured, name, page, what):
@@ -63,6 +65,29 @@ def on_hosts(measured):
             cpu = ratio(measured, stock, page, ours, page, "cpu")
             goal, met = (f"≤ {most:.2g}× the processor time", cpu <= most) if most else ("", None)
             yield f"`{page}`, {stock}", ours, goal, f"{cpu:.2f}× the processor time", met
+
+
+def on_floors(measured):
+    """The rows with a floor of their own."""
+    rows = [
+        ("bare", "µs", f"`/none`, {servers.REUSED}: processor time", "the same page on hyper by hand", 2),
+        ("hot", "µs", f"`/`, {servers.REUSED}, all clients on one session: processor time", "on many sessions", 1.5),
+        ("cgi", "ms", "`/`, a CGI request, code in the cache: processor time", "a CGI program that saves by hand", 2),
+    ]
+    for name, unit, what, floor, most in rows:
+        by, ours, theirs = (statistics.median(values) for values in ratios(*measured[name]))
+        text = f"{by:.2f}× ({number(ours)} against {number(theirs)} {unit})"
+        yield what, floor, f"≤ {most:.2g}×", text, by <= most
+    for when, sizes in measured["idle"].items():
+        size, own = (statistics.median(one[what] for one in sizes) for what in ["resident", "own"])
+        what = {"started": "after its start", "loaded": "after a load of 5 s"}[when]
+        text = f"{megabytes(size)}, of which {megabytes(own)} are its own"
+        yield f"resident memory of an idle server {what}", "", f"≤ {megabytes(IDLE_BYTES)}", text, size <= IDLE_BYTES
+
+
+def ratios(ours, theirs):
+    """The ratios of all rounds, and both sides of them."""
+    return [a / b for a, b in zip(ours, theirs)], ours, theirs
 
 
 def against(measured, ours, theirs, page, least_rate, most_cpu):

@@ -30,6 +30,8 @@ def lines(results):
     rows = [*goals.process(results.get("process", []))]
     if "comparison" in results:
         rows += goals.over_http(results["comparison"])
+    if "floors" in results:
+        rows += goals.on_floors(results["floors"])
     if "hosts" in results:
         rows += goals.on_hosts(results["hosts"])
     rows += goals.endured(results.get("endurance", {}))

@@ -13,10 +13,11 @@ import tempfile
 from pathlib import Path
 
 import comparison
+import floors
 import report
 import servers
 
-PARTS = ["process", "comparison", "hosts", "versions", "endurance"]
+PARTS = ["process", "comparison", "floors", "hosts", "versions", "endurance"]
 KEPT = servers.ROOT / "target/benches.json"
 
 
@@ -45,6 +46,8 @@ def main():
                 measure = {"comparison": comparison.compare, "hosts": comparison.hosts, "versions": comparison.versions}
                 results[part] = measure[part](folder / part, options.sessions, options.rounds, options.seconds)
                 results["load"] = {name: getattr(options, name) for name in ["sessions", "rounds", "seconds"]}
+            elif part == "floors":
+                results[part] = floors.measure(folder / part, options.sessions, options.rounds, options.seconds)
             else:
                 results[part] = comparison.endure(folder / part, options.sessions, options.requests)
             results["date"] = datetime.date.today().isoformat()

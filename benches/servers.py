@@ -111,12 +111,12 @@ class Server:
             if (status, body) != (200, expected):
                 raise SystemExit(f"{self.name} answers {path} with status {status} and {body!r}, not with {expected!r}")
 
-    def load(self, path, seconds, connections=32):
+    def load(self, path, seconds, connections=32, cookies=None):
         """Runs wrk on one page; returns its results and the processor time that this server used."""
         before = self.cpu()
         wrk = subprocess.run(
             ["wrk", f"-t{min(2, connections)}", f"-c{connections}", f"-d{seconds}s", "-s", HERE / "wrk.lua"]
-            + [f"http://127.0.0.1:{self.port}{path}", "--", self.cookies],
+            + [f"http://127.0.0.1:{self.port}{path}", "--", cookies or self.cookies],
             capture_output=True,
             text=True,
         )
@@ -163,6 +163,11 @@ class Server:
     def memory(self):
         """Bytes of memory in use."""
         return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.tree()) * PAGE_BYTES
+
+    def own_memory(self):
+        """Bytes of memory in use that no file contains: those of files are shared with other processes."""
+        status = "".join(Path(f"/proc/{pid}/status").read_text() for pid in self.tree())
+        return sum(int(kilobytes) for kilobytes in re.findall(r"RssAnon:\s*(\d+) kB", status)) * 1024
 
 
 def stat(pid):
@@ -237,6 +242,11 @@ def axum(program, *arguments):
         yield {"arguments": [PEERS / "target/release" / program, str(port), folder / "sessions.db", *arguments]}
 
     return commands
+
+
+# hyper alone, on which there is only the page without a session.
+HELLO = "hyper by hand"
+hello = axum("hello")
 
 
 def express(folder, port):

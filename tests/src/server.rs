@@ -233,6 +233,11 @@ impl Server {
         self.bytes("VmRSS:")
     }
 
+    /// The bytes of memory that it has for itself: without those of files, which it shares with other processes.
+    pub fn own_memory(&self) -> u64 {
+        self.bytes("RssAnon:")
+    }
+
     /// The bytes of address space that it has reserved.
     pub fn address_space(&self) -> u64 {
         self.bytes("VmSize:")

@@ -1,6 +1,9 @@
 //! What many connections and many requests cost.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use lemon_session_tests::{Client, Launch, Server, keep_alive::Connection};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -98,4 +101,23 @@ async fn memory_does_not_grow_with_the_number_of_requests() {
     eprintln!("memory after 5,000 requests: {} KB, after 30,000: {} KB", early / 1024, late / 1024);
     // A kilobyte a request would be 25 MB.
     assert!(late < early + (4 << 20), "{early} bytes of memory have become {late}");
+}
+
+#[test]
+fn what_compiling_takes_is_given_back() {
+    let cache = tempfile::tempdir().unwrap();
+    let cache = format!("--cache={}", cache.path().join("cache").display());
+    let compiling = Launch::new("visits").arg(&cache).start();
+    let compiled = Launch::new("visits").arg(&cache).start();
+    assert!(compiling.log().contains("compiling visits.wasm") && !compiled.log().contains("compiling"));
+    // The allocator returns what is free to the system after a second or so.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let (first, second) = (compiling.own_memory(), compiled.own_memory());
+        if first < second + (4 << 20) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{first} bytes after compiling, {second} without");
+        thread::sleep(Duration::from_millis(100));
+    }
 }

@@ -211,16 +211,18 @@ impl Entry<'_> {
         Ok(())
     }
 
-    /// Stores a compiled component, unless the cache is read-only. If that fails, the next run compiles it again.
-    pub fn write(&self, component: &Component) {
+    /// Stores the code of a compiled component, unless the cache is read-only, and returns whether it is there. If that fails,
+    /// the next run compiles it again.
+    pub fn write(&self, code: &[u8]) -> bool {
         if self.cache.is_read_only {
-            return;
+            return false;
         }
-        let kept = component.serialize().map_err(anyhow::Error::from).and_then(|code| self.replace(&code));
-        let kept = kept.and_then(|()| self.cache.remove_unused(SystemTime::now()));
-        if let Err(error) = kept {
+        let kept = self.replace(code);
+        let is_kept = kept.is_ok();
+        if let Err(error) = kept.and_then(|()| self.cache.remove_unused(SystemTime::now())) {
             tracing::warn!("cannot write compiled code to {}: {error:#}", self.cache.path.display());
         }
+        is_kept
     }
 
     fn replace(&self, code: &[u8]) -> Result<()> {
@@ -311,7 +313,7 @@ mod tests {
         }
 
         fn write(&self) {
-            self.entry().write(&Component::new(&self.engine, SOURCE).unwrap());
+            self.entry().write(&self.engine.precompile_component(SOURCE).unwrap());
         }
 
         fn is_used(&self) -> bool {
@@ -450,7 +452,7 @@ mod tests {
         // With a custom section.
         let other: &[u8] = b"\0asm\x0d\0\x01\0\0\x02\x01a";
         let entry = kept.cache.entry(&kept.engine, [other].into_iter());
-        entry.write(&Component::new(&kept.engine, other).unwrap());
+        entry.write(&kept.engine.precompile_component(other).unwrap());
         fs::rename(kept.cache.path.join(entry.name()), kept.file()).unwrap();
         kept.refuses("another application's code");
     }
