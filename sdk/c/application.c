@@ -70,6 +70,24 @@ extern void __wasm_import_lemon_session_sessions_method_session_owner(int32_t, u
 __attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.destroy-others")))
 extern void __wasm_import_lemon_session_sessions_method_session_destroy_others(int32_t, uint8_t *);
 
+__attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.authenticate")))
+extern void __wasm_import_lemon_session_sessions_method_session_authenticate(int32_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.fresh-within")))
+extern void __wasm_import_lemon_session_sessions_method_session_fresh_within(int32_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.set-lifetime")))
+extern void __wasm_import_lemon_session_sessions_method_session_set_lifetime(int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.remember")))
+extern void __wasm_import_lemon_session_sessions_method_session_remember(int32_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.set-label")))
+extern void __wasm_import_lemon_session_sessions_method_session_set_label(int32_t, int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.metadata")))
+extern void __wasm_import_lemon_session_sessions_method_session_metadata(int32_t, uint8_t *);
+
 __attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[method]session.expires-at")))
 extern int64_t __wasm_import_lemon_session_sessions_method_session_expires_at(int32_t);
 
@@ -122,6 +140,9 @@ extern void __wasm_import_lemon_session_manager_count(int32_t, uint8_t *, size_t
 
 __attribute__((__import_module__("lemon:session/manager@0.1.0"), __import_name__("list")))
 extern void __wasm_import_lemon_session_manager_list(int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("lemon:session/manager@0.1.0"), __import_name__("get")))
+extern void __wasm_import_lemon_session_manager_get(int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *);
 
 __attribute__((__import_module__("lemon:session/manager@0.1.0"), __import_name__("destroy")))
 extern void __wasm_import_lemon_session_manager_destroy(int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *);
@@ -323,6 +344,24 @@ void lemon_session_sessions_options_free(lemon_session_sessions_options_t *ptr) 
   lemon_session_sessions_option_cache_limiter_free(&ptr->cache_limiter);
 }
 
+void lemon_session_sessions_lifetime_free(lemon_session_sessions_lifetime_t *ptr) {
+  application_option_u32_free(&ptr->expires);
+  application_option_u32_free(&ptr->max_lifetime);
+  application_option_u32_free(&ptr->cookie);
+}
+
+void application_option_u64_free(application_option_u64_t *ptr) {
+  if (ptr->is_some) {
+  }
+}
+
+void lemon_session_sessions_metadata_free(lemon_session_sessions_metadata_t *ptr) {
+  application_option_u64_free(&ptr->absolute_expiry);
+  application_option_u64_free(&ptr->authenticated_at);
+  application_option_string_free(&ptr->method);
+  application_option_string_free(&ptr->label);
+}
+
 __attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[resource-drop]session")))
 extern void __wasm_import_lemon_session_sessions_session_drop(int32_t handle);
 
@@ -438,6 +477,14 @@ void lemon_session_sessions_result_u64_error_free(lemon_session_sessions_result_
   }
 }
 
+void lemon_session_sessions_result_metadata_error_free(lemon_session_sessions_result_metadata_error_t *ptr) {
+  if (!ptr->is_err) {
+    lemon_session_sessions_metadata_free(&ptr->val.ok);
+  } else {
+    lemon_session_sessions_error_free(&ptr->val.err);
+  }
+}
+
 void lemon_session_sessions_list_header_free(lemon_session_sessions_list_header_t *ptr) {
   size_t list_len = ptr->len;
   if (list_len > 0) {
@@ -503,6 +550,9 @@ void lemon_session_manager_location_free(lemon_session_manager_location_t *ptr) 
 void lemon_session_manager_entry_free(lemon_session_manager_entry_t *ptr) {
   application_string_free(&ptr->digest);
   application_option_string_free(&ptr->owner);
+  application_option_u64_free(&ptr->authenticated_at);
+  application_option_string_free(&ptr->method);
+  application_option_string_free(&ptr->label);
 }
 
 void lemon_session_manager_list_entry_free(lemon_session_manager_list_entry_t *ptr) {
@@ -563,6 +613,20 @@ void lemon_session_manager_result_u64_error_free(lemon_session_manager_result_u6
 void lemon_session_manager_result_page_error_free(lemon_session_manager_result_page_error_t *ptr) {
   if (!ptr->is_err) {
     lemon_session_manager_page_free(&ptr->val.ok);
+  } else {
+    lemon_session_manager_error_free(&ptr->val.err);
+  }
+}
+
+void lemon_session_manager_option_entry_free(lemon_session_manager_option_entry_t *ptr) {
+  if (ptr->is_some) {
+    lemon_session_manager_entry_free(&ptr->val);
+  }
+}
+
+void lemon_session_manager_result_option_entry_error_free(lemon_session_manager_result_option_entry_error_t *ptr) {
+  if (!ptr->is_err) {
+    lemon_session_manager_option_entry_free(&ptr->val.ok);
   } else {
     lemon_session_manager_error_free(&ptr->val.err);
   }
@@ -2207,6 +2271,545 @@ bool lemon_session_sessions_method_session_destroy_others(lemon_session_sessions
   }
 }
 
+bool lemon_session_sessions_method_session_authenticate(lemon_session_sessions_borrow_session_t self, application_string_t *owner, application_string_t *method, lemon_session_sessions_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_lemon_session_sessions_method_session_authenticate((self).__handle, (uint8_t *) (*owner).ptr, (*owner).len, (uint8_t *) (*method).ptr, (*method).len, ptr);
+  lemon_session_sessions_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      lemon_session_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.invalid_name = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant.val.invalid_value = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant.val.invalid_option = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          variant.val.reserved = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 4: {
+          variant.val.too_large = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.unreadable = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          break;
+        }
+        case 8: {
+          variant.val.storage = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          variant.val.denied = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          variant.val.too_many = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool lemon_session_sessions_method_session_fresh_within(lemon_session_sessions_borrow_session_t self, uint32_t seconds, bool *ret, lemon_session_sessions_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_lemon_session_sessions_method_session_fresh_within((self).__handle, (int32_t) (seconds), ptr);
+  lemon_session_sessions_result_bool_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      lemon_session_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.invalid_name = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant.val.invalid_value = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant.val.invalid_option = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          variant.val.reserved = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 4: {
+          variant.val.too_large = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.unreadable = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          break;
+        }
+        case 8: {
+          variant.val.storage = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          variant.val.denied = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          variant.val.too_many = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool lemon_session_sessions_method_session_set_lifetime(lemon_session_sessions_borrow_session_t self, lemon_session_sessions_lifetime_t *lifetime, lemon_session_sessions_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  int32_t option;
+  int32_t option1;
+  if (((*lifetime).expires).is_some) {
+    const uint32_t *payload0 = &((*lifetime).expires).val;
+    option = 1;
+    option1 = (int32_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  int32_t option4;
+  int32_t option5;
+  if (((*lifetime).max_lifetime).is_some) {
+    const uint32_t *payload3 = &((*lifetime).max_lifetime).val;
+    option4 = 1;
+    option5 = (int32_t) (*payload3);
+  } else {
+    option4 = 0;
+    option5 = 0;
+  }
+  int32_t option8;
+  int32_t option9;
+  if (((*lifetime).cookie).is_some) {
+    const uint32_t *payload7 = &((*lifetime).cookie).val;
+    option8 = 1;
+    option9 = (int32_t) (*payload7);
+  } else {
+    option8 = 0;
+    option9 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_lemon_session_sessions_method_session_set_lifetime((self).__handle, option, option1, option4, option5, option8, option9, ptr);
+  lemon_session_sessions_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      lemon_session_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.invalid_name = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant.val.invalid_value = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant.val.invalid_option = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          variant.val.reserved = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 4: {
+          variant.val.too_large = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.unreadable = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          break;
+        }
+        case 8: {
+          variant.val.storage = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          variant.val.denied = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          variant.val.too_many = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool lemon_session_sessions_method_session_remember(lemon_session_sessions_borrow_session_t self, uint32_t seconds, lemon_session_sessions_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_lemon_session_sessions_method_session_remember((self).__handle, (int32_t) (seconds), ptr);
+  lemon_session_sessions_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      lemon_session_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.invalid_name = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant.val.invalid_value = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant.val.invalid_option = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          variant.val.reserved = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 4: {
+          variant.val.too_large = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.unreadable = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          break;
+        }
+        case 8: {
+          variant.val.storage = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          variant.val.denied = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          variant.val.too_many = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool lemon_session_sessions_method_session_set_label(lemon_session_sessions_borrow_session_t self, application_string_t *maybe_label, lemon_session_sessions_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  application_option_string_t label;
+  label.is_some = maybe_label != NULL;if (maybe_label) {
+    label.val = *maybe_label;
+  }
+  int32_t option;
+  uint8_t * option1;
+  size_t option2;
+  if ((label).is_some) {
+    const application_string_t *payload0 = &(label).val;
+    option = 1;
+    option1 = (uint8_t *) (*payload0).ptr;
+    option2 = (*payload0).len;
+  } else {
+    option = 0;
+    option1 = 0;
+    option2 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_lemon_session_sessions_method_session_set_label((self).__handle, option, option1, option2, ptr);
+  lemon_session_sessions_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      lemon_session_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.invalid_name = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant.val.invalid_value = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant.val.invalid_option = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          variant.val.reserved = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 4: {
+          variant.val.too_large = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.unreadable = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          break;
+        }
+        case 8: {
+          variant.val.storage = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          variant.val.denied = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          variant.val.too_many = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool lemon_session_sessions_method_session_metadata(lemon_session_sessions_borrow_session_t self, lemon_session_sessions_metadata_t *ret, lemon_session_sessions_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(56+6*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_lemon_session_sessions_method_session_metadata((self).__handle, ptr);
+  lemon_session_sessions_result_metadata_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      application_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + 24))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + 32)));
+          break;
+        }
+      }
+      application_option_u64_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + 40))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (uint64_t) (*((int64_t*) (ptr + 48)));
+          break;
+        }
+      }
+      application_option_string_t option1;
+      switch ((int32_t) *((uint8_t*) (ptr + 56))) {
+        case 0: {
+          option1.is_some = false;
+          break;
+        }
+        case 1: {
+          option1.is_some = true;
+          option1.val = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (56+1*sizeof(void*))))), (*((size_t*) (ptr + (56+2*sizeof(void*))))) };
+          break;
+        }
+      }
+      application_option_string_t option2;
+      switch ((int32_t) *((uint8_t*) (ptr + (56+3*sizeof(void*))))) {
+        case 0: {
+          option2.is_some = false;
+          break;
+        }
+        case 1: {
+          option2.is_some = true;
+          option2.val = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (56+4*sizeof(void*))))), (*((size_t*) (ptr + (56+5*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.ok = (lemon_session_sessions_metadata_t) {
+        (uint64_t) (uint64_t) (*((int64_t*) (ptr + 8))),
+        (uint64_t) (uint64_t) (*((int64_t*) (ptr + 16))),
+        (application_option_u64_t) option,
+        (application_option_u64_t) option0,
+        (application_option_string_t) option1,
+        (application_option_string_t) option2,
+      };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      lemon_session_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.invalid_name = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant.val.invalid_value = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant.val.invalid_option = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          variant.val.reserved = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 4: {
+          variant.val.too_large = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.unreadable = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          break;
+        }
+        case 8: {
+          variant.val.storage = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          variant.val.denied = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          variant.val.too_many = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
 uint64_t lemon_session_sessions_method_session_expires_at(lemon_session_sessions_borrow_session_t self) {
   int64_t ret = __wasm_import_lemon_session_sessions_method_session_expires_at((self).__handle);
   return (uint64_t) (ret);
@@ -3421,22 +4024,22 @@ bool lemon_session_manager_list(lemon_session_manager_location_t *location, appl
   switch ((int32_t) *((uint8_t*) (ptr + 0))) {
     case 0: {
       result.is_err = false;
-      application_option_string_t option19;
+      application_option_string_t option22;
       switch ((int32_t) *((uint8_t*) (ptr + (3*sizeof(void*))))) {
         case 0: {
-          option19.is_some = false;
+          option22.is_some = false;
           break;
         }
         case 1: {
-          option19.is_some = true;
-          option19.val = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (4*sizeof(void*))))), (*((size_t*) (ptr + (5*sizeof(void*))))) };
+          option22.is_some = true;
+          option22.val = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (4*sizeof(void*))))), (*((size_t*) (ptr + (5*sizeof(void*))))) };
           break;
         }
       }
 
       result.val.ok = (lemon_session_manager_page_t) {
         (lemon_session_manager_list_entry_t) (lemon_session_manager_list_entry_t) { (lemon_session_manager_entry_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
-        (application_option_string_t) option19,
+        (application_option_string_t) option22,
       };
       break;
     }
@@ -3485,6 +4088,195 @@ bool lemon_session_manager_list(lemon_session_manager_location_t *location, appl
         }
         case 10: {
           variant.val.too_many = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool lemon_session_manager_get(lemon_session_manager_location_t *location, application_string_t *digest, application_string_t *maybe_owner, lemon_session_manager_option_entry_t *ret, lemon_session_manager_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(72+10*sizeof(void*))];
+  application_option_string_t owner;
+  owner.is_some = maybe_owner != NULL;if (maybe_owner) {
+    owner.val = *maybe_owner;
+  }
+  int32_t option;
+  uint8_t * option1;
+  size_t option2;
+  if (((*location).storage).is_some) {
+    const application_string_t *payload0 = &((*location).storage).val;
+    option = 1;
+    option1 = (uint8_t *) (*payload0).ptr;
+    option2 = (*payload0).len;
+  } else {
+    option = 0;
+    option1 = 0;
+    option2 = 0;
+  }
+  int32_t option5;
+  uint8_t * option6;
+  size_t option7;
+  if (((*location).table).is_some) {
+    const application_string_t *payload4 = &((*location).table).val;
+    option5 = 1;
+    option6 = (uint8_t *) (*payload4).ptr;
+    option7 = (*payload4).len;
+  } else {
+    option5 = 0;
+    option6 = 0;
+    option7 = 0;
+  }
+  int32_t option10;
+  uint8_t * option11;
+  size_t option12;
+  if ((owner).is_some) {
+    const application_string_t *payload9 = &(owner).val;
+    option10 = 1;
+    option11 = (uint8_t *) (*payload9).ptr;
+    option12 = (*payload9).len;
+  } else {
+    option10 = 0;
+    option11 = 0;
+    option12 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_lemon_session_manager_get(option, option1, option2, option5, option6, option7, (uint8_t *) (*digest).ptr, (*digest).len, option10, option11, option12, ptr);
+  lemon_session_manager_result_option_entry_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      lemon_session_manager_option_entry_t option17;
+      switch ((int32_t) *((uint8_t*) (ptr + 8))) {
+        case 0: {
+          option17.is_some = false;
+          break;
+        }
+        case 1: {
+          option17.is_some = true;
+          application_option_string_t option13;
+          switch ((int32_t) *((uint8_t*) (ptr + (40+2*sizeof(void*))))) {
+            case 0: {
+              option13.is_some = false;
+              break;
+            }
+            case 1: {
+              option13.is_some = true;
+              option13.val = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (40+3*sizeof(void*))))), (*((size_t*) (ptr + (40+4*sizeof(void*))))) };
+              break;
+            }
+          }
+          application_option_u64_t option14;
+          switch ((int32_t) *((uint8_t*) (ptr + (56+4*sizeof(void*))))) {
+            case 0: {
+              option14.is_some = false;
+              break;
+            }
+            case 1: {
+              option14.is_some = true;
+              option14.val = (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*)))));
+              break;
+            }
+          }
+          application_option_string_t option15;
+          switch ((int32_t) *((uint8_t*) (ptr + (72+4*sizeof(void*))))) {
+            case 0: {
+              option15.is_some = false;
+              break;
+            }
+            case 1: {
+              option15.is_some = true;
+              option15.val = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (72+5*sizeof(void*))))), (*((size_t*) (ptr + (72+6*sizeof(void*))))) };
+              break;
+            }
+          }
+          application_option_string_t option16;
+          switch ((int32_t) *((uint8_t*) (ptr + (72+7*sizeof(void*))))) {
+            case 0: {
+              option16.is_some = false;
+              break;
+            }
+            case 1: {
+              option16.is_some = true;
+              option16.val = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (72+8*sizeof(void*))))), (*((size_t*) (ptr + (72+9*sizeof(void*))))) };
+              break;
+            }
+          }
+
+          option17.val = (lemon_session_manager_entry_t) {
+            (application_string_t) (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (uint64_t) (uint64_t) (*((int64_t*) (ptr + (16+2*sizeof(void*))))),
+            (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+            (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+            (application_option_string_t) option13,
+            (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+            (application_option_u64_t) option14,
+            (application_option_string_t) option15,
+            (application_option_string_t) option16,
+          };
+          break;
+        }
+      }
+
+      result.val.ok = option17;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      lemon_session_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.invalid_name = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant.val.invalid_value = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant.val.invalid_option = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          variant.val.reserved = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 4: {
+          variant.val.too_large = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.unreadable = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          break;
+        }
+        case 8: {
+          variant.val.storage = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          variant.val.denied = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          variant.val.too_many = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
           break;
         }
       }

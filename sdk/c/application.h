@@ -231,7 +231,8 @@ typedef struct lemon_session_sessions_options_t {
   application_option_string_t   session_id;
   // Where the session is kept.
   lemon_session_sessions_location_t   location;
-  // The idle time in seconds: the session lasts at least this long after its last use.
+  // The idle time in seconds: the session lasts at least this long after this use. It counts for this start alone; the idle
+  // time that `set-lifetime` stored precedes it.
   application_option_u32_t   expires;
   // The cookie.
   lemon_session_sessions_option_cookie_t   cookie;
@@ -244,6 +245,38 @@ typedef struct lemon_session_sessions_options_t {
   // What caches may do with the response.
   lemon_session_sessions_option_cache_limiter_t   cache_limiter;
 } lemon_session_sessions_options_t;
+
+// How long a session lasts. What is `none` is as the settings say.
+typedef struct lemon_session_sessions_lifetime_t {
+  // The idle time in seconds, at least 1. The setting `max-expires` caps it.
+  application_option_u32_t   expires;
+  // After how many seconds from now the session ends however often it is used, at least 1. The setting `login-lifetime`
+  // caps it after a login, and `max-lifetime` otherwise.
+  application_option_u32_t   max_lifetime;
+  // The cookie's `Max-Age` in seconds; 0 means until the browser closes. None: it follows `expires` if that is given.
+  application_option_u32_t   cookie;
+} lemon_session_sessions_lifetime_t;
+
+typedef struct {
+  bool is_some;
+  uint64_t val;
+} application_option_u64_t;
+
+// What is known of a session, for its user. Times are in seconds since 1970-01-01T00:00:00Z.
+typedef struct lemon_session_sessions_metadata_t {
+  // When it was created.
+  uint64_t   created;
+  // When it was last used, to the accuracy of the setting `touch-after`.
+  uint64_t   accessed;
+  // When it expires however often it is used.
+  application_option_u64_t   absolute_expiry;
+  // When its owner last logged in: the last `authenticate`.
+  application_option_u64_t   authenticated_at;
+  // How its owner logged in.
+  application_option_string_t   method;
+  // What its owner calls it.
+  application_option_string_t   label;
+} lemon_session_sessions_metadata_t;
 
 typedef struct lemon_session_sessions_own_session_t {
   int32_t __handle;
@@ -345,6 +378,14 @@ typedef struct {
 } lemon_session_sessions_result_u64_error_t;
 
 typedef struct {
+  bool is_err;
+  union {
+    lemon_session_sessions_metadata_t ok;
+    lemon_session_sessions_error_t err;
+  } val;
+} lemon_session_sessions_result_metadata_error_t;
+
+typedef struct {
   lemon_session_sessions_header_t *ptr;
   size_t len;
 } lemon_session_sessions_list_header_t;
@@ -404,6 +445,12 @@ typedef struct lemon_session_manager_entry_t {
   application_option_string_t   owner;
   // The size of all names and values of its variables, in bytes.
   uint64_t   size;
+  // When its owner last logged in. This and the following fields are told by `get`, and by a list of one owner's sessions.
+  application_option_u64_t   authenticated_at;
+  // How its owner logged in.
+  application_option_string_t   method;
+  // What its owner calls it.
+  application_option_string_t   label;
 } lemon_session_manager_entry_t;
 
 typedef struct {
@@ -462,6 +509,19 @@ typedef struct {
     lemon_session_manager_error_t err;
   } val;
 } lemon_session_manager_result_page_error_t;
+
+typedef struct {
+  bool is_some;
+  lemon_session_manager_entry_t val;
+} lemon_session_manager_option_entry_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    lemon_session_manager_option_entry_t ok;
+    lemon_session_manager_error_t err;
+  } val;
+} lemon_session_manager_result_option_entry_error_t;
 
 // Imported Functions from `lemon:session/sessions@0.1.0`
 // Begins a session, unless the request brings one that exists.
@@ -543,7 +603,29 @@ extern bool lemon_session_sessions_method_session_owner(lemon_session_sessions_b
 // 
 // Fails with `invalid-option` when the session has no owner.
 extern bool lemon_session_sessions_method_session_destroy_others(lemon_session_sessions_borrow_session_t self, uint64_t *ret, lemon_session_sessions_error_t *err);
-// When the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z.
+// Notes that the owner has logged in, now and by this method, and gives the session a new id when it is saved, in the
+// same transaction. To be called at each login, and each time that the owner has proved again who it is. With the
+// setting `login-lifetime`, the session's absolute expiry counts from now.
+// 
+// An owner has at most 255 characters, and a method, such as `password` or `passkey`, at most 64.
+extern bool lemon_session_sessions_method_session_authenticate(lemon_session_sessions_borrow_session_t self, application_string_t *owner, application_string_t *method, lemon_session_sessions_error_t *err);
+// Whether the owner has logged in within the last `seconds`: for pages that ask for the password again. False if nobody has
+// logged in, or if the owner has changed since.
+extern bool lemon_session_sessions_method_session_fresh_within(lemon_session_sessions_borrow_session_t self, uint32_t seconds, bool *ret, lemon_session_sessions_error_t *err);
+// Sets how long the session lasts, shorter or longer than before, from its next save on. It is stored with the session and
+// holds for all later requests; what it leaves open is as the settings say.
+// 
+// Fails with `invalid-option` if the session would last 0 seconds.
+extern bool lemon_session_sessions_method_session_set_lifetime(lemon_session_sessions_borrow_session_t self, lemon_session_sessions_lifetime_t *lifetime, lemon_session_sessions_error_t *err);
+// "Remember me": has the session, and its cookie, last this many seconds after each use, also when the browser is closed.
+// The same as `set-lifetime` with `expires` alone.
+extern bool lemon_session_sessions_method_session_remember(lemon_session_sessions_borrow_session_t self, uint32_t seconds, lemon_session_sessions_error_t *err);
+// Sets or removes what the owner calls the session, such as the name of the device: at most 255 characters.
+extern bool lemon_session_sessions_method_session_set_label(lemon_session_sessions_borrow_session_t self, application_string_t *maybe_label, lemon_session_sessions_error_t *err);
+// What is known of the session.
+extern bool lemon_session_sessions_method_session_metadata(lemon_session_sessions_borrow_session_t self, lemon_session_sessions_metadata_t *ret, lemon_session_sessions_error_t *err);
+// When the session expires unless it is used again, in seconds since 1970-01-01T00:00:00Z. A new lifetime shows after
+// `save`.
 extern uint64_t lemon_session_sessions_method_session_expires_at(lemon_session_sessions_borrow_session_t self);
 // Stores all changes, of all applications, in one transaction, and returns the headers to send with the response:
 // `Set-Cookie` when the visitor's cookie is new or has to be renewed, and `Cache-Control` and `Vary: Cookie` as the
@@ -611,8 +693,10 @@ extern bool lemon_session_manager_tables_exist(lemon_session_manager_location_t 
 extern bool lemon_session_manager_cleanup(lemon_session_manager_location_t *location, uint32_t limit, uint32_t *ret, lemon_session_manager_error_t *err);
 // Returns the number of live sessions.
 extern bool lemon_session_manager_count(lemon_session_manager_location_t *location, uint64_t *ret, lemon_session_manager_error_t *err);
-// Lists live sessions, those of one owner if one is given, a page at a time.
+// Lists live sessions, those of one owner if one is given, a page at a time: at most 1000, of an owner at most 100.
 extern bool lemon_session_manager_list(lemon_session_manager_location_t *location, application_string_t *maybe_owner, application_string_t *maybe_after, uint32_t limit, lemon_session_manager_page_t *ret, lemon_session_manager_error_t *err);
+// Returns the session of a digest if it is live; if `owner` is given, only if it is this owner's.
+extern bool lemon_session_manager_get(lemon_session_manager_location_t *location, application_string_t *digest, application_string_t *maybe_owner, lemon_session_manager_option_entry_t *ret, lemon_session_manager_error_t *err);
 // Ends the session of a digest; if `owner` is given, only if it is this owner's. Returns whether a live session was ended.
 // Requests in flight get `gone`.
 extern bool lemon_session_manager_destroy(lemon_session_manager_location_t *location, application_string_t *digest, application_string_t *maybe_owner, bool *ret, lemon_session_manager_error_t *err);
@@ -662,6 +746,12 @@ void lemon_session_sessions_option_cache_limiter_free(lemon_session_sessions_opt
 
 void lemon_session_sessions_options_free(lemon_session_sessions_options_t *ptr);
 
+void lemon_session_sessions_lifetime_free(lemon_session_sessions_lifetime_t *ptr);
+
+void application_option_u64_free(application_option_u64_t *ptr);
+
+void lemon_session_sessions_metadata_free(lemon_session_sessions_metadata_t *ptr);
+
 extern void lemon_session_sessions_session_drop_own(lemon_session_sessions_own_session_t handle);
 
 extern void lemon_session_sessions_session_drop_borrow(lemon_session_sessions_borrow_session_t handle);
@@ -693,6 +783,8 @@ void lemon_session_sessions_result_list_tuple2_string_value_error_free(lemon_ses
 void lemon_session_sessions_result_option_string_error_free(lemon_session_sessions_result_option_string_error_t *ptr);
 
 void lemon_session_sessions_result_u64_error_free(lemon_session_sessions_result_u64_error_t *ptr);
+
+void lemon_session_sessions_result_metadata_error_free(lemon_session_sessions_result_metadata_error_t *ptr);
 
 void lemon_session_sessions_list_header_free(lemon_session_sessions_list_header_t *ptr);
 
@@ -727,6 +819,10 @@ void lemon_session_manager_result_u32_error_free(lemon_session_manager_result_u3
 void lemon_session_manager_result_u64_error_free(lemon_session_manager_result_u64_error_t *ptr);
 
 void lemon_session_manager_result_page_error_free(lemon_session_manager_result_page_error_t *ptr);
+
+void lemon_session_manager_option_entry_free(lemon_session_manager_option_entry_t *ptr);
+
+void lemon_session_manager_result_option_entry_error_free(lemon_session_manager_result_option_entry_error_t *ptr);
 
 // Sets the string `ret` to reference the input string `s` without copying it
 void application_string_set(application_string_t *ret, const char*s);

@@ -40,6 +40,12 @@ Expires uint64
 Owner witTypes.Option[string]
 // The size of all names and values of its variables, in bytes.
 Size uint64
+// When its owner last logged in. This and the following fields are told by `get`, and by a list of one owner's sessions.
+AuthenticatedAt witTypes.Option[uint64]
+// How its owner logged in.
+Method witTypes.Option[string]
+// What its owner calls it.
+Label witTypes.Option[string]
 }
 
 // One page of a list.
@@ -768,12 +774,12 @@ default:
         panic("unreachable")
 }
 wasm_import_list(option, option0, option1, option3, option4, option5, option7, option8, option9, option11, option12, option13, int32(limit), returnArea)
-var result27 witTypes.Result[Page, lemon_session_types.Error]
+var result32 witTypes.Result[Page, lemon_session_types.Error]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
 case 0:
         result := make([]Entry, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4))))
 for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))); index++ {
-        base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), index * (40+4*4))
+        base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), index * (56+10*4))
         value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
 var option15 witTypes.Option[string]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+2*4)))) {
@@ -787,56 +793,91 @@ case 1:
 default:
         panic("unreachable")
 }
-
-        result = append(result, Entry{Digest: value, Created: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (2*4)))), Accessed: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (8+2*4)))), Expires: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (16+2*4)))), Owner: option15, Size: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (32+4*4))))})
-}
-
-var option17 witTypes.Option[string]
-switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4)))) {
+var option16 witTypes.Option[uint64]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (40+4*4)))) {
 case 0:
         
-        option17 = witTypes.None[string]()
+        option16 = witTypes.None[uint64]()
 case 1:
-        value16 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (4*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (5*4))))
+        
+        option16 = witTypes.Some[uint64](uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (48+4*4)))))
+default:
+        panic("unreachable")
+}
+var option18 witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (56+4*4)))) {
+case 0:
+        
+        option18 = witTypes.None[string]()
+case 1:
+        value17 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (56+5*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (56+6*4))))
 
-        option17 = witTypes.Some[string](value16)
+        option18 = witTypes.Some[string](value17)
+default:
+        panic("unreachable")
+}
+var option20 witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (56+7*4)))) {
+case 0:
+        
+        option20 = witTypes.None[string]()
+case 1:
+        value19 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (56+8*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (56+9*4))))
+
+        option20 = witTypes.Some[string](value19)
 default:
         panic("unreachable")
 }
 
-        result27 = witTypes.Ok[Page, lemon_session_types.Error](Page{Entries: result, Next: option17})
+        result = append(result, Entry{Digest: value, Created: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (2*4)))), Accessed: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (8+2*4)))), Expires: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (16+2*4)))), Owner: option15, Size: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (32+4*4)))), AuthenticatedAt: option16, Method: option18, Label: option20})
+}
+
+var option22 witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4)))) {
+case 0:
+        
+        option22 = witTypes.None[string]()
+case 1:
+        value21 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (4*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (5*4))))
+
+        option22 = witTypes.Some[string](value21)
+default:
+        panic("unreachable")
+}
+
+        result32 = witTypes.Ok[Page, lemon_session_types.Error](Page{Entries: result, Next: option22})
 case 1:
         var variant lemon_session_types.Error
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) {
 case 0:
-        value18 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
-
-        variant = lemon_session_types.MakeErrorInvalidName(value18)
-
-case 1:
-        value19 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
-
-        variant = lemon_session_types.MakeErrorInvalidValue(value19)
-
-case 2:
-        value20 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
-
-        variant = lemon_session_types.MakeErrorInvalidOption(value20)
-
-case 3:
-        value21 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
-
-        variant = lemon_session_types.MakeErrorReserved(value21)
-
-case 4:
-        value22 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
-
-        variant = lemon_session_types.MakeErrorTooLarge(value22)
-
-case 5:
         value23 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
 
-        variant = lemon_session_types.MakeErrorUnreadable(value23)
+        variant = lemon_session_types.MakeErrorInvalidName(value23)
+
+case 1:
+        value24 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidValue(value24)
+
+case 2:
+        value25 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidOption(value25)
+
+case 3:
+        value26 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorReserved(value26)
+
+case 4:
+        value27 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooLarge(value27)
+
+case 5:
+        value28 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorUnreadable(value28)
 
 case 6:
         
@@ -847,29 +888,233 @@ case 7:
         variant = lemon_session_types.MakeErrorGone()
 
 case 8:
-        value24 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+        value29 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
 
-        variant = lemon_session_types.MakeErrorStorage(value24)
+        variant = lemon_session_types.MakeErrorStorage(value29)
 
 case 9:
-        value25 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+        value30 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
 
-        variant = lemon_session_types.MakeErrorDenied(value25)
+        variant = lemon_session_types.MakeErrorDenied(value30)
 
 case 10:
-        value26 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+        value31 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
 
-        variant = lemon_session_types.MakeErrorTooMany(value26)
+        variant = lemon_session_types.MakeErrorTooMany(value31)
 
 default:
         panic("unreachable")
 }
 
-        result27 = witTypes.Err[Page, lemon_session_types.Error](variant)
+        result32 = witTypes.Err[Page, lemon_session_types.Error](variant)
 default:
         panic("unreachable")
 }
-result28 := result27;
+result33 := result32;
+return result33
+
+}
+
+//go:wasmimport lemon:session/manager@0.1.0 get
+func wasm_import_get(arg0 int32, arg1 uintptr, arg2 uint32, arg3 int32, arg4 uintptr, arg5 uint32, arg6 uintptr, arg7 uint32, arg8 int32, arg9 uintptr, arg10 uint32, arg11 uintptr) 
+
+func Get(location lemon_session_types.Location, digest string, owner witTypes.Option[string]) witTypes.Result[witTypes.Option[Entry], lemon_session_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (72+10*4), 8))
+        var option int32
+var option0 uintptr
+var option1 uint32
+switch (location).Storage.Tag() {
+case witTypes.OptionNone:
+        
+        option = int32(0)
+option0 = 0
+option1 = 0
+case witTypes.OptionSome:
+        payload := (location).Storage.Some()
+        utf8 := unsafe.Pointer(unsafe.StringData(payload))
+pinner.Pin(utf8)
+
+        option = int32(1)
+option0 = uintptr(utf8)
+option1 = uint32(len(payload))
+default:
+        panic("unreachable")
+}
+var option3 int32
+var option4 uintptr
+var option5 uint32
+switch (location).Table.Tag() {
+case witTypes.OptionNone:
+        
+        option3 = int32(0)
+option4 = 0
+option5 = 0
+case witTypes.OptionSome:
+        payload := (location).Table.Some()
+        utf82 := unsafe.Pointer(unsafe.StringData(payload))
+pinner.Pin(utf82)
+
+        option3 = int32(1)
+option4 = uintptr(utf82)
+option5 = uint32(len(payload))
+default:
+        panic("unreachable")
+}
+utf86 := unsafe.Pointer(unsafe.StringData(digest))
+pinner.Pin(utf86)
+var option8 int32
+var option9 uintptr
+var option10 uint32
+switch owner.Tag() {
+case witTypes.OptionNone:
+        
+        option8 = int32(0)
+option9 = 0
+option10 = 0
+case witTypes.OptionSome:
+        payload := owner.Some()
+        utf87 := unsafe.Pointer(unsafe.StringData(payload))
+pinner.Pin(utf87)
+
+        option8 = int32(1)
+option9 = uintptr(utf87)
+option10 = uint32(len(payload))
+default:
+        panic("unreachable")
+}
+wasm_import_get(option, option0, option1, option3, option4, option5, uintptr(utf86), uint32(len(digest)), option8, option9, option10, returnArea)
+var result witTypes.Result[witTypes.Option[Entry], lemon_session_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        var option18 witTypes.Option[Entry]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 8))) {
+case 0:
+        
+        option18 = witTypes.None[Entry]()
+case 1:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 16))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (16+1*4))))
+var option12 witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (40+2*4)))) {
+case 0:
+        
+        option12 = witTypes.None[string]()
+case 1:
+        value11 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (40+3*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (40+4*4))))
+
+        option12 = witTypes.Some[string](value11)
+default:
+        panic("unreachable")
+}
+var option13 witTypes.Option[uint64]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (56+4*4)))) {
+case 0:
+        
+        option13 = witTypes.None[uint64]()
+case 1:
+        
+        option13 = witTypes.Some[uint64](uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), (64+4*4)))))
+default:
+        panic("unreachable")
+}
+var option15 witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (72+4*4)))) {
+case 0:
+        
+        option15 = witTypes.None[string]()
+case 1:
+        value14 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (72+5*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (72+6*4))))
+
+        option15 = witTypes.Some[string](value14)
+default:
+        panic("unreachable")
+}
+var option17 witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (72+7*4)))) {
+case 0:
+        
+        option17 = witTypes.None[string]()
+case 1:
+        value16 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (72+8*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (72+9*4))))
+
+        option17 = witTypes.Some[string](value16)
+default:
+        panic("unreachable")
+}
+
+        option18 = witTypes.Some[Entry](Entry{Digest: value, Created: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), (16+2*4)))), Accessed: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), (24+2*4)))), Expires: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), (32+2*4)))), Owner: option12, Size: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), (48+4*4)))), AuthenticatedAt: option13, Method: option15, Label: option17})
+default:
+        panic("unreachable")
+}
+
+        result = witTypes.Ok[witTypes.Option[Entry], lemon_session_types.Error](option18)
+case 1:
+        var variant lemon_session_types.Error
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 8))) {
+case 0:
+        value19 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidName(value19)
+
+case 1:
+        value20 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidValue(value20)
+
+case 2:
+        value21 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidOption(value21)
+
+case 3:
+        value22 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorReserved(value22)
+
+case 4:
+        value23 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorTooLarge(value23)
+
+case 5:
+        value24 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorUnreadable(value24)
+
+case 6:
+        
+        variant = lemon_session_types.MakeErrorConflict()
+
+case 7:
+        
+        variant = lemon_session_types.MakeErrorGone()
+
+case 8:
+        value25 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorStorage(value25)
+
+case 9:
+        value26 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorDenied(value26)
+
+case 10:
+        value27 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorTooMany(value27)
+
+default:
+        panic("unreachable")
+}
+
+        result = witTypes.Err[witTypes.Option[Entry], lemon_session_types.Error](variant)
+default:
+        panic("unreachable")
+}
+result28 := result;
 return result28
 
 }

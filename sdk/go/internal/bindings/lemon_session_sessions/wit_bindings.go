@@ -67,7 +67,8 @@ Https bool
 SessionId witTypes.Option[string]
 // Where the session is kept.
 Location lemon_session_types.Location
-// The idle time in seconds: the session lasts at least this long after its last use.
+// The idle time in seconds: the session lasts at least this long after this use. It counts for this start alone; the idle
+// time that `set-lifetime` stored precedes it.
 Expires witTypes.Option[uint32]
 // The cookie.
 Cookie witTypes.Option[Cookie]
@@ -79,6 +80,33 @@ Cleanup witTypes.Option[float64]
 Strict witTypes.Option[bool]
 // What caches may do with the response.
 CacheLimiter witTypes.Option[lemon_session_types.CacheLimiter]
+}
+
+// How long a session lasts. What is `none` is as the settings say.
+type Lifetime struct {
+        // The idle time in seconds, at least 1. The setting `max-expires` caps it.
+Expires witTypes.Option[uint32]
+// After how many seconds from now the session ends however often it is used, at least 1. The setting `login-lifetime`
+// caps it after a login, and `max-lifetime` otherwise.
+MaxLifetime witTypes.Option[uint32]
+// The cookie's `Max-Age` in seconds; 0 means until the browser closes. None: it follows `expires` if that is given.
+Cookie witTypes.Option[uint32]
+}
+
+// What is known of a session, for its user. Times are in seconds since 1970-01-01T00:00:00Z.
+type Metadata struct {
+        // When it was created.
+Created uint64
+// When it was last used, to the accuracy of the setting `touch-after`.
+Accessed uint64
+// When it expires however often it is used.
+AbsoluteExpiry witTypes.Option[uint64]
+// When its owner last logged in: the last `authenticate`.
+AuthenticatedAt witTypes.Option[uint64]
+// How its owner logged in.
+Method witTypes.Option[string]
+// What its owner calls it.
+Label witTypes.Option[string]
 }
 
 //go:wasmimport lemon:session/sessions@0.1.0 [resource-drop]session
@@ -2227,6 +2255,619 @@ default:
 }
 result8 := result;
 return result8
+
+}
+
+//go:wasmimport lemon:session/sessions@0.1.0 [method]session.authenticate
+func wasm_import_method_session_authenticate(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr, arg4 uint32, arg5 uintptr) 
+
+func (self *Session) Authenticate(owner string, method string) witTypes.Result[witTypes.Unit, lemon_session_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        utf8 := unsafe.Pointer(unsafe.StringData(owner))
+pinner.Pin(utf8)
+utf80 := unsafe.Pointer(unsafe.StringData(method))
+pinner.Pin(utf80)
+wasm_import_method_session_authenticate((self).Handle(), uintptr(utf8), uint32(len(owner)), uintptr(utf80), uint32(len(method)), returnArea)
+var result witTypes.Result[witTypes.Unit, lemon_session_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        result = witTypes.Ok[witTypes.Unit, lemon_session_types.Error](witTypes.Unit{})
+case 1:
+        var variant lemon_session_types.Error
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) {
+case 0:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidName(value)
+
+case 1:
+        value1 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidValue(value1)
+
+case 2:
+        value2 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidOption(value2)
+
+case 3:
+        value3 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorReserved(value3)
+
+case 4:
+        value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooLarge(value4)
+
+case 5:
+        value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorUnreadable(value5)
+
+case 6:
+        
+        variant = lemon_session_types.MakeErrorConflict()
+
+case 7:
+        
+        variant = lemon_session_types.MakeErrorGone()
+
+case 8:
+        value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorStorage(value6)
+
+case 9:
+        value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorDenied(value7)
+
+case 10:
+        value8 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooMany(value8)
+
+default:
+        panic("unreachable")
+}
+
+        result = witTypes.Err[witTypes.Unit, lemon_session_types.Error](variant)
+default:
+        panic("unreachable")
+}
+result9 := result;
+return result9
+
+}
+
+//go:wasmimport lemon:session/sessions@0.1.0 [method]session.fresh-within
+func wasm_import_method_session_fresh_within(arg0 int32, arg1 int32, arg2 uintptr) 
+
+func (self *Session) FreshWithin(seconds uint32) witTypes.Result[bool, lemon_session_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        wasm_import_method_session_fresh_within((self).Handle(), int32(seconds), returnArea)
+var result witTypes.Result[bool, lemon_session_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        result = witTypes.Ok[bool, lemon_session_types.Error]((uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) != 0))
+case 1:
+        var variant lemon_session_types.Error
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) {
+case 0:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidName(value)
+
+case 1:
+        value0 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidValue(value0)
+
+case 2:
+        value1 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidOption(value1)
+
+case 3:
+        value2 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorReserved(value2)
+
+case 4:
+        value3 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooLarge(value3)
+
+case 5:
+        value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorUnreadable(value4)
+
+case 6:
+        
+        variant = lemon_session_types.MakeErrorConflict()
+
+case 7:
+        
+        variant = lemon_session_types.MakeErrorGone()
+
+case 8:
+        value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorStorage(value5)
+
+case 9:
+        value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorDenied(value6)
+
+case 10:
+        value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooMany(value7)
+
+default:
+        panic("unreachable")
+}
+
+        result = witTypes.Err[bool, lemon_session_types.Error](variant)
+default:
+        panic("unreachable")
+}
+result8 := result;
+return result8
+
+}
+
+//go:wasmimport lemon:session/sessions@0.1.0 [method]session.set-lifetime
+func wasm_import_method_session_set_lifetime(arg0 int32, arg1 int32, arg2 int32, arg3 int32, arg4 int32, arg5 int32, arg6 int32, arg7 uintptr) 
+
+func (self *Session) SetLifetime(lifetime Lifetime) witTypes.Result[witTypes.Unit, lemon_session_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        var option int32
+var option0 int32
+switch (lifetime).Expires.Tag() {
+case witTypes.OptionNone:
+        
+        option = int32(0)
+option0 = 0
+case witTypes.OptionSome:
+        payload := (lifetime).Expires.Some()
+        
+        option = int32(1)
+option0 = int32(payload)
+default:
+        panic("unreachable")
+}
+var option1 int32
+var option2 int32
+switch (lifetime).MaxLifetime.Tag() {
+case witTypes.OptionNone:
+        
+        option1 = int32(0)
+option2 = 0
+case witTypes.OptionSome:
+        payload := (lifetime).MaxLifetime.Some()
+        
+        option1 = int32(1)
+option2 = int32(payload)
+default:
+        panic("unreachable")
+}
+var option3 int32
+var option4 int32
+switch (lifetime).Cookie.Tag() {
+case witTypes.OptionNone:
+        
+        option3 = int32(0)
+option4 = 0
+case witTypes.OptionSome:
+        payload := (lifetime).Cookie.Some()
+        
+        option3 = int32(1)
+option4 = int32(payload)
+default:
+        panic("unreachable")
+}
+wasm_import_method_session_set_lifetime((self).Handle(), option, option0, option1, option2, option3, option4, returnArea)
+var result witTypes.Result[witTypes.Unit, lemon_session_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        result = witTypes.Ok[witTypes.Unit, lemon_session_types.Error](witTypes.Unit{})
+case 1:
+        var variant lemon_session_types.Error
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) {
+case 0:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidName(value)
+
+case 1:
+        value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidValue(value5)
+
+case 2:
+        value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidOption(value6)
+
+case 3:
+        value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorReserved(value7)
+
+case 4:
+        value8 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooLarge(value8)
+
+case 5:
+        value9 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorUnreadable(value9)
+
+case 6:
+        
+        variant = lemon_session_types.MakeErrorConflict()
+
+case 7:
+        
+        variant = lemon_session_types.MakeErrorGone()
+
+case 8:
+        value10 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorStorage(value10)
+
+case 9:
+        value11 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorDenied(value11)
+
+case 10:
+        value12 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooMany(value12)
+
+default:
+        panic("unreachable")
+}
+
+        result = witTypes.Err[witTypes.Unit, lemon_session_types.Error](variant)
+default:
+        panic("unreachable")
+}
+result13 := result;
+return result13
+
+}
+
+//go:wasmimport lemon:session/sessions@0.1.0 [method]session.remember
+func wasm_import_method_session_remember(arg0 int32, arg1 int32, arg2 uintptr) 
+
+func (self *Session) Remember(seconds uint32) witTypes.Result[witTypes.Unit, lemon_session_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        wasm_import_method_session_remember((self).Handle(), int32(seconds), returnArea)
+var result witTypes.Result[witTypes.Unit, lemon_session_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        result = witTypes.Ok[witTypes.Unit, lemon_session_types.Error](witTypes.Unit{})
+case 1:
+        var variant lemon_session_types.Error
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) {
+case 0:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidName(value)
+
+case 1:
+        value0 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidValue(value0)
+
+case 2:
+        value1 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidOption(value1)
+
+case 3:
+        value2 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorReserved(value2)
+
+case 4:
+        value3 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooLarge(value3)
+
+case 5:
+        value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorUnreadable(value4)
+
+case 6:
+        
+        variant = lemon_session_types.MakeErrorConflict()
+
+case 7:
+        
+        variant = lemon_session_types.MakeErrorGone()
+
+case 8:
+        value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorStorage(value5)
+
+case 9:
+        value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorDenied(value6)
+
+case 10:
+        value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooMany(value7)
+
+default:
+        panic("unreachable")
+}
+
+        result = witTypes.Err[witTypes.Unit, lemon_session_types.Error](variant)
+default:
+        panic("unreachable")
+}
+result8 := result;
+return result8
+
+}
+
+//go:wasmimport lemon:session/sessions@0.1.0 [method]session.set-label
+func wasm_import_method_session_set_label(arg0 int32, arg1 int32, arg2 uintptr, arg3 uint32, arg4 uintptr) 
+
+func (self *Session) SetLabel(label witTypes.Option[string]) witTypes.Result[witTypes.Unit, lemon_session_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        var option int32
+var option0 uintptr
+var option1 uint32
+switch label.Tag() {
+case witTypes.OptionNone:
+        
+        option = int32(0)
+option0 = 0
+option1 = 0
+case witTypes.OptionSome:
+        payload := label.Some()
+        utf8 := unsafe.Pointer(unsafe.StringData(payload))
+pinner.Pin(utf8)
+
+        option = int32(1)
+option0 = uintptr(utf8)
+option1 = uint32(len(payload))
+default:
+        panic("unreachable")
+}
+wasm_import_method_session_set_label((self).Handle(), option, option0, option1, returnArea)
+var result witTypes.Result[witTypes.Unit, lemon_session_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        result = witTypes.Ok[witTypes.Unit, lemon_session_types.Error](witTypes.Unit{})
+case 1:
+        var variant lemon_session_types.Error
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) {
+case 0:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidName(value)
+
+case 1:
+        value2 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidValue(value2)
+
+case 2:
+        value3 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidOption(value3)
+
+case 3:
+        value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorReserved(value4)
+
+case 4:
+        value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooLarge(value5)
+
+case 5:
+        value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorUnreadable(value6)
+
+case 6:
+        
+        variant = lemon_session_types.MakeErrorConflict()
+
+case 7:
+        
+        variant = lemon_session_types.MakeErrorGone()
+
+case 8:
+        value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorStorage(value7)
+
+case 9:
+        value8 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorDenied(value8)
+
+case 10:
+        value9 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooMany(value9)
+
+default:
+        panic("unreachable")
+}
+
+        result = witTypes.Err[witTypes.Unit, lemon_session_types.Error](variant)
+default:
+        panic("unreachable")
+}
+result10 := result;
+return result10
+
+}
+
+//go:wasmimport lemon:session/sessions@0.1.0 [method]session.metadata
+func wasm_import_method_session_metadata(arg0 int32, arg1 uintptr) 
+
+func (self *Session) Metadata() witTypes.Result[Metadata, lemon_session_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (56+6*4), 8))
+        wasm_import_method_session_metadata((self).Handle(), returnArea)
+var result witTypes.Result[Metadata, lemon_session_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        var option witTypes.Option[uint64]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 24))) {
+case 0:
+        
+        option = witTypes.None[uint64]()
+case 1:
+        
+        option = witTypes.Some[uint64](uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), 32))))
+default:
+        panic("unreachable")
+}
+var option0 witTypes.Option[uint64]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 40))) {
+case 0:
+        
+        option0 = witTypes.None[uint64]()
+case 1:
+        
+        option0 = witTypes.Some[uint64](uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), 48))))
+default:
+        panic("unreachable")
+}
+var option1 witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 56))) {
+case 0:
+        
+        option1 = witTypes.None[string]()
+case 1:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (56+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (56+2*4))))
+
+        option1 = witTypes.Some[string](value)
+default:
+        panic("unreachable")
+}
+var option3 witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (56+3*4)))) {
+case 0:
+        
+        option3 = witTypes.None[string]()
+case 1:
+        value2 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (56+4*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (56+5*4))))
+
+        option3 = witTypes.Some[string](value2)
+default:
+        panic("unreachable")
+}
+
+        result = witTypes.Ok[Metadata, lemon_session_types.Error](Metadata{Created: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), 8))), Accessed: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), 16))), AbsoluteExpiry: option, AuthenticatedAt: option0, Method: option1, Label: option3})
+case 1:
+        var variant lemon_session_types.Error
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 8))) {
+case 0:
+        value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidName(value4)
+
+case 1:
+        value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidValue(value5)
+
+case 2:
+        value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidOption(value6)
+
+case 3:
+        value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorReserved(value7)
+
+case 4:
+        value8 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorTooLarge(value8)
+
+case 5:
+        value9 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorUnreadable(value9)
+
+case 6:
+        
+        variant = lemon_session_types.MakeErrorConflict()
+
+case 7:
+        
+        variant = lemon_session_types.MakeErrorGone()
+
+case 8:
+        value10 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorStorage(value10)
+
+case 9:
+        value11 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorDenied(value11)
+
+case 10:
+        value12 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorTooMany(value12)
+
+default:
+        panic("unreachable")
+}
+
+        result = witTypes.Err[Metadata, lemon_session_types.Error](variant)
+default:
+        panic("unreachable")
+}
+result13 := result;
+return result13
 
 }
 
