@@ -12,8 +12,8 @@ import (
 
 // A Manager manages tables and the sessions of all visitors. Its zero value manages those in the host's default store.
 //
-// The host's configuration grants each application a set of these methods: by default List and Destroy with an owner, and
-// DestroyOwned. Every other call returns [ErrDenied].
+// The host's configuration grants each application a set of these methods: by default List, Get and Destroy with an owner,
+// and DestroyOwned. Every other call returns [ErrDenied].
 type Manager struct {
 	// Storage is the name of the store in the host's configuration.
 	Storage string
@@ -31,6 +31,13 @@ type Entry struct {
 	Owner string
 	// Size is that of all names and values of its variables, in bytes.
 	Size uint64
+	// AuthenticatedAt is when its owner last logged in; zero if nobody has. This and the following are told by Get, and by
+	// List of one owner.
+	AuthenticatedAt time.Time
+	// Method is how its owner logged in, or "".
+	Method string
+	// Label is what its owner calls it, or "".
+	Label string
 }
 
 // CreateTables creates the tables or migrates those of an older version.
@@ -113,8 +120,26 @@ func (m Manager) List(owner string) iter.Seq2[Entry, error] {
 }
 
 func entryOf(one bindings.Entry) Entry {
-	at := func(seconds uint64) time.Time { return time.Unix(int64(seconds), 0) }
-	return Entry{one.Digest, at(one.Created), at(one.Accessed), at(one.Expires), one.Owner.SomeOr(""), one.Size}
+	return Entry{
+		one.Digest, at(one.Created), at(one.Accessed), at(one.Expires), one.Owner.SomeOr(""), one.Size,
+		atIfAny(one.AuthenticatedAt), one.Method.SomeOr(""), one.Label.SomeOr(""),
+	}
+}
+
+// Get returns the live session with a digest, provided that it belongs to the owner if one is given; false if there is none.
+func (m Manager) Get(digest, owner string) (Entry, bool, error) {
+	location, err := m.location()
+	if err == nil {
+		err = errors.Join(wellFormed("a digest", digest), wellFormed("an owner", owner))
+	}
+	if err != nil {
+		return Entry{}, false, err
+	}
+	found, err := unwrap(bindings.Get(location, digest, some(owner)))
+	if err != nil || found.IsNone() {
+		return Entry{}, false, err
+	}
+	return entryOf(found.Some()), true, nil
 }
 
 // Destroy ends the session with a digest, provided that it belongs to the owner if one is given. Returns whether a live

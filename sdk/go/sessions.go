@@ -24,6 +24,7 @@ package sessions
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -222,7 +223,128 @@ func (s *Session) DestroyOthers() (uint64, error) {
 	return unwrap(s.handle.DestroyOthers())
 }
 
-// ExpiresAt returns the time at which the session expires unless it is used again.
+// Authenticate notes that the owner has logged in, now and by this method, such as "password" or "passkey", and rotates the
+// session's id: it gets a new one when it is saved. Call this at each login, and each time that the owner has proved again
+// who it is.
+func (s *Session) Authenticate(owner, method string) error {
+	if err := errors.Join(wellFormed("an owner", owner), wellFormed("a method", method)); err != nil {
+		return err
+	}
+	_, err := unwrap(s.handle.Authenticate(owner, method))
+	return err
+}
+
+// FreshWithin returns whether the owner has logged in within a time, in whole seconds: for pages that ask for the password
+// again.
+func (s *Session) FreshWithin(d time.Duration) (bool, error) {
+	seconds, err := secondsOf("a time", d)
+	if err != nil {
+		return false, err
+	}
+	return unwrap(s.handle.FreshWithin(seconds))
+}
+
+// A Lifetime is how long a session lasts, in whole seconds. What is nil is as the host's settings say.
+type Lifetime struct {
+	// Expires is the idle time.
+	Expires *time.Duration
+	// MaxLifetime is the time from now after which the session ends however often it is used.
+	MaxLifetime *time.Duration
+	// Cookie is the lifetime of the cookie; 0 means until the browser closes. It follows Expires if only that is given.
+	Cookie *time.Duration
+}
+
+// SetLifetime sets how long the session lasts, shorter or longer than before, from its next save on. This is stored with the
+// session and applies to all later requests.
+func (s *Session) SetLifetime(lifetime Lifetime) error {
+	var given bindings.Lifetime
+	for _, one := range []struct {
+		name string
+		time *time.Duration
+		into *types.Option[uint32]
+	}{
+		{"Expires", lifetime.Expires, &given.Expires},
+		{"MaxLifetime", lifetime.MaxLifetime, &given.MaxLifetime},
+		{"Cookie", lifetime.Cookie, &given.Cookie},
+	} {
+		*one.into = types.None[uint32]()
+		if one.time != nil {
+			seconds, err := secondsOf(one.name, *one.time)
+			if err != nil {
+				return err
+			}
+			*one.into = types.Some(seconds)
+		}
+	}
+	_, err := unwrap(s.handle.SetLifetime(given))
+	return err
+}
+
+// Remember is "remember me": the session and its cookie last this long after each use, also when the browser is closed.
+func (s *Session) Remember(d time.Duration) error {
+	seconds, err := secondsOf("a time", d)
+	if err != nil {
+		return err
+	}
+	_, err = unwrap(s.handle.Remember(seconds))
+	return err
+}
+
+// SetLabel sets what the owner calls the session, such as the name of the device, or with "" removes it.
+func (s *Session) SetLabel(label string) error {
+	if err := wellFormed("a label", label); err != nil {
+		return err
+	}
+	_, err := unwrap(s.handle.SetLabel(some(label)))
+	return err
+}
+
+// Metadata is what is known of a session, for its user.
+type Metadata struct {
+	Created  time.Time
+	Accessed time.Time
+	// AbsoluteExpiry is when the session expires however often it is used; zero without such a limit.
+	AbsoluteExpiry time.Time
+	// AuthenticatedAt is when its owner last logged in; zero if nobody has.
+	AuthenticatedAt time.Time
+	// Method is how its owner logged in, or "".
+	Method string
+	// Label is what its owner calls it, or "".
+	Label string
+}
+
+// Metadata returns what is known of the session.
+func (s *Session) Metadata() (Metadata, error) {
+	known, err := unwrap(s.handle.Metadata())
+	if err != nil {
+		return Metadata{}, err
+	}
+	return Metadata{
+		at(known.Created), at(known.Accessed), atIfAny(known.AbsoluteExpiry), atIfAny(known.AuthenticatedAt),
+		known.Method.SomeOr(""), known.Label.SomeOr(""),
+	}, nil
+}
+
+func at(seconds uint64) time.Time { return time.Unix(int64(seconds), 0) }
+
+// atIfAny returns the zero time for none.
+func atIfAny(seconds types.Option[uint64]) time.Time {
+	if seconds.IsNone() {
+		return time.Time{}
+	}
+	return at(seconds.Some())
+}
+
+// secondsOf returns the whole seconds of a time.
+func secondsOf(what string, d time.Duration) (uint32, error) {
+	seconds := d.Seconds()
+	if seconds < 0 || seconds >= 1<<32 || seconds != math.Trunc(seconds) {
+		return 0, &Error{ErrInvalidOption, what + " is not a whole number of seconds from 0 to 1<<32-1"}
+	}
+	return uint32(seconds), nil
+}
+
+// ExpiresAt returns the time at which the session expires unless it is used again. A new lifetime shows after Save.
 func (s *Session) ExpiresAt() time.Time {
 	return time.Unix(int64(s.handle.ExpiresAt()), 0)
 }
