@@ -7,7 +7,7 @@ use lemon_session_host::{
     bindings::{
         application::lemon::session::{
             manager::Host as _,
-            sessions::{Host as _, HostSession as _, Options},
+            sessions::{Host as _, HostSession, Options},
         },
         lemon::session::types::{Error, Location, Value},
     },
@@ -81,7 +81,7 @@ async fn what_one_request_sets_is_there_for_the_next() {
     let mut second = Request::of(&sessions);
     let session = second.view().start(options(cookie)).await.unwrap().unwrap();
     assert!(!second.view().created(handle!(session)).await.unwrap());
-    let value = second.view().get(handle!(session), "cart".to_owned()).await.unwrap().unwrap();
+    let value = HostSession::get(&mut second.view(), handle!(session), "cart".to_owned()).await.unwrap().unwrap();
     assert!(matches!(value, Some(Value::Text(text)) if text == "full"));
 }
 

@@ -70,9 +70,12 @@ fn a_request_of_another_site_is_refused_before_an_application_runs() {
     assert!(!log.contains("on purpose"), "{log}");
     assert_eq!(log.matches("refused, because of [server] same-origin").count(), 1, "not a line for each: {log}");
 
-    for fields in
-        [&[][..], &[("origin", own.as_str())], &[("sec-fetch-site", "same-origin"), FORGED], &[("sec-fetch-site", "none")]]
-    {
+    for fields in [
+        &[][..],
+        &[("origin", own.as_str())],
+        &[("sec-fetch-site", "same-origin"), FORGED],
+        &[("sec-fetch-site", "none")],
+    ] {
         assert_eq!(post("/", fields).status, 200, "{fields:?}");
     }
     let https = format!("https://{}", server.address);
