@@ -151,14 +151,19 @@ fn capped(idle: u32, settings: &Settings) -> u32 {
     if settings.max_expires == 0 { idle } else { idle.min(settings.max_expires) }
 }
 
-/// Takes back an expiry that a request stored which did not know yet that another one had shortened the idle time.
-pub(crate) fn limit(Loaded { record, details, .. }: &mut Loaded, settings: &Settings) {
+/// Takes back an expiry that a request stored which did not know yet that another one had shortened the idle time. Returns whether
+/// the session is live: where nothing is taken back, the store has decided that, whose clock may be a better one.
+pub(crate) fn limit(Loaded { record, details, .. }: &mut Loaded, settings: &Settings, now: u64) -> bool {
     let idle = details.iter().find(|detail| detail.name == IDLE);
     if let Some(Variable { value: Stored::Inline(bytes), .. }) = idle
         && let Ok(Value::Integer(idle)) = codec::decode(bytes)
         && let Ok(idle) = idle.try_into()
     {
         let latest = Expiry::new(capped(idle, settings), settings).latest(record.accessed);
-        record.expires = record.expires.min(latest);
+        if latest < record.expires {
+            record.expires = latest;
+            return now < latest;
+        }
     }
+    true
 }

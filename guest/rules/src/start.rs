@@ -198,8 +198,8 @@ async fn find<E: Env>(
 ) -> Result<Option<Loaded>> {
     match world.env.load(&options.location, digest, app, now, INLINE_BYTES).await? {
         LoadOutcome::Found(mut loaded) => {
-            details::limit(&mut loaded, world.settings());
-            Ok((now < loaded.record.expires).then_some(loaded))
+            let is_live = details::limit(&mut loaded, world.settings(), now);
+            Ok(is_live.then_some(loaded))
         }
         LoadOutcome::Absent | LoadOutcome::Ended => Ok(None),
         LoadOutcome::Expired => {

@@ -189,7 +189,6 @@ mod tests {
     #[test]
     fn names_of_the_session_s_own_are_told_in_words_and_no_others() {
         assert_eq!(name("\u{1}flash0000000000000000"), "(flash message)");
-        assert_eq!(name("\u{1}"), "(session)");
         assert_eq!(name("\u{1}new"), "\\u{1}new", "of a later version");
         assert_eq!(name("flash"), "flash");
     }

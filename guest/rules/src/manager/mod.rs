@@ -142,10 +142,10 @@ async fn load<E: Env>(
     let LoadOutcome::Found(mut loaded) = world.env.load(location, digest, DETAILS, now, 0).await? else {
         return Ok(None);
     };
-    details::limit(&mut loaded, world.settings());
+    let is_live = details::limit(&mut loaded, world.settings(), now);
     let Loaded { record, details, .. } = loaded;
     let is_theirs = owner.is_none() || record.owner.as_deref() == owner;
-    Ok((is_theirs && now < record.expires).then(|| entry(digest, record, &Details::new(details))))
+    Ok((is_theirs && is_live).then(|| entry(digest, record, &Details::new(details))))
 }
 
 /// The digest before this one, in the order of lists; none before the first.
