@@ -13,7 +13,8 @@ function ofNode({ method, headers, secure, socket }) {
     const scheme = (secure ?? socket?.encrypted) ? 'https' : 'http';
     return {
         method,
-        url: `${scheme}://${headers.host ?? ''}/`,
+        // Without a Host, as in HTTP/1.0, no Origin is that of the request: nothing has this name (RFC 2606).
+        url: `${scheme}://${headers.host || 'host.invalid'}/`,
         headers: {
             has: name => Object.hasOwn(headers, name) && name !== 'x-forwarded-proto',
             get: name => (name === 'x-forwarded-proto' ? null : (headers[name] ?? null)),
