@@ -1,4 +1,4 @@
-//! Sealed values, which whoever copies the store cannot read without the visitor's cookie.
+//! Sealed values: a copy of the store shows none of them without the visitor's cookie.
 //!
 //! Each session has a random key that seals its values. The store has that key too, but wrapped by a hash of the session's id,
 //! and of the id it has another hash alone, the digest. An id rotation wraps the key again and leaves the values as they are.

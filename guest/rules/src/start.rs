@@ -13,7 +13,7 @@ use crate::{
     reservation::Reservations,
     session::{Core, Parameters, State},
     settings::{self, Notice, Settings},
-    storage::{DestroyCondition, LoadOutcome, Loaded},
+    storage::{DestroyCondition, LoadOutcome, Loaded, Location},
 };
 
 /// Values of more bytes than this are loaded when the application first reads them.
@@ -46,6 +46,25 @@ impl<E: Env> World<E> {
             let reservations = Reservations::new(&settings.reserved);
             (settings, reservations)
         })
+    }
+
+    /// Loads a session of which the caller knows no more than its digest. Absent too is one that has expired by its details alone:
+    /// the store does not know that yet.
+    pub(crate) async fn load(
+        &self,
+        location: &Location,
+        digest: &[u8],
+        app: &str,
+        now: u64,
+        inline: u32,
+    ) -> Result<LoadOutcome> {
+        let mut outcome = self.env.load(location, digest, app, now, inline).await?;
+        if let LoadOutcome::Found(loaded) = &mut outcome
+            && !details::limit(loaded, self.settings(), now)
+        {
+            return Ok(LoadOutcome::Absent);
+        }
+        Ok(outcome)
     }
 
     pub(crate) fn new_id(&self, seed: &str) -> String {
@@ -196,11 +215,8 @@ async fn find<E: Env>(
     app: &str,
     now: u64,
 ) -> Result<Option<Loaded>> {
-    match world.env.load(&options.location, digest, app, now, INLINE_BYTES).await? {
-        LoadOutcome::Found(mut loaded) => {
-            let is_live = details::limit(&mut loaded, world.settings(), now);
-            Ok(is_live.then_some(loaded))
-        }
+    match world.load(&options.location, digest, app, now, INLINE_BYTES).await? {
+        LoadOutcome::Found(loaded) => Ok(Some(loaded)),
         LoadOutcome::Absent | LoadOutcome::Ended => Ok(None),
         LoadOutcome::Expired => {
             world.env.destroy(&options.location, digest, &DestroyCondition::Expired, now, 0).await?;

@@ -4,7 +4,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use crate::{
     Env, Error, Result, World,
-    details::{self, Details},
+    details::Details,
     id::{self, Digest, parse_digest},
     settings::Grant,
     storage::{DETAILS, DestroyCondition, Failure, Listed, LoadOutcome, Loaded, Location, SessionRecord},
@@ -139,13 +139,10 @@ async fn load<E: Env>(
     owner: Option<&str>,
 ) -> Result<Option<Entry>> {
     let now = world.env.now();
-    let LoadOutcome::Found(mut loaded) = world.env.load(location, digest, DETAILS, now, 0).await? else {
-        return Ok(None);
-    };
-    let is_live = details::limit(&mut loaded, world.settings(), now);
-    let Loaded { record, details, .. } = loaded;
+    let outcome = world.load(location, digest, DETAILS, now, 0).await?;
+    let LoadOutcome::Found(Loaded { record, details, .. }) = outcome else { return Ok(None) };
     let is_theirs = owner.is_none() || record.owner.as_deref() == owner;
-    Ok((is_theirs && is_live).then(|| entry(digest, record, &Details::new(details))))
+    Ok(is_theirs.then(|| entry(digest, record, &Details::new(details))))
 }
 
 /// The digest before this one, in the order of lists; none before the first.

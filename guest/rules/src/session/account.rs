@@ -25,7 +25,7 @@ impl<E: Env> Session<E> {
         Ok(())
     }
 
-    /// Whether the owner has logged in within so many seconds.
+    /// Whether the owner's last login was at most `seconds` ago.
     pub fn fresh_within(&self, seconds: u32) -> Result<bool> {
         let authenticated_at = self.live()?.details.authenticated_at();
         let now = self.core.world.env.now();
@@ -40,7 +40,7 @@ impl<E: Env> Session<E> {
         Ok(())
     }
 
-    /// Has the session, and its cookie, last so many seconds after each use.
+    /// Makes the session and its cookie last this many seconds after each use.
     pub fn remember(&self, seconds: u32) -> Result<()> {
         self.set_lifetime(&Lifetime { expires: Some(seconds), ..Lifetime::default() })
     }

@@ -112,7 +112,7 @@ impl<E: Env> Core<E> {
             LoadOutcome::Found(mut loaded) => {
                 self.follow(&mut loaded);
                 let mut state = self.state.borrow_mut();
-                state.reload_details(loaded.details.split_off(0));
+                state.reload_details(mem::take(&mut loaded.details));
                 loaded.variables = state.opened(app, loaded.variables);
                 Ok(loaded)
             }

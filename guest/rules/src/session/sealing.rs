@@ -14,7 +14,7 @@ use crate::{
 pub(super) struct Writes {
     /// For the store.
     pub stored: Vec<Write>,
-    /// The same before they were sealed; `None` if the session has no key.
+    /// The same before they were sealed; `None` if none is.
     pub plain: Option<Vec<Write>>,
     /// The session's key after the save.
     pub seal: Option<Seal>,
@@ -32,16 +32,16 @@ impl<E: Env> Core<E> {
         let seal = if is_first { Some(Seal::new(self.random())) } else { state.seal.clone() };
         let Some(key) = &seal else { return Ok(Writes { stored: writes, plain: None, seal, is_first }) };
 
-        let mut plain = writes;
+        let mut stored = writes;
         if is_first || is_rotated {
             let wrapped = codec::encode(&Value::Bytes(key.wrap(id, &self.random())))?;
-            plain.push(Write { app: DETAILS.to_owned(), name: SEAL.to_owned(), value: Some(wrapped) });
+            stored.push(Write { app: DETAILS.to_owned(), name: SEAL.to_owned(), value: Some(wrapped) });
         }
-        let mut stored = plain.clone();
+        let plain = is_on.then(|| stored.clone());
         for Write { app, name, value } in stored.iter_mut().filter(|write| is_on && is_value(write)) {
             *value = value.as_ref().map(|bytes| key.seal(app, name, &self.random(), bytes));
         }
-        Ok(Writes { stored, plain: Some(plain), seal, is_first })
+        Ok(Writes { stored, plain, seal, is_first })
     }
 
     fn random<const N: usize>(&self) -> [u8; N] {

@@ -115,11 +115,12 @@ impl State {
     /// A new session.
     pub fn begun(id: String, expiry: Expiry, app: &str, clock: Duration) -> Self {
         let now = clock.as_secs();
+        let absolute_expiry = expiry.absolute_expiry(clock);
         let record = SessionRecord {
             created: now,
             accessed: now,
-            expires: expiry.first(expiry.absolute_expiry(clock), clock),
-            absolute_expiry: expiry.absolute_expiry(clock),
+            expires: expiry.first(absolute_expiry, clock),
+            absolute_expiry,
             rotated: now,
             owner: None,
             version: 0,
@@ -168,13 +169,7 @@ impl State {
     /// or ended the session, knows that its changes are lost.
     pub(super) fn notice(&self) -> Option<Notice> {
         let changed = match self.applications.iter().find(|application| application.is_changed()) {
-            None if self.new_owner.is_some()
-                || self.new_id.is_some()
-                || self.new_lifetime.is_some()
-                || self.details.0.is_changed() =>
-            {
-                self.applications.first()
-            }
+            None if self.is_modified() => self.applications.first(),
             changed => changed,
         };
         let app = changed?.name.clone();
@@ -198,7 +193,8 @@ impl State {
     /// Whether a save would write what an application changed.
     pub(super) fn is_modified(&self) -> bool {
         let is_changed = self.stores().any(Application::is_changed);
-        !self.ended && (is_changed || self.new_owner.is_some() || self.new_id.is_some())
+        let is_other = self.new_owner.is_some() || self.new_id.is_some() || self.new_lifetime.is_some();
+        !self.ended && (is_changed || is_other)
     }
 
     pub(super) fn is_empty(&self) -> bool {

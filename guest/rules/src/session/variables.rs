@@ -102,8 +102,9 @@ impl<E: Env> Session<E> {
             Error::InvalidOption(String::from("entries-of needs the session's owner: call set-owner first"))
         })?;
         let digest = id::parse_digest(digest)?;
-        let (env, location, app) = (&self.core.world.env, &self.core.parameters.location, self.app());
-        let loaded = match env.load(location, &digest, &app, env.now(), INLINE_BYTES).await? {
+        let (world, location, app) = (&self.core.world, &self.core.parameters.location, self.app());
+        let env = &world.env;
+        let loaded = match world.load(location, &digest, &app, env.now(), INLINE_BYTES).await? {
             LoadOutcome::Found(loaded) if loaded.record.owner.as_ref() == Some(&owner) => loaded,
             _ => return Ok(Vec::new()),
         };

@@ -23,7 +23,7 @@ fn modified_is_whether_a_save_would_write_what_an_application_changed() {
     let outside = plain();
     let id = outside.visited();
     type Change = fn(&Session<Outside>);
-    let changes: [Change; 7] = [
+    let changes: [Change; 8] = [
         |session| session.set("b", &one()).unwrap(),
         |session| _ = session.delete("a").unwrap(),
         |session| _ = session.add("a", 1).unwrap(),
@@ -31,6 +31,7 @@ fn modified_is_whether_a_save_would_write_what_an_application_changed() {
         |session| session.application_named("other").unwrap().clear().unwrap(),
         |session| session.set_owner(Some("ann".into())).unwrap(),
         |session| session.regenerate_id().unwrap(),
+        |session| session.set_lifetime(&crate::types::Lifetime::default()).unwrap(),
     ];
     for change in changes {
         let session = outside.resume(&id).unwrap();

@@ -67,3 +67,20 @@ fn a_reserved_application_stays_closed() {
     assert!(matches!(other.entries_of(&older.digest()), Err(Error::Reserved(_))));
     assert_eq!(module.entries_of(&older.digest()).unwrap(), [("b".to_owned(), one())]);
 }
+
+#[test]
+fn a_session_that_has_expired_by_its_own_idle_time_has_nothing() {
+    let outside = plain();
+    let older = older(&outside);
+    outside.wait(1000);
+    let late = outside.resume(&older.id()).unwrap();
+    let short = outside.resume(&older.id()).unwrap();
+    short.remember(60).unwrap();
+    short.save().unwrap();
+    // Pushes the stored expiry by the idle time that it knows.
+    late.save().unwrap();
+    let ann = owned(&outside, "ann");
+    assert_eq!(ann.entries_of(&older.digest()).unwrap().len(), 2);
+    outside.wait(100);
+    assert_eq!(ann.entries_of(&older.digest()).unwrap(), []);
+}
