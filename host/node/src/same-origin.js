@@ -11,10 +11,11 @@ export const readable = request => (typeof request.headers?.get === 'function' ?
 /** What the check reads, of a request of node:http or express. */
 function ofNode({ method, headers, secure, socket }) {
     const scheme = (secure ?? socket?.encrypted) ? 'https' : 'http';
+    const url = `${scheme}://${headers.host}/`;
     return {
         method,
-        // Without a Host, as in HTTP/1.0, no Origin is that of the request: nothing has this name (RFC 2606).
-        url: `${scheme}://${headers.host || 'host.invalid'}/`,
+        // Without a Host, as in HTTP/1.0, or with one that is none, no Origin is that of the request: nothing has this name (RFC 2606).
+        url: headers.host && URL.canParse(url) ? url : `${scheme}://host.invalid/`,
         headers: {
             has: name => Object.hasOwn(headers, name) && name !== 'x-forwarded-proto',
             get: name => (name === 'x-forwarded-proto' ? null : (headers[name] ?? null)),
