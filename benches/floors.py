@@ -20,6 +20,8 @@ def measure(folder, sessions, rounds, seconds):
     return {
         "bare": bare(folder / "bare", sessions, rounds, seconds),
         "hot": hot(folder / "hot", sessions, rounds, seconds),
+        "sealed": sealed(folder / "sealed", sessions, rounds, seconds, "/"),
+        "sealed_read": sealed(folder / "sealed_read", sessions, rounds, seconds, "/read"),
         "cgi": cgi(folder / "cgi", rounds),
         "idle": idle(folder / "idle", rounds),
     }
@@ -52,6 +54,20 @@ def hot(folder, sessions, rounds, seconds):
         return in_turns(rounds, load, [one, server.cookies], seconds)
     finally:
         server.stop()
+
+
+def sealed(folder, sessions, rounds, seconds, page):
+    """A page whose values are sealed, and the same with values that are not: microseconds of processor time."""
+    of = {servers.SEALED: servers.lemon_session(servers.REUSE, seal=True), servers.REUSED: servers.ALL[servers.REUSED]}
+    running = servers.servers(folder, of)
+    try:
+        for server in running:
+            server.start()
+            server.seed(sessions)
+        return in_turns(rounds, lambda server, seconds: server.load(page, seconds)["cpu"], running, seconds)
+    finally:
+        for server in running:
+            server.stop()
 
 
 def in_turns(rounds, load, pair, seconds):

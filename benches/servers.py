@@ -181,11 +181,11 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def lemon_session(reuse, durable=False, redis=None, application=COUNTER, concurrency=1, files=False):
+def lemon_session(reuse, durable=False, redis=None, application=COUNTER, concurrency=1, files=False, seal=False):
     def commands(folder, port):
         url = f"redis://127.0.0.1:{REDIS_PORT}\ntable = {redis}" if redis else "files:sessions" if files else "sqlite:sessions.db"
         ini = f"[storage]\nurl = {url}\n" + ("synchronous = FULL\n" if durable else "")
-        ini += f"[server]\nconcurrency = {concurrency}\n"
+        ini += f"[server]\nconcurrency = {concurrency}\n" + ("[session]\nseal = on\n" if seal else "")
         (folder / "lemon.ini").write_text(ini)
         yield {
             "arguments": [COMMAND, "serve", application, "--config", "lemon.ini"]
@@ -305,6 +305,7 @@ ALL = {
 
 # The same application on a stock runtime, with its store inside, beside the command with the same reuse of instances.
 REDIS_PORT = free_port()
+SEALED = f"{REUSED}, sealed"
 REDIS_FRESH = f"{FRESH}, Redis"
 REDIS_REUSED = f"{REUSED}, Redis"
 FILES_REUSED = f"{REUSED}, files"
