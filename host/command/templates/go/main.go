@@ -69,14 +69,14 @@ func show(w http.ResponseWriter, r *http.Request, session *sessions.Session) err
 	if err != nil {
 		return err
 	}
-	flash, err := sessions.Take[string](session, "flash")
+	messages, err := sessions.Flashes[string](session)
 	if err != nil {
 		return err
 	}
 	if err := session.Save(w.Header()); err != nil {
 		return err
 	}
-	send(w, http.StatusOK, page(user, notes, flash))
+	send(w, http.StatusOK, page(user, notes, messages))
 	return nil
 }
 
@@ -86,10 +86,7 @@ func login(w http.ResponseWriter, r *http.Request, session *sessions.Session) er
 		return redirect(w, session, fmt.Sprintf("Enter a name of 1 to %d characters.", longestName))
 	}
 	// Any name is accepted here: check a password before this.
-	if err := session.RegenerateID(); err != nil {
-		return err
-	}
-	if err := session.SetOwner(name); err != nil {
+	if err := session.Authenticate(name, "name"); err != nil {
 		return err
 	}
 	if err := session.Set("user", name); err != nil {
@@ -129,8 +126,8 @@ func logout(w http.ResponseWriter, r *http.Request, session *sessions.Session) e
 }
 
 // redirect saves the session with a message for the page, and sends the visitor there.
-func redirect(w http.ResponseWriter, session *sessions.Session, flash string) error {
-	if err := session.Set("flash", flash); err != nil {
+func redirect(w http.ResponseWriter, session *sessions.Session, message string) error {
+	if err := session.Flash(message); err != nil {
 		return err
 	}
 	if err := session.Save(w.Header()); err != nil {

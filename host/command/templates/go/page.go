@@ -16,10 +16,10 @@ button { color: #222; background: #f2c800; }
 .flash { border-left: .4rem solid #f2c800; }`
 
 // page returns the page: for a visitor who is not logged in (user is empty), with the login.
-func page(user string, notes []string, flash string) string {
+func page(user string, notes, messages []string) string {
 	var b strings.Builder
-	if flash != "" {
-		b.WriteString(`<p class="flash">` + html.EscapeString(flash) + "</p>\n")
+	for _, message := range messages {
+		b.WriteString(`<p class="flash">` + html.EscapeString(message) + "</p>\n")
 	}
 	if user == "" {
 		b.WriteString(`<p>Log in to keep notes. Any name is accepted.</p>

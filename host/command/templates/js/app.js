@@ -42,31 +42,30 @@ async function respond(request) {
 }
 
 function show(session) {
-    const shown = page.page(session.get('user'), session.get('notes') ?? [], session.take('flash'));
+    const shown = page.page(session.get('user'), session.get('notes') ?? [], session.flashes());
     return html(200, session.save(), shown);
 }
 
 function login(session, name) {
     if (name === '' || [...name].length > LONGEST_NAME) {
-        session.set('flash', `Enter a name of 1 to ${LONGEST_NAME} characters.`);
+        session.flash(`Enter a name of 1 to ${LONGEST_NAME} characters.`);
     } else {
         // Any name is accepted here: check a password before this.
-        session.regenerateId();
-        session.setOwner(name);
+        session.authenticate(name, 'name');
         session.set('user', name);
-        session.set('flash', `Welcome, ${name}.`);
+        session.flash(`Welcome, ${name}.`);
     }
     return redirect(session.save());
 }
 
 function note(session, text) {
     if (!session.has('user')) {
-        session.set('flash', 'Log in first.');
+        session.flash('Log in first.');
     } else if (text === '' || [...text].length > LONGEST_NOTE) {
-        session.set('flash', `Enter a note of 1 to ${LONGEST_NOTE} characters.`);
+        session.flash(`Enter a note of 1 to ${LONGEST_NOTE} characters.`);
     } else {
         session.set('notes', [...(session.get('notes') ?? []), text].slice(-MOST_NOTES));
-        session.set('flash', 'Your note is saved.');
+        session.flash('Your note is saved.');
     }
     return redirect(session.save());
 }

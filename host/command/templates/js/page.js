@@ -12,16 +12,16 @@ button { color: #222; background: #f2c800; }
 .flash { border-left: .4rem solid #f2c800; }`;
 
 /** The page: for a visitor who is not logged in (user is undefined), with the login. */
-export function page(user, notes, flash) {
-    const message = flash === undefined ? '' : `<p class="flash">${text(flash)}</p>\n`;
+export function page(user, notes, messages) {
+    const shown = messages.map(message => `<p class="flash">${text(message)}</p>\n`).join('');
     if (user === undefined) {
-        return document(`${message}<p>Log in to keep notes. Any name is accepted.</p>
+        return document(`${shown}<p>Log in to keep notes. Any name is accepted.</p>
 <form method="post" action="/login">
 <label>Your name <input name="name" autocomplete="username" maxlength="100" required></label>
 <button>Log in</button>
 </form>`);
     }
-    return document(`${message}<p>You are logged in as ${text(user)}.</p>
+    return document(`${shown}<p>You are logged in as ${text(user)}.</p>
 <form method="post" action="/notes">
 <label>A note <input name="note" autocomplete="off" maxlength="200" required></label>
 <button>Save</button>

@@ -53,7 +53,7 @@ def respond(request):
 
 
 def show(session):
-    html = page.page(session.get('user'), session.get('notes', []), session.take('flash'))
+    html = page.page(session.get('user'), session.get('notes', []), session.flashes())
     fields = Fields()
     session.save(fields)
     return 200, fields, html
@@ -61,24 +61,23 @@ def show(session):
 
 def login(session, name):
     if not 1 <= len(name) <= LONGEST_NAME:
-        session['flash'] = f'Enter a name of 1 to {LONGEST_NAME} characters.'
+        session.flash(f'Enter a name of 1 to {LONGEST_NAME} characters.')
     else:
         # Any name is accepted here: check a password before this.
-        session.regenerate_id()
-        session.set_owner(name)
+        session.authenticate(name, 'name')
         session['user'] = name
-        session['flash'] = f'Welcome, {name}.'
+        session.flash(f'Welcome, {name}.')
     return saved(session)
 
 
 def note(session, text):
     if 'user' not in session:
-        session['flash'] = 'Log in first.'
+        session.flash('Log in first.')
     elif not 1 <= len(text) <= LONGEST_NOTE:
-        session['flash'] = f'Enter a note of 1 to {LONGEST_NOTE} characters.'
+        session.flash(f'Enter a note of 1 to {LONGEST_NOTE} characters.')
     else:
         session['notes'] = [*session.get('notes', []), text][-MOST_NOTES:]
-        session['flash'] = 'Your note is saved.'
+        session.flash('Your note is saved.')
     return saved(session)
 
 

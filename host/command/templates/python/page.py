@@ -14,17 +14,17 @@ button { color: #222; background: #f2c800; }
 .flash { border-left: .4rem solid #f2c800; }"""
 
 
-def page(user, notes, flash):
+def page(user, notes, messages):
     """The page: for a visitor who is not logged in (user is None), with the login."""
-    flash = '' if flash is None else f'<p class="flash">{text(flash)}</p>\n'
+    shown = ''.join(f'<p class="flash">{text(message)}</p>\n' for message in messages)
     if user is None:
-        return document(f'''{flash}<p>Log in to keep notes. Any name is accepted.</p>
+        return document(f'''{shown}<p>Log in to keep notes. Any name is accepted.</p>
 <form method="post" action="/login">
 <label>Your name <input name="name" autocomplete="username" maxlength="100" required></label>
 <button>Log in</button>
 </form>''')
     notes = ''.join(f'<li>{text(note)}</li>\n' for note in notes)
-    return document(f'''{flash}<p>You are logged in as {text(user)}.</p>
+    return document(f'''{shown}<p>You are logged in as {text(user)}.</p>
 <form method="post" action="/notes">
 <label>A note <input name="note" autocomplete="off" maxlength="200" required></label>
 <button>Save</button>

@@ -41,36 +41,35 @@ fn respond(request: &Parts, form: &Form) -> Result<Response<Body>> {
 fn show(session: &Session) -> Result<Response<Body>> {
     let user: Option<String> = session.get("user")?;
     let notes: Vec<String> = session.get("notes")?.unwrap_or_default();
-    let flash: Option<String> = session.take("flash")?;
-    let mut response = html(200, page::page(user.as_deref(), &notes, flash.as_deref()));
+    let messages: Vec<String> = session.flashes()?;
+    let mut response = html(200, page::page(user.as_deref(), &notes, &messages));
     session.save()?.append_to_map(response.headers_mut())?;
     Ok(response)
 }
 
 fn login(session: &Session, name: &str) -> Result<Response<Body>> {
     if name.is_empty() || name.chars().count() > LONGEST_NAME {
-        session.set("flash", &format!("Enter a name of 1 to {LONGEST_NAME} characters."))?;
+        session.flash(&format!("Enter a name of 1 to {LONGEST_NAME} characters."))?;
     } else {
         // Any name is accepted here: check a password before this.
-        session.regenerate_id()?;
-        session.set_owner(Some(name))?;
+        session.authenticate(name, "name")?;
         session.set("user", name)?;
-        session.set("flash", &format!("Welcome, {name}."))?;
+        session.flash(&format!("Welcome, {name}."))?;
     }
     redirect(session.save()?)
 }
 
 fn note(session: &Session, note: &str) -> Result<Response<Body>> {
     if !session.has_key("user")? {
-        session.set("flash", "Log in first.")?;
+        session.flash("Log in first.")?;
     } else if note.is_empty() || note.chars().count() > LONGEST_NOTE {
-        session.set("flash", &format!("Enter a note of 1 to {LONGEST_NOTE} characters."))?;
+        session.flash(&format!("Enter a note of 1 to {LONGEST_NOTE} characters."))?;
     } else {
         let mut notes: Vec<String> = session.get("notes")?.unwrap_or_default();
         notes.push(note.to_owned());
         notes.drain(..notes.len().saturating_sub(MOST_NOTES));
         session.set("notes", &notes)?;
-        session.set("flash", "Your note is saved.")?;
+        session.flash("Your note is saved.")?;
     }
     redirect(session.save()?)
 }

@@ -14,11 +14,12 @@ button { color: #222; background: #f2c800; }
 .flash { border-left: .4rem solid #f2c800; }";
 
 /// The page: for a visitor who is not logged in, with the login.
-pub fn page(user: Option<&str>, notes: &[String], flash: Option<&str>) -> String {
-    let flash = flash.map_or_else(String::new, |flash| format!("<p class=\"flash\">{}</p>\n", encode_text(flash)));
+pub fn page(user: Option<&str>, notes: &[String], messages: &[String]) -> String {
+    let message = |text: &String| format!("<p class=\"flash\">{}</p>\n", encode_text(text));
+    let messages: String = messages.iter().map(message).collect();
     let Some(user) = user else {
         return document(&format!(
-            "{flash}<p>Log in to keep notes. Any name is accepted.</p>
+            "{messages}<p>Log in to keep notes. Any name is accepted.</p>
 <form method=\"post\" action=\"/login\">
 <label>Your name <input name=\"name\" autocomplete=\"username\" maxlength=\"100\" required></label>
 <button>Log in</button>
@@ -27,7 +28,7 @@ pub fn page(user: Option<&str>, notes: &[String], flash: Option<&str>) -> String
     };
     let notes: String = notes.iter().map(|note| format!("<li>{}</li>\n", encode_text(note))).collect();
     document(&format!(
-        "{flash}<p>You are logged in as {user}.</p>
+        "{messages}<p>You are logged in as {user}.</p>
 <form method=\"post\" action=\"/notes\">
 <label>A note <input name=\"note\" autocomplete=\"off\" maxlength=\"200\" required></label>
 <button>Save</button>
