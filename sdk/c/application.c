@@ -360,6 +360,8 @@ void lemon_session_sessions_metadata_free(lemon_session_sessions_metadata_t *ptr
   application_option_u64_free(&ptr->authenticated_at);
   application_option_string_free(&ptr->method);
   application_option_string_free(&ptr->label);
+  application_option_string_free(&ptr->address);
+  application_option_string_free(&ptr->user_agent);
 }
 
 __attribute__((__import_module__("lemon:session/sessions@0.1.0"), __import_name__("[resource-drop]session")))
@@ -553,6 +555,8 @@ void lemon_session_manager_entry_free(lemon_session_manager_entry_t *ptr) {
   application_option_u64_free(&ptr->authenticated_at);
   application_option_string_free(&ptr->method);
   application_option_string_free(&ptr->label);
+  application_option_string_free(&ptr->address);
+  application_option_string_free(&ptr->user_agent);
 }
 
 void lemon_session_manager_list_entry_free(lemon_session_manager_list_entry_t *ptr) {
@@ -2682,7 +2686,7 @@ bool lemon_session_sessions_method_session_set_label(lemon_session_sessions_borr
 
 bool lemon_session_sessions_method_session_metadata(lemon_session_sessions_borrow_session_t self, lemon_session_sessions_metadata_t *ret, lemon_session_sessions_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(56+6*sizeof(void*))];
+  uint8_t ret_area[(56+12*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_lemon_session_sessions_method_session_metadata((self).__handle, ptr);
   lemon_session_sessions_result_metadata_error_t result;
@@ -2737,6 +2741,30 @@ bool lemon_session_sessions_method_session_metadata(lemon_session_sessions_borro
           break;
         }
       }
+      application_option_string_t option3;
+      switch ((int32_t) *((uint8_t*) (ptr + (56+6*sizeof(void*))))) {
+        case 0: {
+          option3.is_some = false;
+          break;
+        }
+        case 1: {
+          option3.is_some = true;
+          option3.val = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (56+7*sizeof(void*))))), (*((size_t*) (ptr + (56+8*sizeof(void*))))) };
+          break;
+        }
+      }
+      application_option_string_t option4;
+      switch ((int32_t) *((uint8_t*) (ptr + (56+9*sizeof(void*))))) {
+        case 0: {
+          option4.is_some = false;
+          break;
+        }
+        case 1: {
+          option4.is_some = true;
+          option4.val = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (56+10*sizeof(void*))))), (*((size_t*) (ptr + (56+11*sizeof(void*))))) };
+          break;
+        }
+      }
 
       result.val.ok = (lemon_session_sessions_metadata_t) {
         (uint64_t) (uint64_t) (*((int64_t*) (ptr + 8))),
@@ -2745,6 +2773,8 @@ bool lemon_session_sessions_method_session_metadata(lemon_session_sessions_borro
         (application_option_u64_t) option0,
         (application_option_string_t) option1,
         (application_option_string_t) option2,
+        (application_option_string_t) option3,
+        (application_option_string_t) option4,
       };
       break;
     }
@@ -4024,22 +4054,22 @@ bool lemon_session_manager_list(lemon_session_manager_location_t *location, appl
   switch ((int32_t) *((uint8_t*) (ptr + 0))) {
     case 0: {
       result.is_err = false;
-      application_option_string_t option22;
+      application_option_string_t option24;
       switch ((int32_t) *((uint8_t*) (ptr + (3*sizeof(void*))))) {
         case 0: {
-          option22.is_some = false;
+          option24.is_some = false;
           break;
         }
         case 1: {
-          option22.is_some = true;
-          option22.val = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (4*sizeof(void*))))), (*((size_t*) (ptr + (5*sizeof(void*))))) };
+          option24.is_some = true;
+          option24.val = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (4*sizeof(void*))))), (*((size_t*) (ptr + (5*sizeof(void*))))) };
           break;
         }
       }
 
       result.val.ok = (lemon_session_manager_page_t) {
         (lemon_session_manager_list_entry_t) (lemon_session_manager_list_entry_t) { (lemon_session_manager_entry_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
-        (application_option_string_t) option22,
+        (application_option_string_t) option24,
       };
       break;
     }
@@ -4107,7 +4137,7 @@ bool lemon_session_manager_list(lemon_session_manager_location_t *location, appl
 
 bool lemon_session_manager_get(lemon_session_manager_location_t *location, application_string_t *digest, application_string_t *maybe_owner, lemon_session_manager_option_entry_t *ret, lemon_session_manager_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(72+10*sizeof(void*))];
+  uint8_t ret_area[(72+16*sizeof(void*))];
   application_option_string_t owner;
   owner.is_some = maybe_owner != NULL;if (maybe_owner) {
     owner.val = *maybe_owner;
@@ -4157,14 +4187,14 @@ bool lemon_session_manager_get(lemon_session_manager_location_t *location, appli
   switch ((int32_t) *((uint8_t*) (ptr + 0))) {
     case 0: {
       result.is_err = false;
-      lemon_session_manager_option_entry_t option17;
+      lemon_session_manager_option_entry_t option19;
       switch ((int32_t) *((uint8_t*) (ptr + 8))) {
         case 0: {
-          option17.is_some = false;
+          option19.is_some = false;
           break;
         }
         case 1: {
-          option17.is_some = true;
+          option19.is_some = true;
           application_option_string_t option13;
           switch ((int32_t) *((uint8_t*) (ptr + (40+2*sizeof(void*))))) {
             case 0: {
@@ -4213,8 +4243,32 @@ bool lemon_session_manager_get(lemon_session_manager_location_t *location, appli
               break;
             }
           }
+          application_option_string_t option17;
+          switch ((int32_t) *((uint8_t*) (ptr + (72+10*sizeof(void*))))) {
+            case 0: {
+              option17.is_some = false;
+              break;
+            }
+            case 1: {
+              option17.is_some = true;
+              option17.val = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (72+11*sizeof(void*))))), (*((size_t*) (ptr + (72+12*sizeof(void*))))) };
+              break;
+            }
+          }
+          application_option_string_t option18;
+          switch ((int32_t) *((uint8_t*) (ptr + (72+13*sizeof(void*))))) {
+            case 0: {
+              option18.is_some = false;
+              break;
+            }
+            case 1: {
+              option18.is_some = true;
+              option18.val = (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (72+14*sizeof(void*))))), (*((size_t*) (ptr + (72+15*sizeof(void*))))) };
+              break;
+            }
+          }
 
-          option17.val = (lemon_session_manager_entry_t) {
+          option19.val = (lemon_session_manager_entry_t) {
             (application_string_t) (application_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
             (uint64_t) (uint64_t) (*((int64_t*) (ptr + (16+2*sizeof(void*))))),
             (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
@@ -4224,12 +4278,14 @@ bool lemon_session_manager_get(lemon_session_manager_location_t *location, appli
             (application_option_u64_t) option14,
             (application_option_string_t) option15,
             (application_option_string_t) option16,
+            (application_option_string_t) option17,
+            (application_option_string_t) option18,
           };
           break;
         }
       }
 
-      result.val.ok = option17;
+      result.val.ok = option19;
       break;
     }
     case 1: {

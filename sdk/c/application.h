@@ -276,6 +276,11 @@ typedef struct lemon_session_sessions_metadata_t {
   application_option_string_t   method;
   // What its owner calls it.
   application_option_string_t   label;
+  // The client's address when the session began, or when its owner logged in last. None unless the setting
+  // `client-address` keeps it.
+  application_option_string_t   address;
+  // The client's `User-Agent` then. None unless the setting `client-user-agent` keeps it.
+  application_option_string_t   user_agent;
 } lemon_session_sessions_metadata_t;
 
 typedef struct lemon_session_sessions_own_session_t {
@@ -451,6 +456,10 @@ typedef struct lemon_session_manager_entry_t {
   application_option_string_t   method;
   // What its owner calls it.
   application_option_string_t   label;
+  // The client's address when the session began, or when its owner logged in last, if the setting `client-address` keeps it.
+  application_option_string_t   address;
+  // The client's `User-Agent` then, if the setting `client-user-agent` keeps it.
+  application_option_string_t   user_agent;
 } lemon_session_manager_entry_t;
 
 typedef struct {
@@ -674,8 +683,8 @@ extern bool lemon_session_sessions_method_session_entries_of(lemon_session_sessi
 extern bool lemon_session_sessions_method_session_csrf_token(lemon_session_sessions_borrow_session_t self, application_string_t *ret, lemon_session_sessions_error_t *err);
 // Whether a text is a token of this session. It may come from anybody.
 extern bool lemon_session_sessions_method_session_check_csrf(lemon_session_sessions_borrow_session_t self, application_string_t *token, bool *ret, lemon_session_sessions_error_t *err);
-// Whether there are changes that `save` would write: of a variable or message of any application, the owner or the id.
-// That a use of the session extends it is no such change.
+// Whether there are changes that `save` would write: of a variable or message of any application, the owner, the id or the
+// lifetime. That a use of the session extends it is no such change.
 extern bool lemon_session_sessions_method_session_modified(lemon_session_sessions_borrow_session_t self);
 // Whether a variable, message, token or owner was read or changed since `start`, with any handle: if not, the response
 // does not depend on the visitor's session.

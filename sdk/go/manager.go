@@ -38,6 +38,10 @@ type Entry struct {
 	Method string
 	// Label is what its owner calls it, or "".
 	Label string
+	// Address is the client's address when it began or its owner logged in, or "" if the site does not keep it.
+	Address string
+	// UserAgent is that of the client then, or "" if the site does not keep it.
+	UserAgent string
 }
 
 // CreateTables creates the tables or migrates those of an older version.
@@ -122,7 +126,7 @@ func (m Manager) List(owner string) iter.Seq2[Entry, error] {
 func entryOf(one bindings.Entry) Entry {
 	return Entry{
 		one.Digest, at(one.Created), at(one.Accessed), at(one.Expires), one.Owner.SomeOr(""), one.Size,
-		atIfAny(one.AuthenticatedAt), one.Method.SomeOr(""), one.Label.SomeOr(""),
+		atIfAny(one.AuthenticatedAt), one.Method.SomeOr(""), one.Label.SomeOr(""), one.Address.SomeOr(""), one.UserAgent.SomeOr(""),
 	}
 }
 

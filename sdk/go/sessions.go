@@ -311,6 +311,10 @@ type Metadata struct {
 	Method string
 	// Label is what its owner calls it, or "".
 	Label string
+	// Address is the client's address when it began or its owner logged in, or "" if the site does not keep it.
+	Address string
+	// UserAgent is that of the client then, or "" if the site does not keep it.
+	UserAgent string
 }
 
 // Metadata returns what is known of the session.
@@ -321,7 +325,7 @@ func (s *Session) Metadata() (Metadata, error) {
 	}
 	return Metadata{
 		at(known.Created), at(known.Accessed), atIfAny(known.AbsoluteExpiry), atIfAny(known.AuthenticatedAt),
-		known.Method.SomeOr(""), known.Label.SomeOr(""),
+		known.Method.SomeOr(""), known.Label.SomeOr(""), known.Address.SomeOr(""), known.UserAgent.SomeOr(""),
 	}, nil
 }
 

@@ -215,6 +215,10 @@ export interface Metadata {
     authenticatedAt?: number;
     method?: string;
     label?: string;
+    /** The client's address when the session began or its owner logged in, if the site keeps it. */
+    address?: string;
+    /** The client's `User-Agent` then, if the site keeps it. */
+    userAgent?: string;
 }
 
 /** A stored session without its variables. Times are in seconds since 1970, the size is in bytes. */
@@ -229,6 +233,10 @@ export interface Entry {
     authenticatedAt?: number;
     method?: string;
     label?: string;
+    /** The client's address when the session began or its owner logged in, if the site keeps it. */
+    address?: string;
+    /** The client's `User-Agent` then, if the site keeps it. */
+    userAgent?: string;
 }
 
 /** Manages tables and the sessions of all visitors. */

@@ -468,8 +468,8 @@ class Session(MutableMapping):
         _call(self._session.set_label, None if label is None else _text('a label', label))
 
     def metadata(self):
-        """What is known of the session, for its user: created, accessed, absolute_expiry, authenticated_at, method and label.
-        Times are in seconds since 1970."""
+        """What is known of the session, for its user: created, accessed, absolute_expiry, authenticated_at, method, label,
+        and, where the site keeps them, address and user_agent. Times are in seconds since 1970."""
         return _call(self._session.metadata)
 
     def expires_at(self):
@@ -593,8 +593,8 @@ class Manager:
 
     def list(self, owner=None):
         """Yields the live sessions, optionally only those of one owner, with digest, created, accessed, expires, owner
-        and size; of one owner also with authenticated_at, method and label. Times are in seconds since 1970, sizes in
-        bytes."""
+        and size; of one owner also with authenticated_at, method, label, address and user_agent. Times are in seconds
+        since 1970, sizes in bytes."""
         owner = None if owner is None else _text('an owner', owner)
         after = None
         while True:

@@ -45,6 +45,7 @@ const imports = {
     'lemon:session/settings': {
         getDefaults: () => settings,
         getCaller: () => ({ request: requests, manager: 'owners' }),
+        getClient: () => ({}),
         notify: (notice) => console.error(notice),
     },
     'wasi:clocks/wall-clock': clocks.wallClock,

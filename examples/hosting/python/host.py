@@ -67,6 +67,7 @@ add_storage(linker, Memory())
 with linker.root() as root, root.add_instance('lemon:session/settings@0.1.0') as settings:
     settings.add_func('get-defaults', lambda _store: defaults)
     settings.add_func('get-caller', get_caller)
+    settings.add_func('get-client', lambda _store: Record({'address': None, 'user-agent': None}))
     settings.add_func('notify', lambda _store, notice: print(notice, file=sys.stderr))
 
 lock = Lock()

@@ -14,7 +14,7 @@ use lemon_session_rules::{
     Env, Error, Session, Settings, Value,
     manager::{self as rules, Entry, Page},
     options::Options,
-    settings::{Caller, Notice},
+    settings::{Caller, Client, Notice},
     start,
     storage::{
         Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome,
@@ -45,6 +45,10 @@ impl Env for Imports {
 
     fn caller(&self) -> Caller {
         settings::get_caller()
+    }
+
+    fn client(&self) -> Client {
+        settings::get_client()
     }
 
     fn notify(&self, notice: &Notice) {

@@ -15,6 +15,8 @@ macro_rules! bindings {
                 "lemon:session/settings@0.1.0/defaults": lemon_session_rules::settings::Settings,
                 "lemon:session/settings@0.1.0/grant": lemon_session_rules::settings::Grant,
                 "lemon:session/settings@0.1.0/caller": lemon_session_rules::settings::Caller,
+                "lemon:session/settings@0.1.0/client": lemon_session_rules::settings::Client,
+                "lemon:session/settings@0.1.0/client-address": lemon_session_rules::settings::ClientAddress,
                 "lemon:session/settings@0.1.0/notice": lemon_session_rules::settings::Notice,
                 "lemon:session/storage@0.1.0/failure": lemon_session_rules::storage::Failure,
                 "lemon:session/storage@0.1.0/session-record": lemon_session_rules::storage::SessionRecord,

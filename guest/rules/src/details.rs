@@ -4,11 +4,11 @@ use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
 use crate::{
-    Error, Result, Value, codec,
+    Env, Error, Result, Value, World, client, codec,
     cookie::MAX_LIFETIME,
     expiry::{self, Expiry},
     pending::{Application, Found},
-    settings::Settings,
+    settings::{Client, Settings},
     storage::{self, DETAILS, Loaded, SessionRecord, Stored, Variable},
     types::Lifetime,
 };
@@ -23,6 +23,11 @@ const AUTHENTICATED: &str = "authenticated";
 const METHOD: &str = "method";
 /// What the owner calls the session.
 const LABEL: &str = "label";
+
+/// The client's address when the session began or its owner logged in.
+const ADDRESS: &str = "address";
+/// The client's `User-Agent` then.
+const USER_AGENT: &str = "user-agent";
 
 /// The key of the session's values, wrapped for its id.
 pub(crate) const SEAL: &str = "seal";
@@ -102,6 +107,27 @@ impl Details {
 
     pub fn label(&self) -> Option<String> {
         self.text(LABEL)
+    }
+
+    pub fn address(&self) -> Option<String> {
+        self.text(ADDRESS)
+    }
+
+    pub fn user_agent(&self) -> Option<String> {
+        self.text(USER_AGENT)
+    }
+
+    /// Keeps what the settings say of the client.
+    pub fn note_client<E: Env>(&mut self, world: &World<E>) -> Result<()> {
+        let settings = world.settings();
+        let Client { address, user_agent } = client::kept(settings, || world.env.client());
+        for (name, value) in [(ADDRESS, address), (USER_AGENT, user_agent)] {
+            // Most sites keep neither.
+            if value.is_some() || self.get(name).is_some() {
+                self.set(name, value.map(Value::Text))?;
+            }
+        }
+        Ok(())
     }
 
     pub fn give(&mut self, lifetime: &Lifetime) -> Result<()> {

@@ -2,7 +2,7 @@ use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
 use crate::{
-    settings::{Caller, Notice, Settings},
+    settings::{Caller, Client, Notice, Settings},
     storage::{
         Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome,
         Write,
@@ -27,6 +27,8 @@ pub trait Env {
     fn defaults(&self) -> Settings;
     /// The request that calls, and its grant.
     fn caller(&self) -> Caller;
+    /// The client of the request that calls.
+    fn client(&self) -> Client;
     /// Tells the host what an application probably did not intend.
     fn notify(&self, notice: &Notice);
 

@@ -12,6 +12,7 @@ extern crate alloc;
 
 mod at_once;
 mod begun;
+mod client;
 pub mod codec;
 pub mod cookie;
 mod details;

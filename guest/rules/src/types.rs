@@ -97,6 +97,10 @@ pub struct Metadata {
     pub method: Option<String>,
     /// What its owner calls it.
     pub label: Option<String>,
+    /// The client's address when it began or when its owner logged in last, if the settings keep it.
+    pub address: Option<String>,
+    /// The client's `User-Agent` then, if the settings keep it.
+    pub user_agent: Option<String>,
 }
 
 /// A response header: its name in lower case, and its value.

@@ -3,7 +3,9 @@
 
 use std::{env, fs, path::Path};
 
-use lemon_session_rules::settings::{CacheLimiter, CookieSettings, Limits, Reservation, SameSite, Secure, Settings};
+use lemon_session_rules::settings::{
+    CacheLimiter, ClientAddress, CookieSettings, Limits, Reservation, SameSite, Secure, Settings,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize, Serialize)]
@@ -26,6 +28,9 @@ struct Defaults {
     lazy: bool,
     strict: bool,
     seal: bool,
+    #[serde(with = "ClientAddressCase")]
+    client_address: ClientAddress,
+    client_user_agent: u32,
     cleanup: f64,
     seed: String,
     #[serde(with = "CacheLimiterCase")]
@@ -72,6 +77,14 @@ enum SecureCase {
     Auto,
     On,
     Off,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "ClientAddress", rename_all = "kebab-case")]
+enum ClientAddressCase {
+    None,
+    Network,
+    Full,
 }
 
 #[derive(Deserialize, Serialize)]

@@ -20,7 +20,7 @@ pub struct SessionCtx {
 }
 
 /// The request on whose behalf sessions are used, and its rights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// A number that is unique among the requests of this host, or 0 if the host does not number its requests.
     ///
@@ -29,6 +29,8 @@ pub struct Caller {
     pub request: u64,
     /// The address of the client, if it is known.
     pub client: Option<IpAddr>,
+    /// The request's `User-Agent`, if it has one. Needed only with the setting `client-user-agent`.
+    pub user_agent: Option<Arc<str>>,
     /// The functions of `lemon:session/manager` that the application may call.
     pub manager: Grant,
 }
@@ -36,7 +38,7 @@ pub struct Caller {
 impl Default for Caller {
     /// Requests are not numbered, and an application manages only the sessions of a given owner.
     fn default() -> Self {
-        Self { request: 0, client: None, manager: Grant::Owners }
+        Self { request: 0, client: None, user_agent: None, manager: Grant::Owners }
     }
 }
 
@@ -88,7 +90,7 @@ impl SessionCtx {
 
     fn sharing(&self, settings: Settings, new_sessions: NewSessions) -> Self {
         let stores = Arc::clone(&self.shared.stores);
-        Self { shared: Arc::new(Shared { stores, settings, new_sessions }), caller: self.caller }
+        Self { shared: Arc::new(Shared { stores, settings, new_sessions }), caller: self.caller.clone() }
     }
 
     /// The same context for another caller. Call it for each request, before its guest runs.
@@ -98,8 +100,8 @@ impl SessionCtx {
     }
 
     /// The caller on whose behalf sessions are used.
-    pub fn caller(&self) -> Caller {
-        self.caller
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// The settings.

@@ -57,8 +57,8 @@ fn list<A, B: From<A>>(from: Vec<A>) -> Vec<B> {
 
 record! {
     settings::Settings => wit::Defaults: {
-        app, expires, max_lifetime, max_expires, login_lifetime, rolling, touch_after, renew_after, renew_grace, remember_ended, lazy, strict, seal, cleanup,
-        seed, cache_limiter: Into::into, cache_expire, cookie: Into::into, limits: Into::into, reserved: list,
+        app, expires, max_lifetime, max_expires, login_lifetime, rolling, touch_after, renew_after, renew_grace, remember_ended, lazy, strict, seal,
+        client_address: Into::into, client_user_agent, cleanup, seed, cache_limiter: Into::into, cache_expire, cookie: Into::into, limits: Into::into, reserved: list,
     }
 }
 
@@ -74,6 +74,10 @@ record! {
 
 record! {
     settings::Reservation => wit::Reservation: { name, secret_hash }
+}
+
+cases! {
+    settings::ClientAddress => wit::ClientAddress { None, Network, Full }
 }
 
 cases! {
@@ -109,7 +113,7 @@ record! {
 }
 
 record! {
-    exported::Metadata => imported::Metadata: { created, accessed, absolute_expiry, authenticated_at, method, label }
+    exported::Metadata => imported::Metadata: { created, accessed, absolute_expiry, authenticated_at, method, label, address, user_agent }
 }
 
 record! {
@@ -118,6 +122,6 @@ record! {
 
 record! {
     exported_manager::Entry => imported_manager::Entry: {
-        digest, created, accessed, expires, owner, size, authenticated_at, method, label,
+        digest, created, accessed, expires, owner, size, authenticated_at, method, label, address, user_agent,
     }
 }

@@ -56,7 +56,7 @@ impl SessionCtxView<'_> {
     /// Fails if the client has begun as many sessions as the host allows per minute.
     fn count_new_session(&self) -> Result<()> {
         let (shared, now) = (&self.ctx.shared, Instant::now());
-        let Caller { client, request, .. } = self.ctx.caller();
+        let &Caller { client, request, .. } = self.ctx.caller();
         if shared.new_sessions.begin(client, now) {
             return Ok(());
         }

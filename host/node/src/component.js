@@ -69,6 +69,7 @@ export class Instance {
     #open = new Map();
     #collected = new FinalizationRegistry(number => this.#open.delete(number));
     #count = 0;
+    #client = {};
 
     constructor({ storage, defaults, notify }) {
         this.#exports = session(
@@ -81,6 +82,7 @@ export class Instance {
                     getDefaults: () => defaults,
                     // The server itself calls, which may do anything.
                     getCaller: () => ({ request: 0n, manager: 'all' }),
+                    getClient: () => this.#client,
                     notify,
                 },
             },
@@ -98,8 +100,8 @@ export class Instance {
         return this.#open.size;
     }
 
-    /** Calls the component. */
-    call(action) {
+    /** Calls the component, on behalf of a client. */
+    call(action, client = {}) {
         if (this.#trap) {
             throw stopped('another request made the session component fail', this.#trap);
         }
@@ -107,6 +109,7 @@ export class Instance {
             throw new SessionError('storage', 'a store called the session that calls it');
         }
         this.#isCalled = true;
+        this.#client = client;
         try {
             return action(this.#exports);
         } catch (error) {
@@ -120,15 +123,15 @@ export class Instance {
         }
     }
 
-    /** Starts a session. */
-    start(options) {
-        return this.#keep(this.call(({ sessions }) => sessions.start(options)));
+    /** Starts a session, for a client. */
+    start({ client, ...options }) {
+        return this.#keep(this.call(({ sessions }) => sessions.start(options), client), client);
     }
 
-    #keep(resource) {
+    #keep(resource, client) {
         const number = (this.#count += 1);
-        const handle = new Handle(this, resource, {
-            keep: resource => this.#keep(resource),
+        const handle = new Handle(this, resource, client, {
+            keep: resource => this.#keep(resource, client),
             release: () => {
                 this.#open.delete(number);
                 this.#collected.unregister(handle);
@@ -165,11 +168,13 @@ export const METHODS = [
 export class Handle {
     #instance;
     #resource;
+    #client;
     #owner;
 
-    constructor(instance, resource, owner) {
+    constructor(instance, resource, client, owner) {
         this.#instance = instance;
         this.#resource = resource;
+        this.#client = client;
         this.#owner = owner;
     }
 
@@ -177,7 +182,7 @@ export class Handle {
         if (!this.#resource) {
             throw new SessionError('gone', 'the request of this session has ended');
         }
-        return this.#instance.call(() => this.#resource[method](...args));
+        return this.#instance.call(() => this.#resource[method](...args), this.#client);
     }
 
     application(name) {

@@ -113,6 +113,10 @@ export interface Settings {
     strict?: boolean;
     /** Whether values are sealed: encrypted so that only the visitor's cookie opens them. */
     seal?: boolean;
+    /** How much of the client's address is kept when a session begins and when its owner logs in. */
+    clientAddress?: 'none' | 'network' | 'full';
+    /** How many characters of the client's `User-Agent` are kept then, at most 1024; 0: none. */
+    clientUserAgent?: number;
     /** The probability that a start triggers a cleanup of expired sessions. */
     cleanup?: number;
     /** Text mixed into new ids. */

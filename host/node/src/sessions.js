@@ -79,18 +79,21 @@ async function open(options = {}) {
     return count === 0 ? openPool({ ...of, log }) : new Threads({ ...of, threads: count, log });
 }
 
-/** The values of the Cookie fields, and whether the visitor came over HTTPS. */
+/** The values of the Cookie fields, whether the visitor came over HTTPS, and the client. */
 function ofRequest(request) {
     if (!request) {
-        return { cookies: [], https: false };
+        return { cookies: [], https: false, client: {} };
     }
     const { headers } = request;
     if (typeof headers?.get === 'function') {
         // A Request of fetch. Only the server knows whether its proxy may tell the protocol.
-        return { cookies: bytes(headers.get('cookie')), https: request.url.startsWith('https:') };
+        const client = { userAgent: headers.get('user-agent') ?? undefined };
+        return { cookies: bytes(headers.get('cookie')), https: request.url.startsWith('https:'), client };
     }
-    // A request of node:http, or of express, whose `secure` follows the setting `trust proxy`.
-    return { cookies: bytes(headers.cookie), https: request.secure ?? request.socket?.encrypted ?? false };
+    // A request of node:http, or of express, whose `secure` and `ip` follow the setting `trust proxy`.
+    const { socket } = request;
+    const client = { address: request.ip ?? socket?.remoteAddress, userAgent: headers['user-agent'] };
+    return { cookies: bytes(headers.cookie), https: request.secure ?? socket?.encrypted ?? false, client };
 }
 
 /** Header fields are Latin-1 in Node: their bytes are those the browser sent. */

@@ -111,7 +111,8 @@ test('messages, defaults, tokens and sessions of the owner are the same in this 
         const post = headers => ({ method: 'POST', url: '/', headers });
         await again.checkCsrf(post({}), token);
         await again.checkCsrf(post({ 'sec-fetch-site': 'same-origin' }));
-        for (const [headers, given] of [[{}], [{}, 'x'], [{ origin: 'https://evil.example', host: 'a' }, token]]) {
+        for (const [headers, given] of [[{}], [{}, 'x'], [{ origin: 'https://evil.example', host: 'a' }, token],
+            [{ origin: 'http://a b', host: 'a b' }]]) {
             await assert.rejects(again.checkCsrf(post(headers), given), { code: 'cross-site', status: 403 });
         }
         const other = await sessions.start();
@@ -119,6 +120,29 @@ test('messages, defaults, tokens and sessions of the owner are the same in this 
         assert.deepEqual(await other.entriesOf(digest), [['a', 1]]);
         await assert.rejects(other.entriesOf('none'), { code: 'invalid-name' });
         again.dispose();
+        other.dispose();
+        await sessions.close();
+    }
+});
+
+test('where a session began is kept if the site wants it', async () => {
+    const of = (address, agent) => ({ method: 'GET', url: '/', headers: { 'user-agent': agent }, socket: { remoteAddress: address } });
+    for (const threads of [0, 1]) {
+        const storage = `sqlite:${folder()}/sessions.db`;
+        const sessions = await Sessions.open({ storage, threads, clientAddress: 'network', clientUserAgent: 6 });
+        const session = await sessions.start(of('192.0.2.77', 'lynx/2.9'));
+        await session.authenticate('ann', 'password');
+        const other = await sessions.start(new Request('http://a/', { headers: { 'user-agent': 'w3m' } }));
+        await other.save();
+        await session.save();
+        const { address, userAgent } = await session.metadata;
+        assert.deepEqual([address, userAgent], ['192.0.2.0/24', 'lynx/2']);
+        const { address: none, userAgent: w3m } = await other.metadata;
+        assert.deepEqual([none, w3m], [undefined, 'w3m']);
+        for await (const entry of sessions.manager().list('ann')) {
+            assert.deepEqual([entry.address, entry.userAgent], ['192.0.2.0/24', 'lynx/2']);
+        }
+        session.dispose();
         other.dispose();
         await sessions.close();
     }

@@ -157,6 +157,24 @@ class EveryStore(unittest.TestCase):
                     session.remember(wrong)  # type: ignore[arg-type]
         self.assertNotIn('Max-Age', dict(session.headers)['set-cookie'])
 
+    def test_where_a_session_began_and_where_its_owner_logged_in_is_kept_if_the_site_wants_it(self) -> None:
+        settings = Settings(app='test', client_address='network', client_user_agent=6)
+        wsgi = {'REMOTE_ADDR': '192.0.2.77', 'HTTP_USER_AGENT': 'lynx/2.9'}
+        asgi = {'type': 'http', 'client': ('2001:db8::77', 1234), 'headers': [(b'user-agent', b'w3m')]}
+        with sqlite() as place:
+            sessions = place.sessions(settings)
+            with sessions.start(wsgi) as session:
+                session['a'] = 1
+            cookie = cookie_of(session.headers)
+            with sessions.start({**asgi, 'headers': [*asgi['headers'], (b'cookie', cookie.encode())]}) as session:
+                self.assertEqual(session.metadata()[-2:], ('192.0.2.0/24', 'lynx/2'))
+                session.authenticate('ada', 'password')
+                self.assertEqual(session.metadata()[-2:], ('2001:db8::/48', 'w3m'))
+            [entry] = sessions.manager().list('ada')
+            self.assertEqual((entry.address, entry.user_agent), ('2001:db8::/48', 'w3m'))
+            with sessions.start({'type': 'http', 'client': None, 'headers': []}) as session:
+                self.assertEqual(session.metadata()[-2:], (None, None))
+
     @on_every_store
     def test_an_id_that_is_renewed_still_leads_to_the_session(self, place: Place) -> None:
         sessions = place.sessions(Settings(app='test', renew_after=1, renew_grace=1))

@@ -2,7 +2,7 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 
 use lemon_session_rules::{
     Env, Settings,
-    settings::{Caller, Grant, Notice},
+    settings::{Caller, Client, Grant, Notice},
     storage as wit,
 };
 use lemon_session_store::{self as store, Digest, guest};
@@ -106,6 +106,10 @@ impl<W: Wire> Env for Host<W> {
 
     fn caller(&self) -> Caller {
         Caller { request: 0, manager: Grant::All }
+    }
+
+    fn client(&self) -> Client {
+        Client::default()
     }
 
     fn notify(&self, _: &Notice) {}

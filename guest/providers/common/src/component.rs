@@ -2,7 +2,7 @@
 
 use lemon_session_rules::{
     Settings,
-    settings::{Caller, Notice},
+    settings::{Caller, Client, Notice},
     storage::{
         Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome,
         Write,
@@ -27,6 +27,11 @@ impl<C: Component> settings::Guest for C {
 
     fn get_caller() -> Caller {
         C::provider().caller()
+    }
+
+    fn get_client() -> Client {
+        // A component does not see the connection.
+        Client::default()
     }
 
     fn notify(notice: Notice) {

@@ -31,6 +31,10 @@ pub struct Entry {
     pub method: Option<String>,
     /// What its owner calls it.
     pub label: Option<String>,
+    /// The client's address when it began or when its owner logged in last, if the settings keep it.
+    pub address: Option<String>,
+    /// The client's `User-Agent` then, if the settings keep it.
+    pub user_agent: Option<String>,
 }
 
 /// One page of a list.
@@ -231,6 +235,8 @@ fn entry(digest: &[u8], record: SessionRecord, details: &Details) -> Entry {
         authenticated_at: details.authenticated_at(),
         method: details.method(),
         label: details.label(),
+        address: details.address(),
+        user_agent: details.user_agent(),
     }
 }
 

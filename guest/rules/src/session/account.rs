@@ -18,6 +18,7 @@ impl<E: Env> Session<E> {
         let now = self.core.world.env.now();
         let mut state = self.live_mut()?;
         state.details.authenticate(Some((now, method.into())))?;
+        state.details.note_client(&self.core.world)?;
         // Its deadline counts from now.
         if settings.login_lifetime != 0 {
             state.new_lifetime.get_or_insert(None);
@@ -63,6 +64,8 @@ impl<E: Env> Session<E> {
             authenticated_at: state.details.authenticated_at(),
             method: state.details.method(),
             label: state.details.label(),
+            address: state.details.address(),
+            user_agent: state.details.user_agent(),
         })
     }
 }

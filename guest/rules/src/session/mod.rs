@@ -171,6 +171,7 @@ impl<E: Env> Session<E> {
         if self.is_stored() {
             self.core.update(clock).await?;
         } else if !(self.core.world.settings().lazy && self.core.state.borrow().is_empty()) {
+            self.core.note_client()?;
             self.core.create(clock).await?;
         }
         let mut state = self.core.state.borrow_mut();

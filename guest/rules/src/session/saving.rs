@@ -47,6 +47,11 @@ impl<E: Env> Core<E> {
         Ok(())
     }
 
+    /// Keeps what the settings say of the client with which the session begins.
+    pub(super) fn note_client(&self) -> Result<()> {
+        self.state.borrow_mut().details.note_client(&self.world)
+    }
+
     /// What a new session is stored as.
     fn creation(&self, clock: Duration) -> Result<(SessionRecord, Writes)> {
         let state = self.state.borrow();

@@ -2,7 +2,7 @@ use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 use core::fmt;
 
 use super::{Limits, Reservation, Settings};
-use crate::{cookie::Cookie, id, name};
+use crate::{client::MAX_USER_AGENT, cookie::Cookie, id, name};
 
 /// The largest value of `session-bytes`: the component has a whole session in memory, several times over.
 pub const MAX_SESSION_BYTES: u32 = 256 * 1024 * 1024;
@@ -103,6 +103,9 @@ impl Settings {
         let Self { renew_after, renew_grace, .. } = *self;
         checks.that(renew_after == 0 || renew_grace <= renew_after, "renew-grace", || {
             format!("{renew_grace} seconds are more than renew-after, {renew_after}; a minute is enough for one page")
+        });
+        checks.that(self.client_user_agent <= MAX_USER_AGENT, "client-user-agent", || {
+            format!("{} characters; at most {MAX_USER_AGENT} are kept", self.client_user_agent)
         });
         checks.outcome("cleanup", cleanup(self.cleanup));
     }

@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use super::{
-    CacheLimiter, CookieSettings, Grant, Limits, SameSite, Secure, Settings,
+    CacheLimiter, ClientAddress, CookieSettings, Grant, Limits, SameSite, Secure, Settings,
     parse::{boolean, bytes, choice, number, optional, probability, seconds, text},
 };
 
@@ -30,6 +30,10 @@ impl Settings {
         keys.read("lazy", &mut self.lazy, boolean);
         keys.read("strict", &mut self.strict, boolean);
         keys.read("seal", &mut self.seal, boolean);
+        let addresses =
+            [("none", ClientAddress::None), ("network", ClientAddress::Network), ("full", ClientAddress::Full)];
+        keys.read("client-address", &mut self.client_address, choice(addresses));
+        keys.read("client-user-agent", &mut self.client_user_agent, number);
         keys.read("cleanup", &mut self.cleanup, probability);
         keys.read("seed", &mut self.seed, text);
         let limiters = [

@@ -46,6 +46,10 @@ pub struct Settings {
     pub strict: bool,
     /// Whether values are sealed: stored so that only the session's id opens them.
     pub seal: bool,
+    /// How much of the client's address is kept when a session begins and when its owner logs in.
+    pub client_address: ClientAddress,
+    /// How many characters of the client's `User-Agent` are kept then; 0: none. At most 1024.
+    pub client_user_agent: u32,
     /// The default of the parameter `cleanup`: the probability that a start triggers a cleanup.
     pub cleanup: f64,
     /// The default of the parameter `seed`.
@@ -123,6 +127,27 @@ wit_enum! {
     }
 }
 
+wit_enum! {
+    /// How much of a client's address is kept with a session.
+    ClientAddress {
+        /// Nothing.
+        None,
+        /// Its network: the first 24 bits of an IPv4 address, the first 48 of an IPv6 address.
+        Network,
+        /// The whole address.
+        Full,
+    }
+}
+
+/// The client of a request, as the host sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Client {
+    /// Its IP address, if the host knows it.
+    pub address: Option<String>,
+    /// The request's `User-Agent`, if the host knows one.
+    pub user_agent: Option<String>,
+}
+
 /// On whose behalf the session component is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -160,6 +185,8 @@ impl Default for Settings {
             lazy: false,
             strict: false,
             seal: false,
+            client_address: ClientAddress::None,
+            client_user_agent: 0,
             cleanup: 0.01,
             seed: String::new(),
             cache_limiter: CacheLimiter::Nocache,

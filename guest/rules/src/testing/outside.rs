@@ -9,7 +9,7 @@ use super::{NOW, Session, carrying, options, settings, start};
 use crate::{
     Env, Result, Value, World,
     options::Options,
-    settings::{Caller, Grant, Notice, Settings},
+    settings::{Caller, Client, Grant, Notice, Settings},
     storage::{
         Change, CreateOutcome, DETAILS, DestroyCondition, Failure, Grace, Lifetime, Listed, LoadOutcome, Loaded,
         Location, SessionRecord, Stored, UpdateOutcome, Variable, Write,
@@ -27,6 +27,7 @@ struct Inner {
     extends: Cell<bool>,
     overtakes: Cell<u32>,
     caller: Cell<Caller>,
+    client: RefCell<Client>,
     notices: RefCell<Vec<Notice>>,
     settings: RefCell<Settings>,
     sessions: RefCell<BTreeMap<Vec<u8>, Row>>,
@@ -58,6 +59,7 @@ impl Outside {
             extends: Cell::new(false),
             overtakes: Cell::new(0),
             caller: Cell::new(Caller { request: 0, manager: Grant::All }),
+            client: RefCell::default(),
             notices: RefCell::default(),
             settings: RefCell::new(settings),
             sessions: RefCell::default(),
@@ -122,6 +124,11 @@ impl Outside {
     /// Calls from now on are on behalf of this request and grant.
     pub fn call_as(&self, request: u64, manager: Grant) {
         self.0.caller.set(Caller { request, manager });
+    }
+
+    /// Requests from now on are of this client.
+    pub fn call_from(&self, address: &str, user_agent: &str) {
+        self.0.client.replace(Client { address: Some(address.into()), user_agent: Some(user_agent.into()) });
     }
 
     /// What the host was told since this was called last.
@@ -195,6 +202,10 @@ impl Env for Outside {
 
     fn caller(&self) -> Caller {
         self.0.caller.get()
+    }
+
+    fn client(&self) -> Client {
+        self.0.client.borrow().clone()
     }
 
     fn notify(&self, notice: &Notice) {

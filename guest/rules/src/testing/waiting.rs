@@ -11,7 +11,7 @@ use std::{
 use super::Outside;
 use crate::{
     Env,
-    settings::{Caller, Grant, Notice, Settings},
+    settings::{Caller, Client, Grant, Notice, Settings},
     storage::{
         Change, CreateOutcome, DestroyCondition, Failure, Listed, LoadOutcome, Location, SessionRecord, UpdateOutcome,
         Write,
@@ -102,6 +102,10 @@ impl Env for Waiting {
             Some(steps) => Caller { request: steps.current.get() as u64 + 1, manager: Grant::All },
             None => self.outside.caller(),
         }
+    }
+
+    fn client(&self) -> Client {
+        self.outside.client()
     }
 
     fn notify(&self, notice: &Notice) {

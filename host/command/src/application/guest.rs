@@ -79,8 +79,8 @@ impl Guest {
 
     /// Uses this caller for the guest's sessions from now on.
     pub fn answer_for(&mut self, caller: Caller) {
-        self.session = self.sessions.ctx().for_caller(caller);
-        self.warm = WarmCtx::new(self.sessions.clone()).for_caller(caller);
+        self.session = self.sessions.ctx().for_caller(caller.clone());
+        self.warm = WarmCtx::new(self.sessions.clone()).for_caller(caller.clone());
         self.caller = caller;
     }
 
@@ -144,7 +144,7 @@ impl ConcurrentView for Guest {
         let ctx = concurrent.get_or_insert_with(|| {
             let session_bytes = sessions.ctx().settings().limits.session_bytes as usize;
             let unfinished = budget.calls().saturating_add(session_bytes);
-            ConcurrentCtx::new(sessions.clone()).for_caller(*caller).limit_unfinished(unfinished)
+            ConcurrentCtx::new(sessions.clone()).for_caller(caller.clone()).limit_unfinished(unfinished)
         });
         ConcurrentCtxView { ctx, table }
     }

@@ -158,7 +158,8 @@ impl Application {
                 _ => return Err(Failure::Overloaded),
             },
         };
-        let caller = Caller { request: subject.id.number(), client, manager: self.manager };
+        let user_agent = self.user_agent(&request);
+        let caller = Caller { request: subject.id.number(), client, user_agent, manager: self.manager };
         let answered = match &self.handler {
             Handler::Http(service) => service.answer(subject, caller, request).await,
             Handler::Concurrent(service) => service.answer(subject, caller, request).await,
@@ -180,6 +181,15 @@ impl Application {
             })
             .boxed_unsync()
         }))
+    }
+
+    /// The `User-Agent` of a request, if the settings keep it with sessions.
+    fn user_agent(&self, request: &Request<WasiBody>) -> Option<Arc<str>> {
+        if self.platform.session().settings().client_user_agent == 0 {
+            return None;
+        }
+        let agent = request.headers().get(header::USER_AGENT)?;
+        Some(String::from_utf8_lossy(agent.as_bytes()).into())
     }
 }
 

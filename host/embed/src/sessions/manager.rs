@@ -16,7 +16,7 @@ pub struct Manager<'a> {
 
 macro_rules! manager_call {
     ($self:ident, $function:ident $(, $argument:expr)*) => {{
-        let lease = Pool::lease($self.pool, $self.caller).await?;
+        let lease = Pool::lease($self.pool, $self.caller.clone()).await?;
         call!(lease, |store, exports| exports.lemon_session_manager().$function(store $(, $argument)*).await)
     }};
 }

@@ -107,7 +107,7 @@ impl Sessions {
     /// the store cannot tell whether the session exists, and with [`Error::Busy`] when all instances are in use for too
     /// long.
     pub async fn start(&self, options: Options) -> Result<Session> {
-        let lease = Pool::lease(&self.pool, self.caller).await?;
+        let lease = Pool::lease(&self.pool, self.caller.clone()).await?;
         let options = options.into();
         let handle =
             call!(lease, |store, exports| exports.lemon_session_sessions().call_start(store, &options).await)??;
@@ -116,7 +116,7 @@ impl Sessions {
 
     /// The functions that manage tables and the sessions of all visitors.
     pub fn manager(&self) -> Manager<'_> {
-        Manager::new(&self.pool, self.caller)
+        Manager::new(&self.pool, self.caller.clone())
     }
 }
 

@@ -140,7 +140,7 @@ impl WarmCtxView<'_> {
         if let Some(lease) = self.ctx.lease.upgrade() {
             return Ok(Ok(lease));
         }
-        match Pool::lease(&self.ctx.sessions.pool, self.ctx.caller).await {
+        match Pool::lease(&self.ctx.sessions.pool, self.ctx.caller.clone()).await {
             Ok(lease) => {
                 self.ctx.lease = Arc::downgrade(&lease);
                 Ok(Ok(lease))

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from .requests import NO_CLIENT, Client
 from .settings import Settings, as_record
 from .store import Change, Found, Grace, Lifetime, MissingTables, Record, Rotation, Store, Unavailable, Write
 
@@ -176,6 +177,7 @@ class Caller(threading.local):
     """The request that this thread calls the component for."""
 
     request = 0
+    client: Client = NO_CLIENT
 
 
 _NOTICES = {
@@ -196,6 +198,7 @@ def settings_functions(settings: Settings, caller: Caller) -> dict[str, Callable
     return {
         'get-defaults': lambda: record,
         'get-caller': lambda: (caller.request, settings.manager),
+        'get-client': lambda: caller.client,
         'notify': notify,
     }
 

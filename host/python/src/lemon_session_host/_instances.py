@@ -13,6 +13,7 @@ from wasmtime.component import Component, Linker
 
 from . import _abi, _component, _imports
 from .errors import Error, Failed, TooLarge, of_case
+from .requests import NO_CLIENT
 from .settings import Limits, Settings
 
 logger = logging.getLogger('lemon_session_host')
@@ -164,6 +165,8 @@ class Lease:
         self._is_open = True
         self._process = os.getpid()
         self._bytes = self._unsaved = 0
+        # Whose request it is.
+        self.client = NO_CLIENT
 
     def call(self, interface: str, name: str, *arguments: Any) -> Any:
         """Calls an export, and raises the error that it answers."""
@@ -209,7 +212,7 @@ class Lease:
     def _run(self, call: Callable[[], Any]) -> Any:
         self._is_open = False
         caller, before = self._pool.caller, self._pool.caller.request
-        caller.request = self._request
+        caller.request, caller.client = self._request, self.client
         try:
             answer = call()
         except _abi.Trap as trap:

@@ -40,6 +40,26 @@ def cookies_and_https(request: Any) -> tuple[list[bytes], bool]:
     return cookies, https or bool(is_secure() if callable(is_secure) else is_secure)
 
 
+# The address and the User-Agent of a client, each if it is known.
+Client = tuple[str | None, str | None]
+NO_CLIENT: Client = (None, None)
+
+
+def client(request: Any) -> Client:
+    """The client as the server knows it. Behind a proxy, the server has to be told to trust it."""
+    if request is None:
+        return NO_CLIENT
+    environment = _environment(request)
+    _, header = _sent(environment)
+    agents = header('user-agent')
+    if 'type' in environment and 'headers' in environment:
+        peer = environment.get('client')
+        address = peer[0] if peer else None
+    else:
+        address = environment.get('REMOTE_ADDR')
+    return address or None, agents[0] if agents else None
+
+
 def check_same_origin(request: Any) -> None:
     """Raises CrossSite for a request that another site made the visitor's browser send, for example a forged form that
     logs the visitor in or changes the visitor's data (CSRF). Call it before a request with a method such as POST

@@ -339,20 +339,26 @@ class Metadata(NamedTuple):
     authenticated_at: int | None
     method: str | None
     label: str | None
+    address: str | None
+    user_agent: str | None
 
 
 class Entry:
     """What is known of one stored session. Times are in seconds since 1970-01-01T00:00:00Z, the size is in bytes.
 
-    `authenticated_at`, `method` and `label` are told by `get`, and by a list of one owner's sessions."""
+    `authenticated_at` and what follows it are told by `get`, and by a list of one owner's sessions. `address` and
+    `user_agent` are those of the client when the session began or its owner logged in, if the settings keep them."""
 
-    __slots__ = ('digest', 'created', 'accessed', 'expires', 'owner', 'size', 'authenticated_at', 'method', 'label')
+    __slots__ = ('digest', 'created', 'accessed', 'expires', 'owner', 'size', 'authenticated_at', 'method', 'label',
+                 'address', 'user_agent')
 
     def __init__(self, digest: str, created: int, accessed: int, expires: int, owner: str | None, size: int,
-                 authenticated_at: int | None, method: str | None, label: str | None):
+                 authenticated_at: int | None, method: str | None, label: str | None, address: str | None,
+                 user_agent: str | None):
         self.digest, self.created, self.accessed = digest, created, accessed
         self.expires, self.owner, self.size = expires, owner, size
         self.authenticated_at, self.method, self.label = authenticated_at, method, label
+        self.address, self.user_agent = address, user_agent
 
     def __repr__(self) -> str:
         return f'Entry(digest={self.digest!r}, owner={self.owner!r}, size={self.size})'

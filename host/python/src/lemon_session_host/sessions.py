@@ -11,7 +11,7 @@ from wasmtime import WasiConfig
 from . import _component, _imports, values
 from ._instances import SESSIONS, Lease, Pool, Program
 from .errors import InvalidOption
-from .requests import cookies_and_https
+from .requests import client, cookies_and_https
 from .session import Location, Manager, Session
 from .settings import CacheLimiter, SameSite, Secure, Settings, as_environment
 from .store import Store
@@ -110,7 +110,12 @@ class Sessions:
         """A session with the parameters of start, which starts when it is first used. With the lease of another session of
         the same request, a second start of a new visitor joins the first."""
         record = _options(request, **options)
-        return Session(lease or self._pool.lease, lambda lease: lease.open(SESSIONS, 'start', record))
+        of_client = client(request)
+
+        def start(lease: Lease) -> Any:
+            lease.client = of_client
+            return lease.open(SESSIONS, 'start', record)
+        return Session(lease or self._pool.lease, start)
 
     def manager(self, storage: str | None = None, table: str | None = None) -> Manager:
         """Manages the tables and the sessions of all visitors."""

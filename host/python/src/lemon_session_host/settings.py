@@ -12,6 +12,7 @@ from .errors import InvalidSettings
 Secure = Literal['auto', 'on', 'off']
 SameSite = Literal['strict', 'lax', 'none']
 CacheLimiter = Literal['nocache', 'private', 'public', 'none']
+ClientAddress = Literal['none', 'network', 'full']
 Grant = Literal['none', 'owners', 'all']
 
 _MOST = 2**32 - 1
@@ -98,6 +99,11 @@ class Settings:
     """The default of the parameter `strict`."""
     seal: bool = False
     """Whether values are sealed: encrypted so that only the visitor's cookie opens them."""
+    client_address: ClientAddress = 'none'
+    """How much of the client's address is kept when a session begins and when its owner logs in: nothing, its network, or
+    all ('full')."""
+    client_user_agent: int = 0
+    """How many characters of the client's User-Agent are kept then, at most 1024. 0: none."""
     cleanup: float = 0.01
     """The default of the parameter `cleanup`."""
     seed: str = ''
@@ -190,6 +196,8 @@ def _session(s: Settings) -> list[str]:
     if s.renew_after and s.renew_grace > s.renew_after:
         problems.append(f'[session] renew-grace: {s.renew_grace} seconds are more than renew-after, {s.renew_after}; a minute '
                         'is enough for one page')
+    if s.client_user_agent > 1024:
+        problems.append(f'[session] client-user-agent: {s.client_user_agent} characters; at most 1024 are kept')
     if not 0 <= s.cleanup <= 1:
         problems.append(f'[session] cleanup: {s.cleanup} is not a probability: 1 means always, 0 never, 0.01 one start in a '
                         'hundred')
@@ -403,9 +411,8 @@ def as_record(s: Settings) -> tuple[Any, ...]:
     cookie = tuple(getattr(s.cookie, one.name) for one in fields(s.cookie))
     limits = tuple(getattr(s.limits, one.name) for one in fields(s.limits))
     return (s.app, s.expires, s.max_lifetime, s.max_expires, s.login_lifetime, s.rolling, s.touch_after, s.renew_after,
-            s.renew_grace, s.remember_ended, s.lazy, s.strict, s.seal, float(s.cleanup), s.seed, s.cache_limiter,
-            s.cache_expire, cookie, limits,
-            list(s.reserved.items()))
+            s.renew_grace, s.remember_ended, s.lazy, s.strict, s.seal, s.client_address, s.client_user_agent,
+            float(s.cleanup), s.seed, s.cache_limiter, s.cache_expire, cookie, limits, list(s.reserved.items()))
 
 
 def as_environment(s: Settings) -> list[tuple[str, str]]:

@@ -157,3 +157,58 @@ fn a_page_of_an_owners_list_is_limited_and_goes_on() {
     let rest = manager::list(&world, &location, Some("ann"), Some(&next), 1000).unwrap();
     assert_eq!((first.entries.len(), rest.entries.len(), rest.next), (100, 20, None));
 }
+
+/// The address and user agent that the user of a session is told of.
+fn client_of(session: &Session<Outside>) -> (Option<String>, Option<String>) {
+    let metadata = session.metadata().unwrap();
+    (metadata.address, metadata.user_agent)
+}
+
+#[test]
+fn where_a_session_began_and_where_its_owner_logged_in_is_kept_if_the_site_wants_it() {
+    let outside = Outside::new(|settings| {
+        (settings.client_address, settings.client_user_agent) = (ClientAddress::Network, 6);
+    });
+    outside.call_from("192.0.2.77", "lynx/2.9");
+    let id = outside.visited();
+    let lynx = (Some("192.0.2.0/24".to_owned()), Some("lynx/2".to_owned()));
+    outside.call_from("2001:db8::77", "w3m");
+    let session = outside.resume(&id).unwrap();
+    assert_eq!(client_of(&session), lynx, "a use of the session changes nothing");
+    session.authenticate("ann", "password").unwrap();
+    session.save().unwrap();
+    let w3m = (Some("2001:db8::/48".to_owned()), Some("w3m".to_owned()));
+    assert_eq!(client_of(&outside.resume(&session.id()).unwrap()), w3m);
+    let page = manager::list(&outside.instance(), &options().location, Some("ann"), None, 10).unwrap();
+    let [entry] = &page.entries[..] else { panic!("{page:?}") };
+    assert_eq!((entry.address.clone(), entry.user_agent.clone()), w3m);
+
+    // The site no longer wants it: the next login removes what there is.
+    outside.set(|settings| (settings.client_address, settings.client_user_agent) = (ClientAddress::None, 0));
+    let session = outside.resume(&session.id()).unwrap();
+    session.authenticate("ann", "password").unwrap();
+    session.save().unwrap();
+    assert_eq!(client_of(&outside.resume(&session.id()).unwrap()), (None, None));
+}
+
+#[test]
+fn nothing_of_a_client_is_kept_by_default() {
+    let outside = plain();
+    outside.call_from("192.0.2.77", "lynx/2.9");
+    let id = logged_in(&outside, "ann");
+    assert_eq!(client_of(&outside.resume(&id).unwrap()), (None, None));
+}
+
+#[test]
+fn what_is_kept_of_a_client_does_not_make_a_lazy_session_worth_storing() {
+    let outside = Outside::new(|settings| {
+        (settings.lazy, settings.client_address) = (true, ClientAddress::Full);
+    });
+    outside.call_from("192.0.2.77", "lynx/2.9");
+    let session = outside.start(options()).unwrap();
+    assert_eq!(sent_id(&session.save().unwrap()), None);
+    assert!(!outside.calls().contains(&"create"));
+    session.set("a", &Value::Null).unwrap();
+    session.save().unwrap();
+    assert_eq!(client_of(&outside.resume(&session.id()).unwrap()).0.as_deref(), Some("192.0.2.77"));
+}

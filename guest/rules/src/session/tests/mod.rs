@@ -27,7 +27,7 @@ use std::time::Duration;
 use crate::{
     Error, Result, Value, id,
     options::{Cookie, Options},
-    settings::{Grant, Notice, Reservation, Settings},
+    settings::{ClientAddress, Grant, Notice, Reservation, Settings},
     testing::{
         NOW, Outside, Session, caching, carrying, cookie, manager, one, options, owned, plain, sent_id, sent_value,
         start,

@@ -166,7 +166,7 @@ impl Worker {
             let request = table.push(request)?;
             let call = handler.func_handle().start_call_concurrent(&mut store, (request,))?;
             let guest = store.data_mut();
-            guest.answer_in(call.task(), caller);
+            guest.answer_in(call.task(), caller.clone());
             if self.guests.concurrency == 1 {
                 guest.answer_for(caller);
                 guest.log.begin(subject);

@@ -228,7 +228,7 @@ impl Begun {
             // The last one is the call that passed the request to the application.
             let task = access.as_context_mut().async_call_stack()?.last();
             let ctx = access.get().ctx;
-            let caller = task.and_then(|task| ctx.callers.get(&task)).copied().unwrap_or(ctx.caller);
+            let caller = task.and_then(|task| ctx.callers.get(&task)).unwrap_or(&ctx.caller).clone();
             let share = ctx.unfinished.begin(bytes)?;
             Ok(Self { pool: Arc::clone(&ctx.sessions.pool), task, caller, share })
         })

@@ -121,7 +121,7 @@ fn kept<T>(accessor: &Accessor<T, HasConcurrent>, opened: Result<Handle, Error>)
 impl<T> HostWithStore<T> for HasConcurrent {
     async fn start(accessor: &Accessor<T, Self>, options: Options) -> Answer<Resource<Handle>> {
         let Begun { pool, task, caller, share } = Begun::new(accessor, options.size())?;
-        let visit = accessor.with(|mut access| access.get().ctx.visits.of_start(task, caller, &options));
+        let visit = accessor.with(|mut access| access.get().ctx.visits.of_start(task, caller.clone(), &options));
         let (started, _share) = apart(None, move |mut turn| async move {
             let lease = match turn.wait(visit.lease(&pool, caller)).await? {
                 Ok(lease) => Arc::clone(lease),

@@ -89,7 +89,8 @@ impl Size for Options {
 
 impl Size for Metadata {
     fn size(&self) -> usize {
-        self.method.size().saturating_add(self.label.size())
+        let texts = [self.method.size(), self.label.size(), self.address.size(), self.user_agent.size()];
+        texts.into_iter().fold(0, usize::saturating_add)
     }
 }
 
@@ -101,7 +102,7 @@ impl Size for Page {
 
 impl Size for Entry {
     fn size(&self) -> usize {
-        let texts = [self.digest.size(), self.owner.size(), self.method.size(), self.label.size()];
-        texts.into_iter().fold(0, usize::saturating_add)
+        let texts = [&self.owner, &self.method, &self.label, &self.address, &self.user_agent].map(Size::size);
+        texts.into_iter().chain([self.digest.size()]).fold(0, usize::saturating_add)
     }
 }

@@ -46,6 +46,10 @@ AuthenticatedAt witTypes.Option[uint64]
 Method witTypes.Option[string]
 // What its owner calls it.
 Label witTypes.Option[string]
+// The client's address when the session began, or when its owner logged in last, if the setting `client-address` keeps it.
+Address witTypes.Option[string]
+// The client's `User-Agent` then, if the setting `client-user-agent` keeps it.
+UserAgent witTypes.Option[string]
 }
 
 // One page of a list.
@@ -774,12 +778,12 @@ default:
         panic("unreachable")
 }
 wasm_import_list(option, option0, option1, option3, option4, option5, option7, option8, option9, option11, option12, option13, int32(limit), returnArea)
-var result32 witTypes.Result[Page, lemon_session_types.Error]
+var result36 witTypes.Result[Page, lemon_session_types.Error]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
 case 0:
         result := make([]Entry, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4))))
 for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))); index++ {
-        base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), index * (56+10*4))
+        base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), index * (56+16*4))
         value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
 var option15 witTypes.Option[string]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (24+2*4)))) {
@@ -828,56 +832,80 @@ case 1:
 default:
         panic("unreachable")
 }
-
-        result = append(result, Entry{Digest: value, Created: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (2*4)))), Accessed: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (8+2*4)))), Expires: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (16+2*4)))), Owner: option15, Size: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (32+4*4)))), AuthenticatedAt: option16, Method: option18, Label: option20})
-}
-
 var option22 witTypes.Option[string]
-switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4)))) {
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (56+10*4)))) {
 case 0:
         
         option22 = witTypes.None[string]()
 case 1:
-        value21 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (4*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (5*4))))
+        value21 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (56+11*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (56+12*4))))
 
         option22 = witTypes.Some[string](value21)
 default:
         panic("unreachable")
 }
+var option24 witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (56+13*4)))) {
+case 0:
+        
+        option24 = witTypes.None[string]()
+case 1:
+        value23 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (56+14*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (56+15*4))))
 
-        result32 = witTypes.Ok[Page, lemon_session_types.Error](Page{Entries: result, Next: option22})
+        option24 = witTypes.Some[string](value23)
+default:
+        panic("unreachable")
+}
+
+        result = append(result, Entry{Digest: value, Created: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (2*4)))), Accessed: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (8+2*4)))), Expires: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (16+2*4)))), Owner: option15, Size: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(base), (32+4*4)))), AuthenticatedAt: option16, Method: option18, Label: option20, Address: option22, UserAgent: option24})
+}
+
+var option26 witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4)))) {
+case 0:
+        
+        option26 = witTypes.None[string]()
+case 1:
+        value25 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (4*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (5*4))))
+
+        option26 = witTypes.Some[string](value25)
+default:
+        panic("unreachable")
+}
+
+        result36 = witTypes.Ok[Page, lemon_session_types.Error](Page{Entries: result, Next: option26})
 case 1:
         var variant lemon_session_types.Error
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) {
 case 0:
-        value23 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
-
-        variant = lemon_session_types.MakeErrorInvalidName(value23)
-
-case 1:
-        value24 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
-
-        variant = lemon_session_types.MakeErrorInvalidValue(value24)
-
-case 2:
-        value25 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
-
-        variant = lemon_session_types.MakeErrorInvalidOption(value25)
-
-case 3:
-        value26 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
-
-        variant = lemon_session_types.MakeErrorReserved(value26)
-
-case 4:
         value27 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
 
-        variant = lemon_session_types.MakeErrorTooLarge(value27)
+        variant = lemon_session_types.MakeErrorInvalidName(value27)
 
-case 5:
+case 1:
         value28 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
 
-        variant = lemon_session_types.MakeErrorUnreadable(value28)
+        variant = lemon_session_types.MakeErrorInvalidValue(value28)
+
+case 2:
+        value29 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidOption(value29)
+
+case 3:
+        value30 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorReserved(value30)
+
+case 4:
+        value31 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorTooLarge(value31)
+
+case 5:
+        value32 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        variant = lemon_session_types.MakeErrorUnreadable(value32)
 
 case 6:
         
@@ -888,30 +916,30 @@ case 7:
         variant = lemon_session_types.MakeErrorGone()
 
 case 8:
-        value29 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+        value33 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
 
-        variant = lemon_session_types.MakeErrorStorage(value29)
+        variant = lemon_session_types.MakeErrorStorage(value33)
 
 case 9:
-        value30 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+        value34 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
 
-        variant = lemon_session_types.MakeErrorDenied(value30)
+        variant = lemon_session_types.MakeErrorDenied(value34)
 
 case 10:
-        value31 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+        value35 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
 
-        variant = lemon_session_types.MakeErrorTooMany(value31)
+        variant = lemon_session_types.MakeErrorTooMany(value35)
 
 default:
         panic("unreachable")
 }
 
-        result32 = witTypes.Err[Page, lemon_session_types.Error](variant)
+        result36 = witTypes.Err[Page, lemon_session_types.Error](variant)
 default:
         panic("unreachable")
 }
-result33 := result32;
-return result33
+result37 := result36;
+return result37
 
 }
 
@@ -922,7 +950,7 @@ func Get(location lemon_session_types.Location, digest string, owner witTypes.Op
         pinner := &runtime.Pinner{}
 defer pinner.Unpin()
 
-        returnArea := uintptr(witRuntime.Allocate(pinner, (72+10*4), 8))
+        returnArea := uintptr(witRuntime.Allocate(pinner, (72+16*4), 8))
         var option int32
 var option0 uintptr
 var option1 uint32
@@ -989,11 +1017,11 @@ wasm_import_get(option, option0, option1, option3, option4, option5, uintptr(utf
 var result witTypes.Result[witTypes.Option[Entry], lemon_session_types.Error]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
 case 0:
-        var option18 witTypes.Option[Entry]
+        var option22 witTypes.Option[Entry]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 8))) {
 case 0:
         
-        option18 = witTypes.None[Entry]()
+        option22 = witTypes.None[Entry]()
 case 1:
         value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 16))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (16+1*4))))
 var option12 witTypes.Option[string]
@@ -1043,45 +1071,69 @@ case 1:
 default:
         panic("unreachable")
 }
+var option19 witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (72+10*4)))) {
+case 0:
+        
+        option19 = witTypes.None[string]()
+case 1:
+        value18 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (72+11*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (72+12*4))))
 
-        option18 = witTypes.Some[Entry](Entry{Digest: value, Created: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), (16+2*4)))), Accessed: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), (24+2*4)))), Expires: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), (32+2*4)))), Owner: option12, Size: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), (48+4*4)))), AuthenticatedAt: option13, Method: option15, Label: option17})
+        option19 = witTypes.Some[string](value18)
+default:
+        panic("unreachable")
+}
+var option21 witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (72+13*4)))) {
+case 0:
+        
+        option21 = witTypes.None[string]()
+case 1:
+        value20 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (72+14*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (72+15*4))))
+
+        option21 = witTypes.Some[string](value20)
 default:
         panic("unreachable")
 }
 
-        result = witTypes.Ok[witTypes.Option[Entry], lemon_session_types.Error](option18)
+        option22 = witTypes.Some[Entry](Entry{Digest: value, Created: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), (16+2*4)))), Accessed: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), (24+2*4)))), Expires: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), (32+2*4)))), Owner: option12, Size: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), (48+4*4)))), AuthenticatedAt: option13, Method: option15, Label: option17, Address: option19, UserAgent: option21})
+default:
+        panic("unreachable")
+}
+
+        result = witTypes.Ok[witTypes.Option[Entry], lemon_session_types.Error](option22)
 case 1:
         var variant lemon_session_types.Error
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 8))) {
 case 0:
-        value19 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
-
-        variant = lemon_session_types.MakeErrorInvalidName(value19)
-
-case 1:
-        value20 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
-
-        variant = lemon_session_types.MakeErrorInvalidValue(value20)
-
-case 2:
-        value21 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
-
-        variant = lemon_session_types.MakeErrorInvalidOption(value21)
-
-case 3:
-        value22 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
-
-        variant = lemon_session_types.MakeErrorReserved(value22)
-
-case 4:
         value23 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
 
-        variant = lemon_session_types.MakeErrorTooLarge(value23)
+        variant = lemon_session_types.MakeErrorInvalidName(value23)
 
-case 5:
+case 1:
         value24 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
 
-        variant = lemon_session_types.MakeErrorUnreadable(value24)
+        variant = lemon_session_types.MakeErrorInvalidValue(value24)
+
+case 2:
+        value25 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidOption(value25)
+
+case 3:
+        value26 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorReserved(value26)
+
+case 4:
+        value27 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorTooLarge(value27)
+
+case 5:
+        value28 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorUnreadable(value28)
 
 case 6:
         
@@ -1092,19 +1144,19 @@ case 7:
         variant = lemon_session_types.MakeErrorGone()
 
 case 8:
-        value25 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+        value29 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
 
-        variant = lemon_session_types.MakeErrorStorage(value25)
+        variant = lemon_session_types.MakeErrorStorage(value29)
 
 case 9:
-        value26 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+        value30 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
 
-        variant = lemon_session_types.MakeErrorDenied(value26)
+        variant = lemon_session_types.MakeErrorDenied(value30)
 
 case 10:
-        value27 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+        value31 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
 
-        variant = lemon_session_types.MakeErrorTooMany(value27)
+        variant = lemon_session_types.MakeErrorTooMany(value31)
 
 default:
         panic("unreachable")
@@ -1114,8 +1166,8 @@ default:
 default:
         panic("unreachable")
 }
-result28 := result;
-return result28
+result32 := result;
+return result32
 
 }
 

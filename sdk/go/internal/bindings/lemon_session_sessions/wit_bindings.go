@@ -107,6 +107,11 @@ AuthenticatedAt witTypes.Option[uint64]
 Method witTypes.Option[string]
 // What its owner calls it.
 Label witTypes.Option[string]
+// The client's address when the session began, or when its owner logged in last. None unless the setting
+// `client-address` keeps it.
+Address witTypes.Option[string]
+// The client's `User-Agent` then. None unless the setting `client-user-agent` keeps it.
+UserAgent witTypes.Option[string]
 }
 
 //go:wasmimport lemon:session/sessions@0.1.0 [resource-drop]session
@@ -2749,7 +2754,7 @@ func (self *Session) Metadata() witTypes.Result[Metadata, lemon_session_types.Er
         pinner := &runtime.Pinner{}
 defer pinner.Unpin()
 
-        returnArea := uintptr(witRuntime.Allocate(pinner, (56+6*4), 8))
+        returnArea := uintptr(witRuntime.Allocate(pinner, (56+12*4), 8))
         wasm_import_method_session_metadata((self).Handle(), returnArea)
 var result witTypes.Result[Metadata, lemon_session_types.Error]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -2800,40 +2805,64 @@ case 1:
 default:
         panic("unreachable")
 }
+var option5 witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (56+6*4)))) {
+case 0:
+        
+        option5 = witTypes.None[string]()
+case 1:
+        value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (56+7*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (56+8*4))))
 
-        result = witTypes.Ok[Metadata, lemon_session_types.Error](Metadata{Created: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), 8))), Accessed: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), 16))), AbsoluteExpiry: option, AuthenticatedAt: option0, Method: option1, Label: option3})
+        option5 = witTypes.Some[string](value4)
+default:
+        panic("unreachable")
+}
+var option7 witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (56+9*4)))) {
+case 0:
+        
+        option7 = witTypes.None[string]()
+case 1:
+        value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (56+10*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (56+11*4))))
+
+        option7 = witTypes.Some[string](value6)
+default:
+        panic("unreachable")
+}
+
+        result = witTypes.Ok[Metadata, lemon_session_types.Error](Metadata{Created: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), 8))), Accessed: uint64(*(*int64)(unsafe.Add(unsafe.Pointer(returnArea), 16))), AbsoluteExpiry: option, AuthenticatedAt: option0, Method: option1, Label: option3, Address: option5, UserAgent: option7})
 case 1:
         var variant lemon_session_types.Error
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 8))) {
 case 0:
-        value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
-
-        variant = lemon_session_types.MakeErrorInvalidName(value4)
-
-case 1:
-        value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
-
-        variant = lemon_session_types.MakeErrorInvalidValue(value5)
-
-case 2:
-        value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
-
-        variant = lemon_session_types.MakeErrorInvalidOption(value6)
-
-case 3:
-        value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
-
-        variant = lemon_session_types.MakeErrorReserved(value7)
-
-case 4:
         value8 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
 
-        variant = lemon_session_types.MakeErrorTooLarge(value8)
+        variant = lemon_session_types.MakeErrorInvalidName(value8)
 
-case 5:
+case 1:
         value9 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
 
-        variant = lemon_session_types.MakeErrorUnreadable(value9)
+        variant = lemon_session_types.MakeErrorInvalidValue(value9)
+
+case 2:
+        value10 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorInvalidOption(value10)
+
+case 3:
+        value11 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorReserved(value11)
+
+case 4:
+        value12 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorTooLarge(value12)
+
+case 5:
+        value13 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+
+        variant = lemon_session_types.MakeErrorUnreadable(value13)
 
 case 6:
         
@@ -2844,19 +2873,19 @@ case 7:
         variant = lemon_session_types.MakeErrorGone()
 
 case 8:
-        value10 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+        value14 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
 
-        variant = lemon_session_types.MakeErrorStorage(value10)
+        variant = lemon_session_types.MakeErrorStorage(value14)
 
 case 9:
-        value11 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+        value15 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
 
-        variant = lemon_session_types.MakeErrorDenied(value11)
+        variant = lemon_session_types.MakeErrorDenied(value15)
 
 case 10:
-        value12 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
+        value16 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+1*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (8+2*4))))
 
-        variant = lemon_session_types.MakeErrorTooMany(value12)
+        variant = lemon_session_types.MakeErrorTooMany(value16)
 
 default:
         panic("unreachable")
@@ -2866,8 +2895,8 @@ default:
 default:
         panic("unreachable")
 }
-result13 := result;
-return result13
+result17 := result;
+return result17
 
 }
 
