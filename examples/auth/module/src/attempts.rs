@@ -16,8 +16,8 @@ const FREE: usize = 3;
 const LONGEST: u64 = 15 * 60;
 /// For how many seconds an attempt is remembered.
 const MEMORY: u32 = 60 * 60;
-/// The maximum number of attempts that are counted: one page of a list.
-const MANY: u32 = 1000;
+/// The maximum number of attempts that are counted: one page of an owner's list. With these delays an hour has about twenty.
+const MANY: u32 = 100;
 
 pub struct Attempts {
     owner: String,

@@ -34,18 +34,14 @@ const NAME: &str = "auth";
 /// module does. Created with `openssl rand -hex 16`; create another one for your module.
 const KEY: &str = include_str!("../key");
 
-/// A visit is written down this many seconds after the last one that was.
-const MINUTE: u64 = 60;
-
 impl Guest for Auth {
     fn hash(password: String) -> String {
         password::hash(&password)
     }
 
     fn sign_in(session: &Handle, user: String, password: String, hash: Option<String>) -> Result<Outcome, Error> {
-        let now = now();
         let attempts = Attempts::of(&user);
-        if let Some(seconds) = attempts.begin(now)? {
+        if let Some(seconds) = attempts.begin(now())? {
             return Ok(Outcome::Early(seconds));
         }
         if !password::verify(&password, hash.as_deref()) {
@@ -59,24 +55,15 @@ impl Guest for Auth {
             return Ok(Outcome::AnotherUser);
         }
         own.set("user", &user)?;
-        own.set("signed-in", &now)?;
-        own.set("last-seen", &now)?;
-        session.set_owner(Some(&user))?;
-        session.regenerate_id()?;
+        session.authenticate(&user, "password")?;
         Ok(Outcome::SignedIn)
     }
 
     fn who(session: &Handle) -> Result<Option<Visitor>, Error> {
-        let own = own(session)?;
-        let (Some(user), Some(signed_in), Some(last_seen)) =
-            (own.get("user")?, own.get("signed-in")?, own.get::<u64>("last-seen")?)
-        else {
-            return Ok(None);
-        };
-        if now() >= last_seen.saturating_add(MINUTE) {
-            own.set("last-seen", &now())?;
-        }
-        Ok(Some(Visitor { user, signed_in, last_seen }))
+        let user = own(session)?.get("user")?;
+        let known = session.metadata()?;
+        let signed_in = known.authenticated_at.unwrap_or(known.created);
+        Ok(user.map(|user| Visitor { user, signed_in, last_seen: known.accessed }))
     }
 }
 
