@@ -149,6 +149,52 @@ bool session_set_owner(session_t session, const char *owner, session_error_t *er
     return lemon_session_sessions_method_session_set_owner(session, owner ? &name : NULL, error);
 }
 
+bool session_authenticate(session_t session, const char *owner, const char *method, session_error_t *error) {
+    application_string_t of = borrowed(owner), by = borrowed(method);
+    return lemon_session_sessions_method_session_authenticate(session, &of, &by, error);
+}
+
+bool session_fresh_within(session_t session, uint32_t seconds, bool *is_fresh, session_error_t *error) {
+    return lemon_session_sessions_method_session_fresh_within(session, seconds, is_fresh, error);
+}
+
+static application_option_u32_t optional(const uint32_t *seconds) {
+    return (application_option_u32_t){ .is_some = seconds, .val = seconds ? *seconds : 0 };
+}
+
+bool session_set_lifetime(session_t session, const uint32_t *expires, const uint32_t *max_lifetime, const uint32_t *cookie,
+                          session_error_t *error) {
+    lemon_session_sessions_lifetime_t lifetime = { optional(expires), optional(max_lifetime), optional(cookie) };
+    return lemon_session_sessions_method_session_set_lifetime(session, &lifetime, error);
+}
+
+bool session_remember(session_t session, uint32_t seconds, session_error_t *error) {
+    return lemon_session_sessions_method_session_remember(session, seconds, error);
+}
+
+bool session_set_label(session_t session, const char *label, session_error_t *error) {
+    application_string_t text = borrowed(label ? label : "");
+    return lemon_session_sessions_method_session_set_label(session, label ? &text : NULL, error);
+}
+
+static char *text_if(const application_option_string_t *text) {
+    return text->is_some ? copied(text->val.ptr, text->val.len) : NULL;
+}
+
+bool session_metadata(session_t session, session_metadata_t *metadata, session_error_t *error) {
+    lemon_session_sessions_metadata_t known;
+    if (!lemon_session_sessions_method_session_metadata(session, &known, error)) return false;
+    *metadata = (session_metadata_t){
+        .created = known.created,
+        .accessed = known.accessed,
+        .absolute_expiry = known.absolute_expiry.is_some ? known.absolute_expiry.val : 0,
+        .authenticated_at = known.authenticated_at.is_some ? known.authenticated_at.val : 0,
+        .method = text_if(&known.method),
+        .label = text_if(&known.label),
+    };
+    return true;
+}
+
 bool session_save(session_t session, session_headers_t *headers, session_error_t *error) {
     return lemon_session_sessions_method_session_save(session, headers, error);
 }

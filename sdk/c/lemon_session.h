@@ -56,6 +56,33 @@ bool session_regenerate_id(session_t session, session_error_t *error);
 /* Sets the session's owner, usually the user who logged in, or with NULL removes it. */
 bool session_set_owner(session_t session, const char *owner, session_error_t *error);
 
+/* Notes that the owner has logged in, now and by this method, such as "password" or "passkey", and rotates the session's id when it is
+ * saved. Call it at each login, and each time that the owner has proved again who it is. With the setting max-sessions, the save ends
+ * the owner's session whose login is the oldest, or fails with LEMON_SESSION_TYPES_ERROR_TOO_MANY, if the owner has too many. */
+bool session_authenticate(session_t session, const char *owner, const char *method, session_error_t *error);
+
+/* Whether the owner has logged in within the last seconds: for pages that ask for the password again. */
+bool session_fresh_within(session_t session, uint32_t seconds, bool *is_fresh, session_error_t *error);
+
+/* Sets how long the session lasts, from its next save on: the idle time, the time until it ends however often it is used, and the
+ * cookie's Max-Age, 0 until the browser closes. All in seconds; NULL is as the settings say. */
+bool session_set_lifetime(session_t session, const uint32_t *expires, const uint32_t *max_lifetime, const uint32_t *cookie,
+                          session_error_t *error);
+
+/* "Remember me": has the session and its cookie last so many seconds after each use, also when the browser is closed. */
+bool session_remember(session_t session, uint32_t seconds, session_error_t *error);
+
+/* Sets what the owner calls the session, such as the name of the device, or with NULL removes it. */
+bool session_set_label(session_t session, const char *label, session_error_t *error);
+
+/* What is known of a session, for its user. Times are in seconds since 1970, and 0 if there is none; texts are NULL then. */
+typedef struct {
+    uint64_t created, accessed, absolute_expiry, authenticated_at;
+    char *method, *label;
+} session_metadata_t;
+
+bool session_metadata(session_t session, session_metadata_t *metadata, session_error_t *error);
+
 /* Stores all changes and returns the headers to send with the response. Call it in every request. */
 bool session_save(session_t session, session_headers_t *headers, session_error_t *error);
 

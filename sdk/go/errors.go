@@ -35,7 +35,8 @@ const (
 	ErrStorage Code = "storage"
 	// ErrDenied: the host's grant to this application does not include this method of the Manager.
 	ErrDenied Code = "denied"
-	// ErrTooMany: the visitor's address has created more sessions than the host allows in a minute. Nothing was saved.
+	// ErrTooMany: the visitor's address has created more sessions than the host allows in a minute, or the owner has as many as
+	// the setting max-sessions allows. Nothing was saved.
 	ErrTooMany Code = "too-many"
 	// ErrWrongType: the variable is set, but its value is not of the requested type.
 	ErrWrongType Code = "wrong-type"

@@ -225,7 +225,8 @@ func (s *Session) DestroyOthers() (uint64, error) {
 
 // Authenticate notes that the owner has logged in, now and by this method, such as "password" or "passkey", and rotates the
 // session's id: it gets a new one when it is saved. Call this at each login, and each time that the owner has proved again
-// who it is.
+// who it is. With the setting max-sessions, the save ends the owner's session whose login is the oldest, or fails with ErrTooMany,
+// if the owner has too many.
 func (s *Session) Authenticate(owner, method string) error {
 	if err := errors.Join(wellFormed("an owner", owner), wellFormed("a method", method)); err != nil {
 		return err

@@ -154,7 +154,8 @@ export class Session implements Iterable<[string, Value]> {
     destroyOthers(): number;
     /**
      * Notes that the owner has logged in, now and by this method, such as 'password', and rotates the session's id when it is
-     * saved. Call this at each login, and each time that the owner has proved again who it is.
+     * saved. Call this at each login, and each time that the owner has proved again who it is. With the setting `max-sessions`, the
+     * save ends the owner's session whose login is the oldest, or throws `too-many`, if the owner has too many.
      */
     authenticate(owner: string, method: string): void;
     /** Whether the owner has logged in within the last `seconds`. */

@@ -89,7 +89,8 @@ class Denied(Error):
 
 
 class TooMany(Error):
-    """The visitor's address has created more sessions than the host allows in a minute. Nothing was saved."""
+    """The visitor's address has created more sessions than the host allows in a minute, or the owner has as many as
+    the setting max-sessions allows. Nothing was saved."""
     status = 429
 
 
@@ -441,7 +442,8 @@ class Session(MutableMapping):
     def authenticate(self, owner, method):
         """Notes that the owner has logged in, now and by this method, such as 'password' or 'passkey', and rotates the
         session's id: it gets a new one when it is saved. Call this at each login, and each time that the owner has proved
-        again who it is."""
+        again who it is. With the setting max-sessions, the save ends the owner's session whose login is the oldest, or raises
+        TooMany, if the owner has too many."""
         _call(self._session.authenticate, _text('an owner', owner), _text('a method', method))
 
     def fresh_within(self, seconds):

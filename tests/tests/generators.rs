@@ -57,6 +57,24 @@ fn the_pages_in_c_compile_without_a_warning() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+#[test]
+fn the_functions_in_c_pass_on_logins_and_lifetimes_and_what_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("accounts");
+    let output = Command::new("cc")
+        // The calls that the program does not have are in functions that it does not call.
+        .args(["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-ffunction-sections", "-Wl,--gc-sections", "-I"])
+        .arg(root().join("sdk/c"))
+        .args([root().join("tests/c/accounts.c"), root().join("sdk/c/lemon_session.c")])
+        .arg("-o")
+        .arg(&program)
+        .output()
+        .expect("a C compiler is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(program).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// The files below a folder, with their paths in it.
 fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();

@@ -162,6 +162,15 @@ impl State {
         if size > old.record.size && size > change.max_size {
             return Ok(UpdateOutcome::TooLarge(size));
         }
+        if let Some((owner, most)) = change.owner_limit()
+            && old.record.owner.as_deref() != Some(owner)
+        {
+            let theirs = |(_, session): &(_, &Session)| session.record.owner.as_deref() == Some(owner);
+            let others = self.sessions(now).filter(theirs).count() as u64;
+            if others >= most {
+                return Ok(UpdateOutcome::TooManyOwned(others));
+            }
+        }
         if change.rotation.as_ref().is_some_and(|rotation| !self.is_free(&rotation.to, now)) {
             return Err(Error::unavailable("the new digest of a session is taken"));
         }

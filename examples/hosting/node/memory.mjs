@@ -63,14 +63,18 @@ export class Memory {
         this.#write(variables, change.writes);
         const size = sizeOf(variables);
         if (size > before.size && size > change.maxSize) return { tag: 'too-large', val: size };
+        // `owner` is an option of an option: whether it changes, and whether there is one.
+        const owner = change.owner.tag === 'some' ? change.owner.val : before.owner;
+        if (owner !== undefined && owner !== before.owner && change.maxOwned !== undefined) {
+            const others = this.#sessions(now).filter(session => session.record.owner === owner).length;
+            if (others >= change.maxOwned) return { tag: 'too-many-owned', val: BigInt(others) };
+        }
         const { rotation } = change;
         if (rotation && this.#isTaken(hex(rotation.to), now)) {
             throw { tag: 'unavailable', val: 'the new digest of a session is taken' };
         }
 
-        const record = { ...before, size, accessed: max(before.accessed, now) };
-        // `owner` is an option of an option: whether it changes, and whether there is one.
-        if (change.owner.tag === 'some') record.owner = change.owner.val;
+        const record = { ...before, owner, size, accessed: max(before.accessed, now) };
         const { lifetime } = change;
         if (change.clears.length || change.writes.length || change.owner.tag === 'some' || lifetime) record.version += 1n;
         if (lifetime) {

@@ -83,15 +83,18 @@ class Memory:
         size = size_of(variables)
         if size > before['size'] and size > change['max-size']:
             return OK('too-large', size)
+        # `owner` is an option of an option: whether it changes, and whether there is one.
+        changes_owner = change['owner'].tag == 'some'
+        owner = change['owner'].payload if changes_owner else before['owner']
+        if owner not in (None, before['owner']) and change['max-owned'] is not None:
+            others = sum(session.record['owner'] == owner for session in self._sessions(now))
+            if others >= change['max-owned']:
+                return OK('too-many-owned', others)
         rotation = change['rotation']
         if rotation and self._is_taken(rotation.to, now):
             return Variant('err', Variant('unavailable', 'the new digest of a session is taken'))
 
-        record = {**before, 'size': size, 'accessed': max(before['accessed'], now)}
-        # `owner` is an option of an option: whether it changes, and whether there is one.
-        changes_owner = change['owner'].tag == 'some'
-        if changes_owner:
-            record['owner'] = change['owner'].payload
+        record = {**before, 'owner': owner, 'size': size, 'accessed': max(before['accessed'], now)}
         lifetime = change['lifetime'] and fields(change['lifetime'])
         if change['clears'] or change['writes'] or changes_owner or lifetime:
             record['version'] += 1

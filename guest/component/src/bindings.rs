@@ -13,6 +13,7 @@ macro_rules! bindings {
                 "lemon:session/settings@0.1.0/limits": lemon_session_rules::settings::Limits,
                 "lemon:session/settings@0.1.0/reservation": lemon_session_rules::settings::Reservation,
                 "lemon:session/settings@0.1.0/defaults": lemon_session_rules::settings::Settings,
+                "lemon:session/settings@0.1.0/max-sessions-reached": lemon_session_rules::settings::MaxSessionsReached,
                 "lemon:session/settings@0.1.0/grant": lemon_session_rules::settings::Grant,
                 "lemon:session/settings@0.1.0/caller": lemon_session_rules::settings::Caller,
                 "lemon:session/settings@0.1.0/client": lemon_session_rules::settings::Client,

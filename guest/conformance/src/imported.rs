@@ -73,6 +73,7 @@ impl Store for Imported {
             clears: change.clears.clone(),
             writes: written(&change.writes),
             owner: change.owner.clone(),
+            max_owned: change.max_owned,
             expires: change.expires,
             lifetime: change
                 .lifetime
@@ -87,6 +88,7 @@ impl Store for Imported {
             wit::UpdateOutcome::Conflict(version) => UpdateOutcome::Conflict(version),
             wit::UpdateOutcome::Gone => UpdateOutcome::Gone,
             wit::UpdateOutcome::TooLarge(size) => UpdateOutcome::TooLarge(size),
+            wit::UpdateOutcome::TooManyOwned(sessions) => UpdateOutcome::TooManyOwned(sessions),
         })
     }
 

@@ -88,6 +88,7 @@ pub struct Change {
     pub clears: Vec<String>,
     pub writes: Vec<Write>,
     pub owner: Option<Option<String>>,
+    pub max_owned: Option<u32>,
     pub expires: Option<u64>,
     pub lifetime: Option<Lifetime>,
     pub rotation: Option<Rotation>,
@@ -108,6 +109,7 @@ pub enum UpdateOutcome {
     Conflict(u64),
     Gone,
     TooLarge(u64),
+    TooManyOwned(u64),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -67,7 +67,8 @@ pub enum Error {
     Storage(String),
     /// The host's grant to the application does not include this function of `manager`.
     Denied(String),
-    /// The client's address has begun more new sessions than the host allows for now.
+    /// The client's address has begun more new sessions than the host allows for now, or the owner has as many as `max_sessions`
+    /// allows.
     TooMany(String),
 }
 

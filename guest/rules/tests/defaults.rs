@@ -4,7 +4,7 @@
 use std::{env, fs, path::Path};
 
 use lemon_session_rules::settings::{
-    CacheLimiter, ClientAddress, CookieSettings, Limits, Reservation, SameSite, Secure, Settings,
+    CacheLimiter, ClientAddress, CookieSettings, Limits, MaxSessionsReached, Reservation, SameSite, Secure, Settings,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ struct Defaults {
     max_lifetime: u32,
     max_expires: u32,
     login_lifetime: u32,
+    max_sessions: u32,
+    #[serde(with = "MaxSessionsReachedCase")]
+    max_sessions_reached: MaxSessionsReached,
     rolling: bool,
     touch_after: Option<u32>,
     renew_after: u32,
@@ -93,6 +96,13 @@ enum SameSiteCase {
     Strict,
     Lax,
     None,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "MaxSessionsReached", rename_all = "kebab-case")]
+enum MaxSessionsReachedCase {
+    EndOldest,
+    Refuse,
 }
 
 #[derive(Deserialize, Serialize)]

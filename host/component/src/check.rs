@@ -47,6 +47,7 @@ pub fn update(outcome: UpdateOutcome, change: &Change, expected: Option<u64>) ->
         UpdateOutcome::Conflict(version) => expected.is_some_and(|expected| version != expected),
         UpdateOutcome::Gone => true,
         UpdateOutcome::TooLarge(size) => size > change.max_size,
+        UpdateOutcome::TooManyOwned(sessions) => change.owner_limit().is_some_and(|(_, most)| sessions >= most),
     };
     if fits { Ok(outcome) } else { Err(format!("update returned {outcome:?}, which does not fit the change")) }
 }
@@ -163,7 +164,9 @@ mod tests {
         let touches = Change { max_size: 100, ..Change::default() };
         let lifetime = Some(Lifetime { expires: NOW, absolute_expiry: None });
         let lives = Change { lifetime, ..touches.clone() };
-        use UpdateOutcome::{Committed, Conflict, Gone, TooLarge};
+        let login = |owner| Change { owner: Some(owner), max_owned: Some(2), ..touches.clone() };
+        let (login, logout) = (login(Some("Ada".to_owned())), login(None));
+        use UpdateOutcome::{Committed, Conflict, Gone, TooLarge, TooManyOwned};
         for (outcome, change, expected, fits) in [
             (Committed(1), &touches, None, true),
             (Committed(0), &touches, None, false),
@@ -180,6 +183,10 @@ mod tests {
             (Gone, &writes, Some(7), true),
             (TooLarge(101), &writes, None, true),
             (TooLarge(100), &writes, None, false),
+            (TooManyOwned(2), &login, None, true),
+            (TooManyOwned(1), &login, None, false),
+            (TooManyOwned(2), &logout, None, false),
+            (TooManyOwned(2), &touches, None, false),
         ] {
             assert_eq!(update(outcome, change, expected).is_ok(), fits, "{outcome:?} {expected:?}");
         }

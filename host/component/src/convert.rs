@@ -51,6 +51,7 @@ pub fn change(change: &Change) -> wit::Change {
         clears: change.clears.clone(),
         writes: writes(&change.writes),
         owner: change.owner.clone(),
+        max_owned: change.max_owned,
         expires: change.expires,
         lifetime: change
             .lifetime
@@ -128,6 +129,7 @@ impl From<wit::UpdateOutcome> for UpdateOutcome {
             wit::UpdateOutcome::Conflict(version) => Self::Conflict(version),
             wit::UpdateOutcome::Gone => Self::Gone,
             wit::UpdateOutcome::TooLarge(size) => Self::TooLarge(size),
+            wit::UpdateOutcome::TooManyOwned(sessions) => Self::TooManyOwned(sessions),
         }
     }
 }

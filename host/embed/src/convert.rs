@@ -57,8 +57,10 @@ fn list<A, B: From<A>>(from: Vec<A>) -> Vec<B> {
 
 record! {
     settings::Settings => wit::Defaults: {
-        app, expires, max_lifetime, max_expires, login_lifetime, rolling, touch_after, renew_after, renew_grace, remember_ended, lazy, strict, seal,
-        client_address: Into::into, client_user_agent, cleanup, seed, cache_limiter: Into::into, cache_expire, cookie: Into::into, limits: Into::into, reserved: list,
+        app, expires, max_lifetime, max_expires, login_lifetime, max_sessions, max_sessions_reached: Into::into, rolling,
+        touch_after, renew_after, renew_grace, remember_ended, lazy, strict, seal, client_address: Into::into,
+        client_user_agent, cleanup, seed, cache_limiter: Into::into, cache_expire, cookie: Into::into, limits: Into::into,
+        reserved: list,
     }
 }
 
@@ -82,6 +84,10 @@ cases! {
 
 cases! {
     settings::Grant => wit::Grant { None, Owners, All }
+}
+
+cases! {
+    settings::MaxSessionsReached => wit::MaxSessionsReached { EndOldest, Refuse }
 }
 
 cases! {

@@ -131,6 +131,8 @@ pub enum Outcome {
     Gone,
     /// `update`: the session would have exceeded a limit. Nothing was written.
     TooLarge,
+    /// `update`: the owner has as many sessions as the setting `max-sessions` allows. Nothing was written.
+    TooManyOwned,
     /// `destroy`, `destroy-owned`, `cleanup`: the number of sessions that were removed.
     Removed(u64),
     /// Any other operation: it succeeded.
@@ -168,6 +170,7 @@ impl From<&UpdateOutcome> for Outcome {
             UpdateOutcome::Conflict(_) => Self::Conflict,
             UpdateOutcome::Gone => Self::Gone,
             UpdateOutcome::TooLarge(_) => Self::TooLarge,
+            UpdateOutcome::TooManyOwned(_) => Self::TooManyOwned,
         }
     }
 }

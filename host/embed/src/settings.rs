@@ -11,8 +11,8 @@ use crate::{
 pub use lemon_session_rules::{
     cookie::MAX_LIFETIME as MAX_COOKIE_LIFETIME,
     settings::{
-        CacheLimiter, ClientAddress, CookieSettings, Grant, InvalidSettings, Limits, MAX_SESSION_BYTES, Problem,
-        Reservation, SameSite, Secure, Settings,
+        CacheLimiter, ClientAddress, CookieSettings, Grant, InvalidSettings, Limits, MAX_SESSION_BYTES, MAX_SESSIONS,
+        MaxSessionsReached, Problem, Reservation, SameSite, Secure, Settings,
     },
 };
 

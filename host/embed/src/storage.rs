@@ -196,6 +196,7 @@ impl Host for SessionCtxView<'_> {
             store::UpdateOutcome::Conflict(version) => UpdateOutcome::Conflict(version),
             store::UpdateOutcome::Gone => UpdateOutcome::Gone,
             store::UpdateOutcome::TooLarge(size) => UpdateOutcome::TooLarge(size),
+            store::UpdateOutcome::TooManyOwned(sessions) => UpdateOutcome::TooManyOwned(sessions),
         })
     }
 
@@ -307,6 +308,7 @@ fn to_change(change: Change) -> Result<store::Change> {
         clears: change.clears,
         writes: change.writes.into_iter().map(store::Write::from).collect(),
         owner: change.owner,
+        max_owned: change.max_owned,
         expires: change.expires,
         lifetime: change
             .lifetime

@@ -41,8 +41,10 @@ impl Table {
     }
 
     pub fn update(&self, digest: &Digest, change: &Change, expected: Option<u64>, now: u64) -> Result<UpdateOutcome> {
+        let limit = change.owner_limit();
         // What this process knows may have been overtaken: then nothing is saved, and a refusal would say nothing.
         if change.rotation.is_none()
+            && limit.is_none()
             && let Some(held) = self.recent.get(digest).filter(|held| held.entry.is_live(now))
             && let Some(UpdateOutcome::Committed(version)) = self.try_update(&held, change, expected, now)?
         {
@@ -52,6 +54,8 @@ impl Table {
         loop {
             patience.next()?;
             let Some(held) = self.live(digest, now)? else { return Ok(UpdateOutcome::Gone) };
+            // After the session was read.
+            let _turn = limit.map(|(owner, _)| self.turn(owner, digest, now)).transpose()?;
             if let Some(outcome) = self.try_update(&held, change, expected, now)? {
                 return Ok(outcome);
             }
@@ -59,7 +63,7 @@ impl Table {
     }
 
     /// Applies a change to a live session; `None` if it was changed otherwise meanwhile.
-    fn try_update(
+    pub fn try_update(
         &self,
         held: &Held<Session>,
         change: &Change,
@@ -74,6 +78,14 @@ impl Table {
         session.apply(change, now, self.unique.next());
         if session.size > old.size && session.size > change.max_size {
             return Ok(Some(UpdateOutcome::TooLarge(session.size)));
+        }
+        if let Some((owner, most)) = change.owner_limit()
+            && old.owner() != Some(owner)
+        {
+            let others = self.count_owned(owner, now)?;
+            if others >= most {
+                return Ok(Some(UpdateOutcome::TooManyOwned(others)));
+            }
         }
         let version = session.version;
         let is_saved = match &change.rotation {

@@ -22,6 +22,7 @@
 //! DIR/Session/v1/due/…             the index by expiry
 //! DIR/Session/v1/owners/…          the index by owner
 //! DIR/Session/v1/new/…             folders of sessions that are being created
+//! DIR/Session/v1/logins/…          whose turn it is, of the logins of an owner whose sessions are limited
 //! ```
 //!
 //! # Atomicity
@@ -36,7 +37,10 @@
 //! - A create prepares a folder in `new/` and renames it to the digest's folder: that fails if there are files in the latter.
 //! - An id rotation concerns two folders, and one renaming decides (`rotation`).
 //!
-//! There are no locks, so a process that is killed holds nothing up. It leaves files that no pointer names: the next save of
+//! - An update that counts the sessions of an owner has a turn of its own (`logins`).
+//!
+//! There are no locks, so a process that is killed holds nothing up, except for a second those logins of one owner that count. It
+//! leaves files that no pointer names: the next save of
 //! the session or its end removes them, and a cleanup what else there is.
 
 #![deny(missing_docs)]
@@ -49,6 +53,7 @@ mod entry;
 mod fault;
 mod index;
 mod inspect;
+mod logins;
 mod name;
 mod options;
 mod patience;

@@ -22,6 +22,7 @@ pub(super) const LAYOUTS: &[&str] = &[
     include_str!("layout_2.sql"),
     include_str!("layout_3.sql"),
     include_str!("layout_4.sql"),
+    include_str!("layout_5.sql"),
 ];
 
 /// The parts of tables of the last layout.
@@ -154,9 +155,15 @@ mod tests {
     use lemon_session_sql::migrating::{older_layout_is_upgraded, sessions_of_every_older_layout_are_kept};
 
     /// `ADD COLUMN` fails if it runs twice.
-    const NEXT: &[&str] =
-        &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], LAYOUTS[3], "ALTER TABLE `{table}` ADD COLUMN device VARBINARY(255)"];
-    const FAILS: &[&str] = &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], LAYOUTS[3], "DROP TABLE `{table}_no`"];
+    const NEXT: &[&str] = &[
+        LAYOUTS[0],
+        LAYOUTS[1],
+        LAYOUTS[2],
+        LAYOUTS[3],
+        LAYOUTS[4],
+        "ALTER TABLE `{table}` ADD COLUMN device VARBINARY(255)",
+    ];
+    const FAILS: &[&str] = &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], LAYOUTS[3], LAYOUTS[4], "DROP TABLE `{table}_no`"];
 
     fn url() -> String {
         std::env::var("LEMON_TEST_MYSQL").unwrap_or_else(|_| "mysql://root@127.0.0.1:3306/test".to_owned())

@@ -185,6 +185,7 @@ impl Store for MySql {
             optional(grace, |grace| bytes(&grace.nonce)),
             number(known_until(change, now)),
             number(change.max_size),
+            optional(change.max_owned, |most| number(most.into())),
             number(now),
         ];
         let update = self.calls.run(Repeat::Never, (self.sql(), parameters), |connection, (sql, parameters)| {
@@ -195,6 +196,7 @@ impl Store for MySql {
                     "committed" => UpdateOutcome::Committed(number),
                     "conflict" => UpdateOutcome::Conflict(number),
                     "too-large" => UpdateOutcome::TooLarge(number),
+                    "too-many-owned" => UpdateOutcome::TooManyOwned(number),
                     _ => UpdateOutcome::Gone,
                 })
             })

@@ -56,6 +56,7 @@ impl Statements {
             "PROCEDURE IF EXISTS `{table}_cleanup`",
             "TABLE IF EXISTS `{table}`",
             "TABLE IF EXISTS `{table}_variable`",
+            "TABLE IF EXISTS `{table}_login`",
         ];
         Self {
             load: sql("SELECT {record}, s.id IS NOT NULL, k.ended, k.expires <= {moment}, k.nonce,
@@ -67,7 +68,7 @@ impl Statements {
                 FROM {follow} JOIN `{table}_variable` v ON v.session = s.id AND v.app = ? AND v.name = ?
                 WHERE k.digest = ?"),
             create: sql("CALL `{table}_create`(?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-            update: sql("CALL `{table}_update`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {moment})"),
+            update: sql("CALL `{table}_update`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {moment})"),
             destroy: sql("CALL `{table}_destroy`(?, ?, ?, {moment}, {moment} + ?)"),
             destroy_scope: sql("SELECT COALESCE((SELECT MAX(id) FROM `{table}`), 0),
                 (SELECT s.id FROM {follow} WHERE k.digest = ?), {moment}"),
@@ -105,22 +106,22 @@ impl Statements {
             write: sql("INSERT INTO `{table}_variable` (session, app, name, value) VALUES (?, ?, ?, ?)"),
             columns: sql("SELECT LOWER(SUBSTRING(table_name, CHAR_LENGTH('{table}') + 1)), LOWER(column_name)
                 FROM information_schema.columns
-                WHERE table_schema = DATABASE() AND table_name IN ('{table}', '{table}_variable', '{table}_meta')
+                WHERE table_schema = DATABASE() AND table_name IN ('{table}', '{table}_variable', '{table}_login', '{table}_meta')
                 AND (@@lower_case_table_names <> 0
-                    OR BINARY table_name IN ('{table}', '{table}_variable', '{table}_meta'))"),
+                    OR BINARY table_name IN ('{table}', '{table}_variable', '{table}_login', '{table}_meta'))"),
             layout: sql("SELECT layout FROM `{table}_meta`"),
             // MySQL 8 reports no display width of integers, other servers do.
             parts: sql("SELECT CONCAT('column ', table_name, '.', column_name), CONCAT(
                     REGEXP_REPLACE(column_type, 'int[(][0-9]+[)]', 'int'),
                     COALESCE(CONCAT(' collate ', collation_name), ''), IF(is_nullable = 'NO', ' not null', ''))
                 FROM information_schema.columns
-                WHERE table_schema = DATABASE() AND table_name IN ('{table}', '{table}_variable')
+                WHERE table_schema = DATABASE() AND table_name IN ('{table}', '{table}_variable', '{table}_login')
                 UNION ALL SELECT CONCAT('engine ', table_name), engine FROM information_schema.tables
-                WHERE table_schema = DATABASE() AND table_name IN ('{table}', '{table}_variable')
+                WHERE table_schema = DATABASE() AND table_name IN ('{table}', '{table}_variable', '{table}_login')
                 UNION ALL SELECT CONCAT('index ', table_name, '.', index_name), CONCAT(
                     GROUP_CONCAT(column_name ORDER BY seq_in_index SEPARATOR ', '), IF(MIN(non_unique), '', ', unique'))
                 FROM information_schema.statistics
-                WHERE table_schema = DATABASE() AND table_name IN ('{table}', '{table}_variable')
+                WHERE table_schema = DATABASE() AND table_name IN ('{table}', '{table}_variable', '{table}_login')
                 GROUP BY table_name, index_name
                 UNION ALL SELECT CONCAT('procedure ', routine_name), LOWER(routine_type) FROM information_schema.routines
                 WHERE routine_schema = DATABASE() AND routine_name IN ('{table}_create', '{table}_update',

@@ -97,6 +97,10 @@ export interface Settings {
     maxExpires?: Time;
     /** The absolute expiry of a session whose owner has logged in, counted from the login; 0: a login has none of its own. */
     loginLifetime?: Time;
+    /** The most live sessions of one owner, counted at each login; 0: no such limit. */
+    maxSessions?: number;
+    /** What a login does when its owner has `maxSessions` already: it ends the one whose login is the oldest, or it is refused. */
+    maxSessionsReached?: 'end-oldest' | 'refuse';
     /** Whether `expires` counts from the last use; if not, from the creation. */
     rolling?: boolean;
     /** How much of the idle time may pass before a use is stored. */

@@ -17,6 +17,7 @@ pub(super) const LAYOUTS: &[&str] = &[
     include_str!("layout_2.sql"),
     include_str!("layout_3.sql"),
     include_str!("layout_4.sql"),
+    include_str!("layout_5.sql"),
 ];
 
 /// The parts of tables of the last layout.
@@ -109,10 +110,22 @@ mod tests {
     use lemon_session_sql::migrating::{older_layout_is_upgraded, sessions_of_every_older_layout_are_kept};
 
     /// `ADD COLUMN` fails if it runs twice.
-    const NEXT: &[&str] =
-        &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], LAYOUTS[3], r#"ALTER TABLE "{table}" ADD COLUMN device bytea"#];
-    const FAILS: &[&str] =
-        &[LAYOUTS[0], LAYOUTS[1], LAYOUTS[2], LAYOUTS[3], r#"DELETE FROM "{table}"; DROP TABLE "{table}_no""#];
+    const NEXT: &[&str] = &[
+        LAYOUTS[0],
+        LAYOUTS[1],
+        LAYOUTS[2],
+        LAYOUTS[3],
+        LAYOUTS[4],
+        r#"ALTER TABLE "{table}" ADD COLUMN device bytea"#,
+    ];
+    const FAILS: &[&str] = &[
+        LAYOUTS[0],
+        LAYOUTS[1],
+        LAYOUTS[2],
+        LAYOUTS[3],
+        LAYOUTS[4],
+        r#"DELETE FROM "{table}"; DROP TABLE "{table}_no""#,
+    ];
 
     fn url() -> String {
         let given = std::env::var("LEMON_TEST_POSTGRES");

@@ -183,6 +183,7 @@ impl Store for Postgres {
                             &update.nonce,
                             &update.known_until,
                             &update.max_size,
+                            &update.max_owned,
                             &update.now,
                         ],
                     )
@@ -192,6 +193,7 @@ impl Store for Postgres {
                     "committed" => UpdateOutcome::Committed(number),
                     "conflict" => UpdateOutcome::Conflict(number),
                     "too-large" => UpdateOutcome::TooLarge(number),
+                    "too-many-owned" => UpdateOutcome::TooManyOwned(number),
                     _ => UpdateOutcome::Gone,
                 })
             })

@@ -81,6 +81,7 @@ pub struct Update {
     pub nonce: Option<Vec<u8>>,
     pub known_until: i64,
     pub max_size: i64,
+    pub max_owned: Option<i64>,
     pub now: i64,
 }
 
@@ -102,6 +103,7 @@ impl Update {
             nonce: grace.map(|grace| grace.nonce.clone()),
             known_until: stored(known_until(change, now)),
             max_size: stored(change.max_size),
+            max_owned: change.max_owned.map(i64::from),
             now: stored(now),
         }
     }

@@ -45,7 +45,7 @@ impl Statements {
         };
         let sql = |text: &str| {
             let text = text.replace("{follow}", follow).replace("{record}", record);
-            server.sql(&[1, 2, 4, 6, 17].into_iter().fold(text, moment))
+            server.sql(&[1, 2, 4, 6, 18].into_iter().fold(text, moment))
         };
         Self {
             load: sql(r#"SELECT {record}, s.id IS NOT NULL, k.ended, k.expires <= {moment $2}, k.nonce,
@@ -74,7 +74,7 @@ impl Statements {
                 )
                 SELECT id FROM made"#),
             update: sql(r#"SELECT outcome, number
-                FROM "{table}_update"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, {moment $17})"#),
+                FROM "{table}_update"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, {moment $18})"#),
             destroy: sql(r#"SELECT "{table}_destroy"($1, $2, $3, {moment $4}, {moment $4} + $5)"#),
             destroy_scope: sql(r#"SELECT coalesce((SELECT max(id) FROM "{table}"), 0),
                 (SELECT s.id FROM {follow} WHERE k.digest = $1), {moment $2}"#),

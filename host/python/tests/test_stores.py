@@ -26,10 +26,11 @@ def record(owner: str | None = None, expires: int = NOW + 1000, absolute: int | 
     return Record(NOW, NOW, expires, absolute, NOW, owner, 9, 9)
 
 
-def change(*writes: Write, clears: tuple[str, ...] = (), owner: tuple[str | None] | None = None, expires: int | None = None,
+def change(*writes: Write, clears: tuple[str, ...] = (), owner: tuple[str | None] | None = None,
+           max_owned: int | None = None, expires: int | None = None,
            lifetime: Lifetime | None = None, rotation: Rotation | None = None, max_size: int = 10_000,
            remember: int = 100) -> Change:
-    return Change(clears, writes, owner, expires, lifetime, rotation, max_size, remember)
+    return Change(clears, writes, owner, max_owned, expires, lifetime, rotation, max_size, remember)
 
 
 def on_stores(test: Callable[[Any, Store], None]) -> Callable[[Any], None]:
@@ -112,6 +113,22 @@ class Contract(unittest.TestCase):
         self.assertEqual(list(self.load(store, A).variables), [Variable('x', b'1')])
         self.assertEqual(store.load(B, 'a', NOW, 1), 'absent')
         self.assertEqual(store.update(A, change(Write('a', 'x', b''), max_size=0), 1, NOW), ('committed', 2), 'it shrinks')
+
+    @on_stores
+    def test_an_owner_has_at_most_as_many_live_sessions_as_a_change_allows(self, store: Store) -> None:
+        c, d = C, bytes([4] * 32)
+        for digest in (A, B, c):
+            store.create(digest, record(), [])
+        store.create(d, record()._replace(expires=NOW, owner='ada'), [])
+        login = change(Write('a', 'x', b'1'), owner=('ada',), max_owned=2)
+        for digest in (A, B):
+            self.assertEqual(store.update(digest, login, None, NOW), ('committed', 2), 'one that has expired does not count')
+        self.assertEqual(store.update(c, login, None, NOW), ('too-many-owned', 2))
+        self.assertEqual(self.load(store, c).record, record()._replace(version=1, size=0))
+        self.assertEqual(store.update(c, login._replace(owner=(None,)), None, NOW), ('committed', 2), 'no owner has no limit')
+        self.assertEqual(store.update(A, login._replace(max_owned=1), None, NOW), ('committed', 3), 'it is the owner’s already')
+        self.assertEqual(store.update(c, login._replace(max_owned=3), 1, NOW), ('conflict', 2))
+        self.assertEqual(store.update(c, login._replace(max_owned=3), 2, NOW), ('committed', 3))
 
     @on_stores
     def test_the_expiry_never_passes_the_absolute_one(self, store: Store) -> None:

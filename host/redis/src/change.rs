@@ -19,8 +19,9 @@ impl<'a> Changes<'a> {
         Self { change, expected, now }
     }
 
-    /// The arguments that `change.lua` reads. `indexed` and `token` are empty unless a cluster needs them.
-    pub(super) fn args(&self, indexed: &str, token: &str) -> Args {
+    /// The arguments that `change.lua` reads. `indexed` and `token` are empty unless a cluster needs them; `max_owned` is none in a
+    /// cluster once the owner's sessions were counted.
+    pub(super) fn args(&self, indexed: &str, token: &str, max_owned: Option<u32>) -> Args {
         let change = self.change;
         let owner = match &change.owner {
             None => String::new(),
@@ -44,6 +45,7 @@ impl<'a> Changes<'a> {
             Some(Lifetime { absolute_expiry: None, .. }) => args.text("-"),
             Some(Lifetime { absolute_expiry: Some(end), .. }) => args.time(end),
         };
+        let args = args.text(&max_owned.map_or_else(String::new, |most| most.to_string()));
 
         let (mut puts, mut removals) = (Vec::new(), Vec::new());
         for write in &change.writes {

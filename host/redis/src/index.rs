@@ -32,6 +32,13 @@ impl Redis {
         Ok(owned)
     }
 
+    /// How many live sessions an owner has.
+    pub(super) async fn live_owned(&self, owner: &str, now: u64) -> Result<u64> {
+        let now = now.min(self.server.time().await?);
+        let live = self.live_ones(self.owned(owner).await?, now).await?;
+        Ok(live.iter().filter(|listed| listed.record.owner.as_deref() == Some(owner)).count() as u64)
+    }
+
     /// The next digests in an owner's index, and the cursor of those that follow, if any. A digest that is in the index
     /// all the time is returned at least once.
     pub(super) async fn owned_from(&self, owner: &str, cursor: u64) -> Result<(Option<u64>, Vec<Digest>)> {

@@ -41,6 +41,10 @@
 //! application's name, in bytes; that of a detail is `0:<name>`. The fields of the record begin with a letter. Because a session is one Redis key, it is in one slot of a cluster and can only be
 //! evicted as a whole.
 //!
+//! An update with `max_owned` counts the owner's live sessions in its script, so that the limit is exact. In a cluster, the index is in
+//! another slot than the session, and the driver counts before the update: logins of one owner at the same moment can then exceed the
+//! limit, each by one.
+//!
 //! `load`, `fetch`, `update` and `destroy` each run one Lua script, called by the hash of its text: atomic, and one
 //! round trip. So does `create`, with one or two more round trips in a cluster. A load through a tombstone takes one
 //! more. Times are in seconds; the latest that can be stored is 2^53 - 1, which replaces later ones.
@@ -302,8 +306,9 @@ impl Store for Redis {
         let changes = Changes::new(change, expected, now);
         let new = change.rotation.iter().map(|rotation| self.entry(&rotation.to)).collect::<Vec<_>>();
         let mut indexed = String::new();
+        let mut max_owned = change.max_owned;
         for _ in 0..STEPS {
-            let args = changes.args(&indexed, "");
+            let args = changes.args(&indexed, "", max_owned);
             let mut reply = self.call(&script::UPDATE, self.entry(key), &new, &args, Repeat::Never).await?;
             if let (Word::Move, Some(rotation)) = (reply.word(), &change.rotation) {
                 match self.rename(key, &changes, rotation, Copy::new(reply)?, now).await? {
@@ -315,6 +320,13 @@ impl Store for Redis {
                 Word::Committed => return Ok(UpdateOutcome::Committed(reply.number()?)),
                 Word::Conflict => return Ok(UpdateOutcome::Conflict(reply.number()?)),
                 Word::Large => return Ok(UpdateOutcome::TooLarge(reply.number()?)),
+                Word::Owned => return Ok(UpdateOutcome::TooManyOwned(reply.number()?)),
+                Word::Count => {
+                    let others = self.live_owned(&reply.text()?, now).await?;
+                    if max_owned.take().is_some_and(|most| others >= most.into()) {
+                        return Ok(UpdateOutcome::TooManyOwned(others));
+                    }
+                }
                 Word::Taken => return Err(Error::unavailable("the new digest of a session is taken")),
                 Word::Index => {
                     let (owner, expires) = (reply.text()?, reply.number()?);

@@ -26,7 +26,7 @@ impl Redis {
         let pending = format!("{}{token}", key.to_hex());
         let args = |indexed: &str| {
             let fields = copy.fields.iter().map(Vec::as_slice);
-            change.args(indexed, &token).key(key).many(fields)
+            change.args(indexed, &token, None).key(key).many(fields)
         };
         let mut indexed = String::new();
         if let Some(owner) = &copy.owner {

@@ -7,10 +7,11 @@ use lemon_session_store::{
 
 use super::server::Server;
 
-/// What the names of the tables end with, and columns that they have in every layout.
-const TABLES: [(&str, &[&str]); 3] = [
+/// What the names of the tables end with, and columns that they have in every layout. Only MySQL has `_login`.
+const TABLES: [(&str, &[&str]); 4] = [
     ("", &["id", "digest", "ended", "era", "leads_to"]),
     ("_variable", &["session", "app", "name", "value"]),
+    ("_login", &["slot", "logins"]),
     ("_meta", &["layout"]),
 ];
 

@@ -5,7 +5,9 @@ use super::{open, own_table};
 /// A table that another program made under one of our names is refused by name, and left as it is. `run` executes a statement;
 /// `quote` is put around names.
 pub async fn tables_of_other_programs_are_left_as_they_are(url: &str, quote: char, run: impl AsyncFn(String)) {
-    for (end, column, lacks) in [("", "sess", "id"), ("_variable", "id", "session"), ("_meta", "version", "layout")] {
+    let tables = [("", "sess", "id"), ("_variable", "id", "session"), ("_meta", "version", "layout")];
+    let of_mysql = (quote == '`').then_some(("_login", "user", "slot"));
+    for (end, column, lacks) in tables.into_iter().chain(of_mysql) {
         let table = own_table();
         let driver = open(url, &table).await;
         let schema = driver.try_schema().expect("schema");

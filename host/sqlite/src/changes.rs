@@ -143,6 +143,16 @@ impl<'a> Changes<'a> {
         if size > old_size && size as u64 > change.max_size {
             return Ok(Ok(UpdateOutcome::TooLarge(size as u64)));
         }
+        if let Some((owner, most)) = change.owner_limit()
+            && !self.prepare(&self.sql.is_owned)?.exists((session, owner))?
+        {
+            let count =
+                self.prepare(&self.sql.count_owned)?.query_row((owner, seconds(now)), |row| row.get::<_, i64>(0));
+            let others = count? as u64;
+            if others >= most {
+                return Ok(Ok(UpdateOutcome::TooManyOwned(others)));
+            }
+        }
         if let Some(rotation) = &change.rotation
             && !self.is_free(&rotation.to, now)?
         {

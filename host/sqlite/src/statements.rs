@@ -91,6 +91,7 @@ statements! {
     is_former: r#"SELECT 1 FROM "{t}_tombstone" WHERE digest = ?1"#;
     count_reuse: r#"UPDATE "{t}_tombstone" SET reused = reused + 1 WHERE digest = ?1"#;
     is_owned: r#"SELECT 1 FROM "{t}" WHERE id = ?1 AND owner = ?2"#;
+    count_owned: r#"SELECT count(*) FROM "{t}" WHERE owner = ?1 AND expires > ?2"#;
     digest_of_owned: r#"SELECT digest FROM "{t}" WHERE id = ?1 AND owner = ?2 AND expires > ?3"#;
     expired: r#"SELECT id FROM "{t}" WHERE expires <= ?1 LIMIT ?2"#;
     forget_some: r#"DELETE FROM "{t}_tombstone" WHERE digest IN

@@ -51,6 +51,7 @@ mod keys;
 mod lifetimes;
 mod listing;
 mod loading;
+mod logins;
 mod model;
 mod owners;
 mod races;

@@ -230,6 +230,13 @@ impl State {
         Destroyed { found: number, ended: number, last }
     }
 
+    /// How many live sessions an owner has.
+    fn count_owned(&self, owner: &str, now: u64) -> u64 {
+        let from = (owner.to_owned(), Digest::from([0; 32]));
+        let owned = self.owned.range(from..).take_while(|(of, _)| of == owner);
+        owned.filter(|(_, digest)| self.live(digest, now).is_some()).count() as u64
+    }
+
     /// Stores a session under a digest that is free.
     fn insert(&mut self, digest: Digest, record: Record, writes: &Writes) {
         let mut variables = Variables::new();
@@ -291,6 +298,14 @@ impl State {
                 return Ok(UpdateOutcome::TooLarge(record.size));
             }
             variables = Some(changed);
+        }
+        if let Some((owner, most)) = change.owner_limit()
+            && session.record.owner.as_deref() != Some(owner)
+        {
+            let others = self.count_owned(owner, now);
+            if others >= most {
+                return Ok(UpdateOutcome::TooManyOwned(others));
+            }
         }
         record.version += u64::from(change.is_counted());
         if let Some(owner) = &change.owner {

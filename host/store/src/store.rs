@@ -69,6 +69,11 @@ pub trait Store: Send + Sync + 'static {
     /// former digest is not followed. Answers [`UpdateOutcome::Conflict`] if `expected` is given and is not the session's
     /// version. Writes of different variables by concurrent callers all survive; of one variable, the last.
     ///
+    /// With [`Change::max_owned`], counting the owner's other live sessions and writing are one step: of any number of concurrent
+    /// updates, no more succeed than it allows. Otherwise the answer is [`UpdateOutcome::TooManyOwned`]. A session whose id is
+    /// being rotated meanwhile counts once. Of several refusals, the answer is the first of `Gone`, `Conflict`, `TooLarge` and
+    /// `TooManyOwned`.
+    ///
     /// The version grows by one if `change` has clears, writes, an owner or a lifetime, even if they change nothing.
     /// `accessed` becomes the later of itself and `now`.
     ///

@@ -182,6 +182,9 @@ pub struct Change {
     pub writes: Writes,
     /// The new owner, if it changes.
     pub owner: Option<Option<String>>,
+    /// The most live sessions that a new owner may have after the change, this one included. Ignored if the session is the
+    /// owner's already, or gets no owner.
+    pub max_owned: Option<u32>,
     /// The new expiry after a use: only moved to a later time, and never past the absolute expiry. Ignored beside a
     /// `lifetime`.
     pub expires: Option<u64>,
@@ -200,6 +203,13 @@ impl Change {
     /// Whether the session's version grows: by every change but that of its expiry after a use, and of its id.
     pub fn is_counted(&self) -> bool {
         !self.clears.is_empty() || !self.writes.is_empty() || self.owner.is_some() || self.lifetime.is_some()
+    }
+
+    /// The new owner, and how many live sessions it may have, if that is limited. Does not concern a session that is the owner's
+    /// already.
+    pub fn owner_limit(&self) -> Option<(&str, u64)> {
+        let owner = self.owner.as_ref()?.as_deref()?;
+        Some((owner, self.max_owned?.into()))
     }
 }
 
@@ -223,6 +233,8 @@ pub enum UpdateOutcome {
     Gone,
     /// The session would have grown to this many bytes. Nothing was written.
     TooLarge(u64),
+    /// How many other live sessions the new owner has: [`Change::max_owned`] allows no further one. Nothing was written.
+    TooManyOwned(u64),
 }
 
 /// Which session [`destroy`](super::Store::destroy) ends.

@@ -32,7 +32,8 @@ pub enum Error {
     Storage(String),
     /// The host's grant to this application does not include this function of the [`manager`](crate::manager).
     Denied(String),
-    /// The visitor's address has created more sessions than the host allows in a minute. Nothing was saved.
+    /// The visitor's address has created more sessions than the host allows in a minute, or the owner has as many as
+    /// the setting `max-sessions` allows. Nothing was saved.
     TooMany(String),
     /// The variable is set, but its value is not of the requested type.
     WrongType(String),

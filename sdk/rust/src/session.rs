@@ -237,7 +237,9 @@ impl Session {
 
     /// Notes that the owner has logged in, now and by this method, such as `password` or `passkey`, and rotates the
     /// session's id: it gets a new one when it is saved. Call this at each login, and each time that the owner has proved
-    /// again who it is. With the setting `login-lifetime`, the session's absolute expiry counts from now.
+    /// again who it is. With the setting `login-lifetime`, the session's absolute expiry counts from now. With the setting
+    /// `max-sessions`, the save ends the owner's session whose login is the oldest, or fails with
+    /// [`TooMany`](Error::TooMany), if the owner has too many.
     ///
     /// # Errors
     ///
@@ -309,7 +311,8 @@ impl Session {
     ///
     /// [`Gone`](Error::Gone) when the session has ended (a save never revives one), [`Conflict`](Error::Conflict) when
     /// `strict` is set and another request saved it first, [`TooLarge`](Error::TooLarge) past a limit, and
-    /// [`TooMany`](Error::TooMany) when the visitor's address has created too many sessions: nothing is saved then.
+    /// [`TooMany`](Error::TooMany) when the visitor's address has created too many sessions, or the owner has too
+    /// many: nothing is saved then.
     /// After [`Storage`](Error::Storage), the changes may or may not have been saved.
     pub fn save(&self) -> Result<Headers> {
         Ok(Headers(self.0.save()?))

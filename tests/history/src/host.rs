@@ -181,6 +181,9 @@ impl<W: Wire> Env for Host<W> {
             Reply::Update(store::UpdateOutcome::Conflict(version)) => Ok(wit::UpdateOutcome::Conflict(version)),
             Reply::Update(store::UpdateOutcome::Gone) => Ok(wit::UpdateOutcome::Gone),
             Reply::Update(store::UpdateOutcome::TooLarge(size)) => Ok(wit::UpdateOutcome::TooLarge(size)),
+            Reply::Update(store::UpdateOutcome::TooManyOwned(sessions)) => {
+                Ok(wit::UpdateOutcome::TooManyOwned(sessions))
+            }
             reply => other(&reply),
         }
     }
@@ -282,6 +285,7 @@ fn change_of(change: &wit::Change) -> store::Change {
         clears: change.clears.clone(),
         writes: writes(&change.writes),
         owner: change.owner.clone(),
+        max_owned: change.max_owned,
         expires: change.expires,
         lifetime: change
             .lifetime

@@ -18,6 +18,7 @@ mod foreign;
 mod grants;
 mod hostile;
 mod large;
+mod logins;
 mod monitoring;
 mod moving;
 mod operating;

@@ -26,6 +26,7 @@ pub(crate) fn change(change: wit::Change) -> Result<store::Change> {
         clears: change.clears,
         writes: writes(change.writes),
         owner: change.owner,
+        max_owned: change.max_owned,
         expires: change.expires,
         lifetime: change.lifetime.map(lifetime),
         rotation: change.rotation.map(rotation).transpose()?,
@@ -81,6 +82,7 @@ pub(crate) fn update_outcome(outcome: store::UpdateOutcome) -> wit::UpdateOutcom
         store::UpdateOutcome::Conflict(version) => wit::UpdateOutcome::Conflict(version),
         store::UpdateOutcome::Gone => wit::UpdateOutcome::Gone,
         store::UpdateOutcome::TooLarge(size) => wit::UpdateOutcome::TooLarge(size),
+        store::UpdateOutcome::TooManyOwned(sessions) => wit::UpdateOutcome::TooManyOwned(sessions),
     }
 }
 

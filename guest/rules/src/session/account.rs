@@ -19,6 +19,7 @@ impl<E: Env> Session<E> {
         let mut state = self.live_mut()?;
         state.details.authenticate(Some((now, method.into())))?;
         state.details.note_client(&self.core.world)?;
+        state.has_logged_in = true;
         // Its deadline counts from now.
         if settings.login_lifetime != 0 {
             state.new_lifetime.get_or_insert(None);

@@ -6,6 +6,7 @@ mod caching;
 mod core;
 mod csrf;
 mod flashes;
+mod owned;
 mod saving;
 mod sealing;
 mod state;
@@ -140,6 +141,7 @@ impl<E: Env> Session<E> {
         state.accessed.set(true);
         if owner != *state.owner() {
             state.details.authenticate(None)?;
+            state.has_logged_in = false;
         }
         state.new_owner = (owner != state.record.owner).then_some(owner);
         Ok(())

@@ -28,9 +28,15 @@ struct Due {
 }
 
 impl<E: Env> Core<E> {
-    /// Stores a new session.
+    /// Stores a new session. One whose owner has logged in is stored without anything first: a store counts the sessions of an owner
+    /// only in an update.
     pub(super) async fn create(&self, clock: Duration) -> Result<()> {
-        let (record, Writes { stored, plain, seal, .. }) = self.creation(clock)?;
+        let (mut record, Writes { mut stored, plain, seal, .. }) = self.creation(clock)?;
+        let is_counted = self.max_owned(&self.state.borrow()).is_some();
+        if is_counted {
+            record = SessionRecord { version: 1, ..self.state.borrow().record.clone() };
+            stored.clear();
+        }
         let digest = self.digest();
         let create = self.world.env.create(&self.parameters.location, &digest, &record, &stored);
         match self.writing(create).await? {
@@ -38,10 +44,16 @@ impl<E: Env> Core<E> {
             // 256 random bits do not repeat: the random source of this host is broken.
             CreateOutcome::Exists => return Err(Error::Storage(String::from("a new session's id is in use already"))),
         }
+        {
+            let mut state = self.state.borrow_mut();
+            state.stored = true;
+            state.record = record;
+        }
+        if is_counted {
+            return self.update(clock).await;
+        }
         let mut state = self.state.borrow_mut();
-        state.stored = true;
-        state.record = record;
-        (state.new_owner, state.new_lifetime) = (None, None);
+        (state.new_owner, state.new_lifetime, state.has_logged_in) = (None, None, false);
         state.seal = seal;
         state.committed(plain.unwrap_or(stored));
         Ok(())
@@ -103,6 +115,7 @@ impl<E: Env> Core<E> {
                     return Ok(());
                 }
                 UpdateOutcome::TooLarge(size) => return Err(too_large(size, settings.limits.session_bytes)),
+                UpdateOutcome::TooManyOwned(sessions) => self.make_room(&change, sessions, attempts).await?,
                 UpdateOutcome::Conflict(_) if !self.parameters.strict && attempts < ADD_ATTEMPTS => {
                     self.reload().await?;
                 }
@@ -181,6 +194,7 @@ impl<E: Env> Core<E> {
             clears: cleared.map(|application| application.name.clone()).collect(),
             writes,
             owner: state.new_owner.clone(),
+            max_owned: self.max_owned(state),
             expires,
             lifetime,
             rotation: new_id.as_ref().map(|id| Rotation { to: id::digest(id).to_vec(), grace }),
@@ -199,6 +213,7 @@ impl<E: Env> Core<E> {
     fn committed(&self, change: Change, new_id: Option<String>, version: u64, now: u64) {
         let state = &mut *self.state.borrow_mut();
         state.record.version = version;
+        state.has_logged_in = false;
         if let Some(owner) = change.owner {
             state.record.owner = owner;
             state.new_owner = None;

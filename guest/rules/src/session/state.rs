@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(super) saved: Option<bool>,
     pub(super) new_id: Option<String>,
     pub(super) new_owner: Option<Option<String>>,
+    /// Whether the owner has logged in since the last save.
+    pub(super) has_logged_in: bool,
     /// Whether a handle has read or changed anything.
     pub(super) accessed: Cell<bool>,
     /// Whether the session has to be stored although it is empty.
@@ -70,6 +72,7 @@ impl State {
             saved: None,
             new_id: None,
             new_owner: None,
+            has_logged_in: false,
             accessed: Cell::new(false),
             is_needed: false,
             cookie_due: !is_current,
@@ -140,6 +143,7 @@ impl State {
             saved: None,
             new_id: None,
             new_owner: None,
+            has_logged_in: false,
             accessed: Cell::new(false),
             is_needed: false,
             cookie_due: true,

@@ -7,6 +7,9 @@ use crate::{client::MAX_USER_AGENT, cookie::Cookie, id, name};
 /// The largest value of `session-bytes`: the component has a whole session in memory, several times over.
 pub const MAX_SESSION_BYTES: u32 = 256 * 1024 * 1024;
 
+/// The largest value of `max-sessions`: a login beyond it reads all sessions of its owner to find the oldest.
+pub const MAX_SESSIONS: u32 = 1000;
+
 /// A setting that is impossible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -100,6 +103,9 @@ impl Settings {
                 format!("{touch_after} seconds are more than expires, {}, of which it is a part", self.expires)
             });
         }
+        checks.that(self.max_sessions <= MAX_SESSIONS, "max-sessions", || {
+            format!("{} is more than {MAX_SESSIONS}; 0 means no limit", self.max_sessions)
+        });
         let Self { renew_after, renew_grace, .. } = *self;
         checks.that(renew_after == 0 || renew_grace <= renew_after, "renew-grace", || {
             format!("{renew_grace} seconds are more than renew-after, {renew_after}; a minute is enough for one page")

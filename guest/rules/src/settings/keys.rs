@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use super::{
-    CacheLimiter, ClientAddress, CookieSettings, Grant, Limits, SameSite, Secure, Settings,
+    CacheLimiter, ClientAddress, CookieSettings, Grant, Limits, MaxSessionsReached, SameSite, Secure, Settings,
     parse::{boolean, bytes, choice, number, optional, probability, seconds, text},
 };
 
@@ -22,6 +22,9 @@ impl Settings {
         keys.read("max-lifetime", &mut self.max_lifetime, seconds);
         keys.read("max-expires", &mut self.max_expires, seconds);
         keys.read("login-lifetime", &mut self.login_lifetime, seconds);
+        keys.read("max-sessions", &mut self.max_sessions, number);
+        let reached = [("end-oldest", MaxSessionsReached::EndOldest), ("refuse", MaxSessionsReached::Refuse)];
+        keys.read("max-sessions-reached", &mut self.max_sessions_reached, choice(reached));
         keys.read("rolling", &mut self.rolling, boolean);
         keys.read("touch-after", &mut self.touch_after, optional(seconds));
         keys.read("renew-after", &mut self.renew_after, seconds);

@@ -10,7 +10,7 @@ use alloc::{borrow::ToOwned, string::String, vec::Vec};
 
 pub(crate) use self::checks::{Checks, cleanup, expires};
 pub use self::{
-    checks::{InvalidSettings, MAX_SESSION_BYTES, Problem},
+    checks::{InvalidSettings, MAX_SESSION_BYTES, MAX_SESSIONS, Problem},
     keys::Keys,
 };
 use crate::types::wit_enum;
@@ -30,6 +30,10 @@ pub struct Settings {
     /// The absolute expiry of a session whose owner has logged in, counted from the login, in place of `max_lifetime`. 0: a login
     /// has none of its own.
     pub login_lifetime: u32,
+    /// The most live sessions of one owner, counted at each login. 0: no such limit.
+    pub max_sessions: u32,
+    /// What a login does when its owner has `max_sessions` already.
+    pub max_sessions_reached: MaxSessionsReached,
     /// Whether the idle time starts anew with each use. If not, it counts from the creation.
     pub rolling: bool,
     /// How much of the idle time may pass before a use is written to the store. `None`: a twentieth of `expires`.
@@ -116,6 +120,16 @@ pub struct Reservation {
 }
 
 wit_enum! {
+    /// What a login does when its owner has as many sessions as `max_sessions` allows.
+    MaxSessionsReached {
+        /// It ends the owner's session whose login is the oldest.
+        EndOldest,
+        /// It is refused.
+        Refuse,
+    }
+}
+
+wit_enum! {
     /// Which functions of `manager` an application may call.
     Grant {
         /// None.
@@ -177,6 +191,8 @@ impl Default for Settings {
             max_lifetime: 30 * 24 * 60 * 60,
             max_expires: 0,
             login_lifetime: 0,
+            max_sessions: 0,
+            max_sessions_reached: MaxSessionsReached::EndOldest,
             rolling: true,
             touch_after: None,
             renew_after: 0,

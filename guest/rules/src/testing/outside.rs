@@ -26,6 +26,7 @@ struct Inner {
     fails: Cell<bool>,
     extends: Cell<bool>,
     overtakes: Cell<u32>,
+    crowds: Cell<bool>,
     caller: Cell<Caller>,
     client: RefCell<Client>,
     notices: RefCell<Vec<Notice>>,
@@ -58,6 +59,7 @@ impl Outside {
             fails: Cell::new(false),
             extends: Cell::new(false),
             overtakes: Cell::new(0),
+            crowds: Cell::new(false),
             caller: Cell::new(Caller { request: 0, manager: Grant::All }),
             client: RefCell::default(),
             notices: RefCell::default(),
@@ -119,6 +121,11 @@ impl Outside {
     /// Has another request save before each of the next `updates` updates that expect a version.
     pub fn overtake(&self, updates: u32) {
         self.0.overtakes.set(updates);
+    }
+
+    /// Another login is faster than each one that counts the owner's sessions.
+    pub fn crowd(&self) {
+        self.0.crowds.set(true);
     }
 
     /// Calls from now on are on behalf of this request and grant.
@@ -299,6 +306,10 @@ impl Env for Outside {
     ) -> Result<UpdateOutcome, Failure> {
         self.called("update")?;
         let mut sessions = self.0.sessions.borrow_mut();
+        let new_owner = change.owner.clone().flatten();
+        let is_theirs =
+            |row: &&Row| matches!(row, Row::Session(record, _) if record.owner == new_owner && now < record.expires);
+        let others = sessions.values().filter(is_theirs).count() as u64;
         let Some(Row::Session(record, variables)) = sessions.get_mut(digest) else { return Ok(UpdateOutcome::Gone) };
         if now >= record.expires {
             return Ok(UpdateOutcome::Gone);
@@ -324,6 +335,12 @@ impl Env for Outside {
         let size = size(&after);
         if size > record.size && size > change.max_size {
             return Ok(UpdateOutcome::TooLarge(size));
+        }
+        if let (Some(Some(owner)), Some(most)) = (&change.owner, change.max_owned)
+            && record.owner.as_ref() != Some(owner)
+            && (others >= most.into() || self.0.crowds.get())
+        {
+            return Ok(UpdateOutcome::TooManyOwned(others));
         }
         *variables = after;
         record.size = size;

@@ -84,6 +84,7 @@ impl Point {
             ("gone", "saves_total", "{outcome=\"gone\"}"),
             ("too_large", "saves_total", "{outcome=\"too_large\"}"),
             ("too_many", "saves_total", "{outcome=\"too_many\"}"),
+            ("too_many_owned", "saves_total", "{outcome=\"too_many_owned\"}"),
             ("failed", "saves_total", "{outcome=\"failed\"}"),
             ("abandoned", "saves_total", "{outcome=\"abandoned\"}"),
             ("removed", "cleanup_removed_total", ""),

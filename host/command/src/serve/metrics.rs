@@ -99,7 +99,7 @@ impl Metrics {
                 "saves_total",
                 "Saves with changes, by outcome.",
                 "outcome",
-                ["committed", "conflict", "gone", "too_large", "too_many", "failed", "abandoned"],
+                ["committed", "conflict", "gone", "too_large", "too_many", "too_many_owned", "failed", "abandoned"],
             )?,
             operations: histograms(
                 &registry,
@@ -218,7 +218,7 @@ impl Observer for Metrics {
         }
         let [unknown, expired, ended] = &self.refused;
         let [by_expiry, destroyed, by_owner] = &self.ended;
-        let [committed, conflict, gone, too_large, too_many, failed, abandoned] = &self.saves;
+        let [committed, conflict, gone, too_large, too_many, too_many_owned, failed, abandoned] = &self.saves;
         match (operation, outcome) {
             (_, Outcome::Found) => self.resumed.inc(),
             (_, Outcome::Absent) => unknown.inc(),
@@ -236,6 +236,7 @@ impl Observer for Metrics {
             (_, Outcome::Gone) => gone.inc(),
             (_, Outcome::TooLarge) => too_large.inc(),
             (_, Outcome::TooMany) => too_many.inc(),
+            (_, Outcome::TooManyOwned) => too_many_owned.inc(),
             (Operation::Create | Operation::Update, Outcome::Failed | Outcome::Exists) => failed.inc(),
             (Operation::Create | Operation::Update, Outcome::Abandoned) => abandoned.inc(),
             (Operation::Destroy, Outcome::Removed(count)) => destroyed.inc_by(count),

@@ -38,8 +38,8 @@ pub enum Error {
     /// The grant does not include this function of the manager.
     #[error("denied: {0}")]
     Denied(String),
-    /// The client has created more sessions than the host allows in a minute.
-    #[error("too many new sessions: {0}")]
+    /// The client has created more sessions than the host allows in a minute, or the owner has as many as `max_sessions` allows.
+    #[error("too many sessions: {0}")]
     TooMany(String),
     /// All instances of the session component are in use, and none became free within
     /// [`PoolOptions::wait`](super::PoolOptions::wait).

@@ -347,7 +347,8 @@ impl Session {
 
     /// Notes that the owner has logged in, now and by this method, such as `password` or `passkey`, and rotates the session's
     /// id: it gets a new one when it is saved. Call this at each login, and each time that the owner has proved again who
-    /// it is. With the setting `login-lifetime`, the session's absolute expiry counts from now.
+    /// it is. With the setting `login-lifetime`, the session's absolute expiry counts from now. With the setting `max-sessions`, the
+    /// save ends the owner's session whose login is the oldest, or fails with [`Error::TooMany`], if the owner has too many.
     ///
     /// # Errors
     ///
@@ -421,7 +422,7 @@ impl Session {
     ///
     /// Fails with [`Error::Gone`] when the session has ended, with [`Error::Conflict`] when `strict` is set and another
     /// request saved it first, with [`Error::TooLarge`] past a limit, and with [`Error::TooMany`] when the client has
-    /// created too many sessions: nothing is saved then. After [`Error::Storage`], the changes may or may not have been
+    /// created too many sessions, or the owner has too many: nothing is saved then. After [`Error::Storage`], the changes may or may not have been
     /// saved.
     pub async fn save(&self) -> Result<Vec<Header>> {
         Ok(session_call!(self, call_save)??)

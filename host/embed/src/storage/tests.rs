@@ -56,6 +56,7 @@ fn change() -> Change {
         writes: vec![write("b", b"2")],
         owner: None,
         expires: Some(2500),
+        max_owned: None,
         lifetime: None,
         rotation: None,
         max_size: 1 << 20,

@@ -84,6 +84,14 @@ export function update(db, digest, change, expected, time) {
     if (size > found.size && size > change.maxSize) {
         return { tag: 'too-large', val: size };
     }
+    // jco tells an option of an option as { tag, val }.
+    const newOwner = change.owner.tag === 'some' ? (change.owner.val ?? null) : null;
+    if (newOwner !== null && change.maxOwned !== undefined && !db.get('is_owned', session, newOwner)) {
+        const [others] = db.get('count_owned', newOwner, now);
+        if (others >= change.maxOwned) {
+            return { tag: 'too-many-owned', val: others };
+        }
+    }
     const { rotation } = change;
     if (rotation && (db.get('find', rotation.to) || !isNoFormer(db, rotation.to, now))) {
         throw { tag: 'unavailable', val: 'the new digest of a session is taken' };
@@ -107,9 +115,8 @@ export function update(db, digest, change, expected, time) {
             db.change('set_expires', session, later);
         }
     }
-    // jco tells an option of an option as { tag, val }.
     if (change.owner.tag === 'some') {
-        db.change('set_owner', session, change.owner.val ?? null);
+        db.change('set_owner', session, newOwner);
     }
     if (rotation) {
         rotate(db, session, digest, rotation, now, change.remember);

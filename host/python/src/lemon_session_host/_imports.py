@@ -110,11 +110,12 @@ class Storage:
         return 'created' if created else 'exists'
 
     def _update(self, store: Store, digest: bytes, change: Any, expected: int | None, now: int) -> tuple[str, Any]:
-        clears, writes, owner, expires, lifetime, rotation, max_size, remember = change
+        clears, writes, owner, max_owned, expires, lifetime, rotation, max_size, remember = change
         if rotation is not None:
             to, grace = rotation
             rotation = Rotation(to, grace and Grace(*grace))
-        changed = Change(clears, _writes(writes), owner, expires, lifetime and Lifetime(*lifetime), rotation, max_size, remember)
+        changed = Change(clears, _writes(writes), owner, max_owned, expires, lifetime and Lifetime(*lifetime), rotation,
+                         max_size, remember)
         outcome = store.update(digest, changed, expected, now)
         return (outcome, None) if isinstance(outcome, str) else outcome
 

@@ -60,7 +60,8 @@ class Denied(Error):
 
 
 class TooMany(Error):
-    """The visitor's address has created more sessions than the host allows in a minute. Nothing was saved."""
+    """The visitor's address has created more sessions than the host allows in a minute, or the owner has as many as
+    the setting max-sessions allows. Nothing was saved."""
     status = 429
 
 

@@ -201,7 +201,8 @@ class Session(MutableMapping[str, Any]):
     def authenticate(self, owner: str, method: str) -> None:
         """Notes that the owner has logged in, now and by this method, such as 'password' or 'passkey', and rotates the
         session's id: it gets a new one when it is saved. Call this at each login, and each time that the owner has proved
-        again who it is."""
+        again who it is. With the setting max-sessions, the save ends the owner's session whose login is the oldest, or raises
+        TooMany, if the owner has too many."""
         self._call('authenticate', values.text('an owner', owner), values.text('a method', method))
 
     def fresh_within(self, seconds: int) -> bool:

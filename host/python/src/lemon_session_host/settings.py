@@ -11,11 +11,13 @@ from .errors import InvalidSettings
 
 Secure = Literal['auto', 'on', 'off']
 SameSite = Literal['strict', 'lax', 'none']
+MaxSessionsReached = Literal['end-oldest', 'refuse']
 CacheLimiter = Literal['nocache', 'private', 'public', 'none']
 ClientAddress = Literal['none', 'network', 'full']
 Grant = Literal['none', 'owners', 'all']
 
 _MOST = 2**32 - 1
+_MOST_SESSIONS = 1000
 _MOST_BYTES = 256 * 1024 * 1024
 _LONGEST_LIFETIME = 400 * 24 * 60 * 60
 # 4096 bytes for name and value together: the value is an id, a dot and a mark.
@@ -83,6 +85,11 @@ class Settings:
     login_lifetime: int = 0
     """How long a session lasts whose owner has logged in, counted from the login, in place of `max_lifetime`. 0: a login has
     none of its own."""
+    max_sessions: int = 0
+    """The most live sessions of one owner, counted at each login. 0: no such limit."""
+    max_sessions_reached: MaxSessionsReached = 'end-oldest'
+    """What a login does when its owner has `max_sessions` already: `end-oldest` ends the one whose login is the oldest, and
+    `refuse` has the save fail with TooMany."""
     rolling: bool = True
     """Whether the idle time starts anew with each use. If not, it counts from the creation."""
     touch_after: int | None = None
@@ -190,6 +197,8 @@ def _session(s: Settings) -> list[str]:
         if most and s.expires > most:
             problems.append(f'[session] expires: {s.expires} seconds are more than {name} allows, {most}; raise that or set '
                             'it to 0')
+    if s.max_sessions > _MOST_SESSIONS:
+        problems.append(f'[session] max-sessions: {s.max_sessions} is more than {_MOST_SESSIONS}; 0 means no limit')
     if s.touch_after is not None and s.touch_after > s.expires:
         problems.append(f'[session] touch-after: {s.touch_after} seconds are more than expires, {s.expires}, of which it is a '
                         'part')
@@ -410,9 +419,10 @@ def as_record(s: Settings) -> tuple[Any, ...]:
     """The record `defaults` of lemon:session/settings."""
     cookie = tuple(getattr(s.cookie, one.name) for one in fields(s.cookie))
     limits = tuple(getattr(s.limits, one.name) for one in fields(s.limits))
-    return (s.app, s.expires, s.max_lifetime, s.max_expires, s.login_lifetime, s.rolling, s.touch_after, s.renew_after,
-            s.renew_grace, s.remember_ended, s.lazy, s.strict, s.seal, s.client_address, s.client_user_agent,
-            float(s.cleanup), s.seed, s.cache_limiter, s.cache_expire, cookie, limits, list(s.reserved.items()))
+    return (s.app, s.expires, s.max_lifetime, s.max_expires, s.login_lifetime, s.max_sessions, s.max_sessions_reached,
+            s.rolling, s.touch_after, s.renew_after, s.renew_grace, s.remember_ended, s.lazy, s.strict, s.seal,
+            s.client_address, s.client_user_agent, float(s.cleanup), s.seed, s.cache_limiter, s.cache_expire, cookie,
+            limits, list(s.reserved.items()))
 
 
 def as_environment(s: Settings) -> list[tuple[str, str]]:

@@ -94,6 +94,10 @@ class Change(NamedTuple):
     """Variables to write, each once."""
     owner: tuple[str | None] | None
     """The new owner, if it changes."""
+    max_owned: int | None
+    """The most live sessions that a new owner may have after the change, this one included. A change beyond is refused as
+    `too-many-owned`, with the number of the others: counting and writing are one step. Ignored if the session is the owner's
+    already, or gets no owner."""
     expires: int | None
     """The new expiry after a use. It is only moved to a later time, and never past `absolute_expiry`. Ignored beside a
     `lifetime`."""
@@ -115,7 +119,7 @@ class Listed(NamedTuple):
 
 
 LoadOutcome = Found | Literal['absent', 'expired', 'ended']
-UpdateOutcome = tuple[Literal['committed', 'conflict', 'too-large'], int] | Literal['gone']
+UpdateOutcome = tuple[Literal['committed', 'conflict', 'too-large', 'too-many-owned'], int] | Literal['gone']
 DestroyCondition = Literal['any', 'expired'] | tuple[Literal['owned'], str]
 
 

@@ -3,17 +3,20 @@
 -- ARGV: now; the expected version; the owner: empty to keep it, - for none, or + and the new one; the expiry; the
 -- largest size; for how many seconds a tombstone is kept; the new digest; the end of the grace; its nonce; UNTIL:OWNER,
 -- until when the owner's index is known to hold the digest; the token of an id rotation in a cluster; empty, or with a
--- lifetime the end, - for none: the expiry is then set, and otherwise only moved to a later time; the numbers of clears, puts and removals; and then these: for a clear, the prefix of the application's fields; for a put, the field,
--- the length of the variable's name and the value; for a removal, the field and the length of the name.
+-- lifetime the end, - for none: the expiry is then set, and otherwise only moved to a later time; empty, or the most live
+-- sessions that a new owner may have; the numbers of clears, puts and removals; and then these: for a clear, the prefix of
+-- the application's fields; for a put, the field, the length of the variable's name and the value; for a removal, the
+-- field and the length of the name.
 local change = {
   expected = ARGV[2], owner = ARGV[3], expires = ARGV[4], max_size = tonumber(ARGV[5]), remember = tonumber(ARGV[6]),
   to = ARGV[7], grace = tonumber(ARGV[8]), nonce = ARGV[9], token = ARGV[11], ends = ARGV[12],
+  max_owned = tonumber(ARGV[13]),
 }
 local indexed, indexed_owner = string.match(ARGV[10], '^(%d+):(.*)$')
-local first_clear = 16
-local first_write = first_clear + tonumber(ARGV[13])
-local first_removal = first_write + 3 * tonumber(ARGV[14])
-local after_change = first_removal + 2 * tonumber(ARGV[15])
+local first_clear = 17
+local first_write = first_clear + tonumber(ARGV[14])
+local first_removal = first_write + 3 * tonumber(ARGV[15])
+local after_change = first_removal + 2 * tonumber(ARGV[16])
 
 -- The session after the change, or nil and the answer that refuses it. Writes nothing.
 local function plan(s)

@@ -112,3 +112,13 @@ local function index(name, member, expires)
   if not before or tonumber(before) < expires then call('ZADD', name, text(expires), member) end
   if call('PTTL', name) < left(expires) then keep(name, expires) end
 end
+
+-- How many live sessions an owner has. The index may hold others: expired ones, and those of keys that Redis has evicted.
+local function count_owned(name, owner)
+  local live = 0
+  for _, member in ipairs(call('ZRANGEBYSCORE', name, '(' .. text(now), '+inf')) do
+    local s = read(prefix .. 's:' .. member, {'owner', 'expires'})
+    if s.owner == owner and is_live(s) then live = live + 1 end
+  end
+  return live
+end

@@ -6,6 +6,13 @@ if not is_live(s) then return {'gone'} end
 local p, refusal = plan(s)
 if not p then return refusal end
 
+if change.max_owned and p.owner and p.owner ~= s.owner then
+  -- The index of a cluster is in another slot: the driver counts, and calls again without a limit.
+  if not layout then return {'count', p.owner} end
+  local others = count_owned(prefix .. 'o:' .. p.owner, p.owner)
+  if others >= change.max_owned then return {'owned', text(others)} end
+end
+
 local renames = change.to ~= ''
 if layout then
   if renames and not is_free(KEYS[3]) then return {'taken'} end

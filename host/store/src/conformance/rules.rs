@@ -199,6 +199,14 @@ macro_rules! __conformance_rules {
                 destroy_owned_ends_sessions_that_are_given_other_keys_meanwhile
                 destroy_owned_spares_a_session_that_is_given_other_keys_meanwhile
                 update_of_the_owner_racing_destroy_owned_comes_before_or_after;
+            logins:
+                owner_of_as_many_sessions_as_allowed_gets_no_further_one
+                session_that_is_the_owners_already_is_not_counted
+                limit_of_an_owner_counts_the_owners_live_sessions_alone
+                limit_without_a_new_owner_is_none
+                other_refusals_come_before_that_of_too_many_sessions
+                of_concurrent_logins_exactly_as_many_succeed_as_are_allowed
+                login_finds_a_session_that_is_given_other_keys_meanwhile;
             whole:
                 load_sees_all_of_an_update_of_everything_or_nothing
                 update_that_is_given_up_is_whole_or_not_at_all

@@ -17,6 +17,7 @@ pub struct Subject {
     pub(super) other: Option<Arc<dyn Store>>,
     pub(super) tables: bool,
     pub(super) expires_by_itself: bool,
+    pub(super) counts_roughly: bool,
     pub(super) now: u64,
     _kept: Vec<Box<dyn Any + Send + Sync>>,
 }
@@ -25,7 +26,15 @@ impl Subject {
     /// A store that is empty and has no tables yet.
     pub fn new(driver: Arc<dyn Store>) -> Self {
         let now = machine_time().saturating_sub(WEEK);
-        Self { driver, other: None, tables: true, expires_by_itself: false, now, _kept: Vec::new() }
+        Self {
+            driver,
+            other: None,
+            tables: true,
+            expires_by_itself: false,
+            counts_roughly: false,
+            now,
+            _kept: Vec::new(),
+        }
     }
 
     /// Adds a second handle on the same store, opened as another process would open it.
@@ -50,6 +59,13 @@ impl Subject {
         self
     }
 
+    /// For a store in which concurrent logins of one owner can exceed its limit of sessions.
+    #[must_use]
+    pub fn counting_owned_roughly(mut self) -> Self {
+        self.counts_roughly = true;
+        self
+    }
+
     /// Keeps a value, the store's temporary folder for example, until the rule is done.
     #[must_use]
     pub fn keeping(mut self, kept: impl Any + Send + Sync) -> Self {
@@ -61,6 +77,12 @@ impl Subject {
     pub(super) fn removes_by_cleanup(&self) -> Result<(), Outcome> {
         let why = "the store removes by itself what has expired";
         if self.expires_by_itself { Err(Outcome::NotApplicable(why)) } else { Ok(()) }
+    }
+
+    /// For rules about concurrent logins of one owner.
+    pub(super) fn counts_owned_exactly(&self) -> Result<(), Outcome> {
+        let why = "concurrent logins of one owner can exceed its limit of sessions";
+        if self.counts_roughly { Err(Outcome::NotApplicable(why)) } else { Ok(()) }
     }
 
     /// For rules about tables that are not there.

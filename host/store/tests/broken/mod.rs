@@ -15,8 +15,9 @@ use lemon_session_store::{
 use store::{
     Broken,
     Mistake::{
-        self, AnswersDetailsBySize, CleansUpLessThanItCould, CleansUpWhatIsLive, CountsListedKeys, CreatesInSteps,
-        DestroysInSteps, EndsListedKeys, EndsOneBatch, IgnoresLifetimes, ImportsWhatIsGone, LeavesDetailsOut,
+        self, AnswersDetailsBySize, CleansUpLessThanItCould, CleansUpWhatIsLive, CountsExpired, CountsListedKeys,
+        CountsListedOwned, CountsOwnedBefore, CountsOwnedTwice, CreatesInSteps, DestroysInSteps, EndsListedKeys,
+        EndsOneBatch, IgnoresLifetimes, IgnoresMaxOwned, ImportsWhatIsGone, LeavesDetailsOut, LimitsWithoutOwner,
         LooksAtTheKeyBefore, LooksAtTheSizeBefore, OnlyLengthens, TellsKeys, UpdatesInSteps,
     },
 };
@@ -59,6 +60,14 @@ fn every_mistake_breaks_the_rule_about_it() {
         (OnlyLengthens, "use_never_passes_an_end_that_was_moved"),
         (OnlyLengthens, "lifetime_that_is_shortened_is_cleaned_up_in_time"),
         (OnlyLengthens, "lifetime_that_is_lengthened_is_found_in_time"),
+        (IgnoresMaxOwned, "owner_of_as_many_sessions_as_allowed_gets_no_further_one"),
+        (IgnoresMaxOwned, "any_sequence_of_operations_answers_as_the_model"),
+        (CountsOwnedTwice, "session_that_is_the_owners_already_is_not_counted"),
+        (CountsExpired, "limit_of_an_owner_counts_the_owners_live_sessions_alone"),
+        (CountsOwnedBefore, "other_refusals_come_before_that_of_too_many_sessions"),
+        (CountsOwnedBefore, "of_concurrent_logins_exactly_as_many_succeed_as_are_allowed"),
+        (CountsListedOwned, "login_finds_a_session_that_is_given_other_keys_meanwhile"),
+        (LimitsWithoutOwner, "limit_without_a_new_owner_is_none"),
     ] {
         assert!(keeps(Mistake::Nothing, rule), "{rule} holds without a mistake");
         assert!(!keeps(mistake, rule), "{rule} finds the mistake it is about");

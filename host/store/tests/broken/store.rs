@@ -42,11 +42,24 @@ pub enum Mistake {
     IgnoresLifetimes,
     /// Moves an expiry only to a later time, as after a use.
     OnlyLengthens,
+    /// Counts the sessions of an owner before it writes, in another step.
+    CountsOwnedBefore,
+    /// Counts a session that is the owner's already as one more.
+    CountsOwnedTwice,
+    /// Counts expired sessions of an owner.
+    CountsExpired,
+    /// Counts the sessions of an owner by the keys that they had when it looked.
+    CountsListedOwned,
+    /// Limits the sessions of no owner.
+    LimitsWithoutOwner,
+    /// Knows no limit of an owner's sessions.
+    IgnoresMaxOwned,
 }
 
 use Mistake::{
-    AnswersDetailsBySize, CleansUpLessThanItCould, CleansUpWhatIsLive, CountsListedKeys, CreatesInSteps,
-    DestroysInSteps, EndsListedKeys, EndsOneBatch, IgnoresLifetimes, ImportsWhatIsGone, LeavesDetailsOut,
+    AnswersDetailsBySize, CleansUpLessThanItCould, CleansUpWhatIsLive, CountsExpired, CountsListedKeys,
+    CountsListedOwned, CountsOwnedBefore, CountsOwnedTwice, CreatesInSteps, DestroysInSteps, EndsListedKeys,
+    EndsOneBatch, IgnoresLifetimes, IgnoresMaxOwned, ImportsWhatIsGone, LeavesDetailsOut, LimitsWithoutOwner,
     LooksAtTheKeyBefore, LooksAtTheSizeBefore, OnlyLengthens, TellsKeys, UpdatesInSteps,
 };
 
@@ -148,6 +161,41 @@ impl Store for Broken {
             OnlyLengthens => {
                 let expires = change.lifetime.map(|lifetime| lifetime.expires).or(change.expires);
                 let change = Change { lifetime: None, expires, ..change.clone() };
+                self.inner.update(key, &change, expected, now).await
+            }
+            IgnoresMaxOwned => {
+                let change = Change { max_owned: None, ..change.clone() };
+                self.inner.update(key, &change, expected, now).await
+            }
+            LimitsWithoutOwner if change.max_owned == Some(0) && !matches!(change.owner, Some(Some(_))) => {
+                Ok(UpdateOutcome::TooManyOwned(0))
+            }
+            CountsListedOwned => {
+                if let Some((owner, most)) = change.owner_limit() {
+                    let listed = self.inner.list(now, Some(owner), None, u32::MAX).await?;
+                    others().await;
+                    let mut owned = 0;
+                    for Listed { digest, .. } in listed {
+                        owned += u64::from(self.record(&digest, now).await?.is_some());
+                    }
+                    if owned >= most {
+                        return Ok(UpdateOutcome::TooManyOwned(owned));
+                    }
+                }
+                let change = Change { max_owned: None, ..change.clone() };
+                self.inner.update(key, &change, expected, now).await
+            }
+            CountsOwnedBefore | CountsOwnedTwice | CountsExpired => {
+                if let Some((owner, most)) = change.owner_limit() {
+                    let at = if self.has(CountsExpired) { now - 1 } else { now };
+                    let owned = self.inner.list(at, Some(owner), None, u32::MAX).await?;
+                    let is_theirs = owned.iter().any(|listed| listed.digest == *key) && !self.has(CountsOwnedTwice);
+                    if owned.len() as u64 >= most && !is_theirs {
+                        return Ok(UpdateOutcome::TooManyOwned(owned.len() as u64));
+                    }
+                    others().await;
+                }
+                let change = Change { max_owned: None, ..change.clone() };
                 self.inner.update(key, &change, expected, now).await
             }
             UpdatesInSteps => {

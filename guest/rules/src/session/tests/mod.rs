@@ -14,6 +14,7 @@ mod joining;
 mod lifetimes;
 mod merging;
 mod overlapping;
+mod owned;
 mod owners;
 mod reservations;
 mod rotation;

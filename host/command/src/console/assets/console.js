@@ -13,6 +13,7 @@ const CHARTS = [
     ["Saves", PER_MINUTE, [
         ["committed", "committed"], ["conflict", "conflict"], ["gone", "session gone"], ["failed", "failed"],
         ["abandoned", "abandoned"], ["too_large", "too large"], ["too_many", "too many"],
+        ["too_many_owned", "too many of the owner"],
     ]],
     ["Refused ids", PER_MINUTE, [["unknown", "unknown"], ["ended", "ended"], ["expired", "expired"]]],
     ["Time of a request", MILLISECONDS, [["p50", "50 % take at most"], ["p95", "95 %"], ["p99", "99 %"]]],
@@ -20,7 +21,7 @@ const CHARTS = [
     ["Failures of the store", PER_MINUTE, [["failures", "failed or abandoned"]]],
     ["Removed by cleanups", PER_MINUTE, [["removed", "removed"]]],
 ];
-const DASHES = [[], [6, 4], [2, 3], [10, 4, 2, 4], [4, 2], [1, 2], [12, 4]];
+const DASHES = [[], [6, 4], [2, 3], [10, 4, 2, 4], [4, 2], [1, 2], [12, 4], [8, 2, 2, 2]];
 
 const now = document.getElementById("now");
 const state = document.getElementById("stream");

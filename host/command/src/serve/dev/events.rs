@@ -75,6 +75,7 @@ fn event(operation: Operation, outcome: Outcome) -> Option<&'static str> {
         (Operation::Update, Outcome::Conflict) => "conflict",
         (Operation::Update, Outcome::Gone) => "gone",
         (Operation::Update, Outcome::TooLarge) => "too large",
+        (Operation::Update, Outcome::TooManyOwned) => "too many sessions of the owner",
         (Operation::Destroy | Operation::DestroyOwned, Outcome::Removed(1..)) => "destroyed",
         _ => return None,
     })

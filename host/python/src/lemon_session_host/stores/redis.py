@@ -149,14 +149,16 @@ class Redis(Store):
         clears = [_prefix(app) for app in change.clears]
         word, *rest = self._script(
             self._scripts.update, keys, now, '' if expected is None else expected, owner, _time(expires),
-            change.max_size, change.remember, to, until, nonce, '', '', end, len(clears), len(puts) // 3,
-            len(removals) // 2, *clears, *puts, *removals)
+            change.max_size, change.remember, to, until, nonce, '', '', end,
+            '' if change.max_owned is None else change.max_owned, len(clears), len(puts) // 3, len(removals) // 2, *clears, *puts, *removals)
         if word == b'committed':
             return 'committed', int(rest[0])
         if word == b'conflict':
             return 'conflict', int(rest[0])
         if word == b'large':
             return 'too-large', int(rest[0])
+        if word == b'owned':
+            return 'too-many-owned', int(rest[0])
         if word == b'taken':
             raise Unavailable('the new digest of a session is taken')
         if word == b'gone':

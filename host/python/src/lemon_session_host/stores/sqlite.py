@@ -122,11 +122,11 @@ class Sqlite(Store):
 
     def update(self, digest: bytes, change: Change, expected: int | None, now: int) -> UpdateOutcome:
         def update(sql: _Statements) -> UpdateOutcome:
-            found = sql.row('SELECT id, accessed, expires, absolute_expiry, version, size FROM "{t}" WHERE digest = ?',
+            found = sql.row('SELECT id, accessed, expires, absolute_expiry, version, size, owner FROM "{t}" WHERE digest = ?',
                             digest)
             if not found or found[2] <= now:
                 return 'gone'
-            session, accessed, expires, absolute_expiry, version, old_size = found
+            session, accessed, expires, absolute_expiry, version, old_size, owner = found
             if expected is not None and expected != version:
                 return 'conflict', version
 
@@ -141,6 +141,10 @@ class Sqlite(Store):
                 size -= len(write.name.encode()) + old[0] if old else 0
             if size > old_size and size > change.max_size:
                 return 'too-large', size
+            if change.owner and change.owner[0] is not None and change.max_owned is not None and change.owner[0] != owner:
+                others = sql.one('SELECT count(*) FROM "{t}" WHERE owner = ? AND expires > ?', change.owner[0], now)
+                if others >= change.max_owned:
+                    return 'too-many-owned', others
             if change.rotation and not sql.is_free(change.rotation.to, now):
                 raise Unavailable('the new digest of a session is taken')
 

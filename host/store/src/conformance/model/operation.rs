@@ -40,6 +40,7 @@ pub struct Changes {
     pub clears: Vec<u8>,
     pub writes: Vec<Written>,
     pub owner: Option<Option<u8>>,
+    pub max_owned: Option<u32>,
     pub expires: Option<u64>,
     /// The expiry and the absolute expiry, from now.
     pub lifetime: Option<(u64, Option<u64>)>,
@@ -120,14 +121,15 @@ pub fn changes() -> impl Strategy<Value = Changes> {
     let expires = option::of(steps(0, 12));
     let lifetime = option::weighted(0.2, (steps(0, 6), option::of(steps(0, 6))));
     let rotation = option::weighted(0.3, (0..KEYS, any::<bool>()));
-    let owner = option::weighted(0.3, option::of(0_u8..2));
+    let owner = (option::weighted(0.4, option::weighted(0.7, 0_u8..2)), option::weighted(0.7, 0_u32..2));
     let max_size = select(vec![10, 5_000, u64::MAX]);
     let remember = steps(0, 4);
     (vec(0..APPS, 0..2), vec(written(), 0..4), owner, expires, lifetime, rotation, max_size, remember).prop_map(
-        |(clears, writes, owner, expires, lifetime, rotation, max_size, remember)| Changes {
+        |(clears, writes, (owner, max_owned), expires, lifetime, rotation, max_size, remember)| Changes {
             clears,
             writes,
             owner,
+            max_owned,
             expires,
             lifetime,
             rotation,
@@ -170,6 +172,7 @@ impl Changes {
             clears: self.clears.iter().copied().map(app_of).collect(),
             writes: self.writes.iter().map(Written::write).collect(),
             owner: self.owner.map(|owner| owner.map(owner_of)),
+            max_owned: self.max_owned,
             expires: self.expires.map(|after| now + after),
             lifetime: self.lifetime.map(|(expires, absolute_expiry)| Lifetime {
                 expires: now + expires,

@@ -141,6 +141,16 @@ impl Model {
         if session.record.size > before.size && session.record.size > changes.max_size {
             return Answer::Updated(UpdateOutcome::TooLarge(session.record.size));
         }
+        if let (Some(Some(owner)), Some(most)) = (changes.owner, changes.max_owned)
+            && before.owner != Some(owner_of(owner))
+        {
+            let theirs =
+                |other: &&Session| self.now < other.record.expires && other.record.owner == Some(owner_of(owner));
+            let others = self.sessions.iter().filter(theirs).count() as u64;
+            if others >= most.into() {
+                return Answer::Updated(UpdateOutcome::TooManyOwned(others));
+            }
+        }
         if let Some((to, _)) = changes.rotation
             && self.is_there(to)
         {
