@@ -191,6 +191,8 @@ bool session_metadata(session_t session, session_metadata_t *metadata, session_e
         .authenticated_at = known.authenticated_at.is_some ? known.authenticated_at.val : 0,
         .method = text_if(&known.method),
         .label = text_if(&known.label),
+        .address = text_if(&known.address),
+        .user_agent = text_if(&known.user_agent),
     };
     return true;
 }

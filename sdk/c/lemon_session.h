@@ -75,10 +75,11 @@ bool session_remember(session_t session, uint32_t seconds, session_error_t *erro
 /* Sets what the owner calls the session, such as the name of the device, or with NULL removes it. */
 bool session_set_label(session_t session, const char *label, session_error_t *error);
 
-/* What is known of a session, for its user. Times are in seconds since 1970, and 0 if there is none; texts are NULL then. */
+/* What is known of a session, for its user. Times are in seconds since 1970, and 0 if there is none; texts are NULL then. The
+ * client's address and User-Agent are there if the site keeps them. */
 typedef struct {
     uint64_t created, accessed, absolute_expiry, authenticated_at;
-    char *method, *label;
+    char *method, *label, *address, *user_agent;
 } session_metadata_t;
 
 bool session_metadata(session_t session, session_metadata_t *metadata, session_error_t *error);

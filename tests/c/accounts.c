@@ -85,16 +85,19 @@ int main(void) {
     known = (lemon_session_sessions_metadata_t){ .created = 1, .accessed = 2 };
     assert(session_metadata(SESSION, &metadata, &error));
     assert(metadata.created == 1 && metadata.accessed == 2 && !metadata.absolute_expiry && !metadata.authenticated_at);
-    assert(!metadata.method && !metadata.label);
+    assert(!metadata.method && !metadata.label && !metadata.address && !metadata.user_agent);
     /* Not ended by a zero byte. */
     uint8_t text[] = { 'p', 'h', 'o', 'n', 'e' };
     known.authenticated_at = (application_option_u64_t){ true, 3 };
     known.absolute_expiry = (application_option_u64_t){ true, 4 };
     known.method = (application_option_string_t){ true, { text, 4 } };
     known.label = (application_option_string_t){ true, { text, 5 } };
+    known.address = (application_option_string_t){ true, { text, 3 } };
+    known.user_agent = (application_option_string_t){ true, { text, 2 } };
     assert(session_metadata(SESSION, &metadata, &error));
     assert(metadata.authenticated_at == 3 && metadata.absolute_expiry == 4);
     assert(strcmp(metadata.method, "phon") == 0 && strcmp(metadata.label, "phone") == 0);
+    assert(strcmp(metadata.address, "pho") == 0 && strcmp(metadata.user_agent, "ph") == 0);
 
     refuses = true;
     assert(!session_authenticate(SESSION, "Ada", "passkey", &error) && session_error_status(&error) == 409);

@@ -59,12 +59,12 @@ static void redirect(session_t session) {
 
 static void show(void) {
     session_t session = start();
-    char *user = get(session, "user"), *notes = get(session, "notes"), *flash;
-    check(session_take_text(session, "flash", &flash, &error));
+    char *user = get(session, "user"), *notes = get(session, "notes"), **messages;
+    check(session_flash_texts(session, &messages, &error));
     session_headers_t headers;
     check(session_save(session, &headers, &error));
     begin(200, &headers);
-    page_print(user, notes, flash);
+    page_print(user, notes, messages);
 }
 
 static void login(const char *name) {
@@ -74,12 +74,11 @@ static void login(const char *name) {
         snprintf(message, sizeof message, "Enter a name of 1 to %d characters.", LONGEST_NAME);
     } else {
         /* Any name is accepted here: check a password before this. */
-        check(session_regenerate_id(session, &error));
-        check(session_set_owner(session, name, &error));
+        check(session_authenticate(session, name, "name", &error));
         set(session, "user", name);
         snprintf(message, sizeof message, "Welcome, %s.", name);
     }
-    set(session, "flash", message);
+    check(session_flash_text(session, message, &error));
     redirect(session);
 }
 
@@ -104,7 +103,7 @@ static void note(const char *text) {
         add_note(session, text);
         strcpy(message, "Your note is saved.");
     }
-    set(session, "flash", message);
+    check(session_flash_text(session, message, &error));
     redirect(session);
 }
 

@@ -77,9 +77,9 @@ static void print_notes(const char *notes) {
     }
 }
 
-void page_print(const char *user, const char *notes, const char *flash) {
+void page_print(const char *user, const char *notes, char **messages) {
     print(BEGIN);
-    if (flash) print_text("<p class=\"flash\">", flash, "</p>\n");
+    for (; *messages; messages++) print_text("<p class=\"flash\">", *messages, "</p>\n");
     if (user) {
         print_text("<p>You are logged in as ", user, ".</p>\n");
         print(NOTE);
