@@ -16,6 +16,7 @@
 //! | `/slow-set?key=K&value=V&ms=N` | starts, waits, then sets and saves |
 //! | `/slow-set?…&begun=B` | saves the variable B before it waits: who reads it knows that the request has its session |
 //! | `/login?user=U` | gives the session a new id and an owner |
+//! | `/login?user=U&method=M` | notes a login by this method |
 //! | `/regenerate` | gives the session a new id |
 //! | `/destroy` | ends the session |
 //! | `/owner/end?user=U` | ends all sessions of an owner; `except=current`: all but this one |
@@ -171,8 +172,13 @@ fn increment(request: &Request) -> Result<Response> {
 fn login(request: &Request) -> Result<Response> {
     let session = start(request)?;
     let user = parameter(request, "user")?;
-    session.regenerate_id()?;
-    session.set_owner(Some(&user))?;
+    match request.parameter("method") {
+        Some(method) => session.authenticate(&user, &method)?,
+        None => {
+            session.regenerate_id()?;
+            session.set_owner(Some(&user))?;
+        }
+    }
     Ok(line(session.save()?, format!("welcome, {user}")))
 }
 

@@ -26,6 +26,7 @@ struct Defaults {
     lazy: bool,
     strict: bool,
     seal: bool,
+    device_bound: u32,
     cleanup: f64,
     seed: String,
     #[serde(with = "CacheLimiterCase")]

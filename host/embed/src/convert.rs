@@ -57,7 +57,7 @@ fn list<A, B: From<A>>(from: Vec<A>) -> Vec<B> {
 
 record! {
     settings::Settings => wit::Defaults: {
-        app, expires, max_lifetime, max_expires, login_lifetime, rolling, touch_after, renew_after, renew_grace, remember_ended, lazy, strict, seal, cleanup,
+        app, expires, max_lifetime, max_expires, login_lifetime, rolling, touch_after, renew_after, renew_grace, remember_ended, lazy, strict, seal, device_bound, cleanup,
         seed, cache_limiter: Into::into, cache_expire, cookie: Into::into, limits: Into::into, reserved: list,
     }
 }

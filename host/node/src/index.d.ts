@@ -113,6 +113,11 @@ export interface Settings {
     strict?: boolean;
     /** Whether values are sealed: encrypted so that only the visitor's cookie opens them. */
     seal?: boolean;
+    /**
+     * How long the bound cookie is valid that a session needs once a browser has bound it to its device; 0: browsers are not asked
+     * to. This package does not answer their requests, so leave it at 0.
+     */
+    deviceBound?: Time;
     /** The probability that a start triggers a cleanup of expired sessions. */
     cleanup?: number;
     /** Text mixed into new ids. */

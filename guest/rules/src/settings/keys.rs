@@ -30,6 +30,7 @@ impl Settings {
         keys.read("lazy", &mut self.lazy, boolean);
         keys.read("strict", &mut self.strict, boolean);
         keys.read("seal", &mut self.seal, boolean);
+        keys.read("device-bound", &mut self.device_bound, seconds);
         keys.read("cleanup", &mut self.cleanup, probability);
         keys.read("seed", &mut self.seed, text);
         let limiters = [

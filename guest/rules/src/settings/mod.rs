@@ -46,6 +46,9 @@ pub struct Settings {
     pub strict: bool,
     /// Whether values are sealed: stored so that only the session's id opens them.
     pub seal: bool,
+    /// How long the bound cookie is valid that a session needs beside its own once the browser has bound it to its device. 0: browsers
+    /// are not asked to.
+    pub device_bound: u32,
     /// The default of the parameter `cleanup`: the probability that a start triggers a cleanup.
     pub cleanup: f64,
     /// The default of the parameter `seed`.
@@ -160,6 +163,7 @@ impl Default for Settings {
             lazy: false,
             strict: false,
             seal: false,
+            device_bound: 0,
             cleanup: 0.01,
             seed: String::new(),
             cache_limiter: CacheLimiter::Nocache,
