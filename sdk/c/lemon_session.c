@@ -214,6 +214,7 @@ void session_print_headers(const session_headers_t *headers) {
 
 int session_error_status(const session_error_t *error) {
     switch (error->tag) {
+    case LEMON_SESSION_TYPES_ERROR_DENIED: return 403;
     case LEMON_SESSION_TYPES_ERROR_CONFLICT:
     case LEMON_SESSION_TYPES_ERROR_GONE: return 409;
     case LEMON_SESSION_TYPES_ERROR_TOO_LARGE: return 413;

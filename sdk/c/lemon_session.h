@@ -93,8 +93,8 @@ bool session_destroy(session_t session, session_headers_t *headers, session_erro
 /* Prints headers as lines of a CGI response. */
 void session_print_headers(const session_headers_t *headers);
 
-/* The HTTP status code for the response to a request that failed with this error: 409, 413, 429 or 503, and 500 for a mistake of
- * the program. */
+/* The HTTP status code for the response to a request that failed with this error: 403, 409, 413, 429 or 503, and 500 for a
+ * mistake of the program. */
 int session_error_status(const session_error_t *error);
 
 /* The text of an error, for people. */

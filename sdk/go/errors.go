@@ -33,7 +33,8 @@ const (
 	// ErrStorage: the store could not be reached or failed; the call may or may not have taken effect. A session that
 	// cannot be read is never replaced by a new one.
 	ErrStorage Code = "storage"
-	// ErrDenied: the host's grant to this application does not include this method of the Manager.
+	// ErrDenied: the session is bound to a device, and the request did not show that it comes from there; or the host's grant to
+	// this application does not include this method of the Manager.
 	ErrDenied Code = "denied"
 	// ErrTooMany: the visitor's address has created more sessions than the host allows in a minute, or the owner has as many as
 	// the setting max-sessions allows. Nothing was saved.
@@ -67,7 +68,7 @@ func (e *Error) Unwrap() error {
 // the program or of the settings.
 func (e *Error) Status() int {
 	switch e.Code {
-	case ErrCrossSite:
+	case ErrDenied, ErrCrossSite:
 		return http.StatusForbidden
 	case ErrConflict, ErrGone:
 		return http.StatusConflict

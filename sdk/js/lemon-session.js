@@ -27,6 +27,7 @@ const TEXTS = {
 
 /** All others have 500: they are mistakes of the program or of the host's settings. */
 const STATUS = {
+    denied: 403,
     'cross-site': 403,
     conflict: 409,
     gone: 409,

@@ -85,7 +85,9 @@ class CrossSite(Error):
 
 
 class Denied(Error):
-    """The host's grant to this application does not include this function of the manager."""
+    """The session is bound to a device, and the request did not show that it comes from there; or the host's grant to this
+    application does not include this function of the manager."""
+    status = 403
 
 
 class TooMany(Error):

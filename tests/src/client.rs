@@ -102,13 +102,19 @@ impl Reply {
         self.headers.iter().filter(|(header, _)| header == name).map(|(_, value)| value.as_str()).collect()
     }
 
+    /// The one `Set-Cookie` value.
+    #[track_caller]
+    pub fn set_cookie_line(&self) -> &str {
+        match self.headers("set-cookie")[..] {
+            [one] => one,
+            ref several => panic!("one Set-Cookie expected, not {several:?}: {self:?}"),
+        }
+    }
+
     /// The one cookie that is set.
     #[track_caller]
     pub fn set_cookie(&self) -> SetCookie {
-        match self.headers("set-cookie")[..] {
-            [one] => SetCookie::parse(one),
-            ref several => panic!("one Set-Cookie expected, not {several:?}: {self:?}"),
-        }
+        SetCookie::parse(self.set_cookie_line())
     }
 }
 

@@ -379,7 +379,7 @@ fn a_session_has_all_methods_in_go() {
         "true, denied: manager.count is refused: this application's grant is 'owners' (the setting manager of [session] and the \
          section [session.manager] in lemon.ini)",
         "true",
-        "true, 500",
+        "true, 403",
         "same true",
         "ended 1",
         "true, gone: the session has ended",

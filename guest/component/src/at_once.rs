@@ -1,9 +1,15 @@
 //! The component of WASI 0.2: its store returns when it is done, and so do its exports.
 
 mod bindings {
-    bindings!("session-component");
+    bindings!(
+        "session-component",
+        "lemon:session/device-bound@0.1.0/request": lemon_session_rules::device_bound::Request,
+        "lemon:session/device-bound@0.1.0/proof": lemon_session_rules::device_bound::Proof,
+        "lemon:session/device-bound@0.1.0/bound": lemon_session_rules::device_bound::Bound,
+        "lemon:session/device-bound@0.1.0/answer": lemon_session_rules::device_bound::Answer
+    );
 
-    pub use exports::lemon::session::{manager, sessions};
+    pub use exports::lemon::session::{device_bound, manager, sessions};
     pub use lemon::session::{settings, storage};
 }
 
@@ -12,6 +18,7 @@ use core::time::Duration;
 
 use lemon_session_rules::{
     Env, Error, Session, Settings, Value, at_once,
+    device_bound::{self as devices, Answer, Proof, Request},
     manager::{self as rules, Entry, Page},
     options::Options,
     settings::{Caller, Client, Notice},
@@ -24,7 +31,7 @@ use lemon_session_rules::{
 };
 
 use crate::world;
-use bindings::{manager, sessions, settings, storage, wasi::clocks::wall_clock};
+use bindings::{device_bound, manager, sessions, settings, storage, wasi::clocks::wall_clock};
 
 /// The component's imports.
 pub struct Imports;
@@ -347,5 +354,19 @@ impl manager::Guest for Component {
 
     fn destroy_owned(location: Location, owner: String, except: Option<String>) -> Result<u64, Error> {
         at_once(rules::destroy_owned(world(), &location, &owner, except.as_deref()))
+    }
+}
+
+impl device_bound::Guest for Component {
+    fn key(request: Request, identifier: String) -> Result<Option<String>, Error> {
+        at_once(devices::key(world(), &request, &identifier))
+    }
+
+    fn register(request: Request, proof: Proof) -> Result<Answer, Error> {
+        at_once(devices::register(world(), &request, &proof))
+    }
+
+    fn refresh(request: Request, identifier: String, proof: Option<Proof>) -> Result<Answer, Error> {
+        at_once(devices::refresh(world(), &request, &identifier, proof.as_ref()))
     }
 }

@@ -1,8 +1,8 @@
 //! The functions that the component imports and exports, as wit-bindgen generates them for the types of the rules.
 
-/// The bindings of a world.
+/// The bindings of a world, with the types that it alone has.
 macro_rules! bindings {
-    ($world:tt) => {
+    ($world:tt $(, $name:literal: $type:path)*) => {
         wit_bindgen::generate!({
             world: $world,
             path: "wit",
@@ -40,6 +40,7 @@ macro_rules! bindings {
                 "lemon:session/sessions@0.1.0/metadata": lemon_session_rules::types::Metadata,
                 "lemon:session/manager@0.1.0/entry": lemon_session_rules::manager::Entry,
                 "lemon:session/manager@0.1.0/page": lemon_session_rules::manager::Page,
+                $($name: $type,)*
             },
         });
     };

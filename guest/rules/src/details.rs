@@ -6,6 +6,7 @@ use core::time::Duration;
 use crate::{
     Env, Error, Result, Value, World, client, codec,
     cookie::MAX_LIFETIME,
+    device_bound::{Binding, Challenge},
     expiry::{self, Expiry},
     pending::{Application, Found},
     settings::{Client, Settings},
@@ -28,6 +29,14 @@ const LABEL: &str = "label";
 const ADDRESS: &str = "address";
 /// The client's `User-Agent` then.
 const USER_AGENT: &str = "user-agent";
+/// What binds the session to a device.
+pub(crate) const DEVICE: &str = "device";
+/// The public key of the device.
+const DEVICE_KEY: &str = "device-key";
+/// The name of the bound cookie, and its attributes.
+const DEVICE_COOKIE: &str = "device-cookie";
+/// What the device has to sign next.
+const CHALLENGE: &str = "challenge";
 
 /// The key of the session's values, wrapped for its id.
 pub(crate) const SEAL: &str = "seal";
@@ -130,6 +139,42 @@ impl Details {
         Ok(())
     }
 
+    /// What binds the session to a device.
+    pub fn binding(&self) -> Option<Binding> {
+        Binding::read(&self.bytes(DEVICE)?)
+    }
+
+    pub fn device_key(&self) -> Option<String> {
+        self.text(DEVICE_KEY)
+    }
+
+    pub fn device_cookie(&self) -> Option<String> {
+        self.text(DEVICE_COOKIE)
+    }
+
+    pub fn challenge(&self) -> Option<Challenge> {
+        Challenge::read(&self.bytes(CHALLENGE)?)
+    }
+
+    pub fn set_challenge(&mut self, challenge: &Challenge) -> Result<()> {
+        self.set(CHALLENGE, Some(Value::Bytes(challenge.to_bytes())))
+    }
+
+    /// A device may be bound to the session, with this cookie.
+    pub fn offer(&mut self, challenge: &Challenge, cookie: String) -> Result<()> {
+        self.set(DEVICE_COOKIE, Some(Value::Text(cookie)))?;
+        self.set_challenge(challenge)
+    }
+
+    pub fn bind(&mut self, binding: &Binding, key: &str) -> Result<()> {
+        self.set(DEVICE, Some(Value::Bytes(binding.to_bytes())))?;
+        self.set(DEVICE_KEY, Some(Value::Text(key.into())))
+    }
+
+    pub fn unbind(&mut self) -> Result<()> {
+        [DEVICE, DEVICE_KEY, DEVICE_COOKIE, CHALLENGE].into_iter().try_for_each(|name| self.set(name, None))
+    }
+
     pub fn give(&mut self, lifetime: &Lifetime) -> Result<()> {
         for (name, seconds) in [("expires", lifetime.expires), ("max-lifetime", lifetime.max_lifetime)] {
             if seconds == Some(0) {
@@ -181,8 +226,7 @@ fn capped(idle: u32, settings: &Settings) -> u32 {
 /// the session is live: where nothing is taken back, the store has decided that, whose clock may be a better one.
 pub(crate) fn limit(Loaded { record, details, .. }: &mut Loaded, settings: &Settings, now: u64) -> bool {
     let idle = details.iter().find(|detail| detail.name == IDLE);
-    if let Some(Variable { value: Stored::Inline(bytes), .. }) = idle
-        && let Ok(Value::Integer(idle)) = codec::decode(bytes)
+    if let Some(Value::Integer(idle)) = idle.and_then(value)
         && let Ok(idle) = idle.try_into()
     {
         let latest = Expiry::new(capped(idle, settings), settings).latest(record.accessed);
@@ -192,4 +236,19 @@ pub(crate) fn limit(Loaded { record, details, .. }: &mut Loaded, settings: &Sett
         }
     }
     true
+}
+
+fn value(detail: &Variable) -> Option<Value> {
+    match &detail.value {
+        Stored::Inline(bytes) => codec::decode(bytes).ok(),
+        Stored::Large(_) => None,
+    }
+}
+
+/// The bytes of a detail as it is stored, if that is what it is.
+pub(crate) fn bytes(detail: &Variable) -> Option<Vec<u8>> {
+    match value(detail)? {
+        Value::Bytes(bytes) => Some(bytes),
+        _ => None,
+    }
 }

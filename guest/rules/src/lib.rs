@@ -2,7 +2,7 @@
 //!
 //! [`Env`] supplies the clock, randomness, the settings and the store. The session component implements it with its imports, the
 //! tests with values of their own. Each module has one rule: [`id`], [`cookie`], [`expiry`], [`name`], [`reservation`],
-//! [`codec`], [`json`], [`units`], [`path`]; [`session`] combines them. [`types`], [`settings`], [`options`] and [`storage`] define the records of the
+//! [`codec`], [`json`], [`units`], [`path`], [`device_bound`]; [`session`] combines them. [`types`], [`settings`], [`options`] and [`storage`] define the records of the
 //! WIT, with the defaults and checks of the settings.
 
 #![cfg_attr(target_family = "wasm", no_std)]
@@ -16,6 +16,7 @@ mod client;
 pub mod codec;
 pub mod cookie;
 mod details;
+pub mod device_bound;
 mod env;
 pub mod expiry;
 pub mod id;

@@ -5,7 +5,7 @@ use crate::{
     Env, Error, Result, Session,
     begun::{Begun, Joined, Visit},
     cookie::{self, Candidate, Cookie, Presented},
-    details,
+    details, device_bound,
     expiry::Expiry,
     id::{self, Digest},
     name,
@@ -124,13 +124,23 @@ pub async fn start<E: Env>(world: &Rc<World<E>>, options: Options) -> Result<Ses
             }
             None => (&presented.candidates, false),
         };
-        let found = find_one(world, &options, candidates, app, clock.as_secs()).await?;
+        let found = find_one(world, &options.location, candidates, app, clock.as_secs()).await?;
         // Another start of this request may have begun the session while this one waited for the store.
         joined = begun();
         if is_joined || joined.is_none() {
             break (found, is_joined);
         }
     };
+
+    if let Some(Found { loaded, .. }) = found.as_ref().filter(|_| settings.device_bound != 0 && !is_joined) {
+        let cookie = Cookie::new(options.cookie.as_ref(), options.https, &settings.cookie, app);
+        if !device_bound::admits(&loaded.details, &options.cookies, &cookie, clock.as_secs()) {
+            return Err(Error::Denied(format!(
+                "the session is bound to a device, and the request has no valid cookie {}: the browser has to refresh it",
+                cookie.bound_name()
+            )));
+        }
+    }
 
     let parameters = Parameters {
         strict: options.strict.unwrap_or(settings.strict),
@@ -168,11 +178,11 @@ fn is_due<E: Env>(world: &World<E>, probability: f64) -> bool {
 }
 
 /// A live session that a request presents.
-struct Found {
-    id: String,
-    is_current: bool,
-    digest: Digest,
-    loaded: Loaded,
+pub(crate) struct Found {
+    pub id: String,
+    pub is_current: bool,
+    pub digest: Digest,
+    pub loaded: Loaded,
 }
 
 /// Another handle on a session that the request has begun, when the calls on it have ended; none if they ended it.
@@ -186,9 +196,9 @@ async fn join<E: Env>(core: Rc<Core<E>>, app: &str) -> Option<Result<Session<E>>
 }
 
 /// The one live session that the request presents.
-async fn find_one<E: Env>(
+pub(crate) async fn find_one<E: Env>(
     world: &World<E>,
-    options: &Options,
+    location: &Location,
     candidates: &[Candidate],
     app: &str,
     now: u64,
@@ -196,7 +206,7 @@ async fn find_one<E: Env>(
     let mut found = None;
     for Candidate { id, is_current } in candidates {
         let digest = id::digest(id);
-        if let Some(loaded) = find(world, options, &digest, app, now).await? {
+        if let Some(loaded) = find(world, location, &digest, app, now).await? {
             // Of two live sessions under one name, one may have been planted. It is unknown which, so neither is used.
             if found.is_some() {
                 return Ok(None);
@@ -210,16 +220,16 @@ async fn find_one<E: Env>(
 /// The live session of a digest. An expired session is destroyed at once, unless another host has extended it meanwhile.
 async fn find<E: Env>(
     world: &World<E>,
-    options: &Options,
+    location: &Location,
     digest: &Digest,
     app: &str,
     now: u64,
 ) -> Result<Option<Loaded>> {
-    match world.load(&options.location, digest, app, now, INLINE_BYTES).await? {
+    match world.load(location, digest, app, now, INLINE_BYTES).await? {
         LoadOutcome::Found(loaded) => Ok(Some(loaded)),
         LoadOutcome::Absent | LoadOutcome::Ended => Ok(None),
         LoadOutcome::Expired => {
-            world.env.destroy(&options.location, digest, &DestroyCondition::Expired, now, 0).await?;
+            world.env.destroy(location, digest, &DestroyCondition::Expired, now, 0).await?;
             Ok(None)
         }
     }

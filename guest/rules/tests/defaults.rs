@@ -34,6 +34,7 @@ struct Defaults {
     #[serde(with = "ClientAddressCase")]
     client_address: ClientAddress,
     client_user_agent: u32,
+    device_bound: u32,
     cleanup: f64,
     seed: String,
     #[serde(with = "CacheLimiterCase")]

@@ -59,8 +59,8 @@ record! {
     settings::Settings => wit::Defaults: {
         app, expires, max_lifetime, max_expires, login_lifetime, max_sessions, max_sessions_reached: Into::into, rolling,
         touch_after, renew_after, renew_grace, remember_ended, lazy, strict, seal, client_address: Into::into,
-        client_user_agent, cleanup, seed, cache_limiter: Into::into, cache_expire, cookie: Into::into, limits: Into::into,
-        reserved: list,
+        client_user_agent, device_bound, cleanup, seed, cache_limiter: Into::into, cache_expire, cookie: Into::into,
+        limits: Into::into, reserved: list,
     }
 }
 

@@ -86,6 +86,8 @@
 //!
 //! `concurrent` adds [`sessions::concurrent`]. It compiles the support for WASI 0.3 into wasmtime.
 //!
+//! `device-bound` adds [`Sessions::answer_device_bound`], for sessions that are bound to a device.
+//!
 //! # In a native server
 //!
 //! [`Sessions`] offers the same sessions as an async API to native Rust servers.
@@ -98,6 +100,8 @@ mod component;
 pub mod compose;
 mod context;
 mod convert;
+#[cfg(feature = "device-bound")]
+pub mod device_bound;
 pub mod engine;
 mod log_limit;
 mod new_sessions;

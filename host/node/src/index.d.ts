@@ -121,6 +121,11 @@ export interface Settings {
     clientAddress?: 'none' | 'network' | 'full';
     /** How many characters of the client's `User-Agent` are kept then, at most 1024; 0: none. */
     clientUserAgent?: number;
+    /**
+     * How long the bound cookie is valid that a session needs once a browser has bound it to its device; 0: browsers are not asked
+     * to. This package does not answer their requests, so leave it at 0.
+     */
+    deviceBound?: Time;
     /** The probability that a start triggers a cleanup of expired sessions. */
     cleanup?: number;
     /** Text mixed into new ids. */

@@ -151,7 +151,7 @@ class Impossible(unittest.TestCase):
 
     def test_a_provider_gets_every_setting(self) -> None:
         variables = dict(settings.as_environment(Settings(reserved={'a': '0' * 64}, lazy=True)))
-        self.assertEqual(len(variables), 22 + 9 + 6 + 1)
+        self.assertEqual(len(variables), 23 + 9 + 6 + 1)
         self.assertEqual(
             [variables[f'LEMON_SESSION_{name}'] for name in ('LAZY', 'EXPIRES', 'COOKIE_HTTP_ONLY', 'TOUCH_AFTER', 'MANAGER',
                                                              'LIMITS_KEY_LENGTH', 'RESERVED')],

@@ -30,7 +30,8 @@ pub enum Error {
     /// The store could not be reached or failed: the call may or may not have taken effect. A session that cannot be
     /// read is never replaced by a new one.
     Storage(String),
-    /// The host's grant to this application does not include this function of the [`manager`](crate::manager).
+    /// The session is bound to a device, and the request did not show that it comes from there: see `docs/device-bound.md`. Or the
+    /// host's grant to this application does not include this function of the [`manager`](crate::manager).
     Denied(String),
     /// The visitor's address has created more sessions than the host allows in a minute, or the owner has as many as
     /// the setting `max-sessions` allows. Nothing was saved.
@@ -49,7 +50,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Self::InvalidForm(_) => 400,
-            Self::CrossSite(_) => 403,
+            Self::Denied(_) | Self::CrossSite(_) => 403,
             Self::Conflict | Self::Gone => 409,
             Self::TooLarge(_) => 413,
             Self::TooMany(_) => 429,
@@ -57,7 +58,6 @@ impl Error {
             | Self::InvalidValue(_)
             | Self::InvalidOption(_)
             | Self::Reserved(_)
-            | Self::Denied(_)
             | Self::Unreadable(_)
             | Self::WrongType(_) => 500,
             Self::Storage(_) => 503,
@@ -138,7 +138,6 @@ mod tests {
             Error::InvalidValue(text()),
             Error::InvalidOption(text()),
             Error::Reserved(text()),
-            Error::Denied(text()),
             Error::Unreadable(text()),
             Error::WrongType(text()),
         ] {
@@ -146,6 +145,7 @@ mod tests {
         }
         let others = [
             (Error::InvalidForm(text()), 400),
+            (Error::Denied(text()), 403),
             (Error::CrossSite(text()), 403),
             (Error::Conflict, 409),
             (Error::Gone, 409),

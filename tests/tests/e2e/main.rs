@@ -9,6 +9,7 @@ mod console;
 mod console_in_browser;
 mod container;
 mod dev;
+mod device_bound;
 mod doctor;
 mod endurance;
 mod examples;

@@ -9,10 +9,11 @@ mod presented;
 #[cfg(test)]
 mod tests;
 
-use alloc::string::String;
+use alloc::{borrow::ToOwned, string::String};
 use core::fmt::Write;
 
 use crate::{
+    device_bound::TOKEN,
     options::Cookie as Given,
     settings::CookieSettings,
     types::{SameSite, Secure},
@@ -20,7 +21,11 @@ use crate::{
 
 pub use attributes::{MAX_ATTRIBUTE, MAX_BYTES, MAX_LIFETIME};
 pub use mark::Mark;
+pub(crate) use presented::values;
 pub use presented::{Candidate, MAX_CANDIDATES, Presented, parse, read};
+
+/// Follows the name of a session's cookie in that of its bound cookie.
+const BOUND: &str = "-bound";
 
 /// The cookie of one session, with the attributes from the options of its start and from the settings.
 #[derive(Debug)]
@@ -76,6 +81,26 @@ impl<'a> Cookie<'a> {
         self.name.unwrap_or(self.app)
     }
 
+    pub(crate) fn path(&self) -> &'a str {
+        self.path
+    }
+
+    /// The name of the bound cookie that a session needs beside this one when it is bound to a device.
+    pub(crate) fn bound_name(&self) -> String {
+        self.name().to_owned() + BOUND
+    }
+
+    /// The bound cookie, without its value: its name and attributes. `None` if a browser would not bind a session to it: only to a
+    /// cookie of this host that goes over HTTPS.
+    pub(crate) fn bound(&self) -> Option<String> {
+        let is_small = self.name().len() + BOUND.len() + TOKEN <= MAX_BYTES;
+        (self.secure && !self.partitioned && self.domain.is_empty() && is_small).then(|| {
+            let mut bound = self.bound_name();
+            self.append_attributes(&mut bound);
+            bound
+        })
+    }
+
     /// Whether the cookie has a `Max-Age`, so that it has to be sent again before it expires.
     pub fn is_persistent(&self) -> bool {
         self.max_age() != Some(0)
@@ -107,6 +132,12 @@ impl<'a> Cookie<'a> {
         if let Some(mark) = mark {
             append(&[".", mark]);
         }
+        self.append_attributes(&mut header);
+        header
+    }
+
+    fn append_attributes(&self, header: &mut String) {
+        let mut append = |parts: &[&str]| parts.iter().for_each(|part| header.push_str(part));
         append(&["; Path=", self.path]);
         if !self.domain.is_empty() {
             append(&["; Domain=", self.domain]);
@@ -126,6 +157,5 @@ impl<'a> Cookie<'a> {
             SameSite::Lax => "; SameSite=Lax",
             SameSite::None => "; SameSite=None",
         }]);
-        header
     }
 }

@@ -46,6 +46,12 @@ pub fn parse(value: &[u8]) -> Option<(&str, Mark)> {
     if id::is_well_formed(id) { Some((core::str::from_utf8(id).ok()?, mark)) } else { None }
 }
 
+/// The values of the cookies called `name`.
+pub(crate) fn values<'a>(fields: &'a [Vec<u8>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    let pairs = fields.iter().flat_map(|field| field.split(|byte| *byte == b';'));
+    pairs.filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
 /// Reads the cookies called `name`. `mark` stands for the attributes that a cookie must have now.
 ///
 /// Malformed values are ignored: no client can choose an id.
@@ -62,11 +68,7 @@ pub fn read(fields: &[Vec<u8>], name: &str, mark: Mark, limit: u32) -> Result<Pr
     }
     let mut presented = Presented::default();
     let candidates = &mut presented.candidates;
-    for pair in fields.iter().flat_map(|field| field.split(|byte| *byte == b';')) {
-        let pair = pair.trim_ascii();
-        let Some(value) = pair.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"=")) else {
-            continue;
-        };
+    for value in values(fields, name) {
         presented.any = true;
         let Some((id, presented_mark)) = parse(value) else { continue };
         let is_current = presented_mark == mark;

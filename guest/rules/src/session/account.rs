@@ -24,7 +24,8 @@ impl<E: Env> Session<E> {
         if settings.login_lifetime != 0 {
             state.new_lifetime.get_or_insert(None);
         }
-        Ok(())
+        drop(state);
+        self.offer_binding()
     }
 
     /// Whether the owner's last login was at most `seconds` ago.

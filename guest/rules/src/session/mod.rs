@@ -5,6 +5,7 @@ mod applications;
 mod caching;
 mod core;
 mod csrf;
+mod device;
 mod flashes;
 mod owned;
 mod saving;
@@ -17,6 +18,7 @@ use alloc::{rc::Rc, string::String, vec::Vec};
 
 use self::caching::Caching;
 pub use self::flashes::MAX_FLASHES;
+pub(crate) use self::saving::too_large;
 pub(crate) use self::{
     core::{Core, Parameters},
     state::State,
@@ -132,7 +134,7 @@ impl<E: Env> Session<E> {
         Ok(())
     }
 
-    /// Sets the owner of the session. Another owner has not logged in.
+    /// Sets the owner of the session. Another owner has not logged in, and the session is not bound to a device for it.
     pub fn set_owner(&self, owner: Option<String>) -> Result<()> {
         if let Some(owner) = &owner {
             name::check("the owner", owner, name::OWNER_LENGTH)?;
@@ -142,6 +144,7 @@ impl<E: Env> Session<E> {
         if owner != *state.owner() {
             state.details.authenticate(None)?;
             state.has_logged_in = false;
+            state.details.unbind()?;
         }
         state.new_owner = (owner != state.record.owner).then_some(owner);
         Ok(())
@@ -188,7 +191,9 @@ impl<E: Env> Session<E> {
             cookie.filter(|_| state.cookie_due).map(|cookie| cookie.set(&state.id, expires_in))
         };
         state.cookie_due &= !state.stored;
-        Ok(self.core.headers(&mut state, set_cookie))
+        let mut headers = self.core.headers(&mut state, set_cookie);
+        headers.extend(self.core.registration(&mut state));
+        Ok(headers)
     }
 
     /// Ends the session at once; returns the headers that delete the cookie.

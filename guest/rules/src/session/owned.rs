@@ -70,7 +70,7 @@ impl<E: Env> Core<E> {
         let names: Vec<String> = {
             let state = &mut *self.state.borrow_mut();
             (state.new_owner, state.new_id, state.new_lifetime) = (None, None, None);
-            state.has_logged_in = false;
+            (state.has_logged_in, state.offers_binding) = (false, false);
             state.details = Details::new(Vec::new());
             let discard = |application: &mut Application| {
                 *application = Application::new(&application.name, Vec::new());

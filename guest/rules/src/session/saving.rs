@@ -255,6 +255,6 @@ impl<E: Env> Core<E> {
     }
 }
 
-fn too_large(size: u64, limit: u32) -> Error {
+pub(crate) fn too_large(size: u64, limit: u32) -> Error {
     Error::TooLarge(format!("the session would have {size} bytes; the limit session-bytes is {limit}"))
 }

@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(super) is_needed: bool,
     /// Whether the next save has to send the cookie.
     pub(super) cookie_due: bool,
+    /// Whether the next save has to ask the browser to bind the session to its device.
+    pub(super) offers_binding: bool,
     /// Whether this request gave the session its id, so that the request's cookies do not lead to it.
     pub(super) has_id_of_its_own: bool,
     /// What the returned headers tell caches so far.
@@ -76,6 +78,7 @@ impl State {
             accessed: Cell::new(false),
             is_needed: false,
             cookie_due: !is_current,
+            offers_binding: false,
             has_id_of_its_own,
             caching: Caching::Due,
         };
@@ -147,6 +150,7 @@ impl State {
             accessed: Cell::new(false),
             is_needed: false,
             cookie_due: true,
+            offers_binding: false,
             has_id_of_its_own: true,
             caching: Caching::Due,
         }

@@ -1,8 +1,12 @@
 use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 use core::fmt;
 
-use super::{Limits, Reservation, Settings};
-use crate::{client::MAX_USER_AGENT, cookie::Cookie, id, name};
+use super::{Limits, Reservation, Secure, Settings};
+use crate::{
+    client::MAX_USER_AGENT,
+    cookie::{Cookie, MAX_LIFETIME},
+    id, name,
+};
 
 /// The largest value of `session-bytes`: the component has a whole session in memory, several times over.
 pub const MAX_SESSION_BYTES: u32 = 256 * 1024 * 1024;
@@ -114,6 +118,25 @@ impl Settings {
             format!("{} characters; at most {MAX_USER_AGENT} are kept", self.client_user_agent)
         });
         checks.outcome("cleanup", cleanup(self.cleanup));
+        self.check_device_bound(checks);
+    }
+
+    /// What a browser requires of a cookie that it binds a session to.
+    fn check_device_bound(&self, checks: &mut Checks) {
+        let cookie = &self.cookie;
+        let hindrances = [
+            (cookie.secure == Secure::Off, "[session.cookie] secure is off"),
+            (cookie.partitioned, "[session.cookie] partitioned is true"),
+            (!cookie.domain.is_empty(), "[session.cookie] domain is set, and a session is bound to one host"),
+        ];
+        for (_, why) in hindrances.into_iter().filter(|(is_one, _)| *is_one && self.device_bound != 0) {
+            checks.that(false, "device-bound", || format!("no browser binds a session to its device while {why}"));
+        }
+        checks.that(self.device_bound <= MAX_LIFETIME, "device-bound", || {
+            format!(
+                "at most {MAX_LIFETIME} seconds (400 days), after which browsers end any cookie; 10 minutes are enough"
+            )
+        });
     }
 
     fn check_reserved(&self, checks: &mut Checks) {

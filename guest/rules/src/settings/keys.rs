@@ -37,6 +37,7 @@ impl Settings {
             [("none", ClientAddress::None), ("network", ClientAddress::Network), ("full", ClientAddress::Full)];
         keys.read("client-address", &mut self.client_address, choice(addresses));
         keys.read("client-user-agent", &mut self.client_user_agent, number);
+        keys.read("device-bound", &mut self.device_bound, seconds);
         keys.read("cleanup", &mut self.cleanup, probability);
         keys.read("seed", &mut self.seed, text);
         let limiters = [

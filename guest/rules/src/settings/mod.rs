@@ -54,6 +54,9 @@ pub struct Settings {
     pub client_address: ClientAddress,
     /// How many characters of the client's `User-Agent` are kept then; 0: none. At most 1024.
     pub client_user_agent: u32,
+    /// How long the bound cookie is valid that a session needs beside its own once the browser has bound it to its device. 0: browsers
+    /// are not asked to.
+    pub device_bound: u32,
     /// The default of the parameter `cleanup`: the probability that a start triggers a cleanup.
     pub cleanup: f64,
     /// The default of the parameter `seed`.
@@ -203,6 +206,7 @@ impl Default for Settings {
             seal: false,
             client_address: ClientAddress::None,
             client_user_agent: 0,
+            device_bound: 0,
             cleanup: 0.01,
             seed: String::new(),
             cache_limiter: CacheLimiter::Nocache,

@@ -8,6 +8,7 @@ mod budget;
 mod cache;
 pub mod cgi;
 mod concurrent;
+pub mod device_bound;
 pub mod engine;
 mod failure;
 pub mod forwarded;
@@ -133,6 +134,15 @@ impl Application {
     /// Whether it is a CGI program.
     pub fn is_program(&self) -> bool {
         matches!(self.handler, Handler::Program(_))
+    }
+
+    /// The response to a request with which a browser registers or proves the key of a session, before an application runs.
+    pub async fn device_bound(
+        &self,
+        head: &Request<()>,
+        subject: &Subject,
+    ) -> Result<Option<Response<WasiBody>>, Failure> {
+        device_bound::answer(&self.platform, head, subject).await
     }
 
     /// Passes a request of `client` to the application. A CGI program gets the request's `variables`.

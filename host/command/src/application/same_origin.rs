@@ -32,6 +32,14 @@ pub fn check<B>(request: &Request<B>, settings: &Server, subject: &Subject) -> R
     })
 }
 
+/// Refuses a request of another site, whatever the settings.
+pub fn refuse_other<B>(request: &Request<B>, subject: &Subject) -> Result<(), Failure> {
+    check_same_origin(request).map_err(|why| {
+        about!(debug, subject, "refused: {why}");
+        Failure::CrossSite
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use http::Method;

@@ -14,8 +14,8 @@ use wasmtime_wasi_http::WasiBody;
 use crate::{
     Usage,
     application::{
-        Application, Cache, Failure, Platform, RequestId, Subject, cgi::Variables, engine::Engines, forwarded,
-        same_origin,
+        Application, Cache, Failure, Platform, RequestId, Subject, cgi::Variables, device_bound, engine::Engines,
+        forwarded, same_origin,
     },
     compose::{Modules, Unused},
     drivers, storage,
@@ -151,6 +151,11 @@ async fn answer(
         forwarded::set_https(request.headers_mut(), true);
     }
     same_origin::check(&request, &platform.settings, &subject)?;
+    if let Some(head) = device_bound::head(&request)
+        && let Some(response) = application.device_bound(&head, &subject).await?
+    {
+        return Ok(response);
+    }
     let headers = request.headers().clone();
     application
         .answer(subject, client, request, |_| {

@@ -33,7 +33,7 @@ use crate::{
     application::{
         Failure, RequestId, Subject,
         cgi::{LocalRedirect, Place, Variables},
-        forwarded, same_origin,
+        device_bound, forwarded, same_origin,
     },
     config::Server,
 };
@@ -258,6 +258,12 @@ impl Site {
         mut request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Failure> {
         let mounts = self.mounts();
+        // Also below a path that no application is mounted on: that of the session's cookie.
+        if let (Some(head), Some(any)) = (device_bound::head(&request), mounts.any())
+            && let Some(response) = any.device_bound(&head, subject).await?
+        {
+            return Ok(response);
+        }
         for _ in 0..=LOCAL_REDIRECTS {
             let Found { application, mount, rest } = mounts.find(request.uri().path()).ok_or(Failure::NotFound)?;
             *subject = subject.of(application.name());

@@ -143,6 +143,11 @@ impl Mounts {
         Ok(())
     }
 
+    /// Any application: all have the same sessions.
+    pub fn any(&self) -> Option<&Application> {
+        self.0.first().map(|(_, application)| application)
+    }
+
     /// The application with the longest mounted path that contains `path`.
     pub fn find(&self, path: &str) -> Option<Found<'_>> {
         let found = nearest(self.0.iter().map(|(mount, _)| mount.path.as_str()), path)?;

@@ -33,6 +33,8 @@ use wasmtime::{
     component::{Component, ResourceAny},
 };
 
+#[cfg(feature = "device-bound")]
+use crate::bindings::exports::lemon::session::device_bound::{Answer, Proof, Request};
 pub use crate::bindings::exports::lemon::session::sessions::Metadata;
 pub use error::{Error, Result};
 pub use manager::{Entry, Manager, Page};
@@ -112,6 +114,41 @@ impl Sessions {
         let handle =
             call!(lease, |store, exports| exports.lemon_session_sessions().call_start(store, &options).await)??;
         Ok(Session::new(&lease, handle))
+    }
+
+    /// The key that the session of a request is bound to under this identifier.
+    #[cfg(feature = "device-bound")]
+    pub(crate) async fn call_key(&self, request: &Request, identifier: &str) -> Result<Option<String>> {
+        let lease = Pool::lease(&self.pool, self.caller).await?;
+        Ok(call!(lease, |store, exports| exports
+            .lemon_session_device_bound()
+            .call_key(store, request, identifier)
+            .await)??)
+    }
+
+    /// Binds the session of a request to the key of a proof.
+    #[cfg(feature = "device-bound")]
+    pub(crate) async fn call_register(&self, request: &Request, proof: &Proof) -> Result<Answer> {
+        let lease = Pool::lease(&self.pool, self.caller).await?;
+        Ok(call!(lease, |store, exports| exports
+            .lemon_session_device_bound()
+            .call_register(store, request, proof)
+            .await)??)
+    }
+
+    /// Refreshes the bound cookie, or asks for a proof.
+    #[cfg(feature = "device-bound")]
+    pub(crate) async fn call_refresh(
+        &self,
+        request: &Request,
+        identifier: &str,
+        proof: Option<&Proof>,
+    ) -> Result<Answer> {
+        let lease = Pool::lease(&self.pool, self.caller).await?;
+        Ok(call!(lease, |store, exports| exports
+            .lemon_session_device_bound()
+            .call_refresh(store, request, identifier, proof)
+            .await)??)
     }
 
     /// The functions that manage tables and the sessions of all visitors.

@@ -111,6 +111,9 @@ class Settings:
     all ('full')."""
     client_user_agent: int = 0
     """How many characters of the client's User-Agent are kept then, at most 1024. 0: none."""
+    device_bound: int = 0
+    """How long the bound cookie is valid that a session needs once a browser has bound it to its device. 0: browsers are not asked
+    to. This package does not answer their requests, so leave it at 0."""
     cleanup: float = 0.01
     """The default of the parameter `cleanup`."""
     seed: str = ''
@@ -309,7 +312,7 @@ def _reserved(s: Settings) -> list[str]:
 _UNITS = {'': 1, 's': 1, 'm': 60, 'h': 60 * 60, 'd': 24 * 60 * 60, 'ms': 0.001}
 _BOOLEANS = {'true': True, 'yes': True, 'on': True, 'false': False, 'no': False, 'off': False}
 _TIMES = {'expires', 'max-lifetime', 'max-expires', 'login-lifetime', 'touch-after', 'renew-after', 'renew-grace',
-          'remember-ended', 'cache-expire', 'lifetime'}
+          'remember-ended', 'cache-expire', 'lifetime', 'device-bound'}
 _SIZES = {'value-bytes', 'session-bytes', 'header-bytes'}
 
 
@@ -421,8 +424,8 @@ def as_record(s: Settings) -> tuple[Any, ...]:
     limits = tuple(getattr(s.limits, one.name) for one in fields(s.limits))
     return (s.app, s.expires, s.max_lifetime, s.max_expires, s.login_lifetime, s.max_sessions, s.max_sessions_reached,
             s.rolling, s.touch_after, s.renew_after, s.renew_grace, s.remember_ended, s.lazy, s.strict, s.seal,
-            s.client_address, s.client_user_agent, float(s.cleanup), s.seed, s.cache_limiter, s.cache_expire, cookie,
-            limits, list(s.reserved.items()))
+            s.client_address, s.client_user_agent, s.device_bound, float(s.cleanup), s.seed, s.cache_limiter,
+            s.cache_expire, cookie, limits, list(s.reserved.items()))
 
 
 def as_environment(s: Settings) -> list[tuple[str, str]]:
