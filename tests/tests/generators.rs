@@ -63,7 +63,16 @@ fn the_functions_in_c_pass_on_logins_and_lifetimes_and_what_is_answered() {
     let program = folder.path().join("accounts");
     let output = Command::new("cc")
         // The calls that the program does not have are in functions that it does not call.
-        .args(["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-ffunction-sections", "-Wl,--gc-sections", "-I"])
+        .args([
+            "-std=c11",
+            "-D_GNU_SOURCE",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-ffunction-sections",
+            "-Wl,--gc-sections",
+            "-I",
+        ])
         .arg(root().join("sdk/c"))
         .args([root().join("tests/c/accounts.c"), root().join("sdk/c/lemon_session.c")])
         .arg("-o")

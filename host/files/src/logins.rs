@@ -190,8 +190,16 @@ mod tests {
             mem::forget(table.turn("Ada", &digest("slow"), NOW).expect("a turn"));
             let counted = Change { max_owned: None, ..login(to) };
 
-            assert_eq!(update(&table, "fast", &login(Some("fast too"))), UpdateOutcome::Committed(2), "it takes the turn away");
-            assert_eq!(table.try_update(&held, &counted, None, NOW).expect("an answer"), None, "another version is there");
+            assert_eq!(
+                update(&table, "fast", &login(Some("fast too"))),
+                UpdateOutcome::Committed(2),
+                "it takes the turn away"
+            );
+            assert_eq!(
+                table.try_update(&held, &counted, None, NOW).expect("an answer"),
+                None,
+                "another version is there"
+            );
             assert_eq!(update(&table, "slow", &login(to)), UpdateOutcome::TooManyOwned(1), "it begins anew");
             assert_eq!(table.count_owned("Ada", NOW).expect("a count"), 1);
         }

@@ -216,6 +216,7 @@ impl Target {
             clears: Vec::new(),
             writes,
             owner: None,
+            max_owned: None,
             expires: None,
             lifetime: None,
             rotation: None,
@@ -224,8 +225,8 @@ impl Target {
         };
         match world.env.update(&request.location, &self.digest, &change, Some(self.version), now).await? {
             UpdateOutcome::Committed(_) => Ok(true),
-            // One that is gone may have another id now.
-            UpdateOutcome::Conflict(_) | UpdateOutcome::Gone => Ok(false),
+            // One that is gone may have another id now. No owner is counted here.
+            UpdateOutcome::Conflict(_) | UpdateOutcome::Gone | UpdateOutcome::TooManyOwned(_) => Ok(false),
             UpdateOutcome::TooLarge(size) => Err(crate::session::too_large(size, limit)),
         }
     }

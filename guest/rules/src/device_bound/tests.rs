@@ -434,7 +434,7 @@ fn an_id_that_an_application_passes_needs_the_bound_cookie_too() {
     let id = browser.session.split(['=', '.']).nth(1).unwrap().to_owned();
     let start = |cookies: &[String]| outside.start(Options { session_id: Some(id.clone()), ..with(cookies) });
     assert!(matches!(start(&[]).map(|_| ()), Err(Error::Denied(_))));
-    assert!(!start(&[browser.bound.clone()]).unwrap().created());
+    assert!(!start(std::slice::from_ref(&browser.bound)).unwrap().created());
 }
 
 #[test]
@@ -451,7 +451,7 @@ fn a_browser_that_registers_no_key_has_its_session_as_before() {
     let browser = Browser::logged_in(&outside);
     for _ in 0..10 {
         outside.wait(LIFETIME);
-        let session = outside.start(with(&[browser.session.clone()])).unwrap();
+        let session = outside.start(with(std::slice::from_ref(&browser.session))).unwrap();
         assert_eq!(session.owner().unwrap().as_deref(), Some("ann"));
         session.save().unwrap();
     }

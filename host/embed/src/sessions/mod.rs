@@ -119,7 +119,7 @@ impl Sessions {
     /// The key that the session of a request is bound to under this identifier.
     #[cfg(feature = "device-bound")]
     pub(crate) async fn call_key(&self, request: &Request, identifier: &str) -> Result<Option<String>> {
-        let lease = Pool::lease(&self.pool, self.caller).await?;
+        let lease = Pool::lease(&self.pool, self.caller.clone()).await?;
         Ok(call!(lease, |store, exports| exports
             .lemon_session_device_bound()
             .call_key(store, request, identifier)
@@ -129,7 +129,7 @@ impl Sessions {
     /// Binds the session of a request to the key of a proof.
     #[cfg(feature = "device-bound")]
     pub(crate) async fn call_register(&self, request: &Request, proof: &Proof) -> Result<Answer> {
-        let lease = Pool::lease(&self.pool, self.caller).await?;
+        let lease = Pool::lease(&self.pool, self.caller.clone()).await?;
         Ok(call!(lease, |store, exports| exports
             .lemon_session_device_bound()
             .call_register(store, request, proof)
@@ -144,7 +144,7 @@ impl Sessions {
         identifier: &str,
         proof: Option<&Proof>,
     ) -> Result<Answer> {
-        let lease = Pool::lease(&self.pool, self.caller).await?;
+        let lease = Pool::lease(&self.pool, self.caller.clone()).await?;
         Ok(call!(lease, |store, exports| exports
             .lemon_session_device_bound()
             .call_refresh(store, request, identifier, proof)
