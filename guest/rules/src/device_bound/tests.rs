@@ -362,6 +362,8 @@ fn the_key_of_a_session_is_told_only_for_its_identifier() {
     assert_eq!(told(&browser.session, &browser.identifier).as_deref(), Some(KEY));
     assert_eq!(told(&browser.session, "x"), None);
     assert_eq!(told("session=x", &browser.identifier), None);
+    let other = Browser { identifier: "x".to_owned(), ..Browser::bound(&outside) };
+    assert_eq!((other.refresh(None), other.refresh(Some(&other.proof()))), (Answer::Ended, Answer::Ended));
     let unbound = Browser::logged_in(&outside);
     assert_eq!(told(&unbound.session, ""), None);
     for answer in [unbound.refresh(None), unbound.refresh(Some(&unbound.proof()))] {
@@ -379,7 +381,9 @@ fn of_two_tabs_that_refresh_at_once_both_go_on() {
     let both = tabs[0].proof();
     // Another save between load and update.
     outside.overtake(1);
+    outside.calls();
     tabs[0].refreshed();
+    assert_eq!(outside.calls(), ["load", "update", "load", "update"], "it looks again at what has changed meanwhile");
     tabs[1].challenge = challenge_of(&tabs[1].refresh(Some(&both)));
     tabs[1].refreshed();
     assert!(tabs[0].is_in() && tabs[1].is_in(), "each bound cookie is valid until it expires");
