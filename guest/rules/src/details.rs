@@ -19,7 +19,7 @@ const IDLE: &str = "idle";
 /// The cookie's `Max-Age`; 0 until the browser closes.
 const COOKIE: &str = "cookie";
 /// When the owner logged in.
-const AUTHENTICATED: &str = "authenticated";
+pub(crate) const AUTHENTICATED: &str = "authenticated";
 /// How the owner logged in.
 const METHOD: &str = "method";
 /// What the owner calls the session.
@@ -214,6 +214,14 @@ impl Details {
         let absolute_expiry = asked.into_iter().chain(latest).min();
         let expires = self.expiry(start, settings).first(absolute_expiry, clock);
         storage::Lifetime { expires, absolute_expiry }
+    }
+}
+
+/// The time in a stored detail.
+pub(crate) fn time(bytes: &[u8]) -> Option<u64> {
+    match codec::decode(bytes) {
+        Ok(Value::Integer(at)) => at.try_into().ok(),
+        _ => None,
     }
 }
 

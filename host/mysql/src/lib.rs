@@ -3,7 +3,7 @@
 //!
 //! A load is one statement and a save is one call of a stored procedure, which each connection prepares once: one round
 //! trip. A load that answers `Ended` takes another one, to count the use. Saves of one session run one after the other;
-//! those of different sessions never wait for each other. An acknowledged save survives a power failure, unless the
+//! those of different sessions never wait for each other, but for logins of one owner whose sessions are limited. An acknowledged save survives a power failure, unless the
 //! server's `innodb_flush_log_at_trx_commit` says otherwise.
 //!
 //! A session has expired by the caller's clock, or by the server's if that is earlier. Each statement reads the server's
@@ -21,7 +21,8 @@
 //! back when it commits (error 1213); it is repeated up to eight times, as after any deadlock. On a node of Galera each connection
 //! sets `wsrep_sync_wait = 1`: a load, and the transaction of a save, first wait until this node has applied what the others had
 //! committed. That takes as long as a message to the other nodes and back. Without it, a host could read a session as it was before
-//! a save through another node. A node that is cut off from most of the others answers with error 1047, and another one is used.
+//! a save through another node. Logins of one owner whose sessions are limited change one row (`Session_login`), so they conflict on
+//! different nodes too, and the limit is exact. A node that is cut off from most of the others answers with error 1047, and another one is used.
 #![deny(missing_docs)]
 
 mod connection;

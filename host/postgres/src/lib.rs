@@ -2,7 +2,7 @@
 //!
 //! A load is one statement and a save is one call of a stored function, which each connection prepares once: one round
 //! trip. A load that answers `Ended` takes another one, to count the use. Saves of one session run one after the other;
-//! those of different sessions never wait for each other. An acknowledged save survives a power failure, unless the
+//! those of different sessions never wait for each other, but for logins of one owner whose sessions are limited. An acknowledged save survives a power failure, unless the
 //! database's `synchronous_commit` is off.
 //!
 //! A session has expired by the caller's clock, or by the server's if that is earlier. Each statement reads the server's

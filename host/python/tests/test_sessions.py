@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lemon_session_host import (
     Conflict, CrossSite, Denied, Error, Failed, Gone, InvalidName, InvalidOption, InvalidValue, Reserved, Sessions, Settings, Storage,
-    TooLarge
+    TooLarge, TooMany
 )
 from lemon_session_host.stores.sqlite import Sqlite
 
@@ -174,6 +174,30 @@ class EveryStore(unittest.TestCase):
             self.assertEqual((entry.address, entry.user_agent), ('2001:db8::/48', 'w3m'))
             with sessions.start({'type': 'http', 'client': None, 'headers': []}) as session:
                 self.assertEqual(session.metadata()[-2:], (None, None))
+
+    @on_every_store
+    def test_an_owner_has_at_most_max_sessions_also_if_logins_meet(self, place: Place) -> None:
+        for reached, logged_in in (('end-oldest', 6), ('refuse', 2)):
+            sessions = place.sessions(Settings(app='test', max_sessions=2, max_sessions_reached=reached))  # type: ignore[arg-type]
+            owner = f'ada {reached}'
+
+            def log_in(number: int) -> bool:
+                session = sessions.start({})
+                session.authenticate(owner, 'password')
+                session['right'] = number
+                try:
+                    session.save()
+                    return True
+                except TooMany as error:
+                    self.assertIn('max-sessions', str(error))
+                    self.assertEqual((session.owner(), 'right' in session), (None, False))
+                    session['message'] = 'too many'
+                    session.save()
+                    return False
+
+            with ThreadPoolExecutor(6) as pool:
+                self.assertEqual(sum(pool.map(log_in, range(6))), logged_in)
+            self.assertEqual(len(list(sessions.manager().list(owner))), 2)
 
     @on_every_store
     def test_an_id_that_is_renewed_still_leads_to_the_session(self, place: Place) -> None:

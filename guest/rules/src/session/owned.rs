@@ -5,11 +5,11 @@ use alloc::{format, string::String, vec::Vec};
 use super::{Core, State};
 use crate::{
     Env, Error, Result,
-    details::Details,
+    details::{self, Details},
     manager::PAGE,
     pending::Application,
     settings::MaxSessionsReached,
-    storage::{Change, DETAILS, DestroyCondition, Listed, LoadOutcome},
+    storage::{Change, DETAILS, DestroyCondition, Listed},
 };
 
 /// How often `save` ends sessions of the owner, and is overtaken by other logins, before it fails.
@@ -50,11 +50,10 @@ impl<E: Env> Core<E> {
         let surplus = (listed.len() + 1).saturating_sub(most as usize);
         let mut logins = Vec::with_capacity(listed.len());
         for Listed { digest, record } in listed {
-            let at = match self.world.load(location, &digest, DETAILS, now, 0).await? {
-                LoadOutcome::Found(loaded) => Details::new(loaded.details).authenticated_at().unwrap_or(record.created),
-                // It has ended or expired since.
-                LoadOutcome::Absent | LoadOutcome::Expired | LoadOutcome::Ended => 0,
-            };
+            // Unlike a load, this counts no use of an id that has ended since. Without a login, or after its end, a session is as
+            // old as itself: what another login has ended as the oldest is the oldest here too.
+            let login = env.fetch(location, &digest, DETAILS, details::AUTHENTICATED, now).await?;
+            let at = login.and_then(|bytes| details::time(&bytes)).unwrap_or(record.created);
             logins.push((at, digest));
         }
         logins.sort_unstable();

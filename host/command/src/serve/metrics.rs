@@ -39,7 +39,7 @@ pub struct Metrics {
     resumed: IntCounter,
     refused: [IntCounter; 3],
     ended: [IntCounter; 3],
-    saves: [IntCounter; 7],
+    saves: [IntCounter; 8],
     operations: [Histogram; OPERATIONS],
     failures: [IntCounter; OPERATIONS],
     removed: IntCounter,

@@ -52,6 +52,18 @@ fn a_login_beyond_the_maximum_ends_the_session_whose_login_is_the_oldest() {
 }
 
 #[test]
+fn to_look_for_the_oldest_login_counts_no_use_of_an_id() {
+    let outside = limited(1, EndOldest);
+    let id = outside.visited();
+    log_in(&outside, "ann").unwrap();
+    let session = outside.resume(&id).unwrap();
+    session.authenticate("ann", "password").unwrap();
+    outside.calls();
+    session.save().unwrap();
+    assert_eq!(outside.calls(), ["update", "list", "fetch", "destroy", "update"]);
+}
+
+#[test]
 fn a_session_without_a_login_is_as_old_as_itself() {
     let outside = limited(2, EndOldest);
     let first = log_in(&outside, "ann").unwrap();
