@@ -84,10 +84,12 @@ typedef struct lemon_session_types_error_t {
 #define LEMON_SESSION_TYPES_ERROR_GONE 7
 // The store could not be reached, or it failed. Nothing was saved, and no new session was begun instead.
 #define LEMON_SESSION_TYPES_ERROR_STORAGE 8
-// The host's grant to this application does not include this function of `manager`. The text names the function, the
-// grant and its setting.
+// Of `start`: the session is bound to a device, and the request has no valid bound cookie. It is not ended, and has it again as
+// soon as the browser has refreshed the cookie. Of `manager`: the host's grant to this application does not include this
+// function. The text names the cookie, or the function, the grant and its setting.
 #define LEMON_SESSION_TYPES_ERROR_DENIED 9
-// The client's address has begun as many new sessions as the host allows per minute. Nothing was saved.
+// The client's address has begun as many new sessions as the host allows per minute, or the owner has as many sessions as
+// the setting `max-sessions` allows. Nothing was saved; the text says which of the two.
 #define LEMON_SESSION_TYPES_ERROR_TOO_MANY 10
 
 // When the cookie carries the `Secure` attribute.
@@ -616,6 +618,10 @@ extern bool lemon_session_sessions_method_session_destroy_others(lemon_session_s
 // same transaction. To be called at each login, and each time that the owner has proved again who it is. With the
 // setting `login-lifetime`, the session's absolute expiry counts from now.
 // 
+// With the setting `max-sessions`, an owner has at most so many live sessions after the `save`: either it ends the one
+// whose login is the oldest, or it fails with `too-many`, as the setting `max-sessions-reached` says. A session that is
+// the owner's already is not counted again, and `set-owner` is no login.
+// 
 // An owner has at most 255 characters, and a method, such as `password` or `passkey`, at most 64.
 extern bool lemon_session_sessions_method_session_authenticate(lemon_session_sessions_borrow_session_t self, application_string_t *owner, application_string_t *method, lemon_session_sessions_error_t *err);
 // Whether the owner has logged in within the last `seconds`: for pages that ask for the password again. False if nobody has
@@ -645,7 +651,9 @@ extern uint64_t lemon_session_sessions_method_session_expires_at(lemon_session_s
 // 
 // Fails with `gone` when the session has ended meanwhile (a save never brings one back), with `conflict` when
 // `strict` is set and another request saved it, with `too-large` past a limit, with `too-many` when the client's
-// address has begun too many sessions, and with `storage`. Nothing is saved then. A `conflict` ends this handle's use: start again to see what the others stored.
+// address has begun too many sessions or the owner has too many, and with `storage`. Nothing is saved then. A `conflict` ends
+// this handle's use: start again to see what the others stored. After the `too-many` of an owner, the session is what is
+// stored: the login and all other changes are taken back.
 extern bool lemon_session_sessions_method_session_save(lemon_session_sessions_borrow_session_t self, lemon_session_sessions_list_header_t *ret, lemon_session_sessions_error_t *err);
 // Ends the session at once and discards all changes. Returns the headers that delete the cookie, if the visitor may
 // have one.

@@ -130,10 +130,12 @@ ErrorConflict uint8 = 6
 ErrorGone uint8 = 7
 // The store could not be reached, or it failed. Nothing was saved, and no new session was begun instead.
 ErrorStorage uint8 = 8
-// The host's grant to this application does not include this function of `manager`. The text names the function, the
-// grant and its setting.
+// Of `start`: the session is bound to a device, and the request has no valid bound cookie. It is not ended, and has it again as
+// soon as the browser has refreshed the cookie. Of `manager`: the host's grant to this application does not include this
+// function. The text names the cookie, or the function, the grant and its setting.
 ErrorDenied uint8 = 9
-// The client's address has begun as many new sessions as the host allows per minute. Nothing was saved.
+// The client's address has begun as many new sessions as the host allows per minute, or the owner has as many sessions as
+// the setting `max-sessions` allows. Nothing was saved; the text says which of the two.
 ErrorTooMany uint8 = 10
 )
 
