@@ -54,6 +54,24 @@ fn the_grace_of_a_renewal_ends_before_the_next_one() {
 }
 
 #[test]
+fn sessions_are_bound_to_devices_only_with_a_cookie_that_browsers_bind_them_to() {
+    let bound = |change: fn(&mut CookieSettings)| {
+        problems(|s| {
+            s.device_bound = 600;
+            change(&mut s.cookie);
+        })
+    };
+    assert!(bound(|_| ()).is_empty());
+    assert!(bound(|cookie| cookie.secure = Secure::On).is_empty());
+    assert_eq!(bound(|cookie| cookie.secure = Secure::Off), ["session.device-bound"]);
+    assert_eq!(bound(|cookie| (cookie.secure, cookie.partitioned) = (Secure::On, true)), ["session.device-bound"]);
+    assert_eq!(bound(|cookie| cookie.domain = "example.org".to_owned()), ["session.device-bound"]);
+    assert!(cookie(|cookie| cookie.domain = "example.org".to_owned()).is_empty(), "off");
+    assert!(problems(|s| s.device_bound = 400 * 24 * 60 * 60).is_empty());
+    assert_eq!(problems(|s| s.device_bound = 400 * 24 * 60 * 60 + 1), ["session.device-bound"]);
+}
+
+#[test]
 fn cleanup_is_a_probability() {
     for cleanup in [-0.01, 1.01, f64::NAN, f64::INFINITY] {
         assert_eq!(problems(|s| s.cleanup = cleanup), ["session.cleanup"], "{cleanup}");
