@@ -8,7 +8,7 @@ import { clocks, random } from '@bytecodealliance/preview2-shim';
 import { Memory } from './memory.mjs';
 
 const STATUS = {
-    'invalid-name': 500, 'invalid-value': 500, 'invalid-option': 500, reserved: 500, denied: 500, conflict: 409, gone: 409,
+    'invalid-name': 500, 'invalid-value': 500, 'invalid-option': 500, reserved: 500, denied: 403, conflict: 409, gone: 409,
     'too-large': 413, 'too-many': 429, unreadable: 500, storage: 503,
 };
 

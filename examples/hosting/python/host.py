@@ -12,9 +12,9 @@ from wasmtime.component import Component, Linker, Variant
 from memory import Memory, Record, add_storage
 
 # 500 is for mistakes of the program.
-STATUS = dict.fromkeys(['invalid-name', 'invalid-value', 'invalid-option', 'reserved', 'denied', 'unreadable'],
+STATUS = dict.fromkeys(['invalid-name', 'invalid-value', 'invalid-option', 'reserved', 'unreadable'],
                        '500 Internal Server Error') | {
-    'conflict': '409 Conflict', 'gone': '409 Conflict', 'too-large': '413 Content Too Large',
+    'denied': '403 Forbidden', 'conflict': '409 Conflict', 'gone': '409 Conflict', 'too-large': '413 Content Too Large',
     'too-many': '429 Too Many Requests', 'storage': '503 Service Unavailable',
 }
 OPTIONS = dict.fromkeys(['session-id', 'expires', 'cookie', 'seed', 'cleanup', 'strict', 'cache-limiter'])

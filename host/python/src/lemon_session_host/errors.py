@@ -56,7 +56,9 @@ class CrossSite(Error):
 
 
 class Denied(Error):
-    """The grant of these sessions does not include this function of the manager."""
+    """The grant of these sessions does not include this function of the manager; or the session is bound to another device."""
+
+    status = 403
 
 
 class TooMany(Error):
