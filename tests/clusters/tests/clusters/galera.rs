@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     faults::{Cluster, Expects, Fault, alone, and_of_disks, create_tables, inject, open},
+    logins,
     process::{Process, assert_off, demoted, find, folder_of, free_port, output, parent, run, wait_until},
     proxy::{self, Proxy},
 };
@@ -277,6 +278,7 @@ const FAULTS_OF_DISKS: [Fault<Galera>; 2] = [
 fn galera_keeps_what_was_acknowledged() {
     alone(|runtime| {
         if let Some(mut cluster) = Galera::start(runtime) {
+            logins::meet(runtime, &cluster.stores());
             let faults = and_of_disks(&cluster.nodes[0].server, FAULTS, FAULTS_OF_DISKS);
             inject(runtime, &mut cluster, &faults);
         }

@@ -14,6 +14,7 @@ mod clients;
 mod costs;
 mod faults;
 mod galera;
+mod logins;
 mod mariadb;
 mod pair;
 mod peers;
