@@ -43,7 +43,8 @@ fn joined_components_import_what_every_host_has_and_export_sessions() {
         let joined = plug_in_provider(COMPONENT, &provider(name)).expect("joined");
         assert_eq!(imports(&joined), expected, "{name}");
         let (_, exports) = interfaces(&joined).expect("a component");
-        assert_eq!(exports, ["lemon:session/manager@0.1.0", "lemon:session/sessions@0.1.0"]);
+        let expected = ["device-bound", "manager", "sessions"].map(|name| format!("lemon:session/{name}@0.1.0"));
+        assert_eq!(exports, expected, "{name}");
     }
 }
 

@@ -357,7 +357,9 @@ fn go_reads_variables_as_values_of_its_types() {
         "wrong-type: float cannot be read as int: it is a floating-point number",
         "wrong-type: cart cannot be read as bool: cannot unmarshal JSON object into Go bool",
     ];
-    assert_eq!(lines(&Client::new(), &server, "/types"), expected);
+    // encoding/json/v2 chooses between these words anew in each process.
+    let read = lines(&Client::new(), &server, "/types").into_iter().map(|line| line.replace("unable to", "cannot"));
+    assert_eq!(read.collect::<Vec<_>>(), expected);
 }
 
 #[test]
