@@ -130,41 +130,10 @@ impl Table {
 mod tests {
     use std::mem;
 
-    use lemon_session_store::{Change, Record, Rotation, UpdateOutcome, Writes};
-    use tempfile::TempDir;
+    use lemon_session_store::{Change, Rotation, UpdateOutcome};
 
     use super::*;
-    use crate::{disk::Disk, name::Unique, recent::Recent, schema};
-
-    const NOW: u64 = 1_800_000_000;
-
-    fn digest(name: &str) -> Digest {
-        Digest::of(name)
-    }
-
-    /// A table with the sessions "slow" and "fast", which are nobody's.
-    fn table() -> (TempDir, Table) {
-        let folder = TempDir::new().expect("a temporary folder");
-        let path = folder.path().join("Session");
-        let unique = Unique::new().expect("random numbers");
-        let disk = Disk { fsync: false };
-        schema::create(folder.path(), &path, disk, &unique).expect("create_tables");
-        let table = Table { files: schema::files(&path), path, disk, unique, recent: Recent::default() };
-        let record = Record {
-            created: NOW,
-            accessed: NOW,
-            expires: NOW + 100,
-            absolute_expiry: None,
-            rotated: NOW,
-            owner: None,
-            version: 0,
-            size: 0,
-        };
-        for name in ["slow", "fast"] {
-            table.create(&digest(name), &record, &Writes::default()).expect("create");
-        }
-        (folder, table)
-    }
+    use crate::rotation::tests::{NOW, digest, table};
 
     /// A login of Ada, who may have one session, which gets a digest of this name.
     fn login(to: Option<&str>) -> Change {
@@ -184,7 +153,7 @@ mod tests {
     #[test]
     fn login_whose_turn_was_taken_away_writes_nothing() {
         for to in [None, Some("slow too")] {
-            let (_folder, table) = table();
+            let (_folder, table) = table(None, &["slow", "fast"]);
             // It reads its session, has its turn, counts, and is about to write.
             let held = table.live(&digest("slow"), NOW).expect("a load").expect("a session");
             mem::forget(table.turn("Ada", &digest("slow"), NOW).expect("a turn"));
@@ -207,7 +176,7 @@ mod tests {
 
     #[test]
     fn killed_login_keeps_no_other_one_out() {
-        let (_folder, table) = table();
+        let (_folder, table) = table(None, &["slow", "fast"]);
         for name in ["slow", "nothing"] {
             mem::forget(table.turn("Ada", &digest(name), NOW).expect("a turn"));
         }

@@ -127,21 +127,21 @@ impl Table {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use lemon_session_store::{DestroyCondition, Grace, LoadOutcome, Record, UpdateOutcome, Writes};
     use tempfile::TempDir;
 
     use super::*;
     use crate::{disk::Disk, name::Unique, recent::Recent, schema};
 
-    const NOW: u64 = 1_800_000_000;
+    pub const NOW: u64 = 1_800_000_000;
 
-    fn digest(name: &str) -> Digest {
+    pub fn digest(name: &str) -> Digest {
         Digest::of(name)
     }
 
-    /// A table with a session "old" of which process was killed in a rotation to "new": before the decision or after it.
-    fn killed(is_decided: bool) -> (TempDir, Table) {
+    /// A table with sessions of these names, which are the owner's if there is one.
+    pub fn table(owner: Option<&str>, names: &[&str]) -> (TempDir, Table) {
         let folder = TempDir::new().expect("a temporary folder");
         let path = folder.path().join("Session");
         let unique = Unique::new().expect("random numbers");
@@ -154,11 +154,19 @@ mod tests {
             expires: NOW + 100,
             absolute_expiry: None,
             rotated: NOW,
-            owner: Some("Ada".to_owned()),
+            owner: owner.map(str::to_owned),
             version: 0,
             size: 0,
         };
-        table.create(&digest("old"), &record, &Writes::default()).expect("create");
+        for name in names {
+            table.create(&digest(name), &record, &Writes::default()).expect("create");
+        }
+        (folder, table)
+    }
+
+    /// A table with a session "old" of which process was killed in a rotation to "new": before the decision or after it.
+    fn killed(is_decided: bool) -> (TempDir, Table) {
+        let (folder, table) = table(Some("Ada"), &["old"]);
         let held = table.live(&digest("old"), NOW).expect("a load").expect("a session");
         let rotation = Rotation { to: digest("new"), grace: Some(Grace { until: NOW + 50, nonce: b"n".to_vec() }) };
         let session = held.entry.clone();

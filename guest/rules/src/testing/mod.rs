@@ -2,6 +2,7 @@
 //! fails when it is told to.
 
 mod at_once;
+mod order;
 mod outside;
 mod waiting;
 
@@ -13,6 +14,7 @@ use crate::{
 };
 
 pub use at_once::{Session, manager, start};
+pub use order::Order;
 pub use outside::Outside;
 pub use waiting::{Steps, Waiting};
 

@@ -14,7 +14,7 @@ use super::*;
 use crate::{
     Env as _, World,
     storage::Location,
-    testing::{Steps, Waiting},
+    testing::{Order, Steps, Waiting},
 };
 
 #[path = "../../../../../tests/tests/rules/model.rs"]
@@ -211,7 +211,7 @@ fn race(rules: Rules, is_one_instance: bool, scripts: &[Script]) -> usize {
 
 /// The same, with settings that change after the session was stored.
 fn race_with(setting: fn(&mut Settings), rules: Rules, is_one_instance: bool, scripts: &[Script]) -> usize {
-    let mut prefix = Vec::new();
+    let mut order = Order::default();
     for explored in 1.. {
         let outside = Outside::new(|settings| {
             settings.strict = rules.strict;
@@ -236,7 +236,6 @@ fn race_with(setting: fn(&mut Settings), rules: Rules, is_one_instance: bool, sc
             let world = if is_one_instance { Rc::clone(&shared) } else { instance() };
             actors.push(Some(Box::pin(request(actor, *script, &run, world))));
         }
-        let mut choices: Vec<(usize, usize)> = Vec::new();
         let poll = |actors: &mut Vec<Option<Actor<'_>>>, actor: usize| {
             steps.current.set(actor);
             let future = actors[actor].as_mut().expect("it goes on").as_mut();
@@ -251,8 +250,7 @@ fn race_with(setting: fn(&mut Settings), rules: Rules, is_one_instance: bool, sc
             if waiting.is_empty() {
                 break;
             }
-            let choice = prefix.get(choices.len()).copied().unwrap_or(0);
-            choices.push((choice, waiting.len()));
+            let choice = order.choose(waiting.len());
             poll(&mut actors, waiting[choice]);
         }
         drop(actors);
@@ -262,14 +260,11 @@ fn race_with(setting: fn(&mut Settings), rules: Rules, is_one_instance: bool, sc
             (!session.created()).then(|| integers(session.entries().unwrap()))
         };
         if let Err(text) = compare(rules, &run, read, end) {
-            panic!("{scripts:?} under {rules:?}, one instance: {is_one_instance}, choices {choices:?}: {text}");
+            panic!("{scripts:?} under {rules:?}, one instance: {is_one_instance}, choices {order:?}: {text}");
         }
-        loop {
-            let Some((choice, of)) = choices.pop() else { return explored };
-            if choice + 1 < of {
-                prefix = choices.iter().map(|(choice, _)| *choice).chain([choice + 1]).collect();
-                break;
-            }
+        match order.following() {
+            Some(next) => order = next,
+            None => return explored,
         }
     }
     unreachable!("there are finitely many orders")

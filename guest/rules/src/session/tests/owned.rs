@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     Env as _, World,
     settings::MaxSessionsReached::{self, EndOldest, Refuse},
-    testing::{Steps, Waiting},
+    testing::{Order, Steps, Waiting},
 };
 
 fn limited(most: u32, reached: MaxSessionsReached) -> Outside {
@@ -220,7 +220,7 @@ async fn login(world: Rc<World<Waiting>>, id: Option<String>) -> Result<()> {
 /// Has several requests log in, in every order of their storage calls. An owner who has `before` sessions has at most `most` at
 /// any time, and in the end as many as that, or as there were logins. Returns the number of orders.
 fn race(most: u32, reached: MaxSessionsReached, before: usize, is_stored: &[bool]) -> usize {
-    let mut prefix = Vec::new();
+    let mut order = Order::default();
     for explored in 1.. {
         let outside = limited(most, reached);
         (0..before).for_each(|_| _ = log_in(&outside, "ann").unwrap());
@@ -231,7 +231,6 @@ fn race(most: u32, reached: MaxSessionsReached, before: usize, is_stored: &[bool
             let world = Rc::new(World::new(Waiting::shared(&outside, &steps)));
             actors.push(Box::pin(login(world, is_stored.then(|| outside.visited()))));
         }
-        let mut choices: Vec<(usize, usize)> = Vec::new();
         let poll = |answers: &mut Vec<Option<_>>, actors: &mut Vec<Pin<Box<dyn Future<Output = _>>>>, actor: usize| {
             steps.current.set(actor);
             if let Poll::Ready(answer) = actors[actor].as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -247,28 +246,24 @@ fn race(most: u32, reached: MaxSessionsReached, before: usize, is_stored: &[bool
             if waiting.is_empty() {
                 break;
             }
-            let choice = prefix.get(choices.len()).copied().unwrap_or(0);
-            choices.push((choice, waiting.len()));
+            let choice = order.choose(waiting.len());
             poll(&mut answers, &mut actors, waiting[choice]);
         }
         drop(actors);
         let logins = answers.len();
-        assert_eq!(owned_by(&outside, "ann"), (before + logins).min(most as usize), "{choices:?}");
+        assert_eq!(owned_by(&outside, "ann"), (before + logins).min(most as usize), "{order:?}");
         let succeeded = answers.iter().filter(|answer| **answer == Some(Ok(()))).count();
         match reached {
-            EndOldest => assert_eq!(succeeded, logins, "{choices:?}: {answers:?}"),
+            EndOldest => assert_eq!(succeeded, logins, "{order:?}: {answers:?}"),
             Refuse => {
-                assert_eq!(succeeded, logins.min(most as usize - before), "{choices:?}: {answers:?}");
+                assert_eq!(succeeded, logins.min(most as usize - before), "{order:?}: {answers:?}");
                 let refused = answers.iter().filter(|answer| matches!(answer, Some(Err(Error::TooMany(_)))));
-                assert_eq!(refused.count(), logins - succeeded, "{choices:?}: {answers:?}");
+                assert_eq!(refused.count(), logins - succeeded, "{order:?}: {answers:?}");
             }
         }
-        loop {
-            let Some((choice, of)) = choices.pop() else { return explored };
-            if choice + 1 < of {
-                prefix = choices.iter().map(|(choice, _)| *choice).chain([choice + 1]).collect();
-                break;
-            }
+        match order.following() {
+            Some(next) => order = next,
+            None => return explored,
         }
     }
     unreachable!("there are finitely many orders")
